@@ -1,0 +1,1 @@
+"""The HTTP contract: read a request, do one thing, answer in the envelope."""

@@ -1,0 +1,1 @@
+"""What calling is: numbers, timetables, pace, outcomes. Pure: no clock, no I/O, no AWS."""

@@ -1,0 +1,169 @@
+"""The things a customer makes, and what becomes of each number.
+
+All of them are values: storage hands them out, decisions are made on them, storage is told what changes.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from enum import StrEnum
+
+#: A call's id is its campaign's id and its sequence number in one integer, below 2**53 so that every JSON reader
+#: keeps it exact.
+SEQUENCES_PER_CAMPAIGN = 2**32
+
+
+class Day(StrEnum):
+    """A day of the week as the reference spells it, in the order of `datetime.date.weekday`."""
+
+    MON = "mon"
+    TUE = "tue"
+    WED = "wed"
+    THU = "thu"
+    FRI = "fri"
+    SAT = "sat"
+    SUN = "sun"
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The days of the week on which campaigns may call."""
+
+    account: str
+    id: int
+    nickname: str | None
+    days: tuple[Day, ...]
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A pace: `amount_per_period` calls spread over `period` minutes, then `time_between_periods` minutes of rest."""
+
+    account: str
+    id: int
+    nickname: str | None
+    #: minutes
+    period: int
+    amount_per_period: int
+    #: minutes
+    time_between_periods: int
+
+
+@dataclass(frozen=True)
+class Window:
+    """The hours of a calling day in which one profile's pace holds, in minutes after midnight, Eastern time."""
+
+    profile_id: int
+    #: the first minute of calling, 0 to 1439
+    start: int
+    #: the first minute after it, up to 1440, the midnight that ends the day
+    end: int
+
+
+class Status(StrEnum):
+    """What its owner last asked of a campaign, or what it has come to."""
+
+    CREATED = "created"
+    RUNNING = "running"
+    STOPPED = "stopped"
+    #: every number has its outcome, and every outcome is reported or given up
+    COMPLETED = "completed"
+    #: its last day is over, with numbers left
+    ENDED = "ended"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a campaign is to do: all that its owner may change."""
+
+    #: the first day of calling, Eastern time
+    start_date: date
+    #: the last day of calling, itself included
+    end_date: date
+    schedule_id: int
+    windows: tuple[Window, ...]
+    start_url: str
+    result_url: str | None
+    #: how often a number whose call failed is dialled again, 0 to 10
+    max_retries: int = 0
+    #: seconds from a failed call to the next try, 60 to 172,800
+    retry_interval: int = 3600
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many numbers behind `settled` ended in which way."""
+
+    completed: int = 0
+    failed: int = 0
+    uncertain: int = 0
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """A plan, and how far its queue has come.
+
+    The queue is a log with sequence numbers 0, 1, 2…: those from `head` to `tail` are still queued.
+    """
+
+    account: str
+    id: int
+    plan: Plan
+    #: created, running or stopped; the rest is told by `chalicelib.domain.progress`
+    status: Status
+    #: how often it was started; a number handed over by an earlier generation isn't dialled
+    generation: int = 0
+    #: the next sequence number to be given out
+    tail: int = 0
+    #: the next to be released to the dialer
+    head: int = 0
+    #: every number before this one has a final outcome
+    settled: int = 0
+    counts: Counts = field(default_factory=Counts)
+    #: for each window, by its place in the plan: the last due instant that was released
+    paced_until: Mapping[int, datetime] = field(default_factory=dict)
+    #: what the due instants of windows without an entry in `paced_until` must lie after
+    paced_from: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One number as it was uploaded, in its normal form."""
+
+    #: `tel:+12223334444`, with `;ani=…` and `;postd=…` where they were given
+    destination: str
+    #: the customer's own word for this call, at most 255 bytes, without control characters
+    message_reference: str = ""
+
+    @property
+    def line(self) -> str:
+        """The entry as one line of text; `chalicelib.domain.dialstring.parse` reads it back."""
+        return f"{self.destination},{self.message_reference}" if self.message_reference else self.destination
+
+    @classmethod
+    def from_line(cls, line: str) -> "Entry":
+        """The reverse of `line`, for lines that came from there: nothing is checked."""
+        destination, _, message_reference = line.partition(",")
+        return cls(destination, message_reference)
+
+    @property
+    def ani(self) -> str:
+        """The caller id to show, or nothing."""
+        for parameter in self.destination.split(";")[1:]:
+            name, _, value = parameter.partition("=")
+            if name == "ani":
+                return value
+        return ""
+
+
+@dataclass(frozen=True)
+class CallKey:
+    """Which number of which campaign: what a call is known by everywhere."""
+
+    account: str
+    campaign_id: int
+    sequence: int
+
+    @property
+    def call_id(self) -> int:
+        return self.campaign_id * SEQUENCES_PER_CAMPAIGN + self.sequence

@@ -1,0 +1,1 @@
+"""What lies outside: the queue, and the tenants' own web servers."""

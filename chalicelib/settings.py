@@ -1,0 +1,36 @@
+"""What a function must be told by its environment, read once and checked whole."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+from chalicelib.errors import MissingSettings
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The deployment a function belongs to."""
+
+    #: what every table's name begins with, such as `callpacer-prod`
+    tables: str
+    #: the queue of numbers to dial and outcomes to report
+    queue_url: str
+    #: where messages go that can't be read at all
+    dead_letter_queue_url: str
+    #: may start_url and result_url name this machine itself? Only ever on a laptop.
+    allow_loopback: bool
+
+    @classmethod
+    def from_env(cls, environment: Mapping[str, str]) -> Self:
+        """Raises MissingSettings, naming all that is missing, not only the first."""
+        required = ("CALLPACER_TABLES", "CALLPACER_QUEUE_URL", "CALLPACER_DEAD_LETTER_QUEUE_URL")
+        missing = [name for name in required if not environment.get(name)]
+        if missing:
+            raise MissingSettings(missing)
+        tables, queue_url, dead_letter_queue_url = (environment[name] for name in required)
+        return cls(
+            tables=tables,
+            queue_url=queue_url,
+            dead_letter_queue_url=dead_letter_queue_url,
+            allow_loopback=environment.get("CALLPACER_ALLOW_LOOPBACK", "") == "true",
+        )

@@ -1,0 +1,1 @@
+"""What is kept, in DynamoDB. Nothing outside this package knows which database it is."""
