@@ -3,7 +3,6 @@
 All of them are values: storage hands them out, decisions are made on them, storage is told what changes.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
@@ -120,10 +119,8 @@ class Campaign:
     #: every number before this one has a final outcome
     settled: int = 0
     counts: Counts = field(default_factory=Counts)
-    #: for each window, by its place in the plan: the last due instant that was released
-    paced_until: Mapping[int, datetime] = field(default_factory=dict)
-    #: what the due instants of windows without an entry in `paced_until` must lie after
-    paced_from: datetime | None = None
+    #: for each of the plan's windows: the last due instant that was released, or passed over; empty before a start
+    paced_until: tuple[datetime, ...] = ()
 
 
 @dataclass(frozen=True)
