@@ -1,0 +1,48 @@
+"""An account's counters and its signing secret."""
+
+from enum import StrEnum
+
+from chalicelib.storage.tables import AccountItem, Database
+from chalicelib.storage.writes import WriteRefused, conditional
+
+
+class Kind(StrEnum):
+    """What an account numbers, each kind by itself."""
+
+    SCHEDULE = "schedule"
+    PROFILE = "profile"
+    CAMPAIGN = "campaign"
+
+
+class Accounts:
+    def __init__(self, database: Database) -> None:
+        self._items = database.accounts
+
+    def next_id(self, account: str, kind: Kind) -> int:
+        """A number that was never given out for this kind and account before; they rise, and may have gaps."""
+        counter = {
+            Kind.SCHEDULE: self._items.last_schedule,
+            Kind.PROFILE: self._items.last_profile,
+            Kind.CAMPAIGN: self._items.last_campaign,
+        }[kind]
+        item = self._items(account)
+        with conditional():
+            item.update(actions=[counter.add(1)])
+        return int(getattr(item, f"last_{kind}"))
+
+    def secret(self, account: str) -> str | None:
+        """What the account's webhooks are signed with; None for an account nobody made a token for."""
+        try:
+            return self._items.get(account).secret
+        except AccountItem.DoesNotExist:
+            return None
+
+    def ensure(self, account: str, new_secret: str) -> str:
+        """The account's secret: `new_secret` if it had none before."""
+        item = self._items(account)
+        try:
+            with conditional():
+                item.update(actions=[self._items.secret.set(new_secret)], condition=self._items.secret.does_not_exist())
+        except WriteRefused:
+            item.refresh(consistent_read=True)
+        return item.secret or new_secret

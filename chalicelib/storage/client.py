@@ -1,0 +1,27 @@
+"""The DynamoDB client of a deployed function, and of the programs that look after one."""
+
+from typing import TYPE_CHECKING, cast
+
+from chalicelib.storage.tables import Database
+
+if TYPE_CHECKING:
+    from chalicelib.storage.tables import DynamoDB
+
+
+def connect(prefix: str) -> Database:
+    """The tables whose names begin with `prefix`, in the account, region and endpoint that the environment names.
+
+    Retries are botocore's own. A repeated transaction is known by its client token, a repeated conditional write by
+    the nonce it carries.
+    """
+    from botocore.config import Config
+    from botocore.session import get_session
+
+    config = Config(
+        connect_timeout=2,
+        read_timeout=8,
+        max_pool_connections=32,
+        parameter_validation=False,
+        retries={"mode": "standard", "total_max_attempts": 4},
+    )
+    return Database(prefix, cast("DynamoDB", get_session().create_client("dynamodb", config=config)))

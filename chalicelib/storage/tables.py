@@ -1,0 +1,277 @@
+"""The tables and their items, as they stand in the console.
+
+Models are declared without a table name: `Database` binds them to one deployment's tables and to one connection, so
+that nothing is read from the environment and a test may hand in a client of its own.
+"""
+
+import types
+from typing import Any, Protocol, TypeVar, cast
+
+from pynamodb.attributes import (
+    BooleanAttribute,
+    ListAttribute,
+    MapAttribute,
+    NumberAttribute,
+    TTLAttribute,
+    UnicodeAttribute,
+    UTCDateTimeAttribute,
+)
+from pynamodb.connection import Connection
+from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, KeysOnlyProjection
+from pynamodb.models import Model
+
+M = TypeVar("M", bound=Model)
+
+
+class DynamoDB(Protocol):
+    """What is asked of a client: botocore's own, or a simulated one."""
+
+    def _make_api_call(self, operation_name: str, api_params: dict[str, Any]) -> dict[str, Any]: ...
+
+
+class TokensOfAccount(GlobalSecondaryIndex["TokenItem"]):  # type: ignore[no-untyped-call] # untyped in pynamodb
+    class Meta:
+        index_name = "account"
+        projection = AllProjection()
+
+    account = UnicodeAttribute(hash_key=True)
+
+
+class TokenItem(Model):
+    """A bearer token, known only by its SHA-256."""
+
+    #: 64 hexadecimal digits
+    digest = UnicodeAttribute(hash_key=True)
+    account = UnicodeAttribute()
+    created_at = UTCDateTimeAttribute()
+    #: the token's first eight characters, to tell it from the account's others
+    label = UnicodeAttribute()
+
+    of_account = TokensOfAccount()
+
+
+class AccountItem(Model):
+    """An account's counters and its secret."""
+
+    account = UnicodeAttribute(hash_key=True)
+    #: `whsec_…`, what the account's webhooks are signed with
+    secret = UnicodeAttribute(null=True)
+    #: the highest ids given out, each kind by itself; they only rise
+    last_schedule = NumberAttribute(default=0)
+    last_profile = NumberAttribute(default=0)
+    last_campaign = NumberAttribute(default=0)
+
+
+class CatalogItem(Model):
+    """A schedule, a profile, a nickname that is taken, or a campaign's use of a schedule or profile.
+
+    | key | is |
+    |---|---|
+    | `schedule/0000000006` | schedule 6 |
+    | `profile/0000000005` | profile 5 |
+    | `nickname/schedule/3wkdays` | the schedule that has this nickname |
+    | `use/schedule/0000000006/0000000012` | campaign 12 refers to schedule 6 |
+    """
+
+    account = UnicodeAttribute(hash_key=True)
+    key = UnicodeAttribute(range_key=True)
+    id = NumberAttribute()
+    nickname = UnicodeAttribute(null=True)
+    #: a schedule's days, in the order of the week
+    days = ListAttribute(of=UnicodeAttribute, null=True)
+    #: a profile's pace; minutes, calls, minutes
+    period = NumberAttribute(null=True)
+    amount_per_period = NumberAttribute(null=True)
+    time_between_periods = NumberAttribute(null=True)
+    #: how many campaigns refer to it: what has users can't be deleted
+    uses = NumberAttribute(null=True)
+    #: the last write's own mark, by which a repeated write knows itself
+    nonce = UnicodeAttribute(null=True)
+
+
+class WindowMap(MapAttribute[str, Any]):
+    profile_id = NumberAttribute()
+    #: minutes after midnight, Eastern time
+    start = NumberAttribute()
+    end = NumberAttribute()
+
+
+class CampaignsWithWork(GlobalSecondaryIndex["CampaignItem"]):  # type: ignore[no-untyped-call] # untyped in pynamodb
+    """Sparse: only campaigns that the pacer or the settler has something to do for carry `attention`."""
+
+    class Meta:
+        index_name = "attention"
+        projection = KeysOnlyProjection()
+
+    attention = UnicodeAttribute(hash_key=True)
+    campaign = UnicodeAttribute(range_key=True)
+
+
+class CampaignItem(Model):
+    """A campaign: its plan, its state, and how far its queue has come."""
+
+    account = UnicodeAttribute(hash_key=True)
+    id = NumberAttribute(range_key=True)
+    #: `account/id`, the hash key of what belongs to the campaign elsewhere
+    campaign = UnicodeAttribute()
+
+    start_date = UnicodeAttribute()
+    end_date = UnicodeAttribute()
+    schedule_id = NumberAttribute()
+    windows = ListAttribute(of=WindowMap)
+    start_url = UnicodeAttribute()
+    result_url = UnicodeAttribute(null=True)
+    max_retries = NumberAttribute()
+    #: seconds
+    retry_interval = NumberAttribute()
+
+    status = UnicodeAttribute()
+    deleted = BooleanAttribute(default=False)
+    generation = NumberAttribute()
+    tail = NumberAttribute()
+    head = NumberAttribute()
+    settled = NumberAttribute()
+    completed = NumberAttribute()
+    failed = NumberAttribute()
+    uncertain = NumberAttribute()
+    #: for each window the last due instant released
+    paced_until: ListAttribute[Any] = ListAttribute(of=UTCDateTimeAttribute)
+
+    #: the shard of the `attention` index it stands in, while there is something to do for it
+    attention = UnicodeAttribute(null=True)
+    #: marks of the last write of each kind, by which a repeated write knows itself
+    nonce = UnicodeAttribute(null=True)
+    head_nonce = UnicodeAttribute(null=True)
+    settled_nonce = UnicodeAttribute(null=True)
+
+    with_work = CampaignsWithWork()
+
+
+class LogItem(Model):
+    """A stretch of a campaign's queue, or the mark that its chunks may still expire.
+
+    | key | is |
+    |---|---|
+    | `segment/0000001500` | the upload whose first number has sequence number 1500 |
+    | `unsealed/<upload>` | this upload is accepted, but its chunks still carry `expires_at` |
+    """
+
+    #: `account/id` of the campaign
+    campaign = UnicodeAttribute(hash_key=True)
+    key = UnicodeAttribute(range_key=True)
+    upload = UnicodeAttribute()
+    #: the sequence number of the upload's first entry
+    first = NumberAttribute()
+    #: how many entries
+    length = NumberAttribute()
+    #: for each chunk, how many entries of the upload stand before it
+    chunk_starts: ListAttribute[Any] = ListAttribute(of=NumberAttribute)
+
+
+class ChunkItem(Model):
+    """Hundreds of entries of one upload, one on each line."""
+
+    #: `account/campaign/upload/number`: no two chunks need share a partition
+    chunk = UnicodeAttribute(hash_key=True)
+    entries = UnicodeAttribute()
+    #: only while the upload isn't accepted yet: an abandoned one goes away by itself
+    expires_at = TTLAttribute(null=True)
+
+
+class CallItem(Model):
+    """What became of one number."""
+
+    #: `account/campaign/sequence`: writes spread over all partitions
+    call = UnicodeAttribute(hash_key=True)
+    #: the number, in its normal form
+    destination = UnicodeAttribute()
+    message_reference = UnicodeAttribute(null=True)
+    #: dialling, deferred, completed, failed or uncertain
+    state = UnicodeAttribute()
+    #: the attempt that is being made, or was the last to be made; 0 before the first
+    attempt = NumberAttribute()
+    #: how often in a row the number was surely not sent
+    unsent = NumberAttribute(null=True)
+    #: the claim's own mark: only its holder may write what came of it
+    nonce = UnicodeAttribute(null=True)
+    claimed_at = UTCDateTimeAttribute(null=True)
+
+    reason = UnicodeAttribute(null=True)
+    callee_type = UnicodeAttribute(null=True)
+    #: seconds
+    duration = NumberAttribute(null=True)
+    last_attempt_at = UTCDateTimeAttribute(null=True)
+    ended_at = UTCDateTimeAttribute(null=True)
+
+    #: none, pending, deferred, delivered or given_up
+    report = UnicodeAttribute(null=True)
+    report_attempts = NumberAttribute(null=True)
+    report_error = UnicodeAttribute(null=True)
+
+
+class DeferredItem(Model):
+    """Something the pacer is to hand over before the log: a number to dial after all, or an outcome to report.
+
+    Its key sorts by kind, then by the time before which it isn't due, then by sequence number: `dial/0/0000000017` is
+    due at once, `report/2026-11-23T18:00:00/0000000017` at six.
+    """
+
+    #: `account/id` of the campaign
+    campaign = UnicodeAttribute(hash_key=True)
+    key = UnicodeAttribute(range_key=True)
+    sequence = NumberAttribute()
+    #: the attempt to be made, 1 for the first
+    attempt = NumberAttribute()
+    #: the entry's line, for a dial
+    entry = UnicodeAttribute(null=True)
+
+
+class ReceiptItem(Model):
+    """The answer that a request with this Idempotency-Key was given."""
+
+    account = UnicodeAttribute(hash_key=True)
+    key = UnicodeAttribute(range_key=True)
+    #: what the request was, as a SHA-256
+    fingerprint = UnicodeAttribute()
+    status = NumberAttribute()
+    body = UnicodeAttribute()
+    expires_at = TTLAttribute()
+
+
+class _SharedConnection(Connection):
+    """pynamodb's connection, over a client it is given."""
+
+    def __init__(self, client: DynamoDB) -> None:
+        # The region is the client's own business; pynamodb only wants one to be named.
+        super().__init__(region="from-client")
+        self._given = client
+
+    @property
+    def client(self) -> Any:
+        return self._given
+
+
+class Database:
+    """The tables of one deployment, all over one client."""
+
+    def __init__(self, prefix: str, client: DynamoDB) -> None:
+        #: what transactions are made with
+        self.connection: Connection = _SharedConnection(client)
+        self._prefix = prefix
+        self.tokens = self._bind(TokenItem, "tokens")
+        self.accounts = self._bind(AccountItem, "accounts")
+        self.catalog = self._bind(CatalogItem, "catalog")
+        self.campaigns = self._bind(CampaignItem, "campaigns")
+        self.log = self._bind(LogItem, "log")
+        self.chunks = self._bind(ChunkItem, "chunks")
+        self.calls = self._bind(CallItem, "calls")
+        self.deferred = self._bind(DeferredItem, "deferred")
+        self.receipts = self._bind(ReceiptItem, "receipts")
+
+    def _bind(self, model: type[M], name: str) -> type[M]:
+        meta = type("Meta", (), {"table_name": f"{self._prefix}-{name}", "region": "from-client"})
+        bound = types.new_class(model.__name__, (model,), exec_body=lambda names: names.update(Meta=meta))
+        table = cast(type[M], bound)._get_connection()
+        self.connection.add_meta_table(table.get_meta_table())
+        table.connection = self.connection
+        return cast(type[M], bound)
