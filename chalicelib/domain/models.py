@@ -99,6 +99,16 @@ class Counts:
 
 
 @dataclass(frozen=True)
+class Cursor:
+    """How far one window is paced."""
+
+    #: the last due instant of its lattice that was released, or the start of the campaign after it
+    released: datetime
+    #: when the call released for it goes out; later than the instant itself while missed ticks are made up
+    due: datetime
+
+
+@dataclass(frozen=True)
 class Campaign:
     """A plan, and how far its queue has come.
 
@@ -119,8 +129,8 @@ class Campaign:
     #: every number before this one has a final outcome
     settled: int = 0
     counts: Counts = field(default_factory=Counts)
-    #: for each of the plan's windows: the last due instant that was released, or passed over; empty before a start
-    paced_until: tuple[datetime, ...] = ()
+    #: how far each of the plan's windows is paced; empty before the first start
+    cursors: tuple[Cursor, ...] = ()
 
 
 @dataclass(frozen=True)

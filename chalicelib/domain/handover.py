@@ -1,0 +1,83 @@
+"""What the pacer hands to the dialer: one number to dial, or one outcome to report, as a message."""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+
+from chalicelib.domain.models import CallKey, Entry
+
+
+@dataclass(frozen=True)
+class Dial:
+    """Dial this number, at its own instant."""
+
+    key: CallKey
+    #: 1 for the first
+    attempt: int
+    entry: Entry
+    #: the campaign's when it was handed over
+    generation: int
+    #: not before this instant
+    due: datetime
+    #: not at or after this one
+    expires: datetime
+
+
+@dataclass(frozen=True)
+class Report:
+    """Report this number's outcome."""
+
+    key: CallKey
+
+
+class Unreadable(ValueError):
+    """A message that no pacer wrote."""
+
+
+def to_message(handover: Dial | Report) -> str:
+    """The handover as the body of a message: one JSON object, ASCII."""
+    key = handover.key
+    fields: dict[str, str | int] = {
+        "account": key.account,
+        "campaign_id": key.campaign_id,
+        "sequence": key.sequence,
+        "call_id": key.call_id,
+    }
+    if isinstance(handover, Report):
+        return json.dumps({"report": fields})
+    fields |= {
+        "attempt": handover.attempt,
+        "entry": handover.entry.line,
+        "generation": handover.generation,
+        "due": handover.due.isoformat(),
+        "expires": handover.expires.isoformat(),
+    }
+    return json.dumps({"dial": fields})
+
+
+def from_message(body: str) -> Dial | Report:
+    """The reverse of `to_message`. Raises Unreadable."""
+    try:
+        ((kind, fields),) = json.loads(body).items()
+        key = CallKey(str(fields["account"]), int(fields["campaign_id"]), int(fields["sequence"]))
+        if kind == "report":
+            return Report(key)
+        if kind == "dial":
+            return Dial(
+                key,
+                attempt=int(fields["attempt"]),
+                entry=Entry.from_line(str(fields["entry"])),
+                generation=int(fields["generation"]),
+                due=_instant(fields["due"]),
+                expires=_instant(fields["expires"]),
+            )
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise Unreadable(str(error)) from error
+    raise Unreadable(f"neither a dial nor a report: {kind!r}")
+
+
+def _instant(text: str) -> datetime:
+    instant = datetime.fromisoformat(text)
+    if instant.tzinfo is None:
+        raise ValueError(f"no time zone: {text}")
+    return instant

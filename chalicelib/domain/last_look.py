@@ -1,0 +1,58 @@
+"""The last look: may this number be dialled now, in this very moment?
+
+It is taken right before the first byte is sent. Whatever was true when the number was handed over, the campaign may
+have been stopped or changed since, the message may have waited too long, the window may have closed.
+"""
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from chalicelib.domain.handover import Dial
+from chalicelib.domain.models import Campaign, Schedule, Status
+from chalicelib.domain.timetable import Timetable
+
+#: A call is refused this long before its window closes: its connection may take a moment, and clocks differ.
+CLOSING_MARGIN = timedelta(seconds=0.5)
+
+
+class Refusal(StrEnum):
+    """Why a number is not dialled now. All of them are no fault of the number, which stays queued."""
+
+    #: the campaign doesn't run, or is deleted
+    STOPPED = "stopped"
+    #: it was stopped and started again since the number was handed over
+    SUPERSEDED = "superseded"
+    #: no window is open, or the last one is about to close
+    CLOSED = "closed"
+    #: the number's period is over; now it would be one call too many for the next
+    LATE = "late"
+    #: the function would be ended before the call is
+    NO_TIME = "no_time"
+
+
+def refusal(
+    dial: Dial,
+    campaign: Campaign | None,
+    schedule: Schedule | None,
+    now: datetime,
+    *,
+    time_left: timedelta,
+    time_needed: timedelta,
+) -> Refusal | None:
+    """Why the number must not be dialled at `now`, or None if it may.
+
+    `campaign` is None when it is deleted; `time_left` is what the function has before it is ended, `time_needed` what
+    a call takes at most.
+    """
+    if campaign is None or schedule is None or campaign.status is not Status.RUNNING:
+        return Refusal.STOPPED
+    if campaign.generation != dial.generation:
+        return Refusal.SUPERSEDED
+    closes = Timetable.of(campaign.plan, schedule).open_until(now)
+    if closes is None or now > closes - CLOSING_MARGIN:
+        return Refusal.CLOSED
+    if now >= dial.expires:
+        return Refusal.LATE
+    if time_left < time_needed:
+        return Refusal.NO_TIME
+    return None

@@ -1,0 +1,153 @@
+"""Which calls are due, and when: the whole of pacing, as arithmetic.
+
+From a window's opening, cycles of `period` and `time_between_periods` follow each other. In each, call j of
+`amount_per_period` is due at `cycle start + j * period / amount`. So every opening is a lattice of due instants, and
+a tick asks: which of them lie after the last one released, and go out before the next tick?
+
+    opening                                                        closing
+      |. . . . . .|           |. . . . . .|           |. . . . . .|
+      |<- period ->|<- rest -->|<- period ->|
+
+A tick that comes late, or not at all, leaves instants behind it. They are made up within their own period only, at no
+more than twice the pace: an overdue instant goes out half as far behind the one before it as it stood on the lattice,
+until the lattice is caught up with. What can't be made up before its period ends is dropped: it costs the campaign a
+slot, never a number.
+
+Instants are counted in whole microseconds from the opening, so an amount of eleven digits costs what a small one does.
+"""
+
+import heapq
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Self
+
+from chalicelib.domain.models import Cursor, Profile
+from chalicelib.domain.timetable import Opening, Timetable
+
+_MICROSECOND = timedelta(microseconds=1)
+_MICROSECONDS_PER_MINUTE = 60_000_000
+
+
+@dataclass(frozen=True)
+class Pace:
+    """A profile in microseconds."""
+
+    period: int
+    rest: int
+    amount: int
+
+    @classmethod
+    def of(cls, profile: Profile) -> Self:
+        return cls(
+            period=profile.period * _MICROSECONDS_PER_MINUTE,
+            rest=profile.time_between_periods * _MICROSECONDS_PER_MINUTE,
+            amount=profile.amount_per_period,
+        )
+
+    @property
+    def cycle(self) -> int:
+        return self.period + self.rest
+
+    def due(self, index: int) -> int:
+        """When the opening's call number `index` is due, in microseconds from the opening."""
+        cycle, call = divmod(index, self.amount)
+        return cycle * self.cycle + call * self.period // self.amount
+
+    def due_by(self, elapsed: int) -> int:
+        """How many calls are due up to and including `elapsed` microseconds from the opening."""
+        if elapsed < 0:
+            return 0
+        cycle, into = divmod(elapsed, self.cycle)
+        return cycle * self.amount + min(self.amount, -(-(into + 1) * self.amount // self.period))
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One call that may be made."""
+
+    #: the place of its window in the plan
+    window: int
+    #: the lattice's instant
+    instant: datetime
+    #: when it goes out: the instant itself, or later when it is made up
+    due: datetime
+    #: the end of its period, or its window's closing: from then on it would be another period's call
+    expires: datetime
+
+
+def slots(
+    timetable: Timetable, paces: Sequence[Pace], cursors: Sequence[Cursor], now: datetime, horizon: timedelta
+) -> Iterator[Slot]:
+    """The calls to be handed over at `now`: those that go out up to `now + horizon`, soonest first.
+
+    `paces` and `cursors` are those of the timetable's windows, in the same order. Lazy: what isn't asked for isn't
+    computed.
+    """
+    windows = zip(timetable.windows, paces, cursors, strict=True)
+    return heapq.merge(
+        *(
+            _slots_of_window(place, timetable.openings(window, now, now + horizon), pace, cursor, now, now + horizon)
+            for place, (window, pace, cursor) in enumerate(windows)
+        ),
+        key=lambda slot: slot.due,
+    )
+
+
+def fresh(windows: int, now: datetime, before: Sequence[Cursor] = ()) -> tuple[Cursor, ...]:
+    """Cursors that make up for nothing: for a start, for an empty queue that is filled, and for other windows.
+
+    `before` are the cursors that stood until now. Their calls that are handed over already, and go out within the
+    minute, are not handed over again.
+    """
+    since = max([now, *(cursor.due for cursor in before)])
+    return (Cursor(since, since),) * windows
+
+
+def advance(cursors: Sequence[Cursor], released: Sequence[Slot]) -> tuple[Cursor, ...]:
+    """The cursors after these slots, in the order that `slots` gave them, went out."""
+    moved = list(cursors)
+    for slot in released:
+        moved[slot.window] = Cursor(slot.instant, slot.due)
+    return tuple(moved)
+
+
+def count(opening: Opening, pace: Pace, after: datetime, until: datetime) -> int:
+    """How many due instants of the opening lie in (after, until]."""
+    last = min(until, opening.closes - _MICROSECOND)
+    return max(0, pace.due_by(_elapsed(opening, last)) - pace.due_by(_elapsed(opening, after)))
+
+
+def _slots_of_window(
+    place: int, openings: Iterator[Opening], pace: Pace, cursor: Cursor, now: datetime, until: datetime
+) -> Iterator[Slot]:
+    for opening in openings:
+        for slot in _slots_of_opening(place, opening, pace, cursor, now):
+            if slot.due > until:
+                return
+            cursor = replace(cursor, released=slot.instant)
+            yield slot
+
+
+def _slots_of_opening(place: int, opening: Opening, pace: Pace, cursor: Cursor, now: datetime) -> Iterator[Slot]:
+    closing = _elapsed(opening, opening.closes)
+    current_cycle = max(0, _elapsed(opening, now)) // pace.cycle
+    # What an earlier period left undone stays undone.
+    behind = max(_elapsed(opening, cursor.released), current_cycle * pace.cycle - 1)
+    catching_up_from = _elapsed(opening, max(now, cursor.due))
+    index = pace.due_by(behind)
+    while (instant := pace.due(index)) < closing:
+        cycle = index // pace.amount
+        expires = min(cycle * pace.cycle + pace.period, closing)
+        due = instant
+        if cycle == current_cycle:
+            due = max(instant, catching_up_from - (behind - instant) // 2)
+        if due < expires:
+            yield Slot(place, *(opening.opens + at * _MICROSECOND for at in (instant, due, expires)))
+            index += 1
+        else:
+            index = (cycle + 1) * pace.amount
+
+
+def _elapsed(opening: Opening, instant: datetime) -> int:
+    return (instant - opening.opens) // _MICROSECOND

@@ -1,0 +1,59 @@
+"""When a campaign may call: on its schedule's days, between its dates, in its windows' hours."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from chalicelib.domain import eastern
+from chalicelib.domain.models import Day, Plan, Schedule, Window
+
+_WEEK = tuple(Day)
+_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Opening:
+    """One stretch of time in which a window is open: [opens, closes)."""
+
+    opens: datetime
+    closes: datetime
+
+
+@dataclass(frozen=True)
+class Timetable:
+    """The days and hours of one campaign."""
+
+    #: both count
+    start_date: date
+    end_date: date
+    days: frozenset[Day]
+    windows: tuple[Window, ...]
+
+    @classmethod
+    def of(cls, plan: Plan, schedule: Schedule) -> "Timetable":
+        return cls(plan.start_date, plan.end_date, frozenset(schedule.days), plan.windows)
+
+    def is_calling_day(self, day: date) -> bool:
+        return self.start_date <= day <= self.end_date and _WEEK[day.weekday()] in self.days
+
+    def openings(self, window: Window, since: datetime, until: datetime) -> Iterator[Opening]:
+        """The window's openings that have any instant in [since, until], in order."""
+        day = max(eastern.local_date(since), self.start_date)
+        last = min(eastern.local_date(until), self.end_date)
+        while day <= last:
+            if self.is_calling_day(day):
+                for opens, closes in eastern.stretches(day, window.start, window.end):
+                    if opens <= until and closes > since:
+                        yield Opening(opens, closes)
+            if day == last:
+                return
+            day += _DAY
+
+    def open_until(self, instant: datetime) -> datetime | None:
+        """When the last of the windows open at `instant` closes; None when none is open."""
+        closings = [opening.closes for window in self.windows for opening in self.openings(window, instant, instant)]
+        return max(closings, default=None)
+
+    def is_over(self, instant: datetime) -> bool:
+        """Is the last day past?"""
+        return eastern.local_date(instant) > self.end_date
