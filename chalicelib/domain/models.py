@@ -89,6 +89,12 @@ class Plan:
     retry_interval: int = 3600
 
 
+    @property
+    def profile_ids(self) -> tuple[int, ...]:
+        """The profiles it refers to, each once."""
+        return tuple(dict.fromkeys(window.profile_id for window in self.windows))
+
+
 @dataclass(frozen=True)
 class Counts:
     """How many numbers behind `settled` ended in which way."""
@@ -120,6 +126,10 @@ class Campaign:
     plan: Plan
     #: created, running or stopped; the rest is told by `chalicelib.domain.progress`
     status: Status
+    #: a deleted campaign is kept only until the outcomes of its calls are reported
+    deleted: bool = False
+    #: counts the changes of the plan
+    revision: int = 0
     #: how often it was started; a number handed over by an earlier generation isn't dialled
     generation: int = 0
     #: the next sequence number to be given out

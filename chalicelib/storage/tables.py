@@ -4,7 +4,9 @@ Models are declared without a table name: `Database` binds them to one deploymen
 that nothing is read from the environment and a test may hand in a client of its own.
 """
 
+import time
 import types
+from collections.abc import Callable
 from typing import Any, Protocol, TypeVar, cast
 
 from pynamodb.attributes import (
@@ -19,6 +21,8 @@ from pynamodb.attributes import (
 from pynamodb.connection import Connection
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, KeysOnlyProjection
 from pynamodb.models import Model
+
+from chalicelib.storage.writes import Transaction
 
 M = TypeVar("M", bound=Model)
 
@@ -125,6 +129,8 @@ class CampaignItem(Model):
     #: seconds
     retry_interval = NumberAttribute()
 
+    #: counts the changes of the plan: one made on an older plan doesn't hold
+    revision = NumberAttribute()
     status = UnicodeAttribute()
     deleted = BooleanAttribute(default=False)
     generation = NumberAttribute()
@@ -134,8 +140,9 @@ class CampaignItem(Model):
     completed = NumberAttribute()
     failed = NumberAttribute()
     uncertain = NumberAttribute()
-    #: for each window the last due instant released
+    #: for each window, the last due instant released, and when that call goes out
     paced_until: ListAttribute[Any] = ListAttribute(of=UTCDateTimeAttribute)
+    paced_due: ListAttribute[Any] = ListAttribute(of=UTCDateTimeAttribute)
 
     #: the shard of the `attention` index it stands in, while there is something to do for it
     attention = UnicodeAttribute(null=True)
@@ -220,8 +227,8 @@ class DeferredItem(Model):
     campaign = UnicodeAttribute(hash_key=True)
     key = UnicodeAttribute(range_key=True)
     sequence = NumberAttribute()
-    #: the attempt to be made, 1 for the first
-    attempt = NumberAttribute()
+    #: the attempt to be made, 1 for the first, for a dial
+    attempt = NumberAttribute(null=True)
     #: the entry's line, for a dial
     entry = UnicodeAttribute(null=True)
 
@@ -254,10 +261,10 @@ class _SharedConnection(Connection):
 class Database:
     """The tables of one deployment, all over one client."""
 
-    def __init__(self, prefix: str, client: DynamoDB) -> None:
-        #: what transactions are made with
-        self.connection: Connection = _SharedConnection(client)
+    def __init__(self, prefix: str, client: DynamoDB, pause: Callable[[float], None] = time.sleep) -> None:
+        self._connection = _SharedConnection(client)
         self._prefix = prefix
+        self._pause = pause
         self.tokens = self._bind(TokenItem, "tokens")
         self.accounts = self._bind(AccountItem, "accounts")
         self.catalog = self._bind(CatalogItem, "catalog")
@@ -268,10 +275,13 @@ class Database:
         self.deferred = self._bind(DeferredItem, "deferred")
         self.receipts = self._bind(ReceiptItem, "receipts")
 
+    def transaction(self) -> Transaction:
+        return Transaction(self._connection, self._pause)
+
     def _bind(self, model: type[M], name: str) -> type[M]:
         meta = type("Meta", (), {"table_name": f"{self._prefix}-{name}", "region": "from-client"})
         bound = types.new_class(model.__name__, (model,), exec_body=lambda names: names.update(Meta=meta))
         table = cast(type[M], bound)._get_connection()
-        self.connection.add_meta_table(table.get_meta_table())
-        table.connection = self.connection
+        self._connection.add_meta_table(table.get_meta_table())
+        table.connection = self._connection
         return cast(type[M], bound)

@@ -1,38 +1,45 @@
 """How a write tells that it came second.
 
-Every conditional write carries a fresh nonce and passes if the stored nonce is its own: the SDK repeats a write whose
-answer it lost, and without the nonce the repetition would read as somebody else's.
+A plain conditional write carries a fresh nonce and passes if the stored nonce is its own: the SDK repeats a write
+whose answer it lost, and without the nonce the repetition would read as somebody else's. A transaction carries a
+client token instead, which DynamoDB honours for ten minutes.
 """
 
+import random
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
+from pynamodb.connection import Connection
 from pynamodb.exceptions import PynamoDBException, TransactWriteError
+from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.update import Action
+from pynamodb.models import Model
+from pynamodb.transactions import TransactWrite
 
 from chalicelib.errors import Busy
 
 _REFUSED = "ConditionalCheckFailedException"
-_CONFLICT = {"TransactionConflictException", "TransactionInProgressException"}
-_THROTTLED = {"ThrottlingException", "ProvisionedThroughputExceededException", "RequestLimitExceeded"}
+_PASSING = {
+    "ProvisionedThroughputExceededException",
+    "RequestLimitExceeded",
+    "ThrottlingException",
+    "TransactionConflictException",
+    "TransactionInProgressException",
+}
+_REFUSED_PART = "ConditionalCheckFailed"
+#: how often a transaction that another one stood in the way of is tried again, and the longest pause, in seconds
+_TRIES = 12
+_LONGEST_PAUSE = 0.2
 
 
 class WriteRefused(Exception):
     """A condition didn't hold: what the caller knew is no longer so."""
 
-    def __init__(self, reasons: tuple[str | None, ...]) -> None:
-        super().__init__(", ".join(reason or "-" for reason in reasons))
-        #: for each part of a transaction, in its order, why it was refused; a plain write has one part
-        self.reasons = reasons
-
-    def refused(self, part: int) -> bool:
-        """Was it the condition of this part that didn't hold?"""
-        return part < len(self.reasons) and self.reasons[part] == "ConditionalCheckFailed"
-
-    @property
-    def only_conflicts(self) -> bool:
-        """Did every condition hold, and only another transaction stand in the way?"""
-        return not any(reason == "ConditionalCheckFailed" for reason in self.reasons)
+    def __init__(self, parts: frozenset[str] = frozenset()) -> None:
+        super().__init__(", ".join(sorted(parts)))
+        #: the names of the transaction's parts whose conditions didn't hold
+        self.parts = parts
 
 
 def new_nonce() -> str:
@@ -41,24 +48,61 @@ def new_nonce() -> str:
 
 @contextmanager
 def conditional() -> Iterator[None]:
-    """Turns the database's refusals into WriteRefused, and its throttling into Busy."""
+    """Turns the refusal of a plain conditional write into WriteRefused, and throttling into Busy."""
     try:
         yield
-    except TransactWriteError as error:
-        if error.cause_response_code == "TransactionCanceledException":
-            reasons = tuple(reason.code if reason else None for reason in error.cancellation_reasons)
-            raise WriteRefused(reasons) from error
-        _raise_if_passing(error)
-        raise
     except PynamoDBException as error:
         if error.cause_response_code == _REFUSED:
-            raise WriteRefused(("ConditionalCheckFailed",)) from error
-        _raise_if_passing(error)
+            raise WriteRefused from error
+        if error.cause_response_code in _PASSING:
+            raise Busy(str(error)) from error
         raise
 
 
-def _raise_if_passing(error: PynamoDBException) -> None:
-    if error.cause_response_code in _CONFLICT:
-        raise WriteRefused(("TransactionConflict",)) from error
-    if error.cause_response_code in _THROTTLED:
-        raise Busy(str(error)) from error
+class Transaction:
+    """Writes that happen together or not at all. Each part has a name, to tell which one was refused."""
+
+    def __init__(self, connection: Connection, pause: Callable[[float], None]) -> None:
+        self._connection = connection
+        self._pause = pause
+        self._token = new_nonce()
+        self._steps: list[Callable[[TransactWrite], None]] = []
+        # DynamoDB names the refused parts by their place, and pynamodb sends them sorted by what they do.
+        self._names: dict[str, list[str]] = {"delete": [], "put": [], "update": []}
+
+    def delete(self, name: str, item: Model, condition: Condition | None = None) -> None:
+        self._names["delete"].append(name)
+        self._steps.append(lambda write: write.delete(item, condition=condition))
+
+    def put(self, name: str, item: Model, condition: Condition | None = None) -> None:
+        self._names["put"].append(name)
+        self._steps.append(lambda write: write.save(item, condition=condition))
+
+    def update(self, name: str, item: Model, actions: Sequence[Action], condition: Condition | None = None) -> None:
+        self._names["update"].append(name)
+        self._steps.append(lambda write: write.update(item, actions=list(actions), condition=condition))
+
+    def commit(self) -> None:
+        """Raises WriteRefused, with the parts refused, or Busy if other transactions stay in the way."""
+        for attempt in range(1, _TRIES + 1):
+            try:
+                with TransactWrite(connection=self._connection, client_request_token=self._token) as write:
+                    for step in self._steps:
+                        step(write)
+                return
+            except TransactWriteError as error:
+                refused = self._refused(error)
+                if refused:
+                    raise WriteRefused(refused) from error
+                if error.cause_response_code not in _PASSING | {"TransactionCanceledException"}:
+                    raise
+                if attempt == _TRIES:
+                    raise Busy(str(error)) from error
+                self._pause(random.uniform(0, min(_LONGEST_PAUSE, 0.01 * 2**attempt)))  # noqa: S311 # no secret
+
+    def _refused(self, error: TransactWriteError) -> frozenset[str]:
+        names = [name for kind in ("delete", "put", "update") for name in self._names[kind]]
+        reasons = error.cancellation_reasons
+        return frozenset(
+            name for name, reason in zip(names, reasons, strict=False) if reason and reason.code == _REFUSED_PART
+        )

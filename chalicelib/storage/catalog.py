@@ -1,0 +1,224 @@
+"""Schedules and profiles: what campaigns refer to by id or nickname.
+
+That a nickname is taken once, and that nothing in use is deleted, holds under concurrent requests because a nickname
+is an item of its own and each user counts itself on what it uses, in the transaction that makes the user.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, replace
+from datetime import datetime
+from typing import Any, Generic, TypeVar, cast
+
+from pynamodb.expressions.condition import Condition
+
+from chalicelib.domain.models import Day, Profile, Schedule
+from chalicelib.errors import InUse, NicknameTaken, NotFound
+from chalicelib.storage.accounts import Kind
+from chalicelib.storage.receipts import Receipt, add_receipt, with_receipt
+from chalicelib.storage.tables import CatalogItem, Database
+from chalicelib.storage.writes import Transaction, WriteRefused
+
+T = TypeVar("T", Schedule, Profile)
+
+#: characters
+_LONGEST_NICKNAME = 64
+_THING = "thing"
+_NICKNAME = "nickname"
+
+
+def padded(number: int) -> str:
+    """So that keys sort as their numbers do."""
+    return f"{number:012d}"
+
+
+class Catalog(ABC, Generic[T]):
+    """One account's schedules, or its profiles."""
+
+    #: what it holds
+    kind: Kind
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._items = database.catalog
+
+    def get(self, account: str, identifier: int) -> T:
+        """Raises NotFound."""
+        return self._thing(self._get(account, self._key(identifier), identifier))
+
+    def find(self, account: str, reference: str) -> T:
+        """By id or by nickname; where both fit, by id. Raises NotFound."""
+        if len(reference) > _LONGEST_NICKNAME:
+            raise NotFound(self.kind, reference)
+        if reference.isascii() and reference.isdigit():
+            try:
+                return self.get(account, int(reference))
+            except NotFound:
+                pass
+        return self.get(account, int(self._get(account, self._nickname_key(reference), reference).id))
+
+    def list(self, account: str, *, after: int = 0, limit: int | None = None) -> list[T]:
+        """In the order of their ids, from the first one after `after`."""
+        items: Iterator[CatalogItem] = self._items.query(
+            account,
+            self._items.key.between(self._key(after + 1), self._key(10**12 - 1)),
+            limit=limit,
+            consistent_read=True,
+        )
+        return [self._thing(item) for item in items]
+
+    def add(self, thing: T, receipt: Receipt | None, now: datetime) -> None:
+        """Raises NicknameTaken, AlreadyAnswered."""
+        transaction = self._database.transaction()
+        transaction.put(_THING, self._item(thing), condition=self._items.key.does_not_exist())
+        self._take_nickname(transaction, thing)
+        add_receipt(transaction, self._database, receipt, now)
+        try:
+            with_receipt(transaction)
+        except WriteRefused as refused:
+            raise NicknameTaken from refused
+
+    def change(self, account: str, identifier: int, changes: Mapping[str, Any]) -> T:
+        """Change the fields named, leave the others as they are, and answer the whole.
+
+        Raises NotFound, NicknameTaken.
+        """
+        while True:
+            before = self.get(account, identifier)
+            after = replace(before, **changes)
+            changed = [name for name in changes if getattr(before, name) != getattr(after, name)]
+            if not changed:
+                return after
+            transaction = self._database.transaction()
+            kept = self._items.key.exists()
+            if "nickname" in changed:
+                kept &= self._has_nickname(before)
+                self._take_nickname(transaction, after)
+                self._free_nickname(transaction, before)
+            actions = [getattr(self._items, name).set(self._stored(after, name)) for name in changed]
+            transaction.update(_THING, self._items(account, self._key(identifier)), actions, kept)
+            try:
+                transaction.commit()
+            except WriteRefused as refused:
+                if _THING in refused.parts:
+                    continue  # somebody renamed it, or deleted it, in this moment
+                raise NicknameTaken from refused
+            return after
+
+    def delete(self, account: str, identifier: int) -> None:
+        """Raises NotFound, InUse."""
+        while True:
+            thing = self.get(account, identifier)
+            item = self._items(account, self._key(identifier))
+            transaction = self._database.transaction()
+            self._free_nickname(transaction, thing)
+            transaction.delete(_THING, item, (self._items.uses == 0) & self._has_nickname(thing))
+            try:
+                transaction.commit()
+            except WriteRefused:
+                user = self._highest_user(account, identifier)
+                if user is not None:
+                    raise InUse(self.kind, identifier, thing.nickname, user) from None
+                continue  # it was renamed, or deleted, or its last user went, in this moment
+            return
+
+    def add_use(self, transaction: Transaction, account: str, identifier: int, campaign_id: int) -> str:
+        """Make the campaign a user of the thing; the transaction is refused, at the part named, if it is gone."""
+        part = f"{self.kind}/{identifier}"
+        transaction.update(
+            part,
+            self._items(account, self._key(identifier)),
+            [self._items.uses.add(1)],
+            self._items.key.exists(),
+        )
+        transaction.put(f"{part}/use", self._use_item(account, identifier, campaign_id))
+        return part
+
+    def remove_use(self, transaction: Transaction, account: str, identifier: int, campaign_id: int) -> None:
+        part = f"{self.kind}/{identifier}"
+        transaction.update(
+            part,
+            self._items(account, self._key(identifier)),
+            [self._items.uses.add(-1)],
+            self._items.key.exists(),
+        )
+        transaction.delete(f"{part}/use", self._use_item(account, identifier, campaign_id))
+
+    def _get(self, account: str, key: str, reference: object) -> CatalogItem:
+        try:
+            return self._items.get(account, key, consistent_read=True)
+        except CatalogItem.DoesNotExist:
+            raise NotFound(self.kind, reference) from None
+
+    def _key(self, identifier: int) -> str:
+        return f"{self.kind}/{padded(identifier)}"
+
+    def _nickname_key(self, nickname: str) -> str:
+        return f"nickname/{self.kind}/{nickname}"
+
+    def _nickname_item(self, thing: T, nickname: str) -> CatalogItem:
+        return self._items(thing.account, self._nickname_key(nickname), id=thing.id)
+
+    def _use_item(self, account: str, identifier: int, campaign_id: int) -> CatalogItem:
+        return self._items(account, f"use/{self._key(identifier)}/{padded(campaign_id)}", id=campaign_id)
+
+    def _take_nickname(self, transaction: Transaction, thing: T) -> None:
+        if thing.nickname is not None:
+            transaction.put(
+                _NICKNAME, self._nickname_item(thing, thing.nickname), condition=self._items.key.does_not_exist()
+            )
+
+    def _free_nickname(self, transaction: Transaction, thing: T) -> None:
+        if thing.nickname is not None:
+            transaction.delete("old nickname", self._nickname_item(thing, thing.nickname))
+
+    def _has_nickname(self, thing: T) -> Condition:
+        if thing.nickname is None:
+            return self._items.key.exists() & self._items.nickname.does_not_exist()
+        return cast(Condition, self._items.nickname == thing.nickname)
+
+    def _highest_user(self, account: str, identifier: int) -> int | None:
+        users = self._items.query(
+            account,
+            self._items.key.startswith(f"use/{self._key(identifier)}/"),
+            scan_index_forward=False,
+            limit=1,
+            consistent_read=True,
+        )
+        return next((int(user.id) for user in users), None)
+
+    @abstractmethod
+    def _thing(self, item: CatalogItem) -> T: ...
+
+    def _item(self, thing: T) -> CatalogItem:
+        item = self._items(thing.account, self._key(thing.id), id=thing.id, uses=0)
+        for field in fields(thing):
+            if field.name not in ("account", "id"):
+                setattr(item, field.name, self._stored(thing, field.name))
+        return item
+
+    @staticmethod
+    def _stored(thing: T, name: str) -> Any:
+        value = getattr(thing, name)
+        return list(value) if isinstance(value, tuple) else value
+
+
+class Schedules(Catalog[Schedule]):
+    kind = Kind.SCHEDULE
+
+    def _thing(self, item: CatalogItem) -> Schedule:
+        return Schedule(item.account, int(item.id), item.nickname, tuple(Day(str(day)) for day in item.days))
+
+
+class Profiles(Catalog[Profile]):
+    kind = Kind.PROFILE
+
+    def _thing(self, item: CatalogItem) -> Profile:
+        return Profile(
+            item.account,
+            int(item.id),
+            item.nickname,
+            period=int(item.period),
+            amount_per_period=int(item.amount_per_period),
+            time_between_periods=int(item.time_between_periods),
+        )
