@@ -1,0 +1,248 @@
+"""Phone numbers as customers write them (reference, `phone_numbers`; DESIGN §2, phone number forms)."""
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chalicelib.domain.dialstring import InvalidEntry, parse, split
+from chalicelib.domain.models import Entry
+
+NORMAL = re.compile(r"tel:\+[1-9][0-9]{6,14}(;ani=\+?[0-9]{1,15})?(;postd=[0-9*#]{1,64})?")
+
+
+def refusal(text: str) -> str:
+    with pytest.raises(InvalidEntry) as caught:
+        parse(text)
+    return caught.value.reason
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "tel:+12223334444; ani=7778889999",
+        "tel:+12223334444;ani=7778889999",
+        "TEL:+12223334444 ; ANI = 7778889999 ",
+        "+12223334444;ani=7778889999",
+        "12223334444;ani=7778889999",
+        "2223334444;ani=7778889999",
+    ],
+)
+def test_every_documented_form_has_one_normal_form(text: str) -> None:
+    assert parse(text) == Entry("tel:+12223334444;ani=7778889999")
+
+
+def test_the_references_example_with_a_message_reference() -> None:
+    entry = parse("tel:+12223334444; ani=7778889999, marchcampaign")
+    assert entry == Entry("tel:+12223334444;ani=7778889999", "marchcampaign")
+
+
+@pytest.mark.parametrize("text", ["2223334444", "tel:2223334444"])
+def test_ten_digits_are_taken_as_north_american(text: str) -> None:
+    assert parse(text).destination == "tel:+12223334444"
+
+
+def test_eleven_digits_that_begin_with_1_are_taken_as_north_american() -> None:
+    assert parse("16175551234").destination == "tel:+16175551234"
+
+
+@pytest.mark.parametrize("text", ["442071234567", "22233344445", "222333444", "01144207123456", "0044207123456"])
+def test_other_lengths_need_a_plus_sign(text: str) -> None:
+    assert refusal(text) == "is not a valid phone number."
+
+
+@pytest.mark.parametrize("text", ["0223334444", "1222333444"])
+def test_ten_digits_that_cannot_be_north_american_are_not_given_its_country_code(text: str) -> None:
+    assert refusal(text) == "is not a valid phone number."
+
+
+@pytest.mark.parametrize("text", ["+1222333444", "+122233344445"])
+def test_country_code_1_takes_exactly_ten_more_digits(text: str) -> None:
+    assert refusal(text) == "is not a valid phone number."
+
+
+@pytest.mark.parametrize(
+    ("text", "valid"),
+    [
+        ("+6834123", True),
+        ("+683412", False),
+        ("+442071234567890", True),
+        ("+4420712345678901", False),
+        ("+0442071234567", False),
+    ],
+)
+def test_an_international_number_has_7_to_15_digits_the_first_not_0(text: str, *, valid: bool) -> None:
+    if valid:
+        assert parse(text).destination == f"tel:{text}"
+    else:
+        assert refusal(text) == "is not a valid phone number."
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "(222) 333-4444",
+        "222-333-4444",
+        "222.333.4444",
+        "222 333 4444",
+        "+1 222 333-4444",
+        "+1 (222) 333-4444",
+        "1-222-333-4444",
+        "1 (222)333-4444",
+        "tel:+1-222-333-4444",
+    ],
+)
+def test_visual_separators_between_the_parts_of_a_north_american_number_are_taken_out(text: str) -> None:
+    assert parse(text).destination == "tel:+12223334444"
+
+
+@pytest.mark.parametrize("text", ["+44 20 7123 4567", "+44 (20) 7123-4567", "+44.20.7123.4567", "+44(20)71234567"])
+def test_visual_separators_in_an_international_number_are_taken_out(text: str) -> None:
+    assert parse(text).destination == "tel:+442071234567"
+
+
+@pytest.mark.parametrize("text", ["+44 (0)20 7123 4567", "+39 (06) 1234 5678"])
+def test_a_zero_in_parentheses_is_refused_as_it_may_or_may_not_be_dialled(text: str) -> None:
+    assert refusal(text) == "is not a valid phone number."
+
+
+@pytest.mark.parametrize("text", ["222333444.0", "1222333444.0", "2223334444.0", "+442071234567.0", "2.22E+09"])
+def test_what_a_spreadsheet_took_for_an_amount_is_refused(text: str) -> None:
+    assert refusal(text) == "is not a valid phone number."
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        " ",
+        "tel:",
+        "+",
+        "tel:+12223334444x5",
+        "2223334444 2223335555",
+        "222-333-4444/5555",
+        "(222 333-4444",
+        "22-23-33-44-44",
+        "++12223334444",
+        "222\t333\t4444",
+        "222\n3334444",
+        "222\u2011333\u20114444",
+        "destination",
+    ],
+)
+def test_what_is_not_clearly_one_number_is_refused(text: str) -> None:
+    assert refusal(text) == "is not a valid phone number."
+
+
+@pytest.mark.parametrize("text", ["\u0662" * 10, "+1222333444\u0664", "222333444\u00b2", "\uff12" * 10])
+def test_only_ascii_digits_are_digits(text: str) -> None:
+    assert refusal(text) == "is not a valid phone number."
+
+
+def test_parameters_are_kept_in_the_order_ani_postd() -> None:
+    assert parse("6175551234; POSTD=2*#; Ani=+18009957586").destination == "tel:+16175551234;ani=+18009957586;postd=2*#"
+
+
+@pytest.mark.parametrize("text", ["2223334444;ext=5", "2223334444;", "2223334444;;ani=1", "2223334444;march"])
+def test_an_unknown_parameter_is_refused(text: str) -> None:
+    assert refusal(text) == "has an unknown parameter: only ani and postd are known."
+
+
+@pytest.mark.parametrize("name", ["ani", "postd"])
+def test_a_repeated_parameter_is_refused(name: str) -> None:
+    assert refusal(f"2223334444;{name}=1;{name.upper()}=1") == f"has more than one {name}."
+
+
+@pytest.mark.parametrize("ani", ["", "+", "777-888-9999", "1234567890123456", "anonymous", "\u0667"])
+def test_an_ani_is_up_to_15_digits_with_or_without_plus(ani: str) -> None:
+    assert refusal(f"2223334444;ani={ani}") == (
+        "has an invalid ani: it must be 1 to 15 digits, with or without a plus sign."
+    )
+
+
+@pytest.mark.parametrize("postd", ["", "1p2", "12 34", "1" * 65])
+def test_a_postd_is_up_to_64_dtmf_digits(postd: str) -> None:
+    assert refusal(f"2223334444;postd={postd}") == (
+        "has an invalid postd: it must be 1 to 64 digits, asterisks or number signs."
+    )
+
+
+def test_the_message_reference_is_the_rest_after_the_first_comma_trimmed() -> None:
+    assert parse("2223334444 ,  spring; sale, 2nd wave ").message_reference == "spring; sale, 2nd wave"
+    assert parse("2223334444,").message_reference == ""
+
+
+def test_a_message_reference_is_at_most_255_bytes_of_utf8() -> None:
+    assert parse("2223334444," + "ä" * 127 + "a").message_reference == "ä" * 127 + "a"
+    assert refusal("2223334444," + "ä" * 128) == "has a message_reference greater than 255 bytes."
+
+
+@pytest.mark.parametrize("character", ["\x00", "\n", "\r", "\t", "\x1f", "\x7f", "\x85", "\u2028", "\ud800"])
+def test_a_message_reference_holds_no_character_that_would_break_its_line(character: str) -> None:
+    assert refusal(f"2223334444,a{character}b") == "has control characters in its message_reference."
+
+
+@given(st.text() | st.text(alphabet="+1234567890 -.();,=telanipostd*#TELANI\n"))
+def test_whatever_is_written_is_refused_or_gets_the_normal_form(text: str) -> None:
+    try:
+        entry = parse(text)
+    except InvalidEntry:
+        return
+    assert NORMAL.fullmatch(entry.destination)
+    assert entry.message_reference == entry.message_reference.strip()
+    assert len(entry.line.splitlines()) == 1
+
+
+numbers = st.from_regex(r"(1[0-9]{10}|[2-9][0-9]{6,14})", fullmatch=True)
+references = st.text(st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp")), max_size=60).map(str.strip)
+
+
+@given(numbers, st.from_regex(r"(\+?[0-9]{1,15})?", fullmatch=True), references)
+def test_an_entry_written_as_a_line_reads_back_as_itself(number: str, ani: str, reference: str) -> None:
+    entry = parse(f"+{number}{';ani=' + ani if ani else ''}, {reference}")
+    assert entry.destination.startswith(f"tel:+{number}")
+    assert entry.ani == ani
+    assert entry.message_reference == reference
+    assert parse(entry.line) == Entry.from_line(entry.line) == entry
+
+
+@given(numbers, st.data())
+def test_separators_never_change_which_number_is_meant(number: str, data: st.DataObject) -> None:
+    separators = data.draw(st.lists(st.sampled_from(["", "", " ", "-", ".", " - "]), min_size=len(number)))
+    written = number[0] + "".join(s + d for s, d in zip(separators, number[1:], strict=False))
+    try:
+        assert parse(f"+{written}").destination == f"tel:+{number}"
+    except InvalidEntry:
+        assert written != number
+
+
+def test_several_numbers_in_one_element_are_several_entries() -> None:
+    element = "tel:+12223334444; ani=7778889999, tel:+14443332222; ani=9998887777, march campaign"
+    assert [parse(entry) for entry in split(element)] == [
+        Entry("tel:+12223334444;ani=7778889999"),
+        Entry("tel:+14443332222;ani=9998887777", "march campaign"),
+    ]
+
+
+def test_a_piece_that_is_no_number_belongs_to_the_reference_before_it() -> None:
+    assert split("2223334444, march, 2nd wave, (444) 333-2222") == ["2223334444, march, 2nd wave", "(444) 333-2222"]
+
+
+def test_short_digits_after_a_number_are_its_reference() -> None:
+    assert split("2223334444, 4711") == ["2223334444, 4711"]
+
+
+@pytest.mark.parametrize("piece", ["tel:+1444", "Tel:444-333", "+1444", "444333222;ani=1", "444333222 ; Postd=1"])
+def test_a_misspelt_number_begins_an_entry_rather_than_vanish_in_a_reference(piece: str) -> None:
+    assert split(f"2223334444, {piece}") == ["2223334444", piece]
+
+
+def test_what_comes_first_is_an_entry_whatever_it_is() -> None:
+    assert split("march, 2223334444") == ["march", "2223334444"]
+    assert split("") == [""]
+
+
+@given(st.text(alphabet="+123456789,;= anitel:x"))
+def test_splitting_loses_nothing(element: str) -> None:
+    assert ",".join(split(element)).replace(" ", "") == element.replace(" ", "")
