@@ -57,7 +57,7 @@ class Catalog(ABC, Generic[T]):
                 pass
         return self.get(account, int(self._get(account, self._nickname_key(reference), reference).id))
 
-    def list(self, account: str, *, after: int = 0, limit: int | None = None) -> list[T]:
+    def page(self, account: str, *, after: int = 0, limit: int | None = None) -> list[T]:
         """In the order of their ids, from the first one after `after`."""
         items: Iterator[CatalogItem] = self._items.query(
             account,
@@ -90,7 +90,7 @@ class Catalog(ABC, Generic[T]):
             if not changed:
                 return after
             transaction = self._database.transaction()
-            kept = self._items.key.exists()
+            kept: Condition = self._items.key.exists()
             if "nickname" in changed:
                 kept &= self._has_nickname(before)
                 self._take_nickname(transaction, after)
@@ -173,9 +173,8 @@ class Catalog(ABC, Generic[T]):
             transaction.delete("old nickname", self._nickname_item(thing, thing.nickname))
 
     def _has_nickname(self, thing: T) -> Condition:
-        if thing.nickname is None:
-            return self._items.key.exists() & self._items.nickname.does_not_exist()
-        return cast(Condition, self._items.nickname == thing.nickname)
+        held = self._items.nickname
+        return held.does_not_exist() if thing.nickname is None else cast(Condition, held == thing.nickname)
 
     def _highest_user(self, account: str, identifier: int) -> int | None:
         users = self._items.query(

@@ -1,0 +1,180 @@
+"""A campaign's queue as a log: entries packed hundreds to an item, found by their sequence number.
+
+An upload is written in three steps. Its chunks are staged, with a date on which they expire. One transaction, made by
+`chalicelib.storage.campaigns`, then writes the segment that gives its entries their sequence numbers: from here on the
+upload is accepted, and marked as unsealed. Last, its chunks lose their date and it loses the mark. What fails before
+the transaction leaves only what expires by itself; what fails after it is sealed by the settler.
+
+An upload that fits one chunk travels in the transaction itself.
+"""
+
+import bisect
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import islice
+
+from pynamodb.exceptions import PutError
+
+from chalicelib.domain.models import Entry
+from chalicelib.errors import Busy
+from chalicelib.storage.catalog import padded
+from chalicelib.storage.tables import ChunkItem, Database, LogItem
+from chalicelib.storage.writes import Transaction, WriteRefused, conditional
+
+#: bytes of entries in one item, which DynamoDB limits to 400 KB, and the console to what a person can read
+CHUNK_BYTES = 64 * 1024
+#: how long chunks of an upload that wasn't accepted are kept
+STAGED_FOR = timedelta(days=7)
+
+
+@dataclass(frozen=True)
+class Staged:
+    """An upload whose entries have no sequence numbers yet."""
+
+    campaign: str
+    upload: str
+    length: int
+    #: for each chunk, how many entries stand before it
+    chunk_starts: tuple[int, ...]
+    #: the one chunk of a small upload, which isn't written yet
+    only_chunk: str | None
+
+
+class Log:
+    """`campaign` is everywhere `account/id`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._segments = database.log
+        self._chunks = database.chunks
+
+    def stage(self, campaign: str, entries: Sequence[Entry], now: datetime) -> Staged:
+        """Raises Busy."""
+        upload = uuid.uuid4().hex
+        starts, chunks = _pack(entries)
+        if len(chunks) == 1:
+            return Staged(campaign, upload, len(entries), starts, chunks[0])
+        try:
+            with self._chunks.batch_write() as batch:
+                for number, text in enumerate(chunks):
+                    batch.save(
+                        self._chunks(_chunk_key(campaign, upload, number), entries=text, expires_at=now + STAGED_FOR)
+                    )
+        except PutError as error:
+            raise Busy(str(error)) from error
+        return Staged(campaign, upload, len(entries), starts, None)
+
+    def add(self, transaction: Transaction, staged: Staged, first: int) -> None:
+        """Make the upload's entries those from `first` on, in the transaction that moves the campaign's tail."""
+        segment = self._segments(
+            staged.campaign,
+            _segment_key(first),
+            upload=staged.upload,
+            first=first,
+            length=staged.length,
+            chunk_starts=list(staged.chunk_starts),
+        )
+        transaction.put("segment", segment, condition=self._segments.key.does_not_exist())
+        if staged.only_chunk is None:
+            transaction.put("unsealed", self._unsealed(staged.campaign, staged.upload, segment))
+        else:
+            chunk = self._chunks(_chunk_key(staged.campaign, staged.upload, 0), entries=staged.only_chunk)
+            transaction.put("chunk", chunk)
+
+    def seal(self, campaign: str) -> None:
+        """Keep the chunks of all the campaign's accepted uploads for good."""
+        for mark in list(
+            self._segments.query(campaign, self._segments.key.startswith("unsealed/"), consistent_read=True)
+        ):
+            for number in range(len(mark.chunk_starts)):
+                chunk = self._chunks(_chunk_key(campaign, mark.upload, number))
+                try:
+                    with conditional():
+                        chunk.update(actions=[self._chunks.expires_at.remove()], condition=self._chunks.chunk.exists())
+                except WriteRefused:
+                    raise LostChunk(campaign, mark.upload, number) from None
+            mark.delete()
+
+    def read(self, campaign: str, first: int, length: int) -> Iterator[tuple[int, Entry]]:
+        """Up to `length` entries from sequence number `first` on, each with its own."""
+        return islice(self._entries_from(campaign, first), length)
+
+    def _entries_from(self, campaign: str, first: int) -> Iterator[tuple[int, Entry]]:
+        segment = self._segment_with(campaign, first)
+        while segment is not None:
+            offset = first - int(segment.first)
+            starts = [int(start) for start in segment.chunk_starts]
+            for number in range(bisect.bisect_right(starts, offset) - 1, len(starts)):
+                for line in self._lines(campaign, segment.upload, number)[offset - starts[number] :]:
+                    yield first, Entry.from_line(line)
+                    first += 1
+                offset = first - int(segment.first)
+            segment = self._segment_at(campaign, first)
+
+    def _segment_with(self, campaign: str, sequence: int) -> LogItem | None:
+        found = self._segments.query(
+            campaign,
+            self._segments.key.between(_segment_key(0), _segment_key(sequence)),
+            scan_index_forward=False,
+            limit=1,
+            consistent_read=True,
+        )
+        segment = next(iter(found), None)
+        if segment is None or sequence >= int(segment.first) + int(segment.length):
+            return None
+        return segment
+
+    def _segment_at(self, campaign: str, first: int) -> LogItem | None:
+        try:
+            return self._segments.get(campaign, _segment_key(first), consistent_read=True)
+        except LogItem.DoesNotExist:
+            return None
+
+    def _lines(self, campaign: str, upload: str, number: int) -> list[str]:
+        try:
+            item = self._chunks.get(_chunk_key(campaign, upload, number), consistent_read=True)
+        except ChunkItem.DoesNotExist:
+            raise LostChunk(campaign, upload, number) from None
+        return item.entries.split("\n")
+
+    def _unsealed(self, campaign: str, upload: str, segment: LogItem) -> LogItem:
+        return self._segments(
+            campaign,
+            f"unsealed/{upload}",
+            upload=upload,
+            first=segment.first,
+            length=segment.length,
+            chunk_starts=segment.chunk_starts,
+        )
+
+
+class LostChunk(Exception):
+    """Entries of an accepted upload are gone: somebody deleted them, or no settler ran for a week."""
+
+    def __init__(self, campaign: str, upload: str, number: int) -> None:
+        super().__init__(f"chunk {number} of upload {upload} of campaign {campaign} is gone")
+
+
+def _pack(entries: Sequence[Entry]) -> tuple[tuple[int, ...], list[str]]:
+    starts: list[int] = []
+    chunks: list[list[str]] = []
+    room = 0
+    for place, entry in enumerate(entries):
+        size = len(entry.line.encode()) + 1
+        if size > room:
+            starts.append(place)
+            chunks.append([])
+            room = CHUNK_BYTES
+        chunks[-1].append(entry.line)
+        room -= size
+    return tuple(starts), ["\n".join(lines) for lines in chunks]
+
+
+def _segment_key(first: int) -> str:
+    return f"segment/{padded(first)}"
+
+
+def _chunk_key(campaign: str, upload: str, number: int) -> str:
+    return f"{campaign}/{upload}/{number}"
