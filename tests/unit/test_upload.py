@@ -1,0 +1,244 @@
+"""Lists of phone numbers: CSV and TXT files, arrays, text (reference, `phone_numbers`; DESIGN §2)."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chalicelib.domain.models import Entry
+from chalicelib.domain.upload import Upload, read
+from chalicelib.errors import InvalidFields
+
+FIRST = Entry("tel:+12223334444")
+SECOND = Entry("tel:+14443332222")
+
+NOT_TEXT = {"phone_numbers": ["The phone_numbers field must be a CSV or TXT file in UTF-8."]}
+REQUIRED = {"phone_numbers": ["The phone_numbers field is required."]}
+
+
+def entries(value: object) -> list[Entry]:
+    return list(read(value).entries)
+
+
+def faults(value: object) -> dict[str, list[str]]:
+    with pytest.raises(InvalidFields) as caught:
+        read(value)
+    return caught.value.faults
+
+
+def test_a_file_has_one_entry_a_line_in_its_order() -> None:
+    content = b"tel:+12223334444; ani=7778889999, march\n4443332222\n"
+    assert entries(content) == [Entry("tel:+12223334444;ani=7778889999", "march"), SECOND]
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
+@pytest.mark.parametrize("begin", [b"", b"\xef\xbb\xbf"])
+def test_line_ends_of_every_system_and_a_byte_order_mark_are_taken(begin: bytes, end: bytes) -> None:
+    assert entries(begin + b"2223334444" + end + b"4443332222,caf\xc3\xa9" + end) == [
+        FIRST,
+        Entry(SECOND.destination, "café"),
+    ]
+
+
+@pytest.mark.parametrize("blank", [b"", b" \t", b",,", b'"",""', b"\xc2\xa0"])
+def test_blank_lines_and_rows_of_empty_columns_are_skipped(blank: bytes) -> None:
+    assert entries(b"\n".join([blank, b"2223334444", blank, blank, b"4443332222", blank])) == [FIRST, SECOND]
+
+
+@pytest.mark.parametrize(
+    "heading",
+    ["destination", "phone_number", "Phone Number,message_reference", '"phone-number","first name"', "NUMBER,,"],
+)
+def test_a_first_line_that_is_a_heading_is_skipped(heading: str) -> None:
+    assert entries(f"\r\n{heading}\r\n2223334444\r\n".encode()) == [FIRST]
+
+
+@pytest.mark.parametrize("line", ["not a number", "name,phone_number", "222333"])
+def test_a_first_line_that_is_neither_a_number_nor_a_known_heading_is_a_fault(line: str) -> None:
+    assert "phone_numbers.1" in faults(f"{line}\n2223334444".encode())
+
+
+def test_a_heading_is_only_skipped_as_the_first_line() -> None:
+    assert faults(b"2223334444\nphone_number\n") == {
+        "phone_numbers": ["The phone_numbers field has 1 invalid entry."],
+        "phone_numbers.2": ["The phone_numbers.2 entry is not a valid phone number."],
+    }
+
+
+@pytest.mark.parametrize(
+    ("row", "reference"),
+    [
+        ("2223334444,march", "march"),
+        ("2223334444 , march ", "march"),
+        ('"2223334444","march"', "march"),
+        ('"2223334444", "march, late"', "march, late"),
+        ('2223334444,"the ""best"" sale"', 'the "best" sale'),
+        ('2223334444,5" pipe', '5" pipe'),
+        ('"tel:+12223334444, march"', "march"),
+        ("2223334444,Ann,Smith", "Ann,Smith"),
+        ("2223334444,march,,", "march"),
+        ("2223334444,,", ""),
+        ("2223334444,4443332222", "4443332222"),
+    ],
+)
+def test_what_follows_the_first_column_is_the_message_reference(row: str, reference: str) -> None:
+    assert entries(row.encode()) == [Entry(FIRST.destination, reference)]
+
+
+def test_a_line_quoted_as_a_whole_is_read_as_what_it_quotes() -> None:
+    assert entries(b'"tel:+12223334444; ani=7778889999, march"\n') == [
+        Entry("tel:+12223334444;ani=7778889999", "march")
+    ]
+
+
+def test_an_unclosed_quote_does_not_swallow_the_lines_after_it() -> None:
+    assert faults(b'2223334444,"march\n4443332222\n555333222\n') == {
+        "phone_numbers": ["The phone_numbers field has 2 invalid entries."],
+        "phone_numbers.1": ["The phone_numbers.1 entry has a quotation mark that is not closed."],
+        "phone_numbers.3": ["The phone_numbers.3 entry is not a valid phone number."],
+    }
+
+
+def test_a_second_number_on_a_files_line_is_refused_rather_than_kept_as_a_reference() -> None:
+    assert faults(b"tel:+12223334444, tel:+14443332222")["phone_numbers.1"] == [
+        "The phone_numbers.1 entry has more than one phone number: each needs a line of its own."
+    ]
+
+
+def test_a_fault_in_a_file_is_named_by_its_line_counted_from_1_blank_ones_and_the_heading_included() -> None:
+    content = b"destination\r\n\r\n" + b"2223334444\r\n" * 997 + b"22233\r\n"
+    assert list(faults(content)) == ["phone_numbers", "phone_numbers.1000"]
+
+
+def test_the_first_100_faults_are_listed_and_all_are_counted() -> None:
+    found = faults(b"2223334444\n" + b"x\n" * 250)
+    assert found["phone_numbers"] == [
+        "The phone_numbers field has 250 invalid entries; the first 100 are listed.",
+    ]
+    assert list(found)[1:] == [f"phone_numbers.{line}" for line in range(2, 102)]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"PK\x03\x04\x14\x00\x06\x00",
+        "2223334444\n".encode("utf-16"),
+        "2223334444,café".encode("latin-1"),
+        b"2223334444\n\x00\n",
+        bytes(range(256)),
+    ],
+)
+def test_a_file_that_is_not_utf8_text_has_one_clear_fault(content: bytes) -> None:
+    assert faults(content) == NOT_TEXT
+
+
+@pytest.mark.parametrize("value", [b"", b"\xef\xbb\xbf", b"\r\n\r\n", b"destination\n", [], (), "", " ", "[]"])
+def test_an_upload_without_entries_is_refused(value: object) -> None:
+    assert faults(value) == REQUIRED
+
+
+def test_an_array_has_one_or_several_entries_an_element() -> None:
+    value = ["tel:+12223334444, march", "2223334444; ani=7778889999, 4443332222, late"]
+    assert entries(value) == [
+        Entry("tel:+12223334444", "march"),
+        Entry("tel:+12223334444;ani=7778889999"),
+        Entry("tel:+14443332222", "late"),
+    ]
+
+
+def test_an_integer_in_an_array_is_its_digits() -> None:
+    assert entries([2223334444, 14443332222]) == [FIRST, SECOND]
+
+
+@pytest.mark.parametrize("element", [True, 2223334444.0, None, ["2223334444"], {"destination": "2223334444"}])
+def test_an_element_that_is_neither_a_string_nor_an_integer_is_a_fault(element: object) -> None:
+    assert faults(["2223334444", element])["phone_numbers.1"] == ["The phone_numbers.1 entry must be a string."]
+
+
+@pytest.mark.parametrize("element", ["", " ", -2223334444, 10**15, 222, "4443332222, +222"])
+def test_a_fault_in_an_array_is_named_by_its_index_counted_from_0(element: object) -> None:
+    assert faults([element, "2223334444"]) == {
+        "phone_numbers": ["The phone_numbers field has 1 invalid entry."],
+        "phone_numbers.0": ["The phone_numbers.0 entry is not a valid phone number."],
+    }
+
+
+def test_an_array_may_come_as_json_text() -> None:
+    assert entries(' ["tel:+12223334444;ani=7778889999","tel:+14443332222;ani=9998887777"] ') == [
+        Entry("tel:+12223334444;ani=7778889999"),
+        Entry("tel:+14443332222;ani=9998887777"),
+    ]
+
+
+def test_text_of_one_line_is_one_element_of_an_array() -> None:
+    assert entries("2223334444, 4443332222, march") == [FIRST, Entry(SECOND.destination, "march")]
+    assert "phone_numbers.0" in faults("march")
+
+
+def test_text_of_several_lines_is_read_like_a_file() -> None:
+    assert entries("\ufeffphone\n2223334444,march\n") == [Entry(FIRST.destination, "march")]
+    assert "phone_numbers.3" in faults("\n2223334444\nmarch\n")
+
+
+@pytest.mark.parametrize("text", ['["2223334444"', "[", '["2223334444"] x'])
+def test_broken_json_text_is_one_fault(text: str) -> None:
+    found = faults(text)
+    assert list(found) == ["phone_numbers"]
+    assert found["phone_numbers"][0].startswith("The phone_numbers field is not valid JSON: ")
+
+
+def test_json_text_that_python_gives_up_on_is_one_fault() -> None:
+    reason = "The phone_numbers field is not valid JSON: nested too deeply or too long."
+    assert faults("[" * 100_000) == faults("[" + "1" * 5000 + "]") == {"phone_numbers": [reason]}
+
+
+@pytest.mark.parametrize("value", [None, 2223334444, {"0": "2223334444"}, True])
+def test_what_is_neither_a_file_nor_an_array_nor_text_is_one_fault(value: object) -> None:
+    assert faults(value) == {"phone_numbers": ["The phone_numbers field must be an array or a file."]}
+
+
+def test_repeats_are_kept() -> None:
+    assert read(["2223334444", "2223334444"]) == Upload((FIRST, FIRST))
+
+
+def test_unique_drops_later_entries_for_the_same_callee_and_counts_them() -> None:
+    value = ["2223334444, a", "4443332222", "tel:+12223334444;ani=7778889999, b", "(222) 333-4444"]
+    assert read(value, unique=True) == Upload((Entry(FIRST.destination, "a"), SECOND), dropped=2)
+
+
+def test_unique_keeps_other_extensions_of_the_same_number() -> None:
+    value = ["2223334444;postd=1", "2223334444;ani=7;postd=2", "2223334444;postd=2"]
+    assert [entry.destination for entry in read(value, unique=True).entries] == [
+        "tel:+12223334444;postd=1",
+        "tel:+12223334444;ani=7;postd=2",
+    ]
+
+
+def test_a_refused_upload_is_refused_whole_also_with_unique() -> None:
+    with pytest.raises(InvalidFields):
+        read(["2223334444", "2223334444", "x"], unique=True)
+
+
+rows = st.builds(
+    Entry,
+    st.integers(2_000_000_000, 9_999_999_999).map("tel:+1{}".format),
+    st.text(st.sampled_from("abc é\"'-5"), max_size=12).map(lambda text: f"r{text}".strip()) | st.just(""),
+)
+
+
+@given(st.lists(rows, min_size=1), st.sampled_from(["\n", "\r\n", "\r"]))
+def test_a_file_of_entries_reads_back_as_those_entries(listed: list[Entry], end: str) -> None:
+    assert entries(end.join(entry.line for entry in listed).encode()) == listed
+    assert entries(json.dumps([entry.line for entry in listed])) == listed
+
+
+@given(st.binary() | st.text(alphabet='\r\n",;tel:+1234567890 [anipostd=]\x00').map(str.encode))
+def test_whatever_the_bytes_the_upload_is_read_or_refused_with_sentences(content: bytes) -> None:
+    try:
+        read(content)
+    except InvalidFields as refused:
+        sentences = [sentence for field in refused.faults.values() for sentence in field]
+    else:
+        sentences = []
+    assert all(sentence.endswith(".") for sentence in sentences)
