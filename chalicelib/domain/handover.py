@@ -21,6 +21,8 @@ class Dial:
     due: datetime
     #: not at or after this one
     expires: datetime
+    #: what storage is to forget once this message is dealt with, if it was deferred before
+    slip: str | None = None
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,8 @@ class Report:
     """Report this number's outcome."""
 
     key: CallKey
+    #: what storage is to forget once this message is dealt with
+    slip: str
 
 
 class Unreadable(ValueError):
@@ -37,11 +41,12 @@ class Unreadable(ValueError):
 def to_message(handover: Dial | Report) -> str:
     """The handover as the body of a message: one JSON object, ASCII."""
     key = handover.key
-    fields: dict[str, str | int] = {
+    fields: dict[str, str | int | None] = {
         "account": key.account,
         "campaign_id": key.campaign_id,
         "sequence": key.sequence,
         "call_id": key.call_id,
+        "slip": handover.slip,
     }
     if isinstance(handover, Report):
         return json.dumps({"report": fields})
@@ -60,8 +65,9 @@ def from_message(body: str) -> Dial | Report:
     try:
         ((kind, fields),) = json.loads(body).items()
         key = CallKey(str(fields["account"]), int(fields["campaign_id"]), int(fields["sequence"]))
+        slip = fields["slip"]
         if kind == "report":
-            return Report(key)
+            return Report(key, str(slip))
         if kind == "dial":
             return Dial(
                 key,
@@ -70,6 +76,7 @@ def from_message(body: str) -> Dial | Report:
                 generation=int(fields["generation"]),
                 due=_instant(fields["due"]),
                 expires=_instant(fields["expires"]),
+                slip=None if slip is None else str(slip),
             )
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise Unreadable(str(error)) from error

@@ -3,27 +3,10 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 
 from chalicelib.domain import eastern
+from chalicelib.domain.call import State
 from chalicelib.domain.models import Campaign, Status
-
-
-class State(StrEnum):
-    """What a number that was released has come to."""
-
-    #: handed to the dialer, or being dialled
-    DIALLING = "dialling"
-    #: to be dialled later: it was refused by the last look, surely not sent, or is to be tried again
-    DEFERRED = "deferred"
-    COMPLETED = "completed"
-    FAILED = "failed"
-    #: nobody can know whether the call went out; it is never dialled again by itself
-    UNCERTAIN = "uncertain"
-
-    @property
-    def is_final(self) -> bool:
-        return self in (State.COMPLETED, State.FAILED, State.UNCERTAIN)
 
 
 @dataclass(frozen=True)

@@ -276,8 +276,7 @@ class Campaigns:
             return
 
     def _unchanged(self, campaign: Campaign) -> Condition:
-        kept: Condition = self._items.deleted == campaign.deleted
-        return kept & cast(Condition, self._items.revision == campaign.revision)
+        return cast(Condition, (self._items.deleted == campaign.deleted) & (self._items.revision == campaign.revision))
 
     def _raise_attention(self, key: str) -> list[Action]:
         return [self._items.attention.set(_shard(key))]

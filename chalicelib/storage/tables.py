@@ -208,7 +208,6 @@ class CallItem(Model):
     #: seconds
     duration = NumberAttribute(null=True)
     last_attempt_at = UTCDateTimeAttribute(null=True)
-    ended_at = UTCDateTimeAttribute(null=True)
 
     #: none, pending, deferred, delivered or given_up
     report = UnicodeAttribute(null=True)

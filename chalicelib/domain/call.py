@@ -1,0 +1,105 @@
+"""One number's way from the queue to its outcome."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from chalicelib.domain.models import CallKey, Entry
+from chalicelib.domain.outcome import CalleeType
+
+
+class State(StrEnum):
+    """What a number that was released has come to."""
+
+    #: handed to the dialer, or being dialled
+    DIALLING = "dialling"
+    #: to be dialled later: it was refused by the last look, surely not sent, or is to be tried again
+    DEFERRED = "deferred"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    #: nobody can know whether the call went out; it is never dialled again by itself
+    UNCERTAIN = "uncertain"
+
+    @property
+    def is_final(self) -> bool:
+        return self in (State.COMPLETED, State.FAILED, State.UNCERTAIN)
+
+
+class ReportState(StrEnum):
+    """How far the news of an outcome is."""
+
+    #: there is no result_url to tell
+    NONE = "none"
+    #: not told yet
+    PENDING = "pending"
+    #: told in vain, to be told again
+    DEFERRED = "deferred"
+    DELIVERED = "delivered"
+    #: told in vain for too long, or not wanted any more
+    GIVEN_UP = "given_up"
+
+
+@dataclass(frozen=True)
+class Call:
+    """What is recorded of one number."""
+
+    key: CallKey
+    entry: Entry
+    state: State
+    #: the attempt being made, or the last one made; 0 before the first
+    attempt: int
+    claimed_at: datetime | None
+    #: why it ended as it did, or wasn't sent: `http_200`, `timeout`…
+    reason: str | None
+    callee_type: CalleeType
+    #: seconds
+    duration: int
+    last_attempt_at: datetime | None
+    report: ReportState
+    report_attempts: int
+    report_error: str | None
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The right to make one attempt at one number, which storage gives only once."""
+
+    key: CallKey
+    entry: Entry
+    attempt: int
+    #: how often in a row it was surely not sent before
+    unsent: int
+    #: the mark by which storage knows the holder
+    nonce: str
+
+
+@dataclass(frozen=True)
+class DeferredDial:
+    """A number that the pacer is to hand over before the log."""
+
+    key: CallKey
+    entry: Entry
+    #: the attempt to be made
+    attempt: int
+    #: None: at once, in the order of the queue
+    not_before: datetime | None
+
+
+@dataclass(frozen=True)
+class DeferredReport:
+    """An outcome that is to be reported again."""
+
+    key: CallKey
+    not_before: datetime
+
+
+Deferred = DeferredDial | DeferredReport
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A deferred thing as it lies in storage."""
+
+    deferred: Deferred
+    #: storage's own name for it
+    slip: str

@@ -1,0 +1,170 @@
+"""What became of each number, one item each, made when it is claimed.
+
+A claim is a conditional write: storage gives it once for each attempt, whatever is delivered twice or overlaps. Only
+the claim's holder, known by its nonce, may write what came of it.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.update import Action
+
+from chalicelib.domain.call import Call, Claim, Deferred, DeferredDial, DeferredReport, ReportState, State
+from chalicelib.domain.models import CallKey, Entry
+from chalicelib.domain.outcome import CalleeType, Outcome
+from chalicelib.storage.deferred import DeferredSlips
+from chalicelib.storage.tables import CallItem, Database
+from chalicelib.storage.writes import WriteRefused, conditional, new_nonce
+
+_CALL = "call"
+
+
+class Calls:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._items = database.calls
+        self._slips = DeferredSlips(database)
+
+    def claim(self, key: CallKey, entry: Entry, attempt: int, now: datetime) -> Claim | None:
+        """The right to make this attempt; None if somebody has it, or had it."""
+        nonce = new_nonce()
+        item = self._items(_call_key(key))
+        waiting = (self._items.state == State.DEFERRED) & (self._items.attempt == attempt - 1)
+        if attempt == 1:
+            waiting |= self._items.call.does_not_exist()
+        actions: list[Action] = [
+            self._items.destination.set(entry.destination),
+            self._items.state.set(State.DIALLING),
+            self._items.attempt.set(attempt),
+            self._items.nonce.set(nonce),
+            self._items.claimed_at.set(now),
+        ]
+        if entry.message_reference:
+            actions.append(self._items.message_reference.set(entry.message_reference))
+        try:
+            with conditional():
+                item.update(actions, waiting | (self._items.nonce == nonce))
+        except WriteRefused:
+            return None
+        return Claim(key, entry, attempt, int(item.unsent or 0), nonce)
+
+    def give_up(self, claim: Claim) -> bool:
+        """Nothing was sent, and no attempt made: back into the queue, before the log. False if the claim is lost."""
+        deferred = DeferredDial(claim.key, claim.entry, claim.attempt, not_before=None)
+        return self._defer(claim, deferred, [self._items.attempt.set(claim.attempt - 1)])
+
+    def defer_unsent(self, claim: Claim, reason: str, not_before: datetime) -> bool:
+        """Surely not sent, so the same attempt is made later. False if the claim is lost."""
+        return self._defer(
+            claim,
+            DeferredDial(claim.key, claim.entry, claim.attempt, not_before),
+            [
+                self._items.attempt.set(claim.attempt - 1),
+                self._items.unsent.set(claim.unsent + 1),
+                self._items.reason.set(reason),
+            ],
+        )
+
+    def defer_retry(self, claim: Claim, outcome: Outcome, ended_at: datetime, not_before: datetime) -> bool:
+        """The attempt failed, and the next one is made later. False if the claim is lost."""
+        deferred = DeferredDial(claim.key, claim.entry, claim.attempt + 1, not_before)
+        return self._defer(claim, deferred, [*self._ended(outcome, ended_at), self._items.unsent.remove()])
+
+    def finish(self, claim: Claim, outcome: Outcome, ended_at: datetime, report: ReportState) -> bool:
+        """The number has its outcome. False if the claim is lost."""
+        try:
+            with conditional():
+                self._items(_call_key(claim.key)).update(
+                    [
+                        self._items.state.set(State(outcome.result)),
+                        *self._ended(outcome, ended_at),
+                        self._items.report.set(report),
+                    ],
+                    self._items.nonce == claim.nonce,
+                )
+        except WriteRefused:
+            return False
+        return True
+
+    def report_ended(self, key: CallKey, report: ReportState, attempts: int, error: str | None) -> None:
+        """The report is delivered, or given up."""
+        self._items(_call_key(key)).update(self._reported(report, attempts, error), self._items.call.exists())
+
+    def defer_report(self, key: CallKey, attempts: int, error: str | None, not_before: datetime) -> None:
+        """The report is to be sent again."""
+        transaction = self._database.transaction()
+        transaction.update(
+            _CALL,
+            self._items(_call_key(key)),
+            self._reported(ReportState.DEFERRED, attempts, error),
+            self._items.report.is_in(ReportState.PENDING, ReportState.DEFERRED),
+        )
+        self._slips.add(transaction, DeferredReport(key, not_before))
+        try:
+            transaction.commit()
+        except WriteRefused:
+            return  # delivered by another message meanwhile
+
+    def get(self, key: CallKey) -> Call | None:
+        try:
+            return _call(key, self._items.get(_call_key(key), consistent_read=True))
+        except CallItem.DoesNotExist:
+            return None
+
+    def among(self, keys: Iterable[CallKey]) -> Iterator[Call]:
+        """Those of the calls that have a record, in any order."""
+        wanted = {_call_key(key): key for key in keys}
+        for item in self._items.batch_get(list(wanted), consistent_read=True):
+            yield _call(wanted[item.call], item)
+
+    def _defer(self, claim: Claim, deferred: Deferred, actions: Sequence[Action]) -> bool:
+        held: Condition = self._items.nonce == claim.nonce
+        held &= self._items.state == State.DIALLING
+        transaction = self._database.transaction()
+        transaction.update(
+            _CALL, self._items(_call_key(claim.key)), [self._items.state.set(State.DEFERRED), *actions], held
+        )
+        self._slips.add(transaction, deferred)
+        try:
+            transaction.commit()
+        except WriteRefused:
+            return False
+        return True
+
+    def _ended(self, outcome: Outcome, ended_at: datetime) -> list[Action]:
+        return [
+            self._items.reason.set(outcome.reason),
+            self._items.callee_type.set(outcome.callee_type),
+            self._items.duration.set(outcome.duration),
+            self._items.last_attempt_at.set(ended_at),
+        ]
+
+    def _reported(self, report: ReportState, attempts: int, error: str | None) -> list[Action]:
+        return [
+            self._items.report.set(report),
+            self._items.report_attempts.set(attempts),
+            self._items.report_error.remove() if error is None else self._items.report_error.set(error),
+        ]
+
+
+def _call_key(key: CallKey) -> str:
+    return f"{key.account}/{key.campaign_id}/{key.sequence}"
+
+
+def _call(key: CallKey, item: Any) -> Call:
+    return Call(
+        key=key,
+        entry=Entry(item.destination, item.message_reference or ""),
+        state=State(item.state),
+        attempt=int(item.attempt),
+        claimed_at=item.claimed_at,
+        reason=item.reason,
+        callee_type=CalleeType(item.callee_type or CalleeType.UNKNOWN),
+        duration=int(item.duration or 0),
+        last_attempt_at=item.last_attempt_at,
+        report=ReportState(item.report or ReportState.NONE),
+        report_attempts=int(item.report_attempts or 0),
+        report_error=item.report_error,
+    )
