@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from chalicelib.domain import eastern
 from chalicelib.domain.call import State
 from chalicelib.domain.models import Campaign, Status
+from chalicelib.domain.timetable import is_over
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,6 @@ def status(campaign: Campaign, now: datetime, *, reports_outstanding: bool) -> S
         return Status.CREATED
     if 0 < campaign.tail == campaign.settled and not reports_outstanding:
         return Status.COMPLETED
-    if eastern.local_date(now) > campaign.plan.end_date:
+    if is_over(campaign.plan, now):
         return Status.ENDED
     return campaign.status

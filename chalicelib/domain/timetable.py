@@ -54,6 +54,7 @@ class Timetable:
         closings = [opening.closes for window in self.windows for opening in self.openings(window, instant, instant)]
         return max(closings, default=None)
 
-    def is_over(self, instant: datetime) -> bool:
-        """Is the last day past?"""
-        return eastern.local_date(instant) > self.end_date
+
+def is_over(plan: Plan, now: datetime) -> bool:
+    """Is the plan's last day past?"""
+    return eastern.local_date(now) > plan.end_date

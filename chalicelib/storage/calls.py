@@ -72,11 +72,12 @@ class Calls:
         deferred = DeferredDial(claim.key, claim.entry, claim.attempt + 1, not_before)
         return self._defer(claim, deferred, [*self._ended(outcome, ended_at), self._items.unsent.remove()])
 
-    def finish(self, claim: Claim, outcome: Outcome, ended_at: datetime, report: ReportState) -> bool:
-        """The number has its outcome. False if the claim is lost."""
+    def finish(self, claim: Claim, outcome: Outcome, ended_at: datetime, report: ReportState) -> Call | None:
+        """The number has its outcome. Answers it as it is recorded; None if the claim is lost."""
+        item = self._items(_call_key(claim.key))
         try:
             with conditional():
-                self._items(_call_key(claim.key)).update(
+                item.update(
                     [
                         self._items.state.set(State(outcome.result)),
                         *self._ended(outcome, ended_at),
@@ -85,8 +86,8 @@ class Calls:
                     self._items.nonce == claim.nonce,
                 )
         except WriteRefused:
-            return False
-        return True
+            return None
+        return _call(claim.key, item)
 
     def report_ended(self, key: CallKey, report: ReportState, attempts: int, error: str | None) -> None:
         """The report is delivered, or given up."""

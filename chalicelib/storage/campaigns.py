@@ -3,6 +3,7 @@
 Every change is one conditional write on the campaign's item, so what happens at once happens in some order.
 """
 
+import logging
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -21,6 +22,8 @@ from chalicelib.storage.log import Log, Staged
 from chalicelib.storage.receipts import Receipt, add_receipt, with_receipt
 from chalicelib.storage.tables import CampaignItem, Database, WindowMap
 from chalicelib.storage.writes import Transaction, WriteRefused, conditional, new_nonce
+
+logger = logging.getLogger(__name__)
 
 #: How many parts the index of campaigns with work is cut into: each can be looked after by itself.
 SHARDS = 16
@@ -186,32 +189,33 @@ class Campaigns:
         """The account and id of each campaign of the shard that there is something to do for."""
         return [(item.account, int(item.id)) for item in self._items.with_work.query(str(shard))]
 
-    def advance(self, campaign: Campaign, head: int, cursors: Sequence[Cursor]) -> bool:
-        """The numbers up to `head` are handed over. False if another pacer handed them over first.
+    def advance(self, campaign: Campaign, head: int, cursors: Sequence[Cursor]) -> Campaign | None:
+        """The numbers up to `head` are handed over. Answers the campaign as it is now.
 
-        The head moves even if the campaign was stopped meanwhile, since the dialer has the numbers and defers them. The
-        cursors do not move over a start in between, nor over other windows.
+        None if another pacer handed them over first, or if there is no more to be done on these terms: the campaign
+        was started anew or changed meanwhile. Even then the head moves, since the dialer has the numbers; but the
+        cursors stay those of the new terms.
         """
         nonce = new_nonce()
         item = self._items(campaign.account, campaign.id)
         unmoved = (self._items.head == campaign.head) | (self._items.head_nonce == nonce)
         moves: list[Action] = [self._items.head.set(head), self._items.head_nonce.set(nonce)]
-        same_pace = (self._items.generation == campaign.generation) & (self._items.revision == campaign.revision)
+        same_terms = (self._items.generation == campaign.generation) & (self._items.revision == campaign.revision)
         try:
             with conditional():
-                item.update([*moves, *self._set_cursors(cursors)], unmoved & same_pace)
+                item.update([*moves, *self._set_cursors(cursors)], unmoved & same_terms)
+            return replace(campaign, head=head, cursors=tuple(cursors))
         except WriteRefused:
-            if head == campaign.head:
-                return False
-            try:
-                with conditional():
-                    item.update(moves, unmoved)
-            except WriteRefused:
-                return False
-        return True
+            pass
+        try:
+            with conditional():
+                item.update(moves, unmoved)
+        except WriteRefused:
+            logger.info("campaign %s: handed over by another pacer", campaign_key(campaign.account, campaign.id))
+        return None
 
-    def settle(self, campaign: Campaign, settled: int, counts: Counts) -> bool:
-        """All numbers before `settled` ended, as `counts` tells. False if another settler was first."""
+    def settle(self, campaign: Campaign, settled: int, counts: Counts) -> Campaign | None:
+        """All numbers before `settled` ended, as `counts` tells. None if another settler was first."""
         nonce = new_nonce()
         try:
             with conditional():
@@ -226,8 +230,8 @@ class Campaigns:
                     (self._items.settled == campaign.settled) | (self._items.settled_nonce == nonce),
                 )
         except WriteRefused:
-            return False
-        return True
+            return None
+        return replace(campaign, settled=settled, counts=counts)
 
     def rest(self, campaign: Campaign) -> None:
         """There is nothing to do for it, unless something has changed since it was read."""

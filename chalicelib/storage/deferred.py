@@ -4,9 +4,8 @@ Each is a slip of its own, which sorts by the time it is due. A slip that is han
 forward by a while, and forgotten when the dialer has dealt with the message. So a message that is lost costs a delay.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from itertools import islice
 
 from chalicelib.domain.call import Deferred, DeferredDial, DeferredReport, Waiting
 from chalicelib.domain.models import CallKey, Entry
@@ -28,17 +27,21 @@ class DeferredSlips:
     def add(self, transaction: Transaction, deferred: Deferred) -> None:
         transaction.put("deferred", self._item(deferred))
 
-    def due_dials(self, account: str, campaign_id: int, now: datetime) -> Sequence[Waiting]:
+    def due_dials(self, account: str, campaign_id: int, now: datetime) -> Iterator[Waiting]:
         """Those that are due at once in the order of the queue, then the others by the time they were due."""
-        return self._due("dial", account, campaign_id, now, limit=None)
+        return self._due("dial", account, campaign_id, now)
 
-    def due_reports(self, account: str, campaign_id: int, now: datetime, limit: int) -> Sequence[Waiting]:
-        return self._due("report", account, campaign_id, now, limit)
+    def due_reports(self, account: str, campaign_id: int, now: datetime) -> Iterator[Waiting]:
+        """By the time they were due."""
+        return self._due("report", account, campaign_id, now)
 
-    def any(self, account: str, campaign_id: int) -> bool:
-        """Is anything deferred, due or not, or handed over and not dealt with?"""
-        found = self._items.query(campaign_key(account, campaign_id), limit=1, consistent_read=True)
-        return next(iter(found), None) is not None
+    def any_dial(self, account: str, campaign_id: int) -> bool:
+        """Is a number deferred, due or not, or handed over and not dealt with?"""
+        return self._any("dial", account, campaign_id)
+
+    def any_report(self, account: str, campaign_id: int) -> bool:
+        """Is a report deferred, due or not, or handed over and not dealt with?"""
+        return self._any("report", account, campaign_id)
 
     def put_forward(self, waiting: Sequence[Waiting], now: datetime) -> list[Waiting]:
         """Leave a slip for each that is due again in a while; the old ones stay until `forget`."""
@@ -53,14 +56,23 @@ class DeferredSlips:
             for slip in slips:
                 batch.delete(self._items(campaign_key(account, campaign_id), slip))
 
-    def _due(self, kind: str, account: str, campaign_id: int, now: datetime, limit: int | None) -> Sequence[Waiting]:
+    def _due(self, kind: str, account: str, campaign_id: int, now: datetime) -> Iterator[Waiting]:
         found = self._items.query(
             campaign_key(account, campaign_id),
             self._items.key.between(f"{kind}/", f"{kind}/{_instant(now)}/~"),
-            limit=limit,
             consistent_read=True,
         )
-        return [Waiting(self._deferred(kind, account, campaign_id, item), item.key) for item in islice(found, limit)]
+        for item in found:
+            yield Waiting(self._deferred(kind, account, campaign_id, item), item.key)
+
+    def _any(self, kind: str, account: str, campaign_id: int) -> bool:
+        found = self._items.query(
+            campaign_key(account, campaign_id),
+            self._items.key.startswith(f"{kind}/"),
+            limit=1,
+            consistent_read=True,
+        )
+        return next(iter(found), None) is not None
 
     def _item(self, deferred: Deferred, instant: str | None = None) -> DeferredItem:
         key = deferred.key

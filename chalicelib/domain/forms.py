@@ -1,0 +1,34 @@
+"""What start_url and result_url are sent."""
+
+from chalicelib.domain.call import Call, Claim
+
+
+def dial_form(claim: Claim) -> dict[str, str]:
+    """The fields of the request that drives one call."""
+    return {
+        "phone_number": claim.entry.destination,
+        "message_reference": claim.entry.message_reference,
+        "call_id": str(claim.key.call_id),
+        "campaign_id": str(claim.key.campaign_id),
+        "ani": claim.entry.ani,
+        "attempt": str(claim.attempt),
+    }
+
+
+def report_form(call: Call) -> dict[str, str]:
+    """The fields of the request that tells how a call ended.
+
+    `duration` is in seconds, `last_attempt_timestamp` in Unix seconds.
+    """
+    return {
+        "phone_number": call.entry.destination,
+        "message_reference": call.entry.message_reference,
+        "call_id": str(call.key.call_id),
+        "campaign_id": str(call.key.campaign_id),
+        "result": call.state,
+        "reason": call.reason or "",
+        "callee_type": call.callee_type,
+        "attempts": str(call.attempt),
+        "last_attempt_timestamp": str(int(call.last_attempt_at.timestamp())) if call.last_attempt_at else "",
+        "duration": str(call.duration),
+    }

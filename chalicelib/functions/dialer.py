@@ -1,0 +1,49 @@
+"""The dialer's Lambda function: the queue invokes it with up to ten messages."""
+
+import asyncio
+import os
+from functools import cache
+from typing import Any
+
+from chalice.app import Blueprint, SQSEvent
+
+from chalicelib.clock import SystemClock
+from chalicelib.dialer import Delivery, Dialer
+from chalicelib.functions.ending import ends_at
+from chalicelib.gateway.http import HttpTelephone
+from chalicelib.gateway.queue import DeadLetters
+from chalicelib.gateway.queue import connect as connect_queue
+from chalicelib.settings import Settings
+from chalicelib.storage.accounts import Accounts
+from chalicelib.storage.calls import Calls
+from chalicelib.storage.campaigns import Campaigns
+from chalicelib.storage.catalog import Schedules
+from chalicelib.storage.client import connect
+from chalicelib.storage.deferred import DeferredSlips
+
+dialer_function = Blueprint(__name__)
+
+
+@dialer_function.on_sqs_message(queue="callpacer-calls", batch_size=10, name="dialer")
+def handle(event: SQSEvent) -> dict[str, Any]:
+    """Answers the messages that must come again, and only those (ReportBatchItemFailures)."""
+    deliveries = [Delivery(record["messageId"], record["body"]) for record in event.to_dict()["Records"]]
+    again = asyncio.run(_dialer().deal_with(deliveries, ends_at(event)))
+    return {"batchItemFailures": [{"itemIdentifier": identifier} for identifier in again]}
+
+
+@cache
+def _dialer() -> Dialer:
+    settings = Settings.from_env(os.environ)
+    database = connect(settings.tables)
+    return Dialer(
+        calls=Calls(database),
+        campaigns=Campaigns(database),
+        schedules=Schedules(database),
+        accounts=Accounts(database),
+        slips=DeferredSlips(database),
+        dead_letters=DeadLetters(connect_queue(), settings.dead_letter_queue_url),
+        telephone=HttpTelephone(allow_loopback=settings.allow_loopback),
+        clock=SystemClock(),
+        offload=asyncio.to_thread,
+    )

@@ -1,0 +1,50 @@
+"""The pacer's Lambda function: a rule invokes it each minute."""
+
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from functools import cache
+
+from chalice.app import Blueprint, CloudWatchEvent
+
+from chalicelib.clock import SystemClock
+from chalicelib.functions.ending import ends_at
+from chalicelib.gateway.queue import CallQueue
+from chalicelib.gateway.queue import connect as connect_queue
+from chalicelib.pacer import Pacer
+from chalicelib.settings import Settings
+from chalicelib.storage.campaigns import Campaigns
+from chalicelib.storage.catalog import Profiles, Schedules
+from chalicelib.storage.client import connect
+from chalicelib.storage.deferred import DeferredSlips
+from chalicelib.storage.log import Log
+
+pacer_function = Blueprint(__name__)
+
+#: What a tick that nears its end still needs, to send and pass one more stride.
+SPARE = timedelta(seconds=15)
+#: How many campaigns are paced at once.
+THREADS = 8
+
+
+@pacer_function.schedule("rate(1 minute)", name="pacer")
+def handle(event: CloudWatchEvent) -> dict[str, int]:
+    ticked = _pacer().tick(deadline=ends_at(event) - SPARE)
+    return {"dials": ticked.dials, "reports": ticked.reports}
+
+
+@cache
+def _pacer() -> Pacer:
+    settings = Settings.from_env(os.environ)
+    database = connect(settings.tables)
+    return Pacer(
+        campaigns=Campaigns(database),
+        schedules=Schedules(database),
+        profiles=Profiles(database),
+        log=Log(database),
+        slips=DeferredSlips(database),
+        queue=CallQueue(connect_queue(), settings.queue_url, time.sleep),
+        clock=SystemClock(),
+        each=ThreadPoolExecutor(THREADS).map,
+    )

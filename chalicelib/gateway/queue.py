@@ -1,0 +1,93 @@
+"""The queue between the pacer and the dialer."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, cast
+
+#: what SQS takes in one request
+BATCH = 10
+#: seconds: the longest that SQS holds a message back
+LONGEST_DELAY = 900
+#: how often what SQS refused of a batch is offered again, and the pause before, in seconds
+_TRIES = 4
+_PAUSE = 0.1
+
+
+class SQS(Protocol):
+    """What is asked of a client: botocore's own, or a simulated one."""
+
+    def send_message_batch(self, **request: Any) -> dict[str, Any]: ...
+
+    def send_message(self, **request: Any) -> dict[str, Any]: ...
+
+
+@dataclass(frozen=True)
+class Message:
+    """One message to be sent."""
+
+    body: str
+    #: whole seconds from now, 0 to LONGEST_DELAY
+    delay: int
+    #: whose it is: the queue serves accounts in turn, so that a large one doesn't hold up a small one
+    account: str
+
+
+class CallQueue:
+    def __init__(self, client: SQS, url: str, pause: Callable[[float], None]) -> None:
+        self._client = client
+        self._url = url
+        self._pause = pause
+
+    def send(self, messages: Sequence[Message]) -> int:
+        """Send them in order, and answer how many were sent before the first that couldn't be.
+
+        What SQS refuses of a batch is offered to it again; after the first batch of which something stays refused,
+        nothing more is sent.
+        """
+        for start in range(0, len(messages), BATCH):
+            refused = self._send_batch(messages[start : start + BATCH])
+            if refused:
+                return start + min(refused)
+        return len(messages)
+
+    def _send_batch(self, messages: Sequence[Message]) -> set[int]:
+        left = set(range(len(messages)))
+        for attempt in range(_TRIES):
+            if attempt:
+                self._pause(_PAUSE * attempt)
+            answer = self._client.send_message_batch(
+                QueueUrl=self._url,
+                Entries=[
+                    {
+                        "Id": str(place),
+                        "MessageBody": messages[place].body,
+                        "DelaySeconds": messages[place].delay,
+                        "MessageGroupId": messages[place].account,
+                    }
+                    for place in sorted(left)
+                ],
+            )
+            left -= {int(sent["Id"]) for sent in answer.get("Successful", [])}
+            if not left:
+                break
+        return left
+
+
+class DeadLetters:
+    """Where messages go that can't be read: by hand, and at once, since reading them again won't help."""
+
+    def __init__(self, client: SQS, url: str) -> None:
+        self._client = client
+        self._url = url
+
+    def put(self, body: str) -> None:
+        self._client.send_message(QueueUrl=self._url, MessageBody=body)
+
+
+def connect() -> SQS:
+    """The SQS client of a deployed function, in the account, region and endpoint that the environment names."""
+    from botocore.config import Config
+    from botocore.session import get_session
+
+    config = Config(connect_timeout=2, read_timeout=8, retries={"mode": "standard", "total_max_attempts": 4})
+    return cast(SQS, get_session().create_client("sqs", config=config))

@@ -1,0 +1,194 @@
+"""The pacer: each minute, hand the calls that are due before the next minute to the dialer.
+
+For every campaign: gather its plan, its cursors and what it has deferred; let `chalicelib.domain.pacing` say which
+slots there are; fill them with deferred numbers first and the log after them; send; then move head and cursors in one
+conditional write. Only what was sent is passed. A crash between sending and moving sends the same numbers again, and
+the dialer's claims absorb that.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import Protocol, TypeVar
+
+from chalicelib.clock import Clock
+from chalicelib.domain import handover, pacing
+from chalicelib.domain.call import DeferredDial, Waiting
+from chalicelib.domain.models import CallKey, Campaign, Entry, Status
+from chalicelib.domain.pacing import Pace, Slot
+from chalicelib.domain.timetable import Timetable
+from chalicelib.errors import NotFound
+from chalicelib.gateway.queue import LONGEST_DELAY, CallQueue, Message
+from chalicelib.storage.campaigns import SHARDS, Campaigns, campaign_key
+from chalicelib.storage.catalog import Profiles, Schedules
+from chalicelib.storage.deferred import DeferredSlips
+from chalicelib.storage.log import Log
+
+logger = logging.getLogger(__name__)
+
+A = TypeVar("A")
+R = TypeVar("R")
+
+#: What is handed over reaches a little past the next tick, so that a tick which comes late leaves no gap.
+HORIZON = timedelta(seconds=75)
+#: How many numbers are sent between two moves of the head: a crash sends at most so many again.
+STRIDE = 300
+#: How many reports of one campaign are handed over in one tick.
+REPORTS = 1000
+
+
+@dataclass(frozen=True)
+class Number:
+    """A number that may fill a slot: the next of the log, or one deferred before."""
+
+    key: CallKey
+    entry: Entry
+    attempt: int
+    #: None for a number of the log
+    waiting: Waiting | None
+
+
+@dataclass(frozen=True)
+class Ticked:
+    """What a tick has handed over."""
+
+    dials: int = 0
+    reports: int = 0
+
+    def __add__(self, other: "Ticked") -> "Ticked":
+        return Ticked(self.dials + other.dials, self.reports + other.reports)
+
+
+class Each(Protocol):
+    """Applies a function to each of some things, like `map`; all at once, or one after the other."""
+
+    def __call__(self, function: Callable[[A], R], things: Iterable[A], /) -> Iterable[R]: ...
+
+
+class Pacer:
+    def __init__(
+        self,
+        *,
+        campaigns: Campaigns,
+        schedules: Schedules,
+        profiles: Profiles,
+        log: Log,
+        slips: DeferredSlips,
+        queue: CallQueue,
+        clock: Clock,
+        each: Each,
+    ) -> None:
+        self._campaigns = campaigns
+        self._schedules = schedules
+        self._profiles = profiles
+        self._log = log
+        self._slips = slips
+        self._queue = queue
+        self._clock = clock
+        self._each = each
+
+    def tick(self, deadline: datetime, shards: Iterable[int] = range(SHARDS)) -> Ticked:
+        """Hand over what is due, starting nothing new after `deadline`.
+
+        What fails for one campaign doesn't hold up the others. Raises ExceptionGroup, when all are done.
+        """
+
+        def attempt(campaign: tuple[str, int]) -> Ticked | Exception:
+            try:
+                return self._tick_campaign(*campaign, deadline)
+            except Exception as error:
+                logger.exception("campaign %s was not paced", campaign_key(*campaign))
+                return error
+
+        found = [campaign for shard in shards for campaign in self._campaigns.with_work(shard)]
+        results = list(self._each(attempt, found))
+        failures = [result for result in results if isinstance(result, Exception)]
+        if failures:
+            raise ExceptionGroup("some campaigns were not paced", failures)
+        return sum((result for result in results if isinstance(result, Ticked)), Ticked())
+
+    def _tick_campaign(self, account: str, identifier: int, deadline: datetime) -> Ticked:
+        campaign = self._campaigns.find(account, identifier)
+        if campaign is None:
+            return Ticked()
+        reports = self._hand_over_reports(campaign)
+        dials = self._hand_over_dials(campaign, deadline) if campaign.status is Status.RUNNING else 0
+        return Ticked(dials, reports)
+
+    def _hand_over_reports(self, campaign: Campaign) -> int:
+        """Reports are owed even by a campaign that is stopped or deleted."""
+        now = self._clock.now()
+        due = list(islice(self._slips.due_reports(campaign.account, campaign.id, now), REPORTS))
+        if not due:
+            return 0
+        messages = [
+            Message(handover.to_message(handover.Report(later.deferred.key, later.slip)), 0, campaign.account)
+            for later in self._slips.put_forward(due, now)
+        ]
+        sent = self._queue.send(messages)
+        self._slips.forget(campaign.account, campaign.id, [waiting.slip for waiting in due[:sent]])
+        return sent
+
+    def _hand_over_dials(self, campaign: Campaign, deadline: datetime) -> int:
+        now = self._clock.now()
+        try:
+            schedule = self._schedules.get(campaign.account, campaign.plan.schedule_id)
+            paces = [
+                Pace.of(self._profiles.get(campaign.account, window.profile_id)) for window in campaign.plan.windows
+            ]
+        except NotFound:
+            return 0  # deleted in this moment, together with the campaign
+        timetable = Timetable.of(campaign.plan, schedule)
+        slots = pacing.slots(timetable, paces, campaign.cursors, now, HORIZON)
+        numbers = self._numbers(campaign, now)
+        dials = 0
+        while self._clock.now() < deadline:
+            filled = list(islice(zip(slots, numbers, strict=False), STRIDE))
+            if not filled:
+                break
+            sent = self._send(campaign, filled)
+            moved = self._move(campaign, filled[:sent])
+            dials += sent
+            if moved is None or sent < len(filled):
+                break
+            campaign = moved
+        return dials
+
+    def _numbers(self, campaign: Campaign, now: datetime) -> Iterator[Number]:
+        for waiting in self._slips.due_dials(campaign.account, campaign.id, now):
+            deferred = waiting.deferred
+            if isinstance(deferred, DeferredDial):
+                yield Number(deferred.key, deferred.entry, deferred.attempt, waiting)
+        key = campaign_key(campaign.account, campaign.id)
+        for sequence, entry in self._log.read(key, campaign.head, campaign.tail - campaign.head):
+            yield Number(CallKey(campaign.account, campaign.id, sequence), entry, 1, None)
+
+    def _send(self, campaign: Campaign, filled: Sequence[tuple[Slot, Number]]) -> int:
+        now = self._clock.now()
+        again = [number.waiting for _, number in filled if number.waiting is not None]
+        slips = iter(self._slips.put_forward(again, now)) if again else iter(())
+        messages = []
+        for slot, number in filled:
+            dial = handover.Dial(
+                number.key,
+                number.attempt,
+                number.entry,
+                campaign.generation,
+                slot.due,
+                slot.expires,
+                None if number.waiting is None else next(slips).slip,
+            )
+            delay = max(0, min(int((slot.due - now).total_seconds()), LONGEST_DELAY))
+            messages.append(Message(handover.to_message(dial), delay, campaign.account))
+        return self._queue.send(messages)
+
+    def _move(self, campaign: Campaign, sent: Sequence[tuple[Slot, Number]]) -> Campaign | None:
+        """Pass what was sent; None if another pacer has passed it before."""
+        done = [number.waiting.slip for _, number in sent if number.waiting is not None]
+        if done:
+            self._slips.forget(campaign.account, campaign.id, done)
+        head = campaign.head + len(sent) - len(done)
+        cursors = pacing.advance(campaign.cursors, [slot for slot, _ in sent])
+        return self._campaigns.advance(campaign, head, cursors)
