@@ -1,0 +1,239 @@
+"""Parameters read by what a body is (DESIGN §2). The multipart bodies are what curl 7.88.1 sends."""
+
+import json
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from chalicelib.api.request import MAX_BODY_BYTES, MAX_FIELDS, FilePart, Parameters, read
+from chalicelib.errors import InvalidFields, TooLarge
+
+#: --form 'days="[\"mon\", \"wed\", \"fri\"]"' --form 'nickname="3wkdays"'
+CURL_FORM = (
+    b"--------------------------e55b038da1dfc282\r\n"
+    b'Content-Disposition: form-data; name="days"\r\n\r\n'
+    b'["mon", "wed", "fri"]\r\n'
+    b"--------------------------e55b038da1dfc282\r\n"
+    b'Content-Disposition: form-data; name="nickname"\r\n\r\n'
+    b"3wkdays\r\n"
+    b"--------------------------e55b038da1dfc282--\r\n"
+)
+
+#: --header 'Content-Type: application/json' --form 'phone_numbers=@"n.csv"'
+#: --form 'profiles="[{\"profile\":\"MorningPace\", \"start_time\":\"08:00\", \"end_time\":\"11:00\"}]"'
+CURL_FORM_CALLED_JSON = (
+    b"--------------------------a418adfc6ebdc563\r\n"
+    b'Content-Disposition: attachment; name="phone_numbers"; filename="n.csv"\r\n'
+    b"Content-Type: application/octet-stream\r\n\r\n"
+    b"destination\r\n+12223334444\r\n\r\n"
+    b"--------------------------a418adfc6ebdc563\r\n"
+    b'Content-Disposition: attachment; name="profiles"\r\n\r\n'
+    b'[{"profile":"MorningPace", "start_time":"08:00", "end_time":"11:00"}]\r\n'
+    b"--------------------------a418adfc6ebdc563--\r\n"
+)
+
+#: --form-string 'days="[\"mon\"]"': what curl's --form takes away is still there
+CURL_FORM_STRING = (
+    b"--------------------------3c2c98191f38531c\r\n"
+    b'Content-Disposition: form-data; name="days"\r\n\r\n'
+    b'"[\\"mon\\"]"\r\n'
+    b"--------------------------3c2c98191f38531c--\r\n"
+)
+
+
+def values(body: bytes, method: str = "POST", **query: list[str]) -> dict[str, object]:
+    return dict(read(method, body, query).values)
+
+
+def faults(body: bytes) -> dict[str, list[str]]:
+    with pytest.raises(InvalidFields) as caught:
+        read("POST", body, {})
+    return caught.value.faults
+
+
+def part(disposition: str, content: bytes = b"x", boundary: bytes = b"B") -> bytes:
+    return b"--%b\r\nContent-Disposition: %b\r\n\r\n%b\r\n" % (boundary, disposition.encode(), content)
+
+
+def test_a_form_as_curl_sends_it() -> None:
+    assert values(CURL_FORM) == {"days": '["mon", "wed", "fri"]', "nickname": "3wkdays"}
+
+
+def test_a_form_with_a_file_that_its_header_calls_json_as_curl_sends_it() -> None:
+    assert values(CURL_FORM_CALLED_JSON) == {
+        "phone_numbers": FilePart("n.csv", b"destination\r\n+12223334444\r\n"),
+        "profiles": '[{"profile":"MorningPace", "start_time":"08:00", "end_time":"11:00"}]',
+    }
+
+
+def test_quotes_that_a_client_sends_around_a_forms_value_are_taken_away() -> None:
+    assert values(CURL_FORM_STRING) == {"days": '["mon"]'}
+    assert values(b"nickname=%223wkdays%22", schedule=['"6"']) == {"nickname": "3wkdays", "schedule": "6"}
+
+
+@pytest.mark.parametrize("text", ['"', '"a" and "b"', '6" pipe', '"a', '""a""'])
+def test_quotes_that_do_not_go_around_a_value_are_its_own(text: str) -> None:
+    assert values(b"", nickname=[text]) == {"nickname": text}
+
+
+def test_quotes_in_json_are_kept() -> None:
+    assert values(b'{"nickname": "\\"a\\""}') == {"nickname": '"a"'}
+
+
+def test_a_json_object_is_read_with_its_values_as_they_are() -> None:
+    body = {"days": ["mon"], "profiles": [{"profile": 5}], "unique": True, "nickname": None, "period": 30}
+    assert values(json.dumps(body).encode()) == body
+    assert values(b"\xef\xbb\xbf\r\n " + json.dumps(body).encode() + b"\n") == body
+
+
+def test_an_urlencoded_form_is_read() -> None:
+    assert values(b"days=%5B%22mon%22%5D&nickname=zo%C3%AB+%26%3D&result_url=") == {
+        "days": '["mon"]',
+        "nickname": "zoë &=",
+        "result_url": "",
+    }
+
+
+def test_a_query_is_read() -> None:
+    assert values(b"", "PATCH", days=['["mon","wed"]'], name=["x"]) == {"days": '["mon","wed"]', "name": "x"}
+
+
+def test_the_body_wins_over_the_query() -> None:
+    assert values(b'{"campaign_id": 2}', campaign_id=["1"], unique=["true"]) == {"campaign_id": 2, "unique": "true"}
+
+
+@pytest.mark.parametrize("body", [b"days[]=mon&days[]=wed", b"days=mon&days=wed", b"days=mon&days[]=wed"])
+def test_brackets_and_repetition_make_an_array(body: bytes) -> None:
+    assert values(body) == {"days": ["mon", "wed"]}
+
+
+def test_brackets_make_an_array_of_one() -> None:
+    assert values(b"days%5B%5D=mon") == {"days": ["mon"]}
+    assert values(b"", "POST", **{"days[]": ["mon"]}) == {"days": ["mon"]}
+
+
+@pytest.mark.parametrize("body", [b"", b"\r\n", b"--B--\r\n"])
+def test_an_empty_body_has_no_parameters(body: bytes) -> None:
+    assert read("POST", body, {}) == Parameters()
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE", "HEAD"])
+def test_the_body_of_a_method_that_gives_it_no_meaning_is_not_read(method: str) -> None:
+    assert values(b"{broken", method, limit=["5"]) == {"limit": "5"}
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "patch"])
+def test_the_body_of_a_method_that_has_one_is_read(method: str) -> None:
+    assert values(b'{"a": 1}', method) == {"a": 1}
+
+
+def test_a_file_is_kept_byte_for_byte() -> None:
+    content = bytes(range(256)) + b"\r\n--\r\n--Bx\r\n"
+    body = part('form-data; name="phone_numbers"; filename="a;\\"b.csv"', content) + b"--B--"
+    assert values(body) == {"phone_numbers": FilePart('a;"b.csv', content)}
+
+
+def test_a_part_with_an_encoded_file_name_is_a_file() -> None:
+    body = part("form-data; name=\"phone_numbers\"; filename*=utf-8''n%C3%BC.csv") + b"--B--"
+    assert values(body) == {"phone_numbers": FilePart("", b"x")}
+
+
+def test_a_file_that_was_not_chosen_is_not_there() -> None:
+    body = part('form-data; name="phone_numbers"; filename=""', b"") + part('form-data; name="a"') + b"--B--"
+    assert values(body) == {"a": "x"}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        CURL_FORM[:-6],
+        CURL_FORM[:100],
+        CURL_FORM.replace(b"\r\n", b"\n"),
+        b"--",
+        b"--\r\n",
+        b"--" + b"B" * 71 + b"\r\n",
+        b"--B\r\nno header\r\n\r\n--B--",
+        b"--B\r\n\r\nnameless\r\n--B--",
+        part("form-data") + b"--B--",
+        part('form-data; name=""') + b"--B--",
+    ],
+)
+def test_broken_multipart_is_one_fault(body: bytes) -> None:
+    found = faults(body)
+    assert list(found) == ["body"]
+    assert found["body"][0].startswith("The body is not valid multipart")
+
+
+@pytest.mark.parametrize("body", [b'{"a": 1', b"{}x", b'{"a": "\n"}', b"{'a': 1}", b"garbage", b"\x01"])
+def test_broken_json_is_one_fault_that_says_where(body: bytes) -> None:
+    found = faults(body)
+    assert list(found) == ["body"]
+    assert found["body"][0].startswith("The body is not valid JSON: ")
+    assert "line 1 column" in found["body"][0]
+
+
+def test_json_that_python_gives_up_on_is_one_fault() -> None:
+    reason = {"body": ["The body is not valid JSON: nested too deeply or too long."]}
+    assert faults(b'{"a":' * 100_000) == faults(b'{"a": ' + b"1" * 5000 + b"}") == reason
+
+
+@pytest.mark.parametrize("body", [b"[]", b'["a=b"]', b'"a=b"', b"1", b"null", b"true"])
+def test_json_that_is_no_object_is_refused(body: bytes) -> None:
+    assert faults(body) == {"body": ["The body must be a JSON object."]}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"a": "\xff"}',
+        b"a=\xff",
+        b"a=%ff",
+        part('form-data; name="a"', b"\xff") + b"--B--",
+        b'{"a": 1}'.decode().encode("utf-16"),
+    ],
+)
+def test_text_that_is_not_utf8_is_refused(body: bytes) -> None:
+    assert faults(body) == {"body": ["The body is not valid UTF-8."]}
+
+
+def test_a_body_has_at_most_1000_fields() -> None:
+    reason = {"body": ["The body must not have more than 1000 fields."]}
+    parts = part('form-data; name="a[]"') * MAX_FIELDS
+    assert len(str(values(parts + b"--B--")["a"])) > MAX_FIELDS
+    assert faults(parts + part('form-data; name="b"') + b"--B--") == reason
+    assert faults(b"&".join([b"a=1"] * (MAX_FIELDS + 1))) == reason
+
+
+@pytest.mark.parametrize("method", ["POST", "GET"])
+def test_a_body_over_the_limit_is_too_large(method: str) -> None:
+    with pytest.raises(TooLarge) as caught:
+        read(method, b"a" * (MAX_BODY_BYTES + 1), {})
+    assert (caught.value.limit, caught.value.size) == (4_500_000, 4_500_001)
+
+
+def test_a_body_of_the_limits_size_is_read() -> None:
+    body = b'{"a": "' + b"a" * (MAX_BODY_BYTES - 9) + b'"}'
+    assert len(body) == MAX_BODY_BYTES
+    assert list(values(body)) == ["a"]
+
+
+tokens = [b"--B", b"--", b"\r\n", b"Content-Disposition: ", b'form-data; name="a"', b'; filename="', b";", b"=", b'"']
+pieces = st.sampled_from([*tokens, b"*", b"\\", b"{", b"[", b":", b"&", b"%", b"\xff", b"\x00", b"a", b" ", b"\n"])
+
+
+@given(st.binary() | st.lists(pieces).map(b"".join) | st.lists(pieces).map(lambda some: b"--B\r\n" + b"".join(some)))
+@example(b"--B\r\nContent-Disposition: form-data; name=\xff\r\n\r\n\r\n--B--")
+def test_whatever_the_bytes_they_are_read_or_refused(body: bytes) -> None:
+    try:
+        read("POST", body, {})
+    except InvalidFields as refused:
+        fields = list(refused.faults)
+    else:
+        fields = ["body"]
+    assert fields == ["body"]
+
+
+@given(st.dictionaries(st.text(min_size=1).filter(lambda name: not name.endswith("[]")), st.text()))
+def test_json_reads_back_as_itself(body: dict[str, str]) -> None:
+    assert values(json.dumps(body).encode()) == body
