@@ -15,6 +15,10 @@ from chalicelib.errors import CallpacerError
 #: bytes of UTF-8
 MAX_REFERENCE_BYTES = 255
 
+#: Control characters, separators of lines and halves of surrogate pairs: what no text of a customer's may hold, since
+#: it would break an entry's line in two or can't be written as UTF-8.
+UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
 #: E.164: at most 15 digits, the country code's first one not 0. The plan sets no minimum: 7 is the shortest
 #: in use (Niue: +683 and four digits). Country code 1 is left to the North American form below.
 _INTERNATIONAL_DIGITS = re.compile(r"[2-9][0-9]{6,14}")
@@ -37,10 +41,6 @@ _ANI = re.compile(r"\+?[0-9]{1,15}")
 #: Digits to send once the call is answered. A menu's path or a calling card's number, not a text: the length keeps an
 #: entry small.
 _POSTD = re.compile(r"[0-9*#]{1,64}")
-
-#: Control characters, separators of lines and halves of surrogate pairs: what would break an entry's line in two, or
-#: can't be written as UTF-8.
-_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 #: a piece that is meant as a number, well written or not
 _BEGINS_A_NUMBER = re.compile(r"tel:|\+[0-9]|[^;]*;\s*(?:ani|postd)\s*=", re.IGNORECASE)
@@ -129,7 +129,7 @@ def _parameters(parameters: list[str]) -> str:
 
 def _reference(reference: str) -> str:
     reference = reference.strip()
-    if _UNPRINTABLE.search(reference):
+    if UNPRINTABLE.search(reference):
         _refuse("has control characters in its message_reference.")
     if len(reference.encode()) > MAX_REFERENCE_BYTES:
         _refuse(f"has a message_reference greater than {MAX_REFERENCE_BYTES} bytes.")
