@@ -88,7 +88,6 @@ class Plan:
     #: seconds from a failed call to the next try, 60 to 172,800
     retry_interval: int = 3600
 
-
     @property
     def profile_ids(self) -> tuple[int, ...]:
         """The profiles it refers to, each once."""
