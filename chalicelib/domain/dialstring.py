@@ -75,13 +75,13 @@ def split(element: str) -> list[str]:
     can't be a reference. What was meant as a number but is misspelt also begins an entry, to be refused by `parse`
     rather than kept as a reference and never called.
     """
-    entries: list[str] = []
+    entries: list[list[str]] = []
     for piece in element.split(","):
         if not entries or _looks_like_a_number(piece.strip()):
-            entries.append(piece)
+            entries.append([piece])
         else:
-            entries[-1] = f"{entries[-1]},{piece}"
-    return [entry.strip() for entry in entries]
+            entries[-1].append(piece)
+    return [",".join(pieces).strip() for pieces in entries]
 
 
 def _looks_like_a_number(piece: str) -> bool:

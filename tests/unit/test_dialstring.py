@@ -1,6 +1,7 @@
 """Phone numbers as customers write them (reference, `phone_numbers`; DESIGN §2, phone number forms)."""
 
 import re
+import time
 
 import pytest
 from hypothesis import given
@@ -246,3 +247,9 @@ def test_what_comes_first_is_an_entry_whatever_it_is() -> None:
 @given(st.text(alphabet="+123456789,;= anitel:x"))
 def test_splitting_loses_nothing(element: str) -> None:
     assert ",".join(split(element)).replace(" ", "") == element.replace(" ", "")
+
+
+def test_splitting_millions_of_pieces_takes_no_more_than_seconds() -> None:
+    begun = time.perf_counter()
+    assert split("," * 2_000_000) == ["," * 2_000_000]
+    assert time.perf_counter() - begun < 10
