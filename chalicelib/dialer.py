@@ -11,7 +11,7 @@ import asyncio
 import logging
 import random
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import ParamSpec, Protocol, TypeVar
@@ -26,7 +26,8 @@ from chalicelib.domain.outcome import Answered, Exchange, Unknown, Verdict, repo
 from chalicelib.domain.verdict import Finish, Retry, TryUnsentAgain, verdict
 from chalicelib.errors import Busy, NotFound
 from chalicelib.gateway.queue import DeadLetters
-from chalicelib.gateway.signing import form_body, signed_headers
+from chalicelib.gateway.signing import signed_headers
+from chalicelib.gateway.telephone import ReportDesk, Telephone, form_body
 from chalicelib.storage.accounts import Accounts
 from chalicelib.storage.calls import Calls
 from chalicelib.storage.campaigns import Campaigns
@@ -46,18 +47,6 @@ CALL_TIME = timedelta(seconds=35)
 REPORT_TIME = timedelta(seconds=15)
 #: Seconds between the tries to record what has happened.
 PAUSES = (0.2, 0.5, 1.0)
-
-
-class Telephone(Protocol):
-    """Places calls and delivers reports. The seam at which another gateway than plain HTTP can be put in."""
-
-    async def place_call(
-        self, url: str, body: bytes, headers: Mapping[str, str], *, last_look: Callable[[], Awaitable[None]]
-    ) -> Exchange:
-        """`last_look` is awaited before anything is sent; what it raises goes through, and nothing is sent."""
-        ...
-
-    async def report(self, url: str, body: bytes, headers: Mapping[str, str]) -> Exchange: ...
 
 
 class Offload(Protocol):
@@ -97,6 +86,7 @@ class Dialer:
         slips: DeferredSlips,
         dead_letters: DeadLetters,
         telephone: Telephone,
+        desk: ReportDesk,
         clock: Clock,
         offload: Offload,
         chance: Callable[[], float] = random.random,
@@ -109,6 +99,7 @@ class Dialer:
         self._slips = slips
         self._dead_letters = dead_letters
         self._telephone = telephone
+        self._desk = desk
         self._clock = clock
         self._offload = offload
         self._chance = chance
@@ -250,7 +241,7 @@ class Dialer:
             return
         body = form_body(report_form(call))
         headers = await self._headers(key, f"report_{key.call_id}", call.attempt, body)
-        exchange = await self._telephone.report(url, body, headers)
+        exchange = await self._desk.report(url, body, headers)
         now = self._clock.now()
         answer = report_verdict(exchange, now)
         attempts = call.report_attempts + 1

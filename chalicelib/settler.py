@@ -11,7 +11,7 @@ from datetime import datetime
 
 from chalicelib.clock import Clock
 from chalicelib.domain.call import Call
-from chalicelib.domain.models import CallKey, Campaign, Status
+from chalicelib.domain.models import Campaign, Status
 from chalicelib.domain.settling import is_under_way, owed, walk
 from chalicelib.domain.timetable import is_over
 from chalicelib.storage.calls import Calls
@@ -73,9 +73,9 @@ class Settler:
 
     def _strides(self, campaign: Campaign) -> Iterator[dict[int, Call]]:
         for start in range(campaign.settled, campaign.head, STRIDE):
-            stop = min(start + STRIDE, campaign.head)
-            keys = [CallKey(campaign.account, campaign.id, sequence) for sequence in range(start, stop)]
-            yield {call.key.sequence: call for call in self._calls.among(keys)}
+            beyond = min(start + STRIDE, campaign.head)
+            calls = self._calls.between(campaign.account, campaign.id, start, beyond)
+            yield {call.key.sequence: call for call in calls}
 
     def _needs_more(self, campaign: Campaign) -> bool:
         """Will the pacer or the settler have anything to do for it, if nobody asks anything new of it?"""

@@ -141,7 +141,7 @@ def _slots_of_opening(place: int, opening: Opening, pace: Pace, cursor: Cursor, 
         expires = min(cycle * pace.cycle + pace.period, closing)
         due = instant
         if cycle == current_cycle:
-            due = max(instant, catching_up_from - (behind - instant) // 2)
+            due = max(instant, catching_up_from + (instant - behind) // 2)
         if due < expires:
             yield Slot(place, *(opening.opens + at * _MICROSECOND for at in (instant, due, expires)))
             index += 1

@@ -4,7 +4,7 @@ A claim is a conditional write: storage gives it once for each attempt, whatever
 the claim's holder, known by its nonce, may write what came of it.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -114,8 +114,9 @@ class Calls:
         except CallItem.DoesNotExist:
             return None
 
-    def among(self, keys: Iterable[CallKey]) -> Iterator[Call]:
-        """Those of the calls that have a record, in any order."""
+    def between(self, account: str, campaign_id: int, first: int, beyond: int) -> Iterator[Call]:
+        """Those of the campaign's calls from `first` to before `beyond` that have a record, in any order."""
+        keys = (CallKey(account, campaign_id, sequence) for sequence in range(first, beyond))
         wanted = {_call_key(key): key for key in keys}
         for item in self._items.batch_get(list(wanted), consistent_read=True):
             yield _call(wanted[item.call], item)

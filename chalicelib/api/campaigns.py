@@ -1,0 +1,217 @@
+"""/api/campaigns: what to call, when, at which pace, and how far that is."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+from chalicelib.api import envelope
+from chalicelib.api.envelope import Answer
+from chalicelib.api.exchange import Asked
+from chalicelib.api.services import Services
+from chalicelib.api.validation import Form, ProfileChoice
+from chalicelib.domain.models import Campaign, Plan, Profile, Schedule, Status, Window
+from chalicelib.domain.progress import Progress, progress, status
+from chalicelib.errors import NotFound
+from chalicelib.storage.accounts import Kind
+
+#: How often a number is dialled again at most, and the seconds in between: the bounds of the vendor's queue API.
+_MAX_RETRIES = 10
+_RETRY_INTERVAL = (60, 172_800)
+_DEFAULT_RETRY_INTERVAL = 3600
+
+
+def create(services: Services, asked: Asked) -> Answer:
+    form = Form(asked.parameters)
+    start_date, end_date = form.date_range()
+    schedule_id = _schedule_id(services, asked, form, form.schedule(required=True))
+    windows = _windows(services, asked, form, form.profiles(required=True))
+    plan = Plan(
+        start_date=start_date,
+        end_date=end_date,
+        schedule_id=schedule_id,
+        windows=windows,
+        start_url=form.url("start_url", required=True),
+        result_url=form.url("result_url"),
+        max_retries=form.integer("max_retries", maximum=_MAX_RETRIES) or 0,
+        retry_interval=_retry_interval(form) or _DEFAULT_RETRY_INTERVAL,
+    )
+    unique = form.boolean("unique")
+    upload = form.phone_numbers(unique=unique)
+    form.check()
+    identifier = services.accounts.next_id(asked.account, Kind.CAMPAIGN)
+    dropped = {"dropped": upload.dropped} if upload is not None and unique else {}
+    answer = envelope.success({"id": identifier, **dropped})
+    services.campaigns.add(
+        Campaign(asked.account, identifier, plan, Status.CREATED),
+        upload.entries if upload is not None else (),
+        asked.receipt(answer),
+        asked.now,
+    )
+    return answer
+
+
+def page(services: Services, asked: Asked) -> Answer:
+    form = Form(asked.parameters)
+    part = form.page()
+    form.check()
+    return _listed(services, asked, services.campaigns.page(asked.account, after=part.after or 0, limit=part.limit))
+
+
+def update_none(services: Services, asked: Asked) -> Answer:
+    """An update without an id answers the whole list, as the reference has it, and changes nothing."""
+    return _listed(services, asked, services.campaigns.page(asked.account))
+
+
+def show(services: Services, asked: Asked) -> Answer:
+    campaign = services.campaigns.get(asked.account, asked.identifier(Kind.CAMPAIGN))
+    schedule = services.schedules.get(asked.account, campaign.plan.schedule_id)
+    profiles = {
+        identifier: services.profiles.get(asked.account, identifier) for identifier in campaign.plan.profile_ids
+    }
+    return envelope.plain(_shown(services, asked, campaign, schedule, profiles))
+
+
+def update(services: Services, asked: Asked) -> Answer:
+    identifier = asked.identifier(Kind.CAMPAIGN)
+    services.campaigns.get(asked.account, identifier)
+    form = Form(asked.parameters)
+    form.date_range((date.min, date.max))
+    reference, choices = form.schedule(required=form.given("schedule")), form.profiles(required=form.given("profiles"))
+    changes: dict[str, Any] = {
+        "schedule_id": None if reference is None else _schedule_id(services, asked, form, reference),
+        "windows": None if choices is None else _windows(services, asked, form, choices),
+        "start_url": form.url("start_url", required=True) if form.given("start_url") else None,
+        "max_retries": form.integer("max_retries", maximum=_MAX_RETRIES, required=form.given("max_retries")),
+        "retry_interval": _retry_interval(form),
+    }
+    changes = {name: value for name, value in changes.items() if value is not None}
+    if form.given("result_url"):
+        changes["result_url"] = form.url("result_url")
+    form.check()
+
+    def revise(plan: Plan) -> Plan:
+        start_date, end_date = form.date_range((plan.start_date, plan.end_date))
+        form.check()
+        return replace(plan, start_date=start_date, end_date=end_date, **changes)
+
+    services.campaigns.change(asked.account, identifier, revise, asked.now)
+    return envelope.success({"id": identifier})
+
+
+def delete(services: Services, asked: Asked) -> Answer:
+    services.campaigns.delete(asked.account, asked.identifier(Kind.CAMPAIGN))
+    return envelope.success()
+
+
+def start(services: Services, asked: Asked) -> Answer:
+    answer = envelope.success()
+    services.campaigns.start(asked.account, _campaign_id(asked), asked.receipt(answer), asked.now)
+    return answer
+
+
+def stop(services: Services, asked: Asked) -> Answer:
+    answer = envelope.success()
+    services.campaigns.stop(asked.account, _campaign_id(asked), asked.receipt(answer), asked.now)
+    return answer
+
+
+def add_calls(services: Services, asked: Asked) -> Answer:
+    form = Form(asked.parameters)
+    identifier = form.integer("campaign_id", minimum=1, required=True)
+    unique = form.boolean("unique")
+    upload = form.phone_numbers(unique=unique, required=True)
+    form.check()
+    answer = envelope.success({"dropped": upload.dropped} if unique else None)
+    services.campaigns.append(asked.account, identifier, upload.entries, asked.receipt(answer), asked.now)
+    return answer
+
+
+def _campaign_id(asked: Asked) -> int:
+    form = Form(asked.parameters)
+    identifier = form.integer("campaign_id", minimum=1, required=True)
+    form.check()
+    return identifier
+
+
+def _retry_interval(form: Form) -> int | None:
+    least, most = _RETRY_INTERVAL
+    return form.integer("retry_interval", minimum=least, maximum=most, required=form.given("retry_interval"))
+
+
+def _schedule_id(services: Services, asked: Asked, form: Form, reference: str) -> int:
+    """The schedule's id; 0, which is nobody's, beside a fault."""
+    if reference:
+        try:
+            return services.schedules.find(asked.account, reference).id
+        except NotFound:
+            form.fault("schedule", "The selected schedule is invalid.")
+    return 0
+
+
+def _windows(services: Services, asked: Asked, form: Form, choices: Iterable[ProfileChoice]) -> tuple[Window, ...]:
+    windows = []
+    for place, choice in enumerate(choices):
+        if not choice.profile:
+            continue
+        try:
+            profile_id = services.profiles.find(asked.account, choice.profile).id
+        except NotFound:
+            form.fault(f"profiles.{place}.profile", f"The selected profiles.{place}.profile is invalid.")
+            continue
+        windows.append(Window(profile_id, choice.start, choice.end))
+    return tuple(windows)
+
+
+def _listed(services: Services, asked: Asked, campaigns: Iterable[Campaign]) -> Answer:
+    schedules = {schedule.id: schedule for schedule in services.schedules.page(asked.account)}
+    profiles = {profile.id: profile for profile in services.profiles.page(asked.account)}
+    return envelope.plain(
+        [
+            _shown(services, asked, campaign, schedules.get(campaign.plan.schedule_id), profiles)
+            for campaign in campaigns
+        ]
+    )
+
+
+def _shown(
+    services: Services, asked: Asked, campaign: Campaign, schedule: Schedule | None, profiles: dict[int, Profile]
+) -> dict[str, object]:
+    plan = campaign.plan
+    found = services.calls.between(campaign.account, campaign.id, campaign.settled, campaign.head)
+    done: Progress = progress(campaign, (call.state for call in found))
+    outstanding = campaign.settled == campaign.tail and services.slips.any_report(campaign.account, campaign.id)
+    return {
+        "campaign_id": campaign.id,
+        "status": status(campaign, asked.now, reports_outstanding=outstanding),
+        "start_date": f"{plan.start_date} 00:00:00",
+        "end_date": f"{plan.end_date} 00:00:00",
+        "start_url": plan.start_url,
+        "result_url": plan.result_url,
+        "schedule_id": plan.schedule_id,
+        "schedule_nickname": (schedule and schedule.nickname) or str(plan.schedule_id),
+        "profiles": [
+            {
+                "profile_id": window.profile_id,
+                "nickname": profiles[window.profile_id].nickname if window.profile_id in profiles else None,
+                "start_time": _clock_time(window.start),
+                "end_time": _clock_time(window.end),
+            }
+            for window in plan.windows
+        ],
+        "max_retries": plan.max_retries,
+        "retry_interval": plan.retry_interval,
+        "progress": {
+            "total": done.total,
+            "queued": done.queued,
+            "dialling": done.dialling,
+            "deferred": done.deferred,
+            "completed": done.completed,
+            "failed": done.failed,
+            "uncertain": done.uncertain,
+        },
+    }
+
+
+def _clock_time(minutes: int) -> str:
+    return f"{minutes // 60:02d}:{minutes % 60:02d}"

@@ -1,0 +1,69 @@
+"""Answers: the reference's envelope, and every error's status and words."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from chalicelib.errors import (
+    Busy,
+    CallpacerError,
+    InUse,
+    InvalidFields,
+    KeyReused,
+    NotAuthenticated,
+    NotFound,
+    TooLarge,
+)
+
+JSON = "application/json"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An HTTP response."""
+
+    status: int
+    body: str
+    content_type: str = JSON
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def plain(value: object) -> Answer:
+    """A list or a thing, as itself."""
+    return Answer(200, json.dumps(value, ensure_ascii=False))
+
+
+def success(response: Mapping[str, object] | None = None) -> Answer:
+    """What was asked is done."""
+    return plain({"status": "success"} if response is None else {"status": "success", "response": response})
+
+
+def error(status: int, sentence: str, **headers: str) -> Answer:
+    body = json.dumps({"status": "error", "error": sentence}, ensure_ascii=False)
+    return Answer(status, body, headers={name.replace("_", "-"): value for name, value in headers.items()})
+
+
+NOT_FOUND = error(404, "Not found.")
+INTERNAL_ERROR = error(500, "Something went wrong on our side.")
+
+
+def refusal(reason: CallpacerError) -> Answer:
+    """The answer that tells what was refused, and why."""
+    match reason:
+        case InvalidFields():
+            return Answer(422, json.dumps(reason.faults, ensure_ascii=False))
+        case NotAuthenticated():
+            return error(401, "Unauthenticated.", WWW_Authenticate="Bearer")
+        case NotFound():
+            return error(404, f"{reason.kind.capitalize()} {reason.identifier} does not exist.")
+        case InUse():
+            thing = f"{reason.kind.capitalize()} {reason.nickname or ''}(id {reason.identifier})"
+            return error(409, f"{thing} is being used with campaign id {reason.campaign_id}.")
+        case KeyReused():
+            return error(409, "The Idempotency-Key has already been used for another request.")
+        case TooLarge():
+            return error(413, f"The request body is larger than the limit of {reason.limit} bytes.")
+        case Busy():
+            return error(429, "Too many requests at the moment; try again.", Retry_After="1")
+        case _:
+            return INTERNAL_ERROR

@@ -1,0 +1,28 @@
+"""/api/campaigns/{id}/forecast: when will the queue be done?"""
+
+from chalicelib.api import envelope
+from chalicelib.api.envelope import Answer
+from chalicelib.api.exchange import Asked
+from chalicelib.api.services import Services
+from chalicelib.domain.forecast import forecast
+from chalicelib.domain.pacing import Pace
+from chalicelib.domain.timetable import Timetable
+from chalicelib.storage.accounts import Kind
+
+
+def show(services: Services, asked: Asked) -> Answer:
+    """Told for a campaign that runs from now on, whether it does or not. Times are UTC."""
+    campaign = services.campaigns.get(asked.account, asked.identifier(Kind.CAMPAIGN))
+    schedule = services.schedules.get(asked.account, campaign.plan.schedule_id)
+    paces = [Pace.of(services.profiles.get(asked.account, window.profile_id)) for window in campaign.plan.windows]
+    queued = campaign.tail - campaign.head
+    told = forecast(Timetable.of(campaign.plan, schedule), paces, queued, asked.now)
+    return envelope.plain(
+        {
+            "campaign_id": campaign.id,
+            "queued": queued,
+            "fits": told.left_over == 0,
+            "left_over": told.left_over,
+            "last_call_at": told.last_call_at.isoformat(timespec="seconds") if told.last_call_at else None,
+        }
+    )

@@ -1,0 +1,64 @@
+"""/api/profiles: the paces at which campaigns call."""
+
+from chalicelib.api import envelope
+from chalicelib.api.envelope import Answer
+from chalicelib.api.exchange import Asked
+from chalicelib.api.services import Services
+from chalicelib.api.validation import Form
+from chalicelib.domain.models import Profile
+from chalicelib.storage.accounts import Kind
+
+#: What each number of a profile must be at least.
+_MINIMA = {"period": 1, "amount_per_period": 1, "time_between_periods": 0}
+
+
+def create(services: Services, asked: Asked) -> Answer:
+    form = Form(asked.parameters)
+    pace = {name: form.integer(name, minimum=minimum, required=True) for name, minimum in _MINIMA.items()}
+    nickname = form.nickname()
+    form.check()
+    identifier = services.accounts.next_id(asked.account, Kind.PROFILE)
+    answer = envelope.success({"id": identifier, "nickname": nickname})
+    services.profiles.add(Profile(asked.account, identifier, nickname, **pace), asked.receipt(answer), asked.now)
+    return answer
+
+
+def page(services: Services, asked: Asked) -> Answer:
+    form = Form(asked.parameters)
+    part = form.page()
+    form.check()
+    return envelope.plain(
+        [_shown(one) for one in services.profiles.page(asked.account, after=part.after or 0, limit=part.limit)]
+    )
+
+
+def show(services: Services, asked: Asked) -> Answer:
+    return envelope.plain(_shown(services.profiles.get(asked.account, asked.identifier(Kind.PROFILE))))
+
+
+def update(services: Services, asked: Asked) -> Answer:
+    identifier = asked.identifier(Kind.PROFILE)
+    form = Form(asked.parameters)
+    given: dict[str, int | str | None] = {
+        name: form.integer(name, minimum=minimum, required=form.given(name)) for name, minimum in _MINIMA.items()
+    }
+    given["nickname"] = form.nickname()
+    form.check()
+    changes = {name: value for name, value in given.items() if value is not None}
+    profile = services.profiles.change(asked.account, identifier, changes)
+    return envelope.success({"id": profile.id, "nickname": profile.nickname})
+
+
+def delete(services: Services, asked: Asked) -> Answer:
+    services.profiles.delete(asked.account, asked.identifier(Kind.PROFILE))
+    return envelope.success()
+
+
+def _shown(profile: Profile) -> dict[str, object]:
+    return {
+        "profile_id": profile.id,
+        "nickname": profile.nickname,
+        "period": profile.period,
+        "amount_per_period": profile.amount_per_period,
+        "time_between_periods": profile.time_between_periods,
+    }

@@ -1,0 +1,55 @@
+"""/api/schedules: the days of the week on which campaigns call."""
+
+import json
+
+from chalicelib.api import envelope
+from chalicelib.api.envelope import Answer
+from chalicelib.api.exchange import Asked
+from chalicelib.api.services import Services
+from chalicelib.api.validation import Form
+from chalicelib.domain.models import Schedule
+from chalicelib.storage.accounts import Kind
+
+
+def create(services: Services, asked: Asked) -> Answer:
+    form = Form(asked.parameters)
+    days, nickname = form.days(required=True), form.nickname()
+    form.check()
+    identifier = services.accounts.next_id(asked.account, Kind.SCHEDULE)
+    answer = envelope.success({"id": identifier, "nickname": nickname})
+    services.schedules.add(Schedule(asked.account, identifier, nickname, days), asked.receipt(answer), asked.now)
+    return answer
+
+
+def page(services: Services, asked: Asked) -> Answer:
+    form = Form(asked.parameters)
+    part = form.page()
+    form.check()
+    return envelope.plain(
+        [_shown(one) for one in services.schedules.page(asked.account, after=part.after or 0, limit=part.limit)]
+    )
+
+
+def show(services: Services, asked: Asked) -> Answer:
+    return envelope.plain(_shown(services.schedules.get(asked.account, asked.identifier(Kind.SCHEDULE))))
+
+
+def update(services: Services, asked: Asked) -> Answer:
+    identifier = asked.identifier(Kind.SCHEDULE)
+    form = Form(asked.parameters)
+    given = {"days": form.days(required=form.given("days")), "nickname": form.nickname()}
+    form.check()
+    changes = {name: value for name, value in given.items() if value is not None}
+    schedule = services.schedules.change(asked.account, identifier, changes)
+    # The reference answers the days as text here, and only here.
+    days = json.dumps(schedule.days, separators=(",", ":"))
+    return envelope.success({"id": schedule.id, "days": days, "nickname": schedule.nickname})
+
+
+def delete(services: Services, asked: Asked) -> Answer:
+    services.schedules.delete(asked.account, asked.identifier(Kind.SCHEDULE))
+    return envelope.success()
+
+
+def _shown(schedule: Schedule) -> dict[str, object]:
+    return {"schedule_id": schedule.id, "nickname": schedule.nickname, "days": schedule.days}

@@ -1,0 +1,63 @@
+"""When a queue will be done at its pace, as far as that can be told: every call is taken to go out at its instant."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from chalicelib.domain import eastern, pacing
+from chalicelib.domain.pacing import Pace
+from chalicelib.domain.timetable import Opening, Timetable
+
+#: How many days are looked ahead: a queue that takes longer than ten years isn't done within its owner's patience.
+LONGEST = 3660
+_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What will have become of the queue."""
+
+    #: when the last number that fits is due; None if none fits
+    last_call_at: datetime | None
+    #: how many numbers will be left when the campaign ends
+    left_over: int
+
+
+def forecast(timetable: Timetable, paces: Sequence[Pace], queued: int, now: datetime) -> Forecast:
+    """Fill the slots after `now` with `queued` numbers, day by day. Slots are counted, not walked."""
+    left = queued
+    last: datetime | None = None
+    day = max(eastern.local_date(now), timetable.start_date)
+    for _ in range(LONGEST):
+        if left == 0 or day > timetable.end_date:
+            break
+        openings = [
+            (Opening(*stretch), pace)
+            for window, pace in zip(timetable.windows, paces, strict=True)
+            for stretch in eastern.stretches(day, window.start, window.end)
+            if timetable.is_calling_day(day)
+        ]
+        fitting = _count(openings, now, None)
+        if fitting:
+            last = _instant_of(openings, now, min(left, fitting))
+        left -= min(left, fitting)
+        day += _DAY
+    return Forecast(last, left)
+
+
+def _count(openings: Sequence[tuple[Opening, Pace]], after: datetime, until: datetime | None) -> int:
+    return sum(
+        pacing.count(opening, pace, after, opening.closes if until is None else until) for opening, pace in openings
+    )
+
+
+def _instant_of(openings: Sequence[tuple[Opening, Pace]], after: datetime, number: int) -> datetime:
+    """When the day's slot of this number, counted from 1, is due: found by halving, to the microsecond."""
+    early, late = after, max(opening.closes for opening, _ in openings)
+    while late - early > timedelta(microseconds=1):
+        middle = early + (late - early) / 2
+        if _count(openings, after, middle) >= number:
+            late = middle
+        else:
+            early = middle
+    return late

@@ -1,0 +1,181 @@
+"""P5: at most the amount in every period, exactly the amount in a full one, evenly spread."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from itertools import islice, pairwise
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from chalicelib.domain import pacing
+from chalicelib.domain.models import Cursor, Day, Profile, Window
+from chalicelib.domain.pacing import Pace, Slot
+from chalicelib.domain.timetable import Opening, Timetable
+
+EIGHT = datetime(2026, 1, 5, 13, tzinfo=UTC)  # a Monday, 08:00 in New York
+ELEVEN = EIGHT + timedelta(hours=3)
+HORIZON = timedelta(seconds=75)
+MICROSECOND = timedelta(microseconds=1)
+
+
+def pace(period: int = 1, amount: int = 60, rest: int = 0) -> Pace:
+    return Pace.of(Profile("acme", 1, None, period=period, amount_per_period=amount, time_between_periods=rest))
+
+
+def morning(windows: int = 1) -> Timetable:
+    return Timetable(date(2026, 1, 5), date(2026, 1, 5), frozenset(Day), (Window(1, 8 * 60, 11 * 60),) * windows)
+
+
+@dataclass
+class Campaign:
+    """A campaign with numbers enough, that is ticked at the times it is told."""
+
+    paces: Sequence[Pace]
+    timetable: Timetable = field(default_factory=morning)
+    started: datetime = EIGHT - MICROSECOND
+    released: list[Slot] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.cursors = pacing.fresh(len(self.paces), self.started)
+
+    def tick(self, now: datetime, numbers: int = 100_000) -> list[Slot]:
+        slots = list(islice(pacing.slots(self.timetable, self.paces, self.cursors, now, HORIZON), numbers))
+        self.cursors = pacing.advance(self.cursors, slots)
+        self.released += slots
+        return slots
+
+
+def seconds(*slots: Slot) -> list[float]:
+    return [(slot.due - EIGHT).total_seconds() for slot in slots]
+
+
+def each_minute(count: int, since: datetime = EIGHT) -> list[datetime]:
+    return [since + timedelta(minutes=minute) for minute in range(count)]
+
+
+def test_the_calls_of_a_period_are_spread_over_it_evenly() -> None:
+    assert seconds(*Campaign([pace(amount=4)]).tick(EIGHT)) == [0, 15, 30, 45, 60, 75]
+
+
+def test_after_a_period_comes_its_rest() -> None:
+    campaign = Campaign([pace(period=1, amount=2, rest=1)])
+    for now in each_minute(4):
+        campaign.tick(now)
+    assert seconds(*campaign.released) == [0, 30, 120, 150, 240]
+
+
+def test_a_tick_hands_over_nothing_twice() -> None:
+    campaign = Campaign([pace()])
+    campaign.tick(EIGHT)
+    assert campaign.tick(EIGHT) == []
+
+
+def test_nothing_is_due_before_the_window_opens_or_after_it_closes() -> None:
+    campaign = Campaign([pace(amount=600)])
+    for now in each_minute(200, EIGHT - timedelta(minutes=10)):
+        campaign.tick(now)
+    assert all(EIGHT <= slot.due < ELEVEN for slot in campaign.released)
+    assert len(campaign.released) == 180 * 600
+
+
+def test_a_call_due_at_the_closing_does_not_exist() -> None:
+    campaign = Campaign([pace(period=60, amount=1)])
+    for now in each_minute(181):
+        campaign.tick(now)
+    assert seconds(*campaign.released) == [0, 3600, 7200]
+
+
+def test_overlapping_windows_pace_each_by_itself() -> None:
+    campaign = Campaign([pace(amount=2), pace(amount=3)], morning(windows=2))
+    assert seconds(*campaign.tick(EIGHT)) == [0, 0, 20, 30, 40, 60, 60]
+
+
+def test_a_start_within_a_period_makes_up_for_nothing() -> None:
+    campaign = Campaign([pace(period=30, amount=30)], started=EIGHT + timedelta(minutes=10))
+    assert seconds(*campaign.tick(EIGHT + timedelta(minutes=10))) == [660]
+
+
+def test_a_missed_tick_is_made_up_at_twice_the_pace() -> None:
+    campaign = Campaign([pace(period=30, amount=30 * 6)])
+    campaign.tick(EIGHT)
+    slots = campaign.tick(EIGHT + timedelta(minutes=3))  # two ticks came to nothing
+    assert seconds(*slots)[:3] == [185, 190, 195]
+    assert {b - a for a, b in pairwise(seconds(*slots))} == {5.0}
+    assert seconds(*campaign.tick(EIGHT + timedelta(minutes=4)))[-1] == 310
+
+
+def test_what_a_period_missed_stays_missed_in_the_next() -> None:
+    campaign = Campaign([pace(period=1, amount=60)])
+    campaign.tick(EIGHT)
+    slots = campaign.tick(EIGHT + timedelta(minutes=5))
+    assert seconds(*slots[:2]) == [300, 301]
+
+
+def test_new_windows_do_not_repeat_what_is_handed_over_already() -> None:
+    before = (Cursor(EIGHT + timedelta(seconds=75), EIGHT + timedelta(seconds=75)),)
+    assert pacing.fresh(2, EIGHT, before) == before * 2
+
+
+def test_an_amount_of_eleven_digits_costs_no_more_than_a_small_one() -> None:
+    campaign = Campaign([pace(period=10**11 - 1, amount=10**11 - 1)])
+    assert seconds(*campaign.tick(EIGHT, numbers=2)) == [0, 60]
+    crowded = Campaign([pace(period=1, amount=10**11 - 1)])
+    crowded.tick(EIGHT, numbers=5)
+    assert pacing.count(Opening(EIGHT, ELEVEN), crowded.paces[0], EIGHT - MICROSECOND, ELEVEN) == 180 * (10**11 - 1)
+    assert len(crowded.tick(EIGHT + timedelta(minutes=90), numbers=5)) == 5
+
+
+PACES = st.builds(pace, period=st.integers(1, 45), amount=st.integers(1, 500), rest=st.integers(0, 20))
+
+
+@given(pace=PACES, elapsed=st.integers(-10, 10**11))
+def test_counting_agrees_with_walking(pace: Pace, elapsed: int) -> None:
+    due = pace.due_by(elapsed)
+    assert due == 0 or pace.due(due - 1) <= elapsed
+    assert pace.due(due) > elapsed
+
+
+@settings(deadline=None)
+@given(
+    paces=st.lists(PACES, min_size=1, max_size=2),
+    gaps=st.lists(st.integers(1, 400), min_size=5, max_size=40),
+    late=st.integers(0, 3600),
+    numbers=st.lists(st.integers(0, 900), min_size=40, max_size=40),
+)
+def test_however_the_ticks_come_no_period_has_more_than_its_amount(
+    paces: list[Pace], gaps: list[int], late: int, numbers: list[int]
+) -> None:
+    campaign = Campaign(paces, morning(len(paces)))
+    now = EIGHT + timedelta(seconds=late - 60)
+    for gap, enough in zip(gaps, numbers, strict=False):
+        campaign.tick(now, enough)
+        now += timedelta(seconds=gap)
+    assert len(set(campaign.released)) == len(campaign.released)
+    for place, one in enumerate(paces):
+        mine = [slot for slot in campaign.released if slot.window == place]
+        assert max(Counter(period_of(slot.due, one) for slot in mine).values(), default=0) <= one.amount
+        assert all(EIGHT <= slot.due < slot.expires <= ELEVEN for slot in mine)
+        assert all(period_of(slot.due, one) == period_of(slot.instant, one) for slot in mine)
+        half = one.period // one.amount // 2
+        for a, b in pairwise(mine):
+            same_period = period_of(a.due, one) == period_of(b.due, one)
+            assert not same_period or (b.due - a.due) // MICROSECOND >= half - 1
+
+
+@settings(deadline=None)
+@given(pace=PACES, jitter=st.lists(st.integers(-7, 7), min_size=181, max_size=181))
+def test_a_full_period_has_exactly_its_amount_though_the_ticks_are_unpunctual(pace: Pace, jitter: list[int]) -> None:
+    campaign = Campaign([pace])
+    for now, late in zip(each_minute(181, EIGHT - timedelta(seconds=30)), jitter, strict=True):
+        campaign.tick(now + timedelta(seconds=late))
+    in_period = Counter(period_of(slot.due, pace) for slot in campaign.released)
+    full = (ELEVEN - EIGHT) // MICROSECOND // pace.cycle
+    assert [in_period[period] for period in range(full)] == [pace.amount] * full
+
+
+def period_of(instant: datetime, pace: Pace) -> int:
+    cycle, into = divmod((instant - EIGHT) // MICROSECOND, pace.cycle)
+    assert into < pace.period
+    return cycle
