@@ -37,8 +37,8 @@ MAX_DIGITS = 11
 MAX_NICKNAME_LENGTH = 64
 #: characters
 MAX_URL_LENGTH = 2048
-#: windows of one campaign: each is looked at once a minute
-MAX_PROFILES = 50
+#: Windows of one campaign. An update moves it from up to 20 profiles to 20 others in one transaction of at most 100 parts.
+MAX_PROFILES = 20
 #: things of a list in one answer
 MAX_PAGE = 1000
 #: Fields that the reference, or an answer of this API, calls by a second name. The first is what a fault goes by, and

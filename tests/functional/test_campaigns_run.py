@@ -1,0 +1,375 @@
+"""What becomes of a campaign's numbers, from the upload to the last report."""
+
+import json
+from datetime import date, timedelta
+
+import pytest
+
+from chalicelib.domain.models import Campaign, Counts, Day, Entry, Plan, Profile, Schedule, Status, Window
+from chalicelib.domain.outcome import Answered, NotSent, Unknown
+from tests.functional.world import EIGHT, World
+
+MINUTE = timedelta(minutes=1)
+
+
+def numbers(count: int, first: int = 0) -> list[Entry]:
+    return [Entry(f"tel:+1222{place:07d}", f"ref {place}") for place in range(first, first + count)]
+
+
+def prepare(
+    world: World,
+    entries: list[Entry],
+    *,
+    amount: int = 60,
+    period: int = 1,
+    result_url: str | None = "http://tenant.example/result",
+    max_retries: int = 0,
+    account: str = "acme",
+) -> Campaign:
+    """A campaign that calls on any day of a week in January, from 08:00 to 11:00."""
+    world.services.schedules.add(Schedule(account, 1, None, tuple(Day)), None, EIGHT)
+    world.services.profiles.add(Profile(account, 1, None, period, amount, 0), None, EIGHT)
+    plan = Plan(
+        date(2026, 1, 5),
+        date(2026, 1, 9),
+        1,
+        (Window(1, 8 * 60, 11 * 60),),
+        "http://tenant.example/start",
+        result_url,
+        max_retries,
+        retry_interval=120,
+    )
+    world.services.campaigns.add(Campaign(account, 1, plan, Status.CREATED), entries, None, world.clock.now())
+    return world.services.campaigns.get(account, 1)
+
+
+def start(world: World) -> None:
+    world.services.campaigns.start("acme", 1, None, world.clock.now())
+
+
+def stop(world: World) -> None:
+    world.services.campaigns.stop("acme", 1, None, world.clock.now())
+
+
+def campaign(world: World) -> Campaign:
+    found = world.services.campaigns.find("acme", 1)
+    assert found is not None
+    return found
+
+
+def destinations(entries: list[Entry]) -> list[str]:
+    return [entry.destination for entry in entries]
+
+
+def test_every_number_is_called_once_in_the_order_of_the_upload(world: World) -> None:
+    entries = numbers(150)
+    prepare(world, entries)
+    start(world)
+    world.run(minutes=4)
+    assert world.tenant.called == destinations(entries)
+    assert campaign(world).counts == Counts(completed=150)
+
+
+def test_calls_are_a_second_apart_at_sixty_a_minute(world: World) -> None:
+    prepare(world, numbers(150))
+    start(world)
+    world.run(minutes=4)
+    starts = [call.at for call in world.tenant.calls]
+    assert starts == [EIGHT + timedelta(seconds=second) for second in range(1, 151)]
+
+
+def test_a_created_campaign_calls_nobody(world: World) -> None:
+    prepare(world, numbers(5))
+    world.run(minutes=2)
+    assert world.tenant.calls == []
+
+
+def test_the_call_is_told_what_it_is(world: World) -> None:
+    prepare(world, [Entry("tel:+12223334444;ani=7778889999", "march")])
+    start(world)
+    world.run(minutes=2)
+    (call,) = world.tenant.calls
+    assert call.url == "http://tenant.example/start"
+    assert call.form == {
+        "phone_number": "tel:+12223334444;ani=7778889999",
+        "message_reference": "march",
+        "call_id": str(2**32),
+        "campaign_id": "1",
+        "ani": "7778889999",
+        "attempt": "1",
+    }
+    assert call.headers["Idempotency-Key"] == f"{2**32}-1"
+    assert call.headers["webhook-id"] == f"dial_{2**32}_1"
+
+
+def test_the_outcome_is_reported(world: World) -> None:
+    prepare(world, [Entry("tel:+12223334444", "march")])
+    world.tenant.on_call = lambda _: Answered(200, {}, b'{"callee_type": "voice", "duration": 17}')
+    start(world)
+    world.run(minutes=2)
+    (report,) = world.tenant.reports
+    assert report.url == "http://tenant.example/result"
+    assert report.form == {
+        "phone_number": "tel:+12223334444",
+        "message_reference": "march",
+        "call_id": str(2**32),
+        "campaign_id": "1",
+        "result": "completed",
+        "reason": "http_200",
+        "callee_type": "voice",
+        "attempts": "1",
+        "last_attempt_timestamp": str(int(EIGHT.timestamp()) + 1),
+        "duration": "17",
+    }
+
+
+def test_a_message_delivered_twice_is_dialled_once(world: World) -> None:
+    prepare(world, numbers(1))
+    start(world)
+    world.tick()
+    (message,) = world.sqs.take(EIGHT + MINUTE)
+    assert world.dial([message.body, message.body]) == []
+    assert world.dial([message.body]) == []
+    assert len(world.tenant.calls) == 1
+
+
+def test_numbers_added_while_it_runs_come_last(world: World) -> None:
+    prepare(world, numbers(30))
+    start(world)
+    world.run(minutes=1)
+    world.services.campaigns.append("acme", 1, numbers(30, first=30), None, world.clock.now())
+    world.run(minutes=2)
+    assert world.tenant.called == destinations(numbers(60))
+
+
+def test_an_empty_queue_leaves_no_slots_to_be_made_up(world: World) -> None:
+    prepare(world, numbers(1), period=60, amount=60)
+    start(world)
+    world.run(minutes=30)
+    world.services.campaigns.append("acme", 1, numbers(10, first=1), None, world.clock.now())
+    world.tick()
+    assert len(world.handed_over) == 1  # the next minute's
+
+
+def test_a_stopped_campaign_keeps_its_queue(world: World) -> None:
+    entries = numbers(200)
+    prepare(world, entries)
+    start(world)
+    world.tick()
+    world.drain(EIGHT + timedelta(seconds=20))
+    called = len(world.tenant.calls)
+    stop(world)
+    world.run(minutes=3)
+    assert 15 < called == len(world.tenant.calls)
+    start(world)
+    world.run(minutes=4)
+    assert world.tenant.called == destinations(entries)
+    assert campaign(world).counts == Counts(completed=200)
+
+
+def test_a_number_handed_over_before_a_restart_is_not_dialled_by_it(world: World) -> None:
+    prepare(world, numbers(1))
+    start(world)
+    world.tick()
+    stop(world)
+    start(world)
+    world.drain(EIGHT + MINUTE)
+    assert world.tenant.calls == []
+    world.run(minutes=2)
+    assert len(world.tenant.calls) == 1
+
+
+def test_a_number_whose_period_is_over_waits_for_the_next(world: World) -> None:
+    prepare(world, numbers(1))
+    start(world)
+    world.tick()
+    (message,) = world.sqs.take(EIGHT + MINUTE)
+    world.clock.turn_to(EIGHT + MINUTE)
+    world.dial([message.body])
+    assert world.tenant.calls == []
+    world.run(minutes=1)
+    assert len(world.tenant.calls) == 1
+
+
+def test_no_call_starts_once_the_window_is_about_to_close(world: World) -> None:
+    closing = EIGHT + timedelta(hours=3)
+    prepare(world, numbers(1), amount=600)
+    world.clock.turn_to(closing - timedelta(seconds=10))
+    start(world)
+    world.tick()
+    (message,) = world.sqs.take(closing)
+    world.clock.turn_to(closing - timedelta(seconds=0.4))
+    world.dial([message.body])
+    assert world.tenant.calls == []
+
+
+def test_a_function_about_to_end_starts_no_call(world: World) -> None:
+    prepare(world, numbers(1))
+    start(world)
+    world.tick()
+    (message,) = world.sqs.take(EIGHT + MINUTE)
+    world.dial([message.body], time_left=timedelta(seconds=20))
+    assert world.tenant.calls == []
+    world.run(minutes=1)
+    assert len(world.tenant.calls) == 1
+
+
+def test_a_deleted_campaign_calls_nobody(world: World) -> None:
+    prepare(world, numbers(5))
+    start(world)
+    world.tick()
+    world.services.campaigns.delete("acme", 1)
+    world.run(minutes=2)
+    assert world.tenant.calls == []
+
+
+def test_a_new_start_url_holds_for_numbers_handed_over_already(world: World) -> None:
+    prepare(world, numbers(1))
+    start(world)
+    world.tick()
+    world.services.campaigns.change("acme", 1, lambda plan: _with_start_url(plan, "http://new.example/"), EIGHT)
+    world.drain(EIGHT + MINUTE)
+    assert [call.url for call in world.tenant.calls] == ["http://new.example/"]
+
+
+def _with_start_url(plan: Plan, url: str) -> Plan:
+    return Plan(plan.start_date, plan.end_date, plan.schedule_id, plan.windows, url, plan.result_url)
+
+
+def test_what_was_surely_not_sent_is_dialled_later(world: World) -> None:
+    prepare(world, numbers(1))
+    answers = iter([NotSent("refused"), NotSent("dns")])
+    world.tenant.on_call = lambda _: next(answers, Answered(200, {}, b""))
+    start(world)
+    world.run(minutes=6)
+    assert [call.form["attempt"] for call in world.tenant.calls] == ["1", "1", "1"]
+    assert campaign(world).counts == Counts(completed=1)
+
+
+def test_what_is_never_sent_has_failed_after_the_sixth_time(world: World) -> None:
+    prepare(world, numbers(1))
+    world.tenant.on_call = lambda _: NotSent("refused")
+    start(world)
+    world.run(minutes=40)
+    assert len(world.tenant.calls) == 6
+    assert campaign(world).counts == Counts(failed=1)
+    assert [report.form["reason"] for report in world.tenant.reports] == ["refused"]
+
+
+def test_a_call_nobody_knows_of_is_uncertain_and_never_made_again(world: World) -> None:
+    prepare(world, numbers(1), max_retries=5)
+    world.tenant.on_call = lambda _: Unknown("timeout")
+    start(world)
+    world.run(minutes=10)
+    assert len(world.tenant.calls) == 1
+    assert campaign(world).counts == Counts(uncertain=1)
+    assert [report.form["result"] for report in world.tenant.reports] == ["uncertain"]
+
+
+def test_a_failed_call_is_made_again_only_if_the_campaign_asks(world: World) -> None:
+    prepare(world, numbers(1))
+    world.tenant.on_call = lambda _: Answered(404, {}, b"")
+    start(world)
+    world.run(minutes=5)
+    assert len(world.tenant.calls) == 1
+    assert [report.form["reason"] for report in world.tenant.reports] == ["http_404"]
+
+
+def test_a_failed_call_is_made_again_after_the_interval_and_reported_once(world: World) -> None:
+    prepare(world, numbers(1), max_retries=2)
+    world.tenant.on_call = lambda _: Answered(503, {}, b"")
+    start(world)
+    world.run(minutes=10)
+    assert [call.form["attempt"] for call in world.tenant.calls] == ["1", "2", "3"]
+    assert all(
+        b.at - a.at >= timedelta(seconds=120) for a, b in zip(world.tenant.calls, world.tenant.calls[1:], strict=False)
+    )
+    assert [report.form["attempts"] for report in world.tenant.reports] == ["3"]
+
+
+def test_a_report_that_fails_is_sent_again_with_the_same_ids_and_no_second_dial(world: World) -> None:
+    prepare(world, numbers(1))
+    answers = iter([Answered(500, {}, b""), Unknown("timeout"), NotSent("refused")])
+    world.tenant.on_report = lambda _: next(answers, Answered(204, {}, b""))
+    start(world)
+    world.run(minutes=15)
+    assert len(world.tenant.calls) == 1
+    assert len(world.tenant.reports) == 4
+    assert len({report.headers["webhook-id"] for report in world.tenant.reports}) == 1
+    assert len({json.dumps(report.form) for report in world.tenant.reports}) == 1
+
+
+def test_a_receiver_that_is_gone_is_told_no_more(world: World) -> None:
+    prepare(world, numbers(1))
+    world.tenant.on_report = lambda _: Answered(410, {}, b"")
+    start(world)
+    world.run(minutes=5)
+    assert len(world.tenant.reports) == 1
+
+
+def test_without_a_result_url_nothing_is_reported(world: World) -> None:
+    prepare(world, numbers(3), result_url=None)
+    start(world)
+    world.run(minutes=2)
+    assert world.tenant.reports == []
+    assert campaign(world).counts == Counts(completed=3)
+
+
+def test_a_stopped_campaign_still_reports(world: World) -> None:
+    prepare(world, numbers(1))
+    answers = iter([Answered(500, {}, b"")])
+    world.tenant.on_report = lambda _: next(answers, Answered(200, {}, b""))
+    start(world)
+    world.tick()
+    world.drain(EIGHT + MINUTE)
+    stop(world)
+    world.run(minutes=3)
+    assert len(world.tenant.reports) == 2
+
+
+def test_entries_that_the_queue_refuses_are_offered_again(world: World) -> None:
+    prepare(world, numbers(20))
+    start(world)
+    world.sqs.refuses = 3
+    world.run(minutes=2)
+    assert world.tenant.called == destinations(numbers(20))
+
+
+def test_what_could_not_be_sent_is_not_passed(world: World) -> None:
+    prepare(world, numbers(20))
+    start(world)
+    world.sqs.refuses = 1000
+    world.tick()
+    assert campaign(world).head == 0
+    world.sqs.refuses = 0
+    world.run(minutes=3)
+    assert sorted(world.tenant.called) == destinations(numbers(20))
+
+
+def test_a_message_that_cannot_be_read_goes_to_the_dead_letters(world: World) -> None:
+    assert world.dial(["rubbish", '{"dial": {}}', '{"fax": {}}', "[]", '{"report": {"account": 1}}']) == []
+    assert len(world.dead.messages) == 5
+
+
+def test_one_message_that_fails_does_not_bring_back_the_rest(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepare(world, numbers(3))
+    start(world)
+    world.tick()
+    bodies = [message.body for message in world.sqs.take(EIGHT + MINUTE)]
+    claim = world.services.calls.claim
+
+    def failing(key, entry, attempt, now):  # type: ignore[no-untyped-def] # claim's own signature
+        if key.sequence == 1:
+            raise RuntimeError("a disk on fire")
+        return claim(key, entry, attempt, now)
+
+    monkeypatch.setattr(world.services.calls, "claim", failing)
+    assert world.dial(bodies) == ["1"]
+    assert len(world.tenant.calls) == 2
+
+
+def test_nothing_of_a_finished_campaign_is_left_to_do(world: World) -> None:
+    prepare(world, numbers(3))
+    start(world)
+    world.run(minutes=3)
+    assert [found for shard in range(16) for found in world.services.campaigns.with_work(shard)] == []

@@ -1,0 +1,935 @@
+"""The gateway against real servers on this machine that misbehave in every way that servers do."""
+
+import asyncio
+import errno
+import gzip
+import socket
+import ssl
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Address
+from pathlib import Path
+from typing import Any, TypeVar
+
+import aiohttp
+import pytest
+from aiohttp.abc import AbstractResolver, ResolveResult
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from chalicelib.domain.outcome import Answered, Exchange, NotSent, Unknown
+from chalicelib.gateway.addresses import is_allowed
+from chalicelib.gateway.http import (
+    LONGEST_ANSWER,
+    AddressNotAllowed,
+    HttpGateway,
+    OneCallConnector,
+    ThreadedLookup,
+    checked_socket,
+)
+from chalicelib.gateway.telephone import form_body
+
+Behaviour = Callable[["Visit"], Awaitable[None]]
+T = TypeVar("T")
+
+FORM = b"phone_number=tel%3A%2B12223334444&call_id=4294967296"
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
+
+
+def run(scenario: Coroutine[Any, Any, T]) -> T:
+    """No scenario may take longer than this, whatever a server does."""
+    return asyncio.run(asyncio.wait_for(scenario, 20))
+
+
+class Visit:
+    """One connection, from the server's side."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+        #: what has come so far
+        self.received = b""
+        #: the client has hung up, cleanly or not
+        self.ended = asyncio.Event()
+
+    async def request(self) -> bytes:
+        """The whole of it, head and body."""
+        while b"\r\n\r\n" not in self.received:
+            await self.more()
+        head, _, body = self.received.partition(b"\r\n\r\n")
+        length = next(int(line.split(b":")[1]) for line in head.lower().split(b"\r\n") if b"content-length" in line)
+        while len(body) < length:
+            body += await self.more()
+        return self.received
+
+    async def more(self) -> bytes:
+        data = await self.reader.read(65_536)
+        if not data:
+            raise ConnectionResetError
+        self.received += data
+        return data
+
+    async def say(self, data: bytes) -> None:
+        self.writer.write(data)
+        await self.writer.drain()
+
+    async def until_hung_up(self) -> None:
+        while True:
+            await self.more()
+
+    def reset(self) -> None:
+        """Close with RST instead of FIN."""
+        raw = self.writer.get_extra_info("socket")
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.writer.transport.abort()
+
+
+class Server:
+    def __init__(self, behaviour: Behaviour) -> None:
+        self.behaviour = behaviour
+        self.visits: list[Visit] = []
+        self.port = 0
+        self.tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/call"
+
+    @property
+    def received(self) -> bytes:
+        return b"".join(visit.received for visit in self.visits)
+
+    def welcome(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        visit = Visit(reader, writer)
+        self.visits.append(visit)
+        task = asyncio.create_task(self.attend(visit))
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    async def attend(self, visit: Visit) -> None:
+        try:
+            await self.behaviour(visit)
+        except OSError:
+            visit.ended.set()
+        finally:
+            visit.writer.transport.abort()
+
+
+@asynccontextmanager
+async def serving(
+    behaviour: Behaviour, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1"
+) -> AsyncIterator[Server]:
+    server = Server(behaviour)
+    listening = await asyncio.start_server(server.welcome, host, 0, ssl=tls)
+    server.port = listening.sockets[0].getsockname()[1]
+    try:
+        yield server
+    finally:
+        listening.close()
+        for task in server.tasks:
+            task.cancel()
+        await asyncio.gather(*server.tasks, return_exceptions=True)
+
+
+def gateway(**settings: Any) -> HttpGateway:
+    return HttpGateway(**{"allow_loopback": True, "call_deadline": 5.0, "connect_timeout": 2.0, **settings})
+
+
+async def nothing_against_it() -> None:
+    """A last look that always passes."""
+
+
+def dial(behaviour: Behaviour, **settings: Any) -> tuple[Exchange, Server]:
+    async def scenario() -> tuple[Exchange, Server]:
+        async with serving(behaviour) as server:
+            answer = await gateway(**settings).place_call(server.url, FORM, {}, last_look=nothing_against_it)
+            return answer, server
+
+    return run(scenario())
+
+
+def saying(*pieces: bytes, pause: float = 0.05) -> Behaviour:
+    """Reads the request, says the pieces one by one, and closes."""
+
+    async def behaviour(visit: Visit) -> None:
+        await visit.request()
+        for piece in pieces:
+            await visit.say(piece)
+            await asyncio.sleep(pause)
+
+    return behaviour
+
+
+async def silence(visit: Visit) -> None:
+    await visit.until_hung_up()
+
+
+# What is sent, and what an answer is.
+
+
+def test_one_post_with_exactly_the_bytes_given_and_no_more_headers_than_needed() -> None:
+    async def scenario() -> bytes:
+        async with serving(saying(OK)) as server:
+            url = f"http://127.0.0.1:{server.port}/a%2Fb//c/../d;e?x=1&y=%C3%BC&z=a+b"
+            headers = {"Idempotency-Key": "7-1", "webhook-id": "7"}
+            await gateway().place_call(url, FORM, headers, last_look=nothing_against_it)
+            return server.received
+
+    head, body = run(scenario()).split(b"\r\n\r\n")
+    first, *lines = head.decode().split("\r\n")
+    assert first == "POST /a%2Fb//c/../d;e?x=1&y=%C3%BC&z=a+b HTTP/1.1"
+    sent = {name.lower(): value for name, value in (line.split(": ") for line in lines)}
+    assert sent.pop("host").startswith("127.0.0.1:")
+    assert sent.pop("accept") == "*/*"
+    assert sent == {
+        "idempotency-key": "7-1",
+        "webhook-id": "7",
+        "content-type": "application/x-www-form-urlencoded",
+        "content-length": str(len(FORM)),
+        "user-agent": "callpacer",
+        "accept-encoding": "identity",
+        "connection": "close",
+    }
+    assert body == FORM
+
+
+def test_an_answer_is_its_status_its_headers_in_lower_case_and_its_body() -> None:
+    said = b"HTTP/1.1 200 Fine\r\nContent-Type: application/json\r\nX-A: 1\r\nx-a: 2\r\nContent-Length: 2\r\n\r\n{}"
+    answer, _ = dial(saying(said))
+    expected = {"content-type": "application/json", "x-a": "1", "content-length": "2"}
+    assert answer == Answered(200, expected, b"{}")
+
+
+@pytest.mark.parametrize("status", [201, 204, 301, 302, 303, 307, 308, 400, 404, 410, 429, 500, 503, 599])
+def test_every_status_is_an_answer_and_no_redirect_is_followed(status: int) -> None:
+    location = b"" if status == 204 else b"Location: /elsewhere\r\nContent-Length: 0\r\n"
+    answer, server = dial(saying(b"HTTP/1.1 %d X\r\n%s\r\n" % (status, location)))
+    assert isinstance(answer, Answered)
+    assert answer.status == status
+    assert len(server.visits) == 1
+
+
+def test_an_interim_status_is_not_the_answer_yet() -> None:
+    answer, _ = dial(saying(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\n\r\n", OK))
+    assert isinstance(answer, Answered)
+    assert (answer.status, answer.body) == (200, b"hi")
+
+
+def test_a_body_without_a_length_ends_where_the_connection_does() -> None:
+    answer, _ = dial(saying(b"HTTP/1.0 200 OK\r\n\r\n<vxml", b"/>"))
+    assert answer == Answered(200, {}, b"<vxml/>")
+
+
+def test_a_packed_body_stays_packed_so_that_it_cannot_blow_up() -> None:
+    bomb = gzip.compress(bytes(10_000_000))
+    head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(bomb)
+    answer, _ = dial(saying(head + bomb))
+    assert isinstance(answer, Answered)
+    assert answer.body == bomb
+
+
+def test_cookies_are_not_kept_from_call_to_call() -> None:
+    async def scenario() -> bytes:
+        async with serving(saying(b"HTTP/1.1 200 OK\r\nSet-Cookie: a=b\r\nContent-Length: 0\r\n\r\n")) as server:
+            telephone = gateway()
+            for _ in range(2):
+                await telephone.place_call(server.url, FORM, {}, last_look=nothing_against_it)
+            assert len(server.visits) == 2
+            return server.received
+
+    assert b"cookie" not in run(scenario()).lower()
+
+
+def test_a_proxy_of_the_environment_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    answer, _ = dial(saying(OK))
+    assert isinstance(answer, Answered)
+
+
+def test_fields_become_a_form_in_utf_8() -> None:
+    assert form_body({"phone_number": "tel:+12223334444;ani=1", "message_reference": "ü & 1"}) == (
+        b"phone_number=tel%3A%2B12223334444%3Bani%3D1&message_reference=%C3%BC+%26+1"
+    )
+
+
+# After a status line, whatever comes or doesn't: answered.
+
+
+def test_a_body_that_breaks_off_leaves_the_answer() -> None:
+    answer, _ = dial(saying(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf"))
+    assert answer == Answered(200, {"content-length": "100"}, b"half")
+
+
+def test_a_reset_in_the_body_leaves_the_answer() -> None:
+    async def reset_in_the_body(visit: Visit) -> None:
+        await visit.request()
+        await visit.say(b"HTTP/1.1 500 X\r\nContent-Length: 100\r\n\r\nhalf")
+        await asyncio.sleep(0.1)
+        visit.reset()
+
+    answer, _ = dial(reset_in_the_body)
+    assert isinstance(answer, Answered)
+    assert answer.status == 500
+
+
+def test_a_body_that_is_slow_is_given_up_at_the_deadline_and_leaves_the_answer() -> None:
+    async def slow(visit: Visit) -> None:
+        await visit.request()
+        await visit.say(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+        while True:
+            await visit.say(b".")
+            await asyncio.sleep(0.05)
+
+    began = time.monotonic()
+    answer, _ = dial(slow, call_deadline=0.5)
+    assert time.monotonic() - began < 2
+    assert isinstance(answer, Answered)
+    assert answer.status == 200
+    assert 1 <= len(answer.body) < 20
+
+
+def test_of_an_endless_body_64_kib_are_taken_and_the_server_is_hung_up_on() -> None:
+    async def endless(visit: Visit) -> None:
+        await visit.request()
+        await visit.say(b"HTTP/1.1 200 OK\r\n\r\n")
+        while True:
+            await visit.say(bytes(10_000))
+
+    async def scenario() -> Exchange:
+        async with serving(endless) as server:
+            answer = await gateway().place_call(server.url, FORM, {}, last_look=nothing_against_it)
+            await asyncio.wait_for(server.visits[0].ended.wait(), 5)
+            return answer
+
+    began = time.monotonic()
+    answer = run(scenario())
+    assert time.monotonic() - began < 4
+    assert isinstance(answer, Answered)
+    assert len(answer.body) == LONGEST_ANSWER == 65_536
+
+
+@pytest.mark.parametrize("pieces", [1, 2])
+def test_broken_chunks_leave_the_answer_whether_or_not_they_come_with_its_head(pieces: int) -> None:
+    head, garbage = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"5\r\nhello\r\nZZ\r\ngarbage\r\n"
+    answer, _ = dial(saying(*((head, garbage) if pieces == 2 else (head + garbage,))))
+    assert isinstance(answer, Answered)
+    assert answer.status == 200
+
+
+def test_an_answer_to_half_a_request_is_an_answer() -> None:
+    async def hasty(visit: Visit) -> None:
+        await visit.more()
+        await visit.say(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n")
+        await asyncio.sleep(0.2)
+
+    async def scenario() -> Exchange:
+        async with serving(hasty) as server:
+            return await gateway().place_call(server.url, bytes(900_000), {}, last_look=nothing_against_it)
+
+    answer = run(scenario())
+    assert isinstance(answer, Answered)
+    assert answer.status == 413
+
+
+def test_a_protocol_switch_is_an_answer_and_nothing_is_waited_for() -> None:
+    switch = b"HTTP/1.1 101 Switching\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"
+    answer, _ = dial(saying(switch, pause=0.2))
+    assert isinstance(answer, Answered)
+    assert answer.status == 101
+
+
+# After the last look without a status line: nobody knows.
+
+
+def test_no_answer_until_the_deadline_is_a_timeout_that_nobody_knows_the_end_of() -> None:
+    began = time.monotonic()
+    answer, server = dial(silence, call_deadline=0.3)
+    assert answer == Unknown("timeout")
+    assert 0.25 < time.monotonic() - began < 2
+    assert server.received.endswith(FORM)
+
+
+def test_a_head_that_never_ends_is_a_timeout() -> None:
+    async def trickle(visit: Visit) -> None:
+        await visit.request()
+        await visit.say(b"HTTP/1.1 200 OK\r\n")
+        while True:
+            await visit.say(b"X-A: 1\r\n")
+            await asyncio.sleep(0.05)
+
+    assert dial(trickle, call_deadline=0.3)[0] == Unknown("timeout")
+
+
+def test_a_server_that_closes_without_an_answer_leaves_everybody_in_the_dark() -> None:
+    assert dial(saying())[0] == Unknown("closed")
+
+
+def test_a_server_that_resets_after_the_request_leaves_everybody_in_the_dark() -> None:
+    async def reset(visit: Visit) -> None:
+        await visit.request()
+        visit.reset()
+
+    assert dial(reset)[0] == Unknown("reset")
+
+
+def test_a_server_that_resets_in_the_middle_of_a_status_line_leaves_everybody_in_the_dark() -> None:
+    async def reset(visit: Visit) -> None:
+        await visit.request()
+        await visit.say(b"HTTP/1.1 20")
+        await asyncio.sleep(0.1)
+        visit.reset()
+
+    assert dial(reset)[0] == Unknown("reset")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"220 mail.example.com ESMTP\r\n",
+        b"SSH-2.0-OpenSSH_9.6\r\n",
+        b"HTTP/1.1 OK\r\n\r\n",
+        b"HTTP/1.1 99999 OK\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nno colon\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX-A: " + b"a" * 200_000 + b"\r\n\r\n",
+        b"HTTP/1.1 200 " + b"a" * 200_000 + b"\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n" + b"X-A: 1\r\n" * 10_000 + b"\r\n",
+        b"\x15\x03\x01\x00\x02\x02\x0a",
+    ],
+    ids=lambda said: repr(said[:40]),
+)
+def test_what_is_no_http_is_no_answer(said: bytes) -> None:
+    assert dial(saying(said))[0] == Unknown("bad_answer")
+
+
+def test_a_head_of_many_kilobytes_is_still_read() -> None:
+    answer, _ = dial(saying(b"HTTP/1.1 200 OK\r\nX-A: " + b"a" * 50_000 + b"\r\nContent-Length: 0\r\n\r\n"))
+    assert isinstance(answer, Answered)
+    assert len(answer.headers["x-a"]) == 50_000
+
+
+def test_a_server_that_reads_nothing_cannot_hold_a_call_beyond_its_deadline() -> None:
+    async def deaf(visit: Visit) -> None:
+        visit.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        await asyncio.sleep(10)
+
+    async def scenario() -> tuple[Exchange, float]:
+        async with serving(deaf) as server:
+            began = time.monotonic()
+            body = bytes(1_000_000) * 8
+            telephone = gateway(call_deadline=0.5)
+            with pytest.warns(ResourceWarning, match="large body"):
+                answer = await telephone.place_call(server.url, body, {}, last_look=nothing_against_it)
+            return answer, time.monotonic() - began
+
+    answer, took = run(scenario())
+    assert answer == Unknown("timeout")
+    assert took < 3
+
+
+# Before the last look has passed: surely not sent.
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+async def refused_last_look() -> None:
+    raise AssertionError("there was nothing to look at")
+
+
+def never_connecting(url: str, **settings: Any) -> Exchange:
+    """What becomes of a call that must not get as far as its last look."""
+    return run(gateway(**settings).place_call(url, FORM, {}, last_look=refused_last_look))
+
+
+def looked_up(*answers: Sequence[str] | OSError) -> Callable[[str], Awaitable[Sequence[str]]]:
+    """A name server that says one thing after the other."""
+    remaining = list(answers)
+
+    async def lookup(_: str) -> Sequence[str]:
+        answer = remaining.pop(0)
+        if isinstance(answer, OSError):
+            raise answer
+        return answer
+
+    return lookup
+
+
+def test_a_refused_connection_is_not_sent() -> None:
+    assert never_connecting(f"http://127.0.0.1:{free_port()}/") == NotSent("refused")
+
+
+def test_a_name_whose_addresses_all_refuse_is_not_sent() -> None:
+    lookup = looked_up(["127.0.0.1", "127.0.0.2", "127.0.0.3"])
+    assert never_connecting(f"http://several.test:{free_port()}/", lookup=lookup) == NotSent("refused")
+
+
+@pytest.mark.parametrize("answer", [socket.gaierror(socket.EAI_NONAME, "unknown"), OSError("broken"), []])
+def test_a_name_without_an_address_is_not_sent(answer: Sequence[str] | OSError) -> None:
+    assert never_connecting("http://nowhere.test/", lookup=looked_up(answer)) == NotSent("dns")
+
+
+def test_a_network_that_cannot_be_reached_is_not_sent() -> None:
+    async def lookup(_: str) -> Sequence[str]:
+        return ["127.0.0.1"]
+
+    class Unreachable(HttpGateway):
+        pass
+
+    # the broadcast address of loopback can't be connected to over TCP
+    async def broadcast(_: str) -> Sequence[str]:
+        return ["127.255.255.255"]
+
+    assert never_connecting("http://unreachable.test/", lookup=broadcast) == NotSent("unreachable")
+
+
+def test_a_lookup_that_never_ends_is_given_up_with_the_time_for_connecting() -> None:
+    async def lookup(_: str) -> Sequence[str]:
+        await asyncio.sleep(60)
+        return []
+
+    began = time.monotonic()
+    assert never_connecting("http://slow.test/", lookup=lookup, connect_timeout=0.2) == NotSent("connect_timeout")
+    assert time.monotonic() - began < 2
+
+
+def test_a_blocking_lookup_blocks_neither_the_loop_nor_its_end() -> None:
+    def blocking(_: str) -> Sequence[str]:
+        time.sleep(2)
+        return []
+
+    async def scenario() -> tuple[Exchange, int]:
+        ticks = 0
+
+        async def tick() -> None:
+            nonlocal ticks
+            while True:
+                await asyncio.sleep(0.02)
+                ticks += 1
+
+        ticking = asyncio.create_task(tick())
+        telephone = gateway(lookup=ThreadedLookup(blocking), connect_timeout=0.4)
+        answer = await telephone.place_call("http://slow.test/", FORM, {}, last_look=refused_last_look)
+        ticking.cancel()
+        return answer, ticks
+
+    began = time.monotonic()
+    answer, ticks = run(scenario())
+    assert time.monotonic() - began < 1.5
+    assert answer == NotSent("connect_timeout")
+    assert ticks > 5
+
+
+def test_the_machines_own_resolver_knows_its_own_name() -> None:
+    assert "127.0.0.1" in run(ThreadedLookup()("localhost")) or "::1" in run(ThreadedLookup()("localhost"))
+
+
+def test_a_server_whose_queue_is_full_is_a_connect_timeout() -> None:
+    async def scenario() -> Exchange:
+        with socket.create_server(("127.0.0.1", 0), backlog=0) as server:
+            port = server.getsockname()[1]
+            waiting = [socket.socket() for _ in range(4)]
+            try:
+                for sock in waiting:
+                    sock.setblocking(False)
+                    assert sock.connect_ex(("127.0.0.1", port)) in {0, errno.EINPROGRESS}
+                await asyncio.sleep(0.1)
+                telephone = gateway(connect_timeout=0.3)
+                url = f"http://127.0.0.1:{port}/"
+                return await telephone.place_call(url, FORM, {}, last_look=refused_last_look)
+            finally:
+                for sock in waiting:
+                    sock.close()
+
+    assert run(scenario()) == NotSent("connect_timeout")
+
+
+def test_a_connection_that_ends_during_the_last_look_is_not_sent() -> None:
+    async def closing(_: Visit) -> None:
+        """Hangs up at once."""
+
+    async def slow_look() -> None:
+        await asyncio.sleep(0.2)
+
+    async def scenario() -> tuple[Exchange, bytes]:
+        async with serving(closing) as server:
+            answer = await gateway().place_call(server.url, FORM, {}, last_look=slow_look)
+            return answer, server.received
+
+    assert run(scenario()) == (NotSent("closed"), b"")
+
+
+def test_a_last_look_that_outlasts_the_deadline_lets_nothing_go() -> None:
+    async def endless_look() -> None:
+        await asyncio.sleep(60)
+
+    async def scenario() -> tuple[Exchange, bytes]:
+        async with serving(silence) as server:
+            answer = await gateway(call_deadline=0.3).place_call(server.url, FORM, {}, last_look=endless_look)
+            await asyncio.wait_for(server.visits[0].ended.wait(), 5)
+            return answer, server.received
+
+    assert run(scenario()) == (NotSent("timeout"), b"")
+
+
+# The last look.
+
+
+def test_the_last_look_comes_after_the_connection_and_before_the_first_byte() -> None:
+    async def scenario() -> tuple[list[tuple[int, bytes]], bytes]:
+        seen: list[tuple[int, bytes]] = []
+
+        async with serving(saying(OK)) as server:
+
+            async def last_look() -> None:
+                await asyncio.sleep(0.2)
+                seen.append((len(server.visits), server.received))
+
+            await gateway().place_call(server.url, FORM, {}, last_look=last_look)
+            return seen, server.received
+
+    seen, received = run(scenario())
+    assert seen == [(1, b"")]
+    assert received.endswith(FORM)
+
+
+class WindowClosed(Exception):  # noqa: N818
+    """What a last look might raise."""
+
+
+@pytest.mark.parametrize(
+    "objection",
+    [
+        WindowClosed("too late"),
+        TimeoutError("the database was slow"),
+        OSError(errno.EIO, "broken"),
+        ConnectionResetError("somebody else's connection"),
+        aiohttp.ClientError("another client"),
+        aiohttp.ServerDisconnectedError(),
+        KeyError("campaign"),
+    ],
+    ids=lambda objection: type(objection).__name__,
+)
+def test_what_the_last_look_raises_comes_out_unchanged_and_nothing_is_sent(objection: Exception) -> None:
+    async def last_look() -> None:
+        raise objection
+
+    async def scenario() -> bytes:
+        async with serving(silence) as server:
+            with pytest.raises(type(objection)) as raised:
+                await gateway().place_call(server.url, FORM, {}, last_look=last_look)
+            assert raised.value is objection
+            assert raised.value.__cause__ is None
+            await asyncio.wait_for(server.visits[0].ended.wait(), 5)
+            return server.received
+
+    assert run(scenario()) == b""
+
+
+@pytest.mark.parametrize("moment", ["lookup", "last look", "answer", "body"])
+def test_a_cancelled_call_is_cancelled_at_any_moment_and_hangs_up(moment: str) -> None:
+    async def behaviour(visit: Visit) -> None:
+        if moment == "body":
+            await visit.request()
+            await visit.say(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n")
+        await visit.until_hung_up()
+
+    async def dawdle() -> None:
+        if moment == "last look":
+            await asyncio.sleep(60)
+
+    async def lookup(_: str) -> Sequence[str]:
+        if moment == "lookup":
+            await asyncio.sleep(60)
+        return ["127.0.0.1"]
+
+    async def scenario() -> None:
+        async with serving(behaviour) as server:
+            url = f"http://slow.test:{server.port}/"
+            call = asyncio.create_task(gateway(lookup=lookup).place_call(url, FORM, {}, last_look=dawdle))
+            await asyncio.sleep(0.3)
+            call.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await call
+            for visit in server.visits:
+                await asyncio.wait_for(visit.ended.wait(), 5)
+            assert bool(server.visits) is (moment != "lookup")
+
+    run(scenario())
+
+
+def test_a_slow_call_does_not_hold_up_the_others() -> None:
+    async def scenario() -> tuple[list[Exchange], float]:
+        async with serving(silence) as slow, serving(saying(OK, pause=0.0)) as quick:
+            telephone = gateway(call_deadline=3.0)
+            held = asyncio.create_task(telephone.place_call(slow.url, FORM, {}, last_look=nothing_against_it))
+            began = time.monotonic()
+            calls = (telephone.place_call(quick.url, FORM, {}, last_look=nothing_against_it) for _ in range(200))
+            answers = await asyncio.gather(*calls)
+            took = time.monotonic() - began
+            assert not held.done()
+            held.cancel()
+            assert len(quick.visits) == 200
+            return list(answers), took
+
+    answers, took = run(scenario())
+    assert all(isinstance(answer, Answered) for answer in answers)
+    assert took < 2.5
+
+
+# TLS.
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate that vouches for itself, and its key, for 127.0.0.1 and secure.test."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "callpacer test")])
+    names: list[x509.GeneralName] = [x509.IPAddress(IPv4Address("127.0.0.1")), x509.DNSName("secure.test")]
+    now = datetime.now(UTC)
+    signed = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path_factory.mktemp("tls") / "server.pem"
+    path.write_bytes(
+        signed.public_bytes(serialization.Encoding.PEM)
+        + key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return path
+
+
+def serving_tls(certificate: Path) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    return context
+
+
+def dial_tls(
+    certificate: Path, behaviour: Behaviour, *, host: str = "secure.test", trusted: bool = True
+) -> tuple[Exchange, bytes, int]:
+    """The exchange, what the server got, and how often there was a last look."""
+
+    async def scenario() -> tuple[Exchange, bytes, int]:
+        looks = 0
+
+        async def last_look() -> None:
+            nonlocal looks
+            await asyncio.sleep(0.1)
+            assert server.received == b""
+            looks += 1
+
+        async with serving(behaviour, serving_tls(certificate)) as server:
+            telephone = gateway(
+                lookup=looked_up(["127.0.0.1"]),
+                tls=ssl.create_default_context(cafile=certificate) if trusted else None,
+            )
+            answer = await telephone.place_call(f"https://{host}:{server.port}/", FORM, {}, last_look=last_look)
+            return answer, server.received, looks
+
+    return run(scenario())
+
+
+@pytest.mark.parametrize("host", ["secure.test", "secure.test.", "127.0.0.1"])
+def test_a_trusted_server_is_called_over_tls_after_the_last_look(certificate: Path, host: str) -> None:
+    answer, received, looks = dial_tls(certificate, saying(OK), host=host)
+    assert isinstance(answer, Answered)
+    assert answer.body == b"hi"
+    assert received.endswith(FORM)
+    assert looks == 1
+
+
+@pytest.mark.parametrize(("host", "trusted"), [("secure.test", False), ("other.test", True), ("127.0.0.1", False)])
+def test_a_certificate_nobody_vouches_for_or_of_another_name_is_not_sent_to(
+    certificate: Path, host: str, trusted: bool
+) -> None:
+    assert dial_tls(certificate, saying(OK), host=host, trusted=trusted) == (NotSent("tls"), b"", 0)
+
+
+def test_a_reset_over_tls_leaves_everybody_in_the_dark(certificate: Path) -> None:
+    async def reset(visit: Visit) -> None:
+        await visit.request()
+        visit.reset()
+
+    answer, _, _ = dial_tls(certificate, reset)
+    assert answer in {Unknown("reset"), Unknown("closed")}
+
+
+def test_a_server_without_tls_is_not_sent_to_over_it() -> None:
+    async def scenario() -> Exchange:
+        async with serving(saying(b"HTTP/1.1 400 Bad Request\r\n\r\n")) as server:
+            return await gateway().place_call(
+                server.url.replace("http", "https"), FORM, {}, last_look=refused_last_look
+            )
+
+    async def plain(visit: Visit) -> None:
+        await visit.more()
+        await visit.say(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        await asyncio.sleep(0.2)
+
+    async def closing(visit: Visit) -> None:
+        await visit.more()
+
+    async def resetting(visit: Visit) -> None:
+        await visit.more()
+        visit.reset()
+
+    async def answers() -> list[Exchange]:
+        exchanges = []
+        for behaviour in (plain, closing, resetting, silence):
+            async with serving(behaviour) as server:
+                url = f"https://127.0.0.1:{server.port}/"
+                telephone = gateway(connect_timeout=0.4)
+                exchanges.append(await telephone.place_call(url, FORM, {}, last_look=refused_last_look))
+        return exchanges
+
+    assert run(answers()) == [NotSent("tls"), NotSent("closed"), NotSent("closed"), NotSent("connect_timeout")]
+
+
+# P9: nothing but public servers.
+
+
+def test_a_name_that_is_public_when_asked_first_and_this_machine_afterwards_cannot_be_dialled() -> None:
+    async def scenario() -> tuple[Exchange, int]:
+        lookup = looked_up(["93.184.215.14"], ["127.0.0.1"])
+        async with serving(saying(OK)) as server:
+            checked_before = await lookup("rebinding.test")
+            assert all(is_allowed(address, allow_loopback=False) for address in checked_before)
+            telephone = gateway(allow_loopback=False, lookup=lookup)
+            url = f"http://rebinding.test:{server.port}/"
+            return await telephone.place_call(url, FORM, {}, last_look=refused_last_look), len(server.visits)
+
+    assert run(scenario()) == (NotSent("address_not_allowed"), 0)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["10.0.0.1", "169.254.169.254", "::ffff:127.0.0.1", "64:ff9b::7f00:1", "fd00:ec2::254", "0.0.0.0", "::"]  # noqa: S104
+    + ["fe80::1%lo", "127.1"],
+)
+def test_a_name_that_leads_into_a_private_network_is_not_dialled_whatever_the_setting(address: str) -> None:
+    exchange = never_connecting("http://inside.test/", lookup=looked_up([address]))
+    assert exchange == NotSent("address_not_allowed")
+
+
+def test_of_a_names_addresses_only_the_allowed_ones_are_dialled() -> None:
+    async def scenario() -> Exchange:
+        async with serving(saying(OK)) as server:
+            telephone = gateway(lookup=looked_up(["10.0.0.1", "127.0.0.1", "169.254.169.254"]))
+            url = f"http://mixed.test:{server.port}/"
+            return await telephone.place_call(url, FORM, {}, last_look=nothing_against_it)
+
+    assert isinstance(run(scenario()), Answered)
+
+
+class Gullible(AbstractResolver):
+    """A resolver that checks nothing."""
+
+    async def resolve(self, host: str, port: int = 0, family: int = 0) -> list[ResolveResult]:  # noqa: ARG002
+        return [ResolveResult(hostname=host, host="127.0.0.1", port=port, family=socket.AF_INET, proto=0, flags=0)]
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+
+@pytest.mark.parametrize("host", ["gullible.test", "127.0.0.1"])
+def test_the_socket_refuses_what_the_resolver_let_through_addresses_in_urls_included(host: str) -> None:
+    async def scenario() -> int:
+        async with serving(saying(OK)) as server:
+            connector = OneCallConnector(
+                Gullible(), allow_loopback=False, timeout=2.0, tls=None, last_look=refused_last_look
+            )
+            async with aiohttp.ClientSession(connector=connector) as session:
+                with pytest.raises(aiohttp.ClientConnectorError) as refused:
+                    await session.post(f"http://{host}:{server.port}/")
+            assert isinstance(refused.value.os_error, AddressNotAllowed)
+            return len(server.visits)
+
+    assert run(scenario()) == 0
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+def test_a_socket_for_this_machine_is_made_by_setting_only(address: str) -> None:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    destination = (family, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (address, 80))
+    checked_socket(destination, allow_loopback=True).close()
+    with pytest.raises(AddressNotAllowed):
+        checked_socket(destination, allow_loopback=False)
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("http://127.0.0.1:{port}/", "address_not_allowed"),
+        ("http://localhost:{port}/", "address_not_allowed"),
+        ("http://[::ffff:127.0.0.1]:{port}/", "address_not_allowed"),
+        ("http://2130706433:{port}/", "url_not_allowed"),
+        ("http://0x7f.1:{port}/", "url_not_allowed"),
+        ("http://user:password@127.0.0.1:{port}/", "url_not_allowed"),
+        ("ftp://127.0.0.1:{port}/", "url_not_allowed"),
+        ("http://public.test:22/", "url_not_allowed"),
+        ("", "url_not_allowed"),
+    ],
+)
+def test_a_url_that_is_not_allowed_is_not_even_looked_up(url: str, reason: str) -> None:
+    async def scenario() -> tuple[Exchange, int]:
+        async with serving(saying(OK)) as server:
+            telephone = gateway(allow_loopback=False, lookup=looked_up())
+            address = url.format(port=server.port)
+            return await telephone.place_call(address, FORM, {}, last_look=refused_last_look), len(server.visits)
+
+    assert run(scenario()) == (NotSent(reason), 0)
+
+
+def test_a_server_on_ipv6_is_called() -> None:
+    async def scenario() -> Exchange:
+        try:
+            serving_here = serving(saying(OK), host="::1")
+            async with serving_here as server:
+                url = f"http://[::1]:{server.port}/"
+                return await gateway().place_call(url, FORM, {}, last_look=nothing_against_it)
+        except OSError:
+            pytest.skip("this machine has no IPv6")
+
+    assert isinstance(run(scenario()), Answered)
+
+
+# Reports, and the cold start.
+
+
+def test_a_report_goes_out_without_a_last_look_and_keeps_its_own_deadline() -> None:
+    async def scenario() -> tuple[Exchange, Exchange, float]:
+        async with serving(saying(OK)) as server, serving(silence) as silent:
+            desk = gateway(report_deadline=0.3)
+            delivered = await desk.report(server.url, FORM, {"webhook-id": "7"})
+            assert b"webhook-id: 7" in server.received
+            assert server.received.endswith(FORM)
+            began = time.monotonic()
+            return delivered, await desk.report(silent.url, FORM, {}), time.monotonic() - began
+
+    delivered, unheard, took = run(scenario())
+    assert isinstance(delivered, Answered)
+    assert unheard == Unknown("timeout")
+    assert took < 2
+
+
+def test_what_other_functions_need_of_the_gateway_does_not_load_aiohttp() -> None:
+    modules = "chalicelib.gateway.addresses, chalicelib.gateway.signing, chalicelib.gateway.telephone"
+    program = f"import sys, {modules}, chalicelib.domain.outcome; sys.exit('aiohttp' in sys.modules)"
+    root = Path(__file__).resolve().parents[2]
+    subprocess.run([sys.executable, "-c", program], cwd=root, check=True, timeout=60)  # noqa: S603

@@ -1,0 +1,198 @@
+"""A small world in one process: the real pacer, dialer, settler and storage, over moto's DynamoDB, with a clock that is
+turned by hand, a queue that can be looked into, and a tenant's server that writes down what it is asked.
+
+Nothing about races, lost answers or limits is shown here; that needs a real server.
+"""
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, ParamSpec, TypeVar
+from urllib.parse import parse_qsl
+
+from chalicelib.api.services import Services
+from chalicelib.clock import Clock
+from chalicelib.dialer import Delivery, Dialer
+from chalicelib.domain.outcome import Answered, Exchange
+from chalicelib.gateway.queue import CallQueue, DeadLetters
+from chalicelib.gateway.signing import new_secret
+from chalicelib.gateway.telephone import LastLook
+from chalicelib.pacer import Pacer
+from chalicelib.settler import Settler
+from chalicelib.storage.tables import Database
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+#: a Monday, 08:00 in New York
+EIGHT = datetime(2026, 1, 5, 13, tzinfo=UTC)
+
+
+class HandClock(Clock):
+    """Stands still until somebody sleeps or turns it."""
+
+    def __init__(self, now: datetime = EIGHT) -> None:
+        self._now = now
+
+    def now(self) -> datetime:
+        return self._now
+
+    def turn_to(self, instant: datetime) -> None:
+        self._now = max(self._now, instant)
+
+    async def sleep(self, seconds: float) -> None:
+        self._now += timedelta(seconds=seconds)
+
+
+@dataclass
+class Queued:
+    """A message in the queue."""
+
+    body: str
+    visible_at: datetime
+
+
+@dataclass
+class FakeSQS:
+    """Keeps messages until their delay is over. `refuses` says how many entries to refuse before it takes any."""
+
+    clock: Clock
+    messages: list[Queued] = field(default_factory=list)
+    requests: list[int] = field(default_factory=list)
+    refuses: int = 0
+
+    def send_message_batch(self, **request: Any) -> dict[str, Any]:
+        entries = request["Entries"]
+        assert 1 <= len(entries) <= 10
+        self.requests.append(len(entries))
+        answer: dict[str, list[dict[str, Any]]] = {"Successful": [], "Failed": []}
+        for entry in entries:
+            if self.refuses:
+                self.refuses -= 1
+                answer["Failed"].append({"Id": entry["Id"], "Code": "InternalError", "SenderFault": False})
+                continue
+            delay = timedelta(seconds=entry["DelaySeconds"])
+            self.messages.append(Queued(entry["MessageBody"], self.clock.now() + delay))
+            answer["Successful"].append({"Id": entry["Id"]})
+        return answer
+
+    def send_message(self, **request: Any) -> dict[str, Any]:
+        self.messages.append(Queued(request["MessageBody"], self.clock.now()))
+        return {}
+
+    def take(self, until: datetime) -> list[Queued]:
+        """The messages visible by `until`, soonest first."""
+        due = sorted((one for one in self.messages if one.visible_at <= until), key=lambda one: one.visible_at)
+        self.messages = [one for one in self.messages if one.visible_at > until]
+        return due
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request that the tenant's server got."""
+
+    at: datetime
+    url: str
+    form: dict[str, str]
+    headers: Mapping[str, str]
+
+
+@dataclass
+class FakeTenant:
+    """Answers calls and reports as it is told to, by default with 200."""
+
+    clock: Clock
+    calls: list[Asked] = field(default_factory=list)
+    reports: list[Asked] = field(default_factory=list)
+    on_call: Callable[[dict[str, str]], Exchange] = lambda _: Answered(200, {}, b"")
+    on_report: Callable[[dict[str, str]], Exchange] = lambda _: Answered(200, {}, b"")
+
+    async def place_call(self, url: str, body: bytes, headers: Mapping[str, str], *, last_look: LastLook) -> Exchange:
+        await last_look()
+        form = dict(parse_qsl(body.decode(), keep_blank_values=True))
+        self.calls.append(Asked(self.clock.now(), url, form, headers))
+        return self.on_call(form)
+
+    async def report(self, url: str, body: bytes, headers: Mapping[str, str]) -> Exchange:
+        form = dict(parse_qsl(body.decode(), keep_blank_values=True))
+        self.reports.append(Asked(self.clock.now(), url, form, headers))
+        return self.on_report(form)
+
+    @property
+    def called(self) -> list[str]:
+        return [call.form["phone_number"] for call in self.calls]
+
+
+class World:
+    def __init__(self, database: Database, clock: HandClock) -> None:
+        self.clock = clock
+        self.services = Services.over(database, clock)
+        self.sqs = FakeSQS(clock)
+        self.dead = FakeSQS(clock)
+        self.tenant = FakeTenant(clock)
+        services = self.services
+        services.accounts.ensure("acme", new_secret())
+        services.accounts.ensure("globex", new_secret())
+        self.pacer = Pacer(
+            campaigns=services.campaigns,
+            schedules=services.schedules,
+            profiles=services.profiles,
+            log=services.log,
+            slips=services.slips,
+            queue=CallQueue(self.sqs, "calls", pause=lambda _: None),
+            clock=clock,
+            each=map,
+        )
+        self.dialer = Dialer(
+            calls=services.calls,
+            campaigns=services.campaigns,
+            schedules=services.schedules,
+            accounts=services.accounts,
+            slips=services.slips,
+            dead_letters=DeadLetters(self.dead, "dead"),
+            telephone=self.tenant,
+            desk=self.tenant,
+            clock=clock,
+            offload=_at_once,
+            chance=lambda: 0.0,
+        )
+        self.settler = Settler(
+            campaigns=services.campaigns, calls=services.calls, slips=services.slips, log=services.log, clock=clock
+        )
+
+    def tick(self) -> None:
+        self.pacer.tick(self.clock.now() + timedelta(seconds=45))
+
+    def settle(self) -> None:
+        self.settler.settle(self.clock.now() + timedelta(seconds=45))
+
+    def dial(self, bodies: Sequence[str], time_left: timedelta = timedelta(seconds=90)) -> list[str]:
+        """Deliver these messages in one batch; answers those that must come again."""
+        deliveries = [Delivery(str(place), body) for place, body in enumerate(bodies)]
+        return asyncio.run(self.dialer.deal_with(deliveries, self.clock.now() + time_left))
+
+    def drain(self, until: datetime) -> None:
+        """Deliver each message when it becomes visible, one after the other."""
+        for message in self.sqs.take(until):
+            self.clock.turn_to(message.visible_at)
+            assert self.dial([message.body]) == []
+
+    def run(self, minutes: int) -> None:
+        """Tick, dial and settle as the rules and the queue would."""
+        for _ in range(minutes):
+            minute = self.clock.now() + timedelta(minutes=1)
+            self.tick()
+            self.drain(minute)
+            self.clock.turn_to(minute)
+            self.settle()
+
+    @property
+    def handed_over(self) -> list[dict[str, Any]]:
+        """What is in the queue, as the fields of its messages."""
+        return [next(iter(json.loads(message.body).values())) for message in self.sqs.messages]
+
+
+async def _at_once(function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+    return function(*args, **kwargs)
