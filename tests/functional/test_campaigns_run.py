@@ -1,12 +1,13 @@
 """What becomes of a campaign's numbers, from the upload to the last report."""
 
 import json
+from collections.abc import Iterator
 from datetime import date, timedelta
 
 import pytest
 
 from chalicelib.domain.models import Campaign, Counts, Day, Entry, Plan, Profile, Schedule, Status, Window
-from chalicelib.domain.outcome import Answered, NotSent, Unknown
+from chalicelib.domain.outcome import Answered, Exchange, NotSent, Unknown
 from tests.functional.world import EIGHT, World
 
 MINUTE = timedelta(minutes=1)
@@ -289,7 +290,7 @@ def test_a_failed_call_is_made_again_after_the_interval_and_reported_once(world:
 
 def test_a_report_that_fails_is_sent_again_with_the_same_ids_and_no_second_dial(world: World) -> None:
     prepare(world, numbers(1))
-    answers = iter([Answered(500, {}, b""), Unknown("timeout"), NotSent("refused")])
+    answers: Iterator[Exchange] = iter([Answered(500, {}, b""), Unknown("timeout"), NotSent("refused")])
     world.tenant.on_report = lambda _: next(answers, Answered(204, {}, b""))
     start(world)
     world.run(minutes=15)
