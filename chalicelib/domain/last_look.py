@@ -24,6 +24,8 @@ class Refusal(StrEnum):
     SUPERSEDED = "superseded"
     #: no window is open, or the last one is about to close
     CLOSED = "closed"
+    #: its instant has not come: somebody's clock is wrong, or the function had no time to wait for it
+    EARLY = "early"
     #: the number's period is over; now it would be one call too many for the next
     LATE = "late"
     #: the function would be ended before the call is
@@ -51,6 +53,8 @@ def refusal(
     closes = Timetable.of(campaign.plan, schedule).open_until(now)
     if closes is None or now > closes - CLOSING_MARGIN:
         return Refusal.CLOSED
+    if now < dial.due:
+        return Refusal.EARLY
     if now >= dial.expires:
         return Refusal.LATE
     if time_left < time_needed:

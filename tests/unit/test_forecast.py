@@ -1,0 +1,55 @@
+"""When a queue will be done."""
+
+from datetime import UTC, date, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chalicelib.domain.forecast import Forecast, forecast
+from chalicelib.domain.models import Day, Profile, Window
+from chalicelib.domain.pacing import Pace
+from chalicelib.domain.timetable import Timetable
+
+EIGHT = datetime(2026, 1, 5, 13, tzinfo=UTC)  # a Monday, 08:00 in New York
+BEFORE = EIGHT - timedelta(minutes=1)
+
+
+def pace(amount: int) -> Pace:
+    return Pace.of(Profile("acme", 1, None, period=60, amount_per_period=amount, time_between_periods=0))
+
+
+def timetable(windows: int = 1, last: date = date(2026, 1, 9)) -> Timetable:
+    return Timetable(date(2026, 1, 5), last, frozenset(Day), (Window(1, 8 * 60, 11 * 60),) * windows)
+
+
+def test_the_last_call_of_a_short_queue_is_today() -> None:
+    assert forecast(timetable(), [pace(60)], 60, BEFORE) == Forecast(EIGHT + timedelta(minutes=59), 0)
+
+
+def test_a_long_queue_goes_on_tomorrow() -> None:
+    assert forecast(timetable(), [pace(60)], 181, BEFORE) == Forecast(EIGHT + timedelta(days=1), 0)
+
+
+def test_windows_at_the_same_time_share_the_queue() -> None:
+    assert forecast(timetable(windows=2), [pace(60), pace(30)], 3, BEFORE) == Forecast(EIGHT + timedelta(minutes=1), 0)
+
+
+def test_what_does_not_fit_before_the_end_is_left_over() -> None:
+    assert forecast(timetable(last=date(2026, 1, 5)), [pace(60)], 200, BEFORE) == Forecast(
+        EIGHT + timedelta(minutes=179), 20
+    )
+
+
+def test_a_campaign_whose_end_is_past_calls_nobody() -> None:
+    assert forecast(timetable(), [pace(60)], 5, EIGHT + timedelta(days=30)) == Forecast(None, 5)
+
+
+def test_the_last_day_there_is_can_be_a_campaigns_last() -> None:
+    forever = timetable(last=date.max)
+    assert forecast(forever, [pace(1)], 10**9, BEFORE).left_over > 0
+
+
+@given(amount=st.integers(1, 10**11 - 1), queued=st.integers(1, 10**12))
+def test_a_large_amount_is_counted_not_walked(amount: int, queued: int) -> None:
+    told = forecast(timetable(), [pace(amount)], queued, BEFORE)
+    assert told.left_over == max(0, queued - 5 * 3 * amount)

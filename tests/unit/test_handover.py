@@ -1,0 +1,53 @@
+"""Messages between the pacer and the dialer."""
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chalicelib.domain.handover import Dial, Report, Unreadable, from_message, to_message
+from chalicelib.domain.models import CallKey, Entry
+
+KEYS = st.builds(CallKey, st.text(), st.integers(1, 10**6), st.integers(0, 2**32 - 1))
+#: entries as they are stored: a reference has neither line ends nor outer spaces
+ENTRIES = st.builds(Entry, st.just("tel:+12223334444;ani=7778889999"), st.text("ab,;é🎉 ", max_size=20))
+INSTANTS = st.datetimes(timezones=st.just(UTC))
+
+
+@given(st.builds(Dial, KEYS, st.integers(1, 11), ENTRIES, st.integers(0), INSTANTS, INSTANTS, st.none() | st.text()))
+def test_a_dial_is_read_back_as_it_was_written(dial: Dial) -> None:
+    assert from_message(to_message(dial)) == dial
+
+
+@given(st.builds(Report, KEYS, st.text()))
+def test_a_report_is_read_back_as_it_was_written(report: Report) -> None:
+    assert from_message(to_message(report)) == report
+
+
+GOOD = to_message(Dial(CallKey("acme", 1, 0), 1, Entry("tel:+12223334444"), 1, datetime.now(UTC), datetime.now(UTC)))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        "rubbish",
+        "null",
+        "[]",
+        "{}",
+        '{"dial": 1}',
+        '{"fax": {}}',
+        GOOD.replace("due", "dew"),
+        GOOD.replace("+00:00", ""),
+    ],
+)
+def test_what_no_pacer_wrote_is_unreadable(body: str) -> None:
+    with pytest.raises(Unreadable):
+        from_message(body)
+
+
+@given(st.text() | st.recursive(st.none() | st.integers() | st.text(), st.lists).map(str))
+def test_no_message_can_do_worse_than_be_unreadable(body: str) -> None:
+    with pytest.raises(Unreadable):
+        from_message(body)

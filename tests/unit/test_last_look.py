@@ -1,0 +1,76 @@
+"""P3 and P4: what keeps a number from being dialled in the very last moment."""
+
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from chalicelib.domain.handover import Dial
+from chalicelib.domain.last_look import Refusal, refusal
+from chalicelib.domain.models import CallKey, Campaign, Day, Entry, Plan, Schedule, Status, Window
+
+EIGHT = datetime(2026, 1, 5, 13, tzinfo=UTC)  # a Monday, 08:00 in New York
+ELEVEN = EIGHT + timedelta(hours=3)
+PLAN = Plan(date(2026, 1, 5), date(2026, 1, 5), 1, (Window(1, 8 * 60, 11 * 60),), "http://tenant.example/", None)
+CAMPAIGN = Campaign("acme", 1, PLAN, Status.RUNNING, generation=3)
+SCHEDULE = Schedule("acme", 1, None, tuple(Day))
+DIAL = Dial(CallKey("acme", 1, 0), 1, Entry("tel:+12223334444"), 3, EIGHT, ELEVEN)
+NEEDED = timedelta(seconds=35)
+
+
+def look(
+    now: datetime = EIGHT,
+    *,
+    dial: Dial = DIAL,
+    campaign: Campaign | None = CAMPAIGN,
+    schedule: Schedule | None = SCHEDULE,
+    time_left: timedelta = NEEDED,
+) -> Refusal | None:
+    return refusal(dial, campaign, schedule, now, time_left=time_left, time_needed=NEEDED)
+
+
+def test_a_number_whose_time_has_come_is_dialled() -> None:
+    assert look() is None
+
+
+@pytest.mark.parametrize("status", [Status.CREATED, Status.STOPPED])
+def test_a_campaign_that_does_not_run_dials_nothing(status: Status) -> None:
+    assert look(campaign=replace(CAMPAIGN, status=status)) is Refusal.STOPPED
+
+
+def test_a_campaign_that_is_gone_dials_nothing() -> None:
+    assert look(campaign=None) is Refusal.STOPPED
+    assert look(schedule=None) is Refusal.STOPPED
+
+
+def test_a_number_of_an_earlier_start_is_not_dialled() -> None:
+    assert look(dial=replace(DIAL, generation=2)) is Refusal.SUPERSEDED
+
+
+def test_nothing_is_dialled_before_the_window_opens() -> None:
+    assert look(EIGHT - timedelta(microseconds=1)) is Refusal.CLOSED
+
+
+def test_nothing_is_dialled_within_half_a_second_of_the_closing() -> None:
+    assert look(ELEVEN - timedelta(seconds=0.5)) is None
+    assert look(ELEVEN - timedelta(seconds=0.499)) is Refusal.CLOSED
+    assert look(ELEVEN) is Refusal.CLOSED
+
+
+def test_a_window_that_was_taken_away_is_closed_for_numbers_handed_over_already() -> None:
+    moved = replace(CAMPAIGN, plan=replace(PLAN, windows=(Window(1, 9 * 60, 11 * 60),)))
+    assert look(campaign=moved) is Refusal.CLOSED
+
+
+def test_a_number_is_not_dialled_before_its_instant() -> None:
+    assert look(EIGHT, dial=replace(DIAL, due=EIGHT + timedelta(seconds=1))) is Refusal.EARLY
+
+
+def test_a_number_is_not_dialled_in_another_period_than_its_own() -> None:
+    expiring = replace(DIAL, expires=EIGHT + timedelta(minutes=1))
+    assert look(EIGHT + timedelta(seconds=59.999), dial=expiring) is None
+    assert look(EIGHT + timedelta(minutes=1), dial=expiring) is Refusal.LATE
+
+
+def test_no_call_is_begun_that_the_function_could_not_end() -> None:
+    assert look(time_left=NEEDED - timedelta(seconds=1)) is Refusal.NO_TIME
