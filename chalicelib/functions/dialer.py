@@ -10,7 +10,7 @@ from chalice.app import Blueprint, SQSEvent
 from chalicelib.clock import SystemClock
 from chalicelib.dialer import Delivery, Dialer
 from chalicelib.functions.ending import ends_at
-from chalicelib.gateway.http import HttpTelephone
+from chalicelib.gateway.http import HttpGateway
 from chalicelib.gateway.queue import DeadLetters
 from chalicelib.gateway.queue import connect as connect_queue
 from chalicelib.settings import Settings
@@ -36,6 +36,7 @@ def handle(event: SQSEvent) -> dict[str, Any]:
 def _dialer() -> Dialer:
     settings = Settings.from_env(os.environ)
     database = connect(settings.tables)
+    gateway = HttpGateway(allow_loopback=settings.allow_loopback)
     return Dialer(
         calls=Calls(database),
         campaigns=Campaigns(database),
@@ -43,7 +44,8 @@ def _dialer() -> Dialer:
         accounts=Accounts(database),
         slips=DeferredSlips(database),
         dead_letters=DeadLetters(connect_queue(), settings.dead_letter_queue_url),
-        telephone=HttpTelephone(allow_loopback=settings.allow_loopback),
+        telephone=gateway,
+        desk=gateway,
         clock=SystemClock(),
         offload=asyncio.to_thread,
     )
