@@ -1,0 +1,203 @@
+"""What the deployment has besides its functions: tables, queues, and how the API answers where no code runs.
+
+`chalice package` generates the functions from app.py; this template is merged over its result. A dictionary is merged
+key by key, anything else replaces what Chalice wrote.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+JSON = dict[str, Any]
+
+#: what the names of all tables and queues begin with
+PREFIX = {"Fn::Sub": "callpacer-${Stage}"}
+#: the most that one request may bring, in bytes; base64 and the event around it take it to Lambda's 6 MB
+BODY_LIMIT = 4_500_000
+#: seconds the dialer may take for one batch
+DIALER_TIMEOUT = 90
+#: seconds a message stays hidden while it is worked on: six times the dialer's timeout, as AWS advises
+VISIBILITY_TIMEOUT = 6 * DIALER_TIMEOUT
+
+AttributeType = Literal["S", "N"]
+
+
+def merge_template() -> JSON:
+    """The whole of it."""
+    return {
+        "Parameters": {
+            "Stage": {
+                "Type": "String",
+                "Default": "prod",
+                "AllowedPattern": "[a-z][a-z0-9-]{0,31}",
+                "Description": "Tells deployments in one AWS account apart; part of every table's and queue's name.",
+            },
+            "AllowLoopback": {
+                "Type": "String",
+                "Default": "false",
+                "AllowedValues": ["true", "false"],
+                "Description": "May start_url and result_url name the machine itself? Only ever on a laptop.",
+            },
+            "DialerConcurrency": {
+                "Type": "Number",
+                "Default": 50,
+                "MinValue": 2,
+                "MaxValue": 1000,
+                "Description": "How many batches of up to 10 calls go out at the same time.",
+            },
+        },
+        "Globals": {"Function": {"Environment": {"Variables": _environment()}}},
+        "Resources": {
+            **_tables(),
+            **_queues(),
+            "Dialer": _dialer(),
+            "RestAPI": _rest_api(),
+            "ApiHandlerLogGroup": _api_log_group(),
+        },
+        "Outputs": {
+            "Tables": {"Value": PREFIX},
+            "QueueUrl": {"Value": {"Ref": "CallQueue"}},
+            "DeadLetterQueueUrl": {"Value": {"Ref": "DeadLetterQueue"}},
+        },
+    }
+
+
+def _environment() -> JSON:
+    """Every function's variables; chalicelib.settings reads them."""
+    return {
+        "CALLPACER_TABLES": PREFIX,
+        "CALLPACER_QUEUE_URL": {"Ref": "CallQueue"},
+        "CALLPACER_DEAD_LETTER_QUEUE_URL": {"Ref": "DeadLetterQueue"},
+        "CALLPACER_ALLOW_LOOPBACK": {"Ref": "AllowLoopback"},
+    }
+
+
+def _tables() -> JSON:
+    return {
+        "TokensTable": _table("tokens", {"digest": "S"}, index=("account", {"account": "S"}, "ALL")),
+        "AccountsTable": _table("accounts", {"account": "S"}),
+        "CatalogTable": _table("catalog", {"account": "S", "key": "S"}),
+        "CampaignsTable": _table(
+            "campaigns",
+            {"account": "S", "id": "N"},
+            index=("attention", {"attention": "S", "campaign": "S"}, "KEYS_ONLY"),
+        ),
+        "LogTable": _table("log", {"campaign": "S", "key": "S"}),
+        "ChunksTable": _table("chunks", {"chunk": "S"}, expires=True),
+        "CallsTable": _table("calls", {"call": "S"}),
+        "DeferredTable": _table("deferred", {"campaign": "S", "key": "S"}),
+        "ReceiptsTable": _table("receipts", {"account": "S", "key": "S"}, expires=True),
+    }
+
+
+def _table(
+    name: str,
+    keys: Mapping[str, AttributeType],
+    index: tuple[str, Mapping[str, AttributeType], str] | None = None,
+    expires: bool = False,
+) -> JSON:
+    """A table billed by request. Of its keys, and the index's, the first is the hash key, the second the range key."""
+    attributes = dict(keys)
+    properties: JSON = {
+        "TableName": {"Fn::Sub": f"callpacer-${{Stage}}-{name}"},
+        "BillingMode": "PAY_PER_REQUEST",
+        "KeySchema": _key_schema(list(keys)),
+    }
+    if index is not None:
+        index_name, index_keys, projection = index
+        attributes |= index_keys
+        properties["GlobalSecondaryIndexes"] = [
+            {
+                "IndexName": index_name,
+                "KeySchema": _key_schema(list(index_keys)),
+                "Projection": {"ProjectionType": projection},
+            }
+        ]
+    if expires:
+        properties["TimeToLiveSpecification"] = {"AttributeName": "expires_at", "Enabled": True}
+    properties["AttributeDefinitions"] = [
+        {"AttributeName": attribute, "AttributeType": kind} for attribute, kind in attributes.items()
+    ]
+    return {"Type": "AWS::DynamoDB::Table", "Properties": properties}
+
+
+def _key_schema(names: Sequence[str]) -> list[JSON]:
+    return [{"AttributeName": name, "KeyType": kind} for name, kind in zip(names, ("HASH", "RANGE"), strict=False)]
+
+
+def _queues() -> JSON:
+    return {
+        "CallQueue": {
+            "Type": "AWS::SQS::Queue",
+            "Properties": {
+                "QueueName": {"Fn::Sub": "callpacer-${Stage}-calls"},
+                "VisibilityTimeout": VISIBILITY_TIMEOUT,
+                "RedrivePolicy": {
+                    "deadLetterTargetArn": {"Fn::GetAtt": ["DeadLetterQueue", "Arn"]},
+                    "maxReceiveCount": 5,
+                },
+            },
+        },
+        "DeadLetterQueue": {
+            "Type": "AWS::SQS::Queue",
+            "Properties": {
+                "QueueName": {"Fn::Sub": "callpacer-${Stage}-calls-dead"},
+                # Fourteen days, the longest there is: somebody has to look at these.
+                "MessageRetentionPeriod": 1_209_600,
+            },
+        },
+    }
+
+
+def _dialer() -> JSON:
+    """The dialer's event source, pointed at the queue that this template makes."""
+    return {
+        "Properties": {
+            "Events": {
+                "DialerSqsEventSource": {
+                    "Properties": {
+                        # Chalice writes Fn::Sub too; another function would be merged beside it, not instead of it.
+                        "Queue": {"Fn::Sub": "${CallQueue.Arn}"},
+                        "MaximumBatchingWindowInSeconds": 0,
+                        "FunctionResponseTypes": ["ReportBatchItemFailures"],
+                        "ScalingConfig": {"MaximumConcurrency": {"Ref": "DialerConcurrency"}},
+                    }
+                }
+            }
+        }
+    }
+
+
+def _api_log_group() -> JSON:
+    """The name that Chalice gives the API's log group refers to a function it named otherwise."""
+    return {"Properties": {"LogGroupName": {"Fn::Sub": "/aws/lambda/${APIHandler}"}}}
+
+
+def _rest_api() -> JSON:
+    """Bodies reach the code as the bytes they are, and what the gateway refuses by itself reads as the API's own."""
+    return {
+        "Properties": {
+            "DefinitionBody": {
+                "x-amazon-apigateway-binary-media-types": ["*/*"],
+                "x-amazon-apigateway-gateway-responses": {
+                    "DEFAULT_4XX": _gateway_response("The request is invalid."),
+                    "DEFAULT_5XX": _gateway_response("The server is in trouble. Try again later."),
+                    "MISSING_AUTHENTICATION_TOKEN": _gateway_response("Not found.", 404),
+                    "REQUEST_TOO_LARGE": _gateway_response(
+                        f"The request body is larger than the limit of {BODY_LIMIT} bytes.", 413
+                    ),
+                    "THROTTLED": _gateway_response("Too many requests.", 429),
+                },
+            }
+        }
+    }
+
+
+def _gateway_response(error: str, status: int | None = None) -> JSON:
+    """The envelope of every error; without a status, the one the gateway had in mind."""
+    response: JSON = {
+        "responseTemplates": {"application/json": json.dumps({"status": "error", "error": error})},
+    }
+    if status is not None:
+        response["statusCode"] = status
+    return response
