@@ -1,0 +1,179 @@
+"""Packages the functions: the zip and the CloudFormation template that are deployed, on AWS and on a laptop alike.
+
+python -m infra.package            # for whatever Python this is
+python -m infra.package --for-aws  # only with one that Lambda still takes
+"""
+
+import argparse
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from infra.template import merge_template
+
+ROOT = Path(__file__).resolve().parent.parent
+#: what goes into a package, besides the Python that makes it
+SOURCES = ("app.py", "chalicelib", "requirements.txt", ".chalice")
+#: the Pythons in which new functions can be made on AWS
+AWS_PYTHONS = ((3, 12), (3, 13))
+STAGE = "prod"
+#: folders among the sources that Python and Chalice keep for themselves
+_LEFTOVERS = frozenset({"__pycache__", "deployed", "deployments"})
+
+
+class PackagingFailed(Exception):
+    """The package could not be made; the message is for whoever asked for it."""
+
+
+@dataclass(frozen=True)
+class Package:
+    #: the CloudFormation template, in which every CodeUri names the archive
+    template: Path
+    #: the zip that all functions share
+    archive: Path
+    #: tells this package from any that another source makes
+    digest: str
+
+
+def build(output: Path = ROOT / "build", project: Path = ROOT) -> Package:
+    """The package of these sources. Made anew only if something in it has changed."""
+    runtime = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    place = output / runtime
+    place.mkdir(parents=True, exist_ok=True)
+    with _alone(place / "lock"):
+        digest = _digest(project, runtime)
+        stamp, finished = place / "digest", place / "package"
+        package = Package(finished / "sam.json", finished / "deployment.zip", digest)
+        if stamp.exists() and stamp.read_text() == digest and package.template.exists() and package.archive.exists():
+            return package
+        stamp.unlink(missing_ok=True)
+        with tempfile.TemporaryDirectory(dir=place, prefix="work-") as work:
+            made = _make(project, Path(work))
+            shutil.rmtree(finished, ignore_errors=True)
+            made.rename(finished)
+        stamp.write_text(digest)
+        return package
+
+
+@contextmanager
+def _alone(lock: Path) -> Iterator[None]:
+    """Two stacks that start together don't package over each other."""
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _files(project: Path) -> Iterator[Path]:
+    for source in SOURCES:
+        path = project / source
+        if path.is_file():
+            yield path
+            continue
+        for file in sorted(path.rglob("*")):
+            within = file.relative_to(project)
+            # Chalice keeps notes of its own beside its configuration.
+            if (
+                file.is_file()
+                and "__pycache__" not in within.parts
+                and within.parts[1] not in ("deployed", "deployments")
+            ):
+                yield file
+
+
+def _digest(project: Path, runtime: str) -> str:
+    digest = hashlib.sha256()
+    for file in _files(project):
+        content = file.read_bytes()
+        digest.update(f"{file.relative_to(project)} {len(content)}\n".encode())
+        digest.update(content)
+    digest.update(json.dumps([merge_template(), runtime, version("chalice")]).encode())
+    return digest.hexdigest()
+
+
+def _make(project: Path, work: Path) -> Path:
+    """Packages a copy of the sources: nothing that changes meanwhile gets in, and Chalice leaves nothing behind."""
+    sources, result, overlay = work / "sources", work / "package", work / "overlay.json"
+    for file in _files(project):
+        copy = sources / file.relative_to(project)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, copy)
+    overlay.write_text(json.dumps(merge_template()))
+    command = ["package", "--stage", STAGE, "--merge-template", str(overlay), str(result)]
+    said = _run(
+        [sys.executable, "-c", "from chalice.cli import main; main()", "--project-dir", str(sources), *command],
+        _environment(os.environ),
+    )
+    if "Could not install dependencies" in said:
+        raise PackagingFailed(said)
+    _check_complete(result, work / "unpacked")
+    return result
+
+
+def _environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """The caller's, without what ties it to an AWS account: packaging asks AWS nothing."""
+    kept = {name: value for name, value in environment.items() if not name.startswith(("AWS_", "CALLPACER_"))}
+    nowhere = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
+    return kept | nowhere | {"AWS_DEFAULT_REGION": "us-east-1"}
+
+
+def _check_complete(result: Path, unpacked: Path) -> None:
+    """Imports every function from the zip alone: what is missing there would be found in the caller's packages."""
+    with zipfile.ZipFile(result / "deployment.zip") as archive:
+        archive.extractall(unpacked)
+    template = json.loads((result / "sam.json").read_text())
+    modules = sorted(
+        {
+            resource["Properties"]["Handler"].rpartition(".")[0]
+            for resource in template["Resources"].values()
+            if resource["Type"] == "AWS::Serverless::Function"
+        }
+    )
+    program = (
+        "import importlib, sys\nsys.path.insert(0, sys.argv[1])\nfor m in sys.argv[2:]: importlib.import_module(m)"
+    )
+    _run([sys.executable, "-I", "-S", "-c", program, str(unpacked), *modules], {})
+
+
+def _run(command: list[str], environment: Mapping[str, str]) -> str:
+    """What the program said, both ways."""
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    said = (done.stdout + done.stderr).strip()
+    if done.returncode != 0:
+        raise PackagingFailed(said)
+    return said
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m infra.package", description=__doc__.partition("\n")[0])
+    parser.add_argument("--for-aws", action="store_true", help="refuse a Python that Lambda takes no new functions for")
+    arguments = parser.parse_args()
+    running = sys.version_info[:2]
+    if arguments.for_aws and running not in AWS_PYTHONS:
+        print(
+            f"What is deployed to AWS is built with Python 3.12 or 3.13; this is {running[0]}.{running[1]}.\n"
+            "Make the environment anew with one of them: make clean install PYTHON=python3.13",
+            file=sys.stderr,
+        )
+        return 1
+    try:
+        package = build()
+    except PackagingFailed as error:
+        print(f"Packaging failed:\n{error}", file=sys.stderr)
+        return 1
+    print(f"{package.template}\n{package.archive}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
