@@ -1,0 +1,103 @@
+"""Puts a package into the emulator, by CloudFormation, as it would be put into AWS."""
+
+import json
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from infra.emulator import client
+from infra.package import Package
+
+#: seconds a deployment may take
+_PATIENCE = 120.0
+
+
+class DeploymentFailed(Exception):
+    """CloudFormation refused the template, or a resource in it."""
+
+
+def deploy(package: Package, stack: str, parameters: Mapping[str, str], endpoint: str) -> dict[str, str]:
+    """Creates the stack or brings it up to date; nothing happens if nothing changed. Returns its outputs."""
+    cloudformation = client("cloudformation", endpoint)
+    request = {
+        "StackName": stack,
+        "TemplateBody": json.dumps(_template(package, _upload(package, endpoint), parameters)),
+        "Parameters": [{"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()],
+        "Capabilities": ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+    }
+    try:
+        if _exists(cloudformation, stack):
+            cloudformation.update_stack(**request)
+        else:
+            cloudformation.create_stack(**request)
+    except ClientError as error:
+        if "No updates are to be performed" not in str(error):
+            raise DeploymentFailed(str(error)) from error
+    return _await_completion(cloudformation, stack)
+
+
+def _upload(package: Package, endpoint: str) -> dict[str, str]:
+    """The archive's place in S3, under a name that another package never has."""
+    place = {"Bucket": "callpacer-packages", "Key": f"{package.digest}.zip"}
+    s3 = client("s3", endpoint)
+    s3.create_bucket(Bucket=place["Bucket"])
+    with package.archive.open("rb") as archive:
+        s3.put_object(Body=archive, **place)
+    return place
+
+
+def _template(package: Package, place: Mapping[str, str], parameters: Mapping[str, str]) -> dict[str, Any]:
+    template: dict[str, Any] = json.loads(package.template.read_text())
+    for resource in template["Resources"].values():
+        if resource["Type"] == "AWS::Serverless::Function":
+            resource["Properties"]["CodeUri"] = dict(place)
+    # The emulator hands every parameter on as text, and can't count with some of them.
+    numbers = {
+        name: int(parameters.get(name, declared["Default"]))
+        for name, declared in template["Parameters"].items()
+        if declared["Type"] == "Number"
+    }
+    template["Resources"] = _with_numbers(template["Resources"], numbers)
+    return template
+
+
+def _with_numbers(part: Any, numbers: Mapping[str, int]) -> Any:
+    if isinstance(part, list):
+        return [_with_numbers(element, numbers) for element in part]
+    if not isinstance(part, dict):
+        return part
+    if part.keys() == {"Ref"} and part["Ref"] in numbers:
+        return numbers[part["Ref"]]
+    return {key: _with_numbers(value, numbers) for key, value in part.items()}
+
+
+def _exists(cloudformation: Any, stack: str) -> bool:
+    try:
+        cloudformation.describe_stacks(StackName=stack)
+    except ClientError as error:
+        if "does not exist" in str(error):
+            return False
+        raise
+    return True
+
+
+def _await_completion(cloudformation: Any, stack: str) -> dict[str, str]:
+    deadline = time.monotonic() + _PATIENCE
+    while time.monotonic() < deadline:
+        (description,) = cloudformation.describe_stacks(StackName=stack)["Stacks"]
+        status = description["StackStatus"]
+        if status in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
+            return {output["OutputKey"]: output["OutputValue"] for output in description.get("Outputs", [])}
+        if not status.endswith("IN_PROGRESS"):
+            raise DeploymentFailed(f"{stack} is {status}: {_first_fault(cloudformation, stack)}")
+        time.sleep(0.1)
+    raise DeploymentFailed(f"{stack} isn't done after {_PATIENCE:.0f} s")
+
+
+def _first_fault(cloudformation: Any, stack: str) -> str:
+    """Events come newest first; the oldest failure is the cause of the others."""
+    events = cloudformation.describe_stack_events(StackName=stack)["StackEvents"]
+    faults = [event for event in events if event["ResourceStatus"].endswith("FAILED")]
+    return f"{faults[-1]['LogicalResourceId']}: {faults[-1]['ResourceStatusReason']}" if faults else "no reason given"

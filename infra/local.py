@@ -1,0 +1,277 @@
+"""callpacer on this machine, with no AWS account.
+
+    python -m infra.local [--port N] [--token T] [--state DIR]
+
+An emulator takes AWS's place: tables, queue, event sources, and the functions, all from the package that AWS would get.
+Only the HTTP API is served beside it, by Chalice's local server, on a port of its own.
+"""
+
+import argparse
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from http.client import HTTPConnection
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NoReturn, Self
+
+from chalicelib.settings import Settings
+from chalicelib.storage.tables import Database
+from chalicelib.storage.tokens import TokenTaken
+from infra.deployment import DeploymentFailed, deploy
+from infra.emulator import Emulator, EmulatorFailed, client, listen, plain_environment
+from infra.package import PackagingFailed, build
+from infra.state import DEFAULT, Running, State, StateInUse
+from infra.tokens import open_account
+
+STAGE = "local"
+#: whose token is made at the start
+ACCOUNT = "demo"
+#: how many batches of calls go out at the same time; each takes a process of its own here
+DIALERS = 10
+#: seconds the API's server may take to answer at first
+_STARTUP = 60.0
+#: seconds the API's server may take to stop: the longest request, and some
+_SHUTDOWN = 35.0
+
+
+class StackFailed(Exception):
+    """The local stack can't start, or can't go on; the message is for whoever started it."""
+
+
+class Stack:
+    """A whole callpacer with its state in one directory.
+
+    A context manager: inside it the API answers, numbers are paced and calls go out. Several can run side by side.
+    """
+
+    def __init__(
+        self,
+        state: Path,
+        port: int = 0,
+        token: str | None = None,
+        progress: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """`port` is the API's, 0 for any free one. Without a token it is that of last time, or else a new one."""
+        self._state = State(state)
+        self._port = port
+        self._wanted_token = token
+        self._progress = progress
+        self._emulator = Emulator(self._state.directory)
+        self._api: subprocess.Popen[bytes] | None = None
+        #: the API's, `/api` included
+        self.url = ""
+        #: opens the account `demo`
+        self.token = ""
+        #: what the functions are told by theirs
+        self.environment: dict[str, str] = {}
+        #: what the API's server has to say
+        self.api_log = self._state.directory / "api.log"
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def endpoint(self) -> str:
+        """The emulator's URL, for AWS clients."""
+        return self._emulator.endpoint
+
+    @property
+    def functions_log(self) -> Path:
+        """What pacer, dialer and settler have to say."""
+        return self._emulator.functions_log
+
+    @property
+    def settings(self) -> Settings:
+        return Settings.from_env(self.environment)
+
+    def client(self, service: str) -> Any:
+        """A botocore client for the stack's AWS."""
+        return client(service, self.endpoint)
+
+    def database(self) -> Database:
+        """The stack's tables, over a connection of their own."""
+        return Database(self.settings.tables, self.client("dynamodb"))
+
+    def open_account(self, account: str, token: str | None = None) -> tuple[str, str]:
+        """Another account: its token, a new one unless one is named, and its signing secret."""
+        return open_account(self.database(), account, token)
+
+    def start(self) -> None:
+        """Returns when everything answers. Raises StackFailed, and leaves nothing running then."""
+        try:
+            with self._listen() as listener:
+                self._start(listener)
+        except BaseException as error:
+            self.stop()
+            if isinstance(error, (DeploymentFailed, EmulatorFailed, PackagingFailed)):
+                raise StackFailed(str(error)) from error
+            raise
+
+    def _listen(self) -> socket.socket:
+        try:
+            return listen(self._port)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise StackFailed(f"Port {self._port}: {reason}. Choose another with --port.") from None
+
+    def _start(self, listener: socket.socket) -> None:
+        lock = self._take_state()
+        self._progress("packaging")
+        package = build()
+        self._progress("starting the emulator of AWS")
+        self._emulator.start(keep_open=lock)
+        self._progress("deploying")
+        parameters = {"Stage": STAGE, "AllowLoopback": "true", "DialerConcurrency": str(DIALERS)}
+        outputs = deploy(package, f"callpacer-{STAGE}", parameters, self.endpoint)
+        self.environment = {
+            "CALLPACER_TABLES": outputs["Tables"],
+            "CALLPACER_QUEUE_URL": outputs["QueueUrl"],
+            "CALLPACER_DEAD_LETTER_QUEUE_URL": outputs["DeadLetterQueueUrl"],
+            "CALLPACER_ALLOW_LOOPBACK": parameters["AllowLoopback"],
+        }
+        self.token = self._ensure_token()
+        self.url = f"http://127.0.0.1:{listener.getsockname()[1]}/api"
+        self._api = self._serve(listener)
+        self._await_api(listener.getsockname()[1])
+        self._state.announce(Running(os.getpid(), self.url, self.endpoint, self.settings.tables))
+
+    def _take_state(self) -> int:
+        try:
+            return self._state.take()
+        except StateInUse as error:
+            raise StackFailed(f"callpacer runs with {error} already. Choose another directory with --state.") from None
+
+    def _ensure_token(self) -> str:
+        file = self._state.directory / "token"
+        token = self._wanted_token or (file.read_text() if file.exists() else None)
+        try:
+            token, _ = self.open_account(ACCOUNT, token)
+        except TokenTaken:
+            raise StackFailed(f"This token is not {ACCOUNT}'s, but another account's.") from None
+        file.touch(mode=0o600)
+        file.write_text(token)
+        return token
+
+    def _serve(self, listener: socket.socket) -> subprocess.Popen[bytes]:
+        """The API in a process of its own: its settings are its environment, of which there is one to a process."""
+        with self.api_log.open("wb") as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", "infra.server", str(listener.fileno())],
+                cwd=Path(__file__).resolve().parent.parent,
+                env=plain_environment() | {"AWS_ENDPOINT_URL": self.endpoint} | self.environment,
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                pass_fds=[listener.fileno()],
+                # A terminal's Ctrl-C is for this process alone, which then stops the others in order.
+                start_new_session=True,
+            )
+
+    def _await_api(self, port: int) -> None:
+        """Its socket takes connections from the beginning; the answer comes when there is somebody to give it."""
+        connection = HTTPConnection("127.0.0.1", port, timeout=0.5)
+        deadline = time.monotonic() + _STARTUP
+        while time.monotonic() < deadline:
+            self.check()
+            try:
+                connection.request("GET", "/api")
+                connection.getresponse()
+            except OSError:
+                continue
+            finally:
+                connection.close()
+            return
+        raise StackFailed(f"The API's server doesn't answer; see {self.api_log}")
+
+    def check(self) -> None:
+        """Raises StackFailed if a part of the stack has died."""
+        try:
+            self._emulator.check()
+        except EmulatorFailed as error:
+            raise StackFailed(str(error)) from error
+        if self._api is not None and self._api.poll() is not None:
+            raise StackFailed(f"The API's server died (exit code {self._api.returncode}); see {self.api_log}")
+
+    def stop(self) -> None:
+        """Lets requests and functions finish, and saves the state. A Ctrl-C meanwhile ends it at once, unsaved."""
+        try:
+            if self._api is not None:
+                self._api.terminate()
+                with suppress(subprocess.TimeoutExpired):
+                    self._api.wait(_SHUTDOWN)
+            self._emulator.stop()
+        except EmulatorFailed as error:
+            raise StackFailed(str(error)) from error
+        finally:
+            if self._api is not None:
+                self._api.kill()
+                self._api.communicate()
+                self._api = None
+            self._emulator.kill()
+            self._state.release()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m infra.local", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--port", type=int, default=8000, help="the API's (8000)")
+    parser.add_argument("--token", help="of the account demo; without it that of last time, or a new one")
+    parser.add_argument("--state", type=Path, default=DEFAULT, help=f"where everything is kept ({DEFAULT})")
+    options = parser.parse_args(arguments)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
+    try:
+        with Stack(options.state, options.port, options.token, _say) as stack:
+            print(_greeting(stack), flush=True)
+            try:
+                while True:
+                    time.sleep(0.25)
+                    stack.check()
+            finally:
+                _say("stopping: calls that are going out are let finish")
+    except KeyboardInterrupt:
+        _say("stopped")
+        return 0
+    except StackFailed as error:
+        print(f"callpacer: {error}", file=sys.stderr)
+        return 1
+
+
+def _interrupt(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _say(what: str) -> None:
+    print(f"callpacer: {what}", file=sys.stderr, flush=True)
+
+
+def _greeting(stack: Stack) -> str:
+    header = f"--header 'Authorization: Bearer {stack.token}'"
+    pace = "--form period=1 --form amount_per_period=60 --form time_between_periods=0"
+    return f"""\
+callpacer is ready: {stack.url}  token: {stack.token}
+
+Try it, in another terminal:
+
+curl --request POST '{stack.url}/schedules' {header} --form 'days=["mon","tue","wed","thu","fri"]'
+curl --request POST '{stack.url}/profiles' {header} {pace}
+curl '{stack.url}/schedules' {header}
+
+What the functions have to say: {stack.functions_log}
+Ctrl-C stops it; all that is here is kept for the next start.
+"""
+
+
+if __name__ == "__main__":
+    sys.exit(main())
