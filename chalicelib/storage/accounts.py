@@ -2,7 +2,9 @@
 
 from enum import StrEnum
 
-from chalicelib.storage.tables import AccountItem, Database
+from pynamodb.exceptions import DoesNotExist
+
+from chalicelib.storage.tables import Database
 from chalicelib.storage.writes import WriteRefused, conditional
 
 
@@ -34,7 +36,7 @@ class Accounts:
         """What the account's webhooks are signed with; None for an account nobody made a token for."""
         try:
             return self._items.get(account).secret
-        except AccountItem.DoesNotExist:
+        except DoesNotExist:
             return None
 
     def ensure(self, account: str, new_secret: str) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
+from pynamodb.exceptions import DoesNotExist
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
@@ -15,7 +16,7 @@ from chalicelib.domain.call import Call, Claim, Deferred, DeferredDial, Deferred
 from chalicelib.domain.models import CallKey, Entry
 from chalicelib.domain.outcome import CalleeType, Outcome
 from chalicelib.storage.deferred import DeferredSlips
-from chalicelib.storage.tables import CallItem, Database
+from chalicelib.storage.tables import Database
 from chalicelib.storage.writes import WriteRefused, conditional, new_nonce
 
 _CALL = "call"
@@ -111,7 +112,7 @@ class Calls:
     def get(self, key: CallKey) -> Call | None:
         try:
             return _call(key, self._items.get(_call_key(key), consistent_read=True))
-        except CallItem.DoesNotExist:
+        except DoesNotExist:
             return None
 
     def between(self, account: str, campaign_id: int, first: int, beyond: int) -> Iterator[Call]:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import date, datetime
 from typing import Any, cast
 
+from pynamodb.exceptions import DoesNotExist
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
@@ -54,7 +55,7 @@ class Campaigns:
         """The campaign even if it is deleted, as long as anything of it is kept."""
         try:
             return _campaign(self._items.get(account, identifier, consistent_read=True))
-        except CampaignItem.DoesNotExist:
+        except DoesNotExist:
             return None
 
     def page(self, account: str, *, after: int = 0, limit: int | None = None) -> list[Campaign]:

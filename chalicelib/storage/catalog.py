@@ -10,7 +10,9 @@ from dataclasses import fields, replace
 from datetime import datetime
 from typing import Any, Generic, TypeVar, cast
 
+from pynamodb.exceptions import DoesNotExist
 from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.update import Action
 
 from chalicelib.domain.models import Day, Profile, Schedule
 from chalicelib.errors import InUse, NicknameTaken, NotFound
@@ -79,7 +81,7 @@ class Catalog(ABC, Generic[T]):
             raise NicknameTaken from refused
 
     def change(self, account: str, identifier: int, changes: Mapping[str, Any]) -> T:
-        """Change the fields named, leave the others as they are, and answer the whole.
+        """Change the fields named, leave the others as they are, and answer the whole. A nickname may become None.
 
         Raises NotFound, NicknameTaken.
         """
@@ -95,7 +97,7 @@ class Catalog(ABC, Generic[T]):
                 kept &= self._has_nickname(before)
                 self._take_nickname(transaction, after)
                 self._free_nickname(transaction, before)
-            actions = [getattr(self._items, name).set(self._stored(after, name)) for name in changed]
+            actions = [self._set(name, self._stored(after, name)) for name in changed]
             transaction.update(_THING, self._items(account, self._key(identifier)), actions, kept)
             try:
                 transaction.commit()
@@ -147,7 +149,7 @@ class Catalog(ABC, Generic[T]):
     def _get(self, account: str, key: str, reference: object) -> CatalogItem:
         try:
             return self._items.get(account, key, consistent_read=True)
-        except CatalogItem.DoesNotExist:
+        except DoesNotExist:
             raise NotFound(self.kind, reference) from None
 
     def _key(self, identifier: int) -> str:
@@ -195,6 +197,10 @@ class Catalog(ABC, Generic[T]):
             if field.name not in ("account", "id"):
                 setattr(item, field.name, self._stored(thing, field.name))
         return item
+
+    def _set(self, name: str, value: object) -> Action:
+        attribute = getattr(self._items, name)
+        return cast(Action, attribute.remove() if value is None else attribute.set(value))
 
     @staticmethod
     def _stored(thing: T, name: str) -> Any:

@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
 
-from pynamodb.exceptions import PutError
+from pynamodb.exceptions import DoesNotExist, PutError
 
 from chalicelib.domain.models import Entry
 from chalicelib.errors import Busy
 from chalicelib.storage.catalog import padded
-from chalicelib.storage.tables import ChunkItem, Database, LogItem
+from chalicelib.storage.tables import Database, LogItem
 from chalicelib.storage.writes import Transaction, WriteRefused, conditional
 
 #: bytes of entries in one item, which DynamoDB limits to 400 KB, and the console to what a person can read
@@ -129,13 +129,13 @@ class Log:
     def _segment_at(self, campaign: str, first: int) -> LogItem | None:
         try:
             return self._segments.get(campaign, _segment_key(first), consistent_read=True)
-        except LogItem.DoesNotExist:
+        except DoesNotExist:
             return None
 
     def _lines(self, campaign: str, upload: str, number: int) -> list[str]:
         try:
             item = self._chunks.get(_chunk_key(campaign, upload, number), consistent_read=True)
-        except ChunkItem.DoesNotExist:
+        except DoesNotExist:
             raise LostChunk(campaign, upload, number) from None
         return item.entries.split("\n")
 

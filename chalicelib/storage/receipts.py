@@ -7,8 +7,10 @@ is refused if another request got there first.
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from pynamodb.exceptions import DoesNotExist
+
 from chalicelib.errors import CallpacerError
-from chalicelib.storage.tables import Database, ReceiptItem
+from chalicelib.storage.tables import Database
 from chalicelib.storage.writes import Transaction, WriteRefused
 
 #: How long a key is remembered.
@@ -43,7 +45,7 @@ class Receipts:
     def find(self, account: str, key: str, now: datetime) -> Receipt | None:
         try:
             item = self._items.get(account, key, consistent_read=True)
-        except ReceiptItem.DoesNotExist:
+        except DoesNotExist:
             return None
         if item.expires_at <= now:  # the database deletes it in its own time
             return None

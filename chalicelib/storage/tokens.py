@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from pynamodb.exceptions import DoesNotExist
+
 from chalicelib.errors import CallpacerError
 from chalicelib.storage.tables import Database, TokenItem
 from chalicelib.storage.writes import WriteRefused, conditional
@@ -67,7 +69,7 @@ class Tokens:
         """Whom the token was given to; None if to nobody."""
         try:
             return self._items.get(_digest(token)).account
-        except TokenItem.DoesNotExist:
+        except DoesNotExist:
             return None
 
     def of_account(self, account: str) -> list[Token]:

@@ -1,0 +1,554 @@
+"""What storage promises, on every database there is."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from chalicelib.domain import pacing
+from chalicelib.domain.call import DeferredDial, DeferredReport, ReportState, State
+from chalicelib.domain.models import (
+    CallKey,
+    Campaign,
+    Counts,
+    Cursor,
+    Day,
+    Entry,
+    Plan,
+    Profile,
+    Schedule,
+    Status,
+    Window,
+)
+from chalicelib.domain.outcome import Outcome, Result
+from chalicelib.errors import InUse, InvalidFields, NicknameTaken, NotFound
+from chalicelib.storage.accounts import Accounts, Kind
+from chalicelib.storage.calls import Calls
+from chalicelib.storage.campaigns import SHARDS, Campaigns
+from chalicelib.storage.catalog import Profiles, Schedules
+from chalicelib.storage.deferred import DeferredSlips
+from chalicelib.storage.log import CHUNK_BYTES, Log
+from chalicelib.storage.receipts import AlreadyAnswered, Receipt, Receipts
+from chalicelib.storage.tables import Database
+from chalicelib.storage.tokens import Tokens, TokenTaken
+
+NOW = datetime(2026, 1, 5, 13, tzinfo=UTC)
+OUTCOME = Outcome(Result.COMPLETED, "http_200")
+KEY = CallKey("acme", 1, 7)
+ENTRY = Entry("tel:+12223334444;ani=7778889999", "march")
+
+
+def schedule(identifier: int = 1, nickname: str | None = "3wkdays", account: str = "acme") -> Schedule:
+    return Schedule(account, identifier, nickname, (Day.MON, Day.WED))
+
+
+def profile(identifier: int = 1, nickname: str | None = "MorningPace") -> Profile:
+    return Profile("acme", identifier, nickname, 30, 100, 10)
+
+
+def plan(schedule_id: int = 1, profile_id: int = 1) -> Plan:
+    windows = (Window(profile_id, 8 * 60, 11 * 60), Window(profile_id, 12 * 60, 24 * 60))
+    return Plan(date(2026, 1, 5), date(2026, 1, 9), schedule_id, windows, "http://tenant.example/", None)
+
+
+def entries(count: int, first: int = 0) -> list[Entry]:
+    return [Entry(f"tel:+1222{place:07d};ani=7778889999", f"ref {place}") for place in range(first, first + count)]
+
+
+@pytest.fixture
+def campaigns(database: Database) -> Campaigns:
+    Schedules(database).add(schedule(), None, NOW)
+    Profiles(database).add(profile(), None, NOW)
+    return Campaigns(database)
+
+
+def add(campaigns: Campaigns, identifier: int = 1, numbers: int = 0, receipt: Receipt | None = None) -> Campaign:
+    campaigns.add(Campaign("acme", identifier, plan(), Status.CREATED), entries(numbers), receipt, NOW)
+    return campaigns.get("acme", identifier)
+
+
+def receipt(key: str = "once", body: str = "{}") -> Receipt:
+    return Receipt("acme", key, "fingerprint", 200, body, NOW + timedelta(hours=24))
+
+
+def with_work(campaigns: Campaigns) -> list[tuple[str, int]]:
+    return [found for shard in range(SHARDS) for found in campaigns.with_work(shard)]
+
+
+class TestAccounts:
+    def test_ids_rise_for_each_kind_and_account_by_itself(self, database: Database) -> None:
+        accounts = Accounts(database)
+        assert [accounts.next_id("acme", Kind.SCHEDULE) for _ in range(3)] == [1, 2, 3]
+        assert accounts.next_id("acme", Kind.PROFILE) == 1
+        assert accounts.next_id("globex", Kind.SCHEDULE) == 1
+
+    def test_an_account_keeps_its_first_secret(self, database: Database) -> None:
+        accounts = Accounts(database)
+        assert accounts.secret("acme") is None
+        assert accounts.ensure("acme", "whsec_first") == "whsec_first"
+        assert accounts.ensure("acme", "whsec_second") == "whsec_first"
+        assert accounts.secret("acme") == "whsec_first"
+
+    def test_a_token_is_known_until_it_is_revoked(self, database: Database) -> None:
+        tokens = Tokens(database)
+        tokens.create("acme", "3cbde128-32b6", NOW)
+        assert tokens.account_of("3cbde128-32b6") == "acme"
+        assert tokens.account_of("3cbde128-32b7") is None
+        tokens.create("acme", "00000000-0000", NOW)
+        tokens.revoke("acme", "3cbde1")
+        assert tokens.account_of("3cbde128-32b6") is None
+        assert tokens.account_of("00000000-0000") == "acme"
+
+    def test_a_token_opens_one_account_only(self, database: Database) -> None:
+        tokens = Tokens(database)
+        tokens.create("acme", "3cbde128-32b6", NOW)
+        tokens.create("acme", "3cbde128-32b6", NOW)
+        with pytest.raises(TokenTaken):
+            tokens.create("globex", "3cbde128-32b6", NOW)
+
+    def test_no_token_is_stored(self, database: Database) -> None:
+        Tokens(database).create("acme", "3cbde128-32b6", NOW)
+        assert "3cbde128-32b6" not in str([item.serialize() for item in database.tokens.scan()])
+
+
+class TestCatalog:
+    def test_what_is_added_is_found_by_id_and_by_nickname(self, database: Database) -> None:
+        schedules = Schedules(database)
+        schedules.add(schedule(6), None, NOW)
+        assert (
+            schedules.get("acme", 6) == schedules.find("acme", "6") == schedules.find("acme", "3wkdays") == schedule(6)
+        )
+
+    def test_where_a_reference_is_both_an_id_and_a_nickname_the_id_wins(self, database: Database) -> None:
+        schedules = Schedules(database)
+        schedules.add(schedule(1, "2"), None, NOW)
+        assert schedules.find("acme", "2").id == 1
+        schedules.add(schedule(2, "other"), None, NOW)
+        assert schedules.find("acme", "2").id == 2
+
+    def test_another_accounts_things_are_not_found(self, database: Database) -> None:
+        schedules = Schedules(database)
+        schedules.add(schedule(), None, NOW)
+        for reference in ("1", "3wkdays"):
+            with pytest.raises(NotFound):
+                schedules.find("globex", reference)
+        with pytest.raises(NotFound):
+            schedules.delete("globex", 1)
+        assert schedules.page("globex") == []
+
+    def test_a_nickname_is_taken_once_in_an_account_and_kind(self, database: Database) -> None:
+        schedules = Schedules(database)
+        schedules.add(schedule(1), None, NOW)
+        with pytest.raises(NicknameTaken):
+            schedules.add(schedule(2), None, NOW)
+        with pytest.raises(NotFound):
+            schedules.get("acme", 2)
+        Profiles(database).add(profile(1, "3wkdays"), None, NOW)
+        schedules.add(schedule(1, account="globex"), None, NOW)
+
+    def test_a_nickname_that_was_given_up_can_be_taken(self, database: Database) -> None:
+        schedules = Schedules(database)
+        schedules.add(schedule(1), None, NOW)
+        schedules.change("acme", 1, {"nickname": "renamed"})
+        schedules.add(schedule(2), None, NOW)
+        schedules.delete("acme", 1)
+        schedules.add(schedule(3, "renamed"), None, NOW)
+        with pytest.raises(NicknameTaken):
+            schedules.change("acme", 3, {"nickname": "3wkdays"})
+
+    def test_a_change_leaves_what_it_does_not_name(self, database: Database) -> None:
+        profiles = Profiles(database)
+        profiles.add(profile(), None, NOW)
+        changed = profiles.change("acme", 1, {"amount_per_period": 7})
+        assert changed == profiles.get("acme", 1) == Profile("acme", 1, "MorningPace", 30, 7, 10)
+
+    def test_pages_are_in_the_order_of_ids(self, database: Database) -> None:
+        schedules = Schedules(database)
+        for identifier in (10, 9, 1, 100):
+            schedules.add(schedule(identifier, None), None, NOW)
+        assert [one.id for one in schedules.page("acme")] == [1, 9, 10, 100]
+        assert [one.id for one in schedules.page("acme", after=9, limit=1)] == [10]
+
+    def test_what_is_in_use_is_not_deleted_and_the_highest_user_is_named(
+        self, database: Database, campaigns: Campaigns
+    ) -> None:
+        for identifier in (2, 11, 3):
+            add(campaigns, identifier)
+        with pytest.raises(InUse) as refused:
+            Schedules(database).delete("acme", 1)
+        assert (refused.value.nickname, refused.value.campaign_id) == ("3wkdays", 11)
+        campaigns.delete("acme", 11)
+        with pytest.raises(InUse) as refused:
+            Profiles(database).delete("acme", 1)
+        assert refused.value.campaign_id == 3
+
+    def test_what_is_no_longer_in_use_is_deleted(self, database: Database, campaigns: Campaigns) -> None:
+        Schedules(database).add(schedule(2, "other"), None, NOW)
+        add(campaigns)
+        campaigns.change("acme", 1, lambda _: plan(schedule_id=2), NOW)
+        Schedules(database).delete("acme", 1)
+        with pytest.raises(InUse):
+            Schedules(database).delete("acme", 2)
+
+
+class TestCampaigns:
+    def test_a_campaign_is_read_back_as_it_was_added(self, campaigns: Campaigns) -> None:
+        assert add(campaigns) == Campaign("acme", 1, plan(), Status.CREATED)
+
+    def test_a_campaign_cannot_refer_to_what_is_not_there(self, campaigns: Campaigns) -> None:
+        lost = Campaign("acme", 1, plan(schedule_id=8, profile_id=9), Status.CREATED)
+        with pytest.raises(InvalidFields) as refused:
+            campaigns.add(lost, entries(3), None, NOW)
+        assert sorted(refused.value.faults) == ["profiles", "schedule"]
+        assert campaigns.find("acme", 1) is None
+
+    def test_another_accounts_campaign_is_not_found(self, campaigns: Campaigns) -> None:
+        add(campaigns, numbers=1)
+        for act in (
+            lambda: campaigns.get("globex", 1),
+            lambda: campaigns.append("globex", 1, entries(1), None, NOW),
+            lambda: campaigns.start("globex", 1, None, NOW),
+            lambda: campaigns.stop("globex", 1, None, NOW),
+            lambda: campaigns.delete("globex", 1),
+            lambda: campaigns.change("globex", 1, lambda before: before, NOW),
+        ):
+            with pytest.raises(NotFound):
+                act()
+        assert campaigns.get("acme", 1).tail == 1
+
+    def test_each_start_is_a_new_generation_and_a_second_one_changes_nothing(self, campaigns: Campaigns) -> None:
+        add(campaigns)
+        campaigns.start("acme", 1, None, NOW)
+        campaigns.start("acme", 1, None, NOW + timedelta(hours=1))
+        running = campaigns.get("acme", 1)
+        assert (running.status, running.generation) == (Status.RUNNING, 1)
+        assert running.cursors == (Cursor(NOW, NOW),) * 2
+        campaigns.stop("acme", 1, None, NOW)
+        campaigns.stop("acme", 1, None, NOW)
+        campaigns.start("acme", 1, None, NOW)
+        assert campaigns.get("acme", 1).generation == 2
+
+    def test_stopping_what_never_ran_changes_nothing(self, campaigns: Campaigns) -> None:
+        before = add(campaigns)
+        campaigns.stop("acme", 1, None, NOW)
+        assert campaigns.get("acme", 1) == before
+
+    def test_a_deleted_campaign_is_not_found_but_kept(self, campaigns: Campaigns) -> None:
+        add(campaigns)
+        campaigns.start("acme", 1, None, NOW)
+        campaigns.delete("acme", 1)
+        with pytest.raises(NotFound):
+            campaigns.get("acme", 1)
+        assert campaigns.page("acme") == []
+        kept = campaigns.find("acme", 1)
+        assert kept is not None
+        assert (kept.deleted, kept.status) == (True, Status.STOPPED)
+
+    def test_the_head_moves_only_from_where_it_was_read(self, campaigns: Campaigns) -> None:
+        before = add(campaigns, numbers=10)
+        assert campaigns.advance(before, 4, ()) is not None
+        assert campaigns.advance(before, 5, ()) is None
+        assert campaigns.get("acme", 1).head == 4
+
+    def test_the_head_moves_over_a_stop_but_the_cursors_do_not_move_over_a_start(self, campaigns: Campaigns) -> None:
+        add(campaigns, numbers=10)
+        campaigns.start("acme", 1, None, NOW)
+        running = campaigns.get("acme", 1)
+        campaigns.stop("acme", 1, None, NOW)
+        campaigns.start("acme", 1, None, NOW + timedelta(minutes=5))
+        assert campaigns.advance(running, 4, pacing.fresh(2, NOW + timedelta(minutes=1))) is None
+        after = campaigns.get("acme", 1)
+        assert (after.head, after.cursors) == (4, pacing.fresh(2, NOW + timedelta(minutes=5)))
+
+    def test_counts_move_only_from_where_they_were_read(self, campaigns: Campaigns) -> None:
+        before = add(campaigns, numbers=3)
+        assert campaigns.settle(before, 2, Counts(1, 1, 0)) is not None
+        assert campaigns.settle(before, 1, Counts(1, 0, 0)) is None
+        after = campaigns.get("acme", 1)
+        assert (after.settled, after.counts) == (2, Counts(1, 1, 0))
+
+    def test_only_campaigns_with_work_are_found_by_the_pacer(self, campaigns: Campaigns) -> None:
+        add(campaigns, 1)
+        add(campaigns, 2)
+        campaigns.start("acme", 2, None, NOW)
+        assert with_work(campaigns) == [("acme", 2)]
+        campaigns.rest(campaigns.get("acme", 2))
+        assert with_work(campaigns) == []
+        campaigns.append("acme", 2, entries(1), None, NOW)
+        assert with_work(campaigns) == [("acme", 2)]
+
+    def test_a_campaign_that_changed_meanwhile_does_not_rest(self, campaigns: Campaigns) -> None:
+        add(campaigns)
+        campaigns.start("acme", 1, None, NOW)
+        seen = campaigns.get("acme", 1)
+        campaigns.append("acme", 1, entries(1), None, NOW)
+        campaigns.rest(seen)
+        assert with_work(campaigns) == [("acme", 1)]
+
+
+class TestLog:
+    def test_uploads_are_read_in_their_order_as_one_queue(self, database: Database, campaigns: Campaigns) -> None:
+        add(campaigns, numbers=3)
+        campaigns.append("acme", 1, entries(2, first=3), None, NOW)
+        campaigns.append("acme", 1, entries(1, first=5), None, NOW)
+        log = Log(database)
+        assert list(log.read("acme/1", 0, 100)) == list(enumerate(entries(6)))
+        assert list(log.read("acme/1", 4, 1)) == [(4, entries(1, first=4)[0])]
+        assert list(log.read("acme/1", 6, 1)) == []
+        assert campaigns.get("acme", 1).tail == 6
+
+    def test_a_large_upload_is_packed_hundreds_to_an_item(self, database: Database, campaigns: Campaigns) -> None:
+        add(campaigns, numbers=5000)
+        chunks = list(database.chunks.scan())
+        assert len(chunks) == 4
+        assert max(len(chunk.entries) for chunk in chunks) <= CHUNK_BYTES
+        assert list(Log(database).read("acme/1", 0, 5000)) == list(enumerate(entries(5000)))
+        assert list(Log(database).read("acme/1", 1466, 3)) == list(enumerate(entries(3, first=1466), 1466))
+
+    def test_an_accepted_upload_does_not_expire(self, database: Database, campaigns: Campaigns) -> None:
+        add(campaigns, numbers=5000)
+        assert [chunk.expires_at for chunk in database.chunks.scan()] == [None] * 4
+
+    def test_an_upload_that_was_never_accepted_expires_by_itself(self, database: Database) -> None:
+        Log(database).stage("acme/1", entries(5000), NOW)
+        assert all(chunk.expires_at > NOW for chunk in database.chunks.scan())
+
+    def test_what_was_accepted_but_not_sealed_is_sealed_later(self, database: Database, campaigns: Campaigns) -> None:
+        log = Log(database)
+        add(campaigns)
+        staged = log.stage("acme/1", entries(5000), NOW)
+        transaction = database.transaction()
+        log.add(transaction, staged, first=0)
+        transaction.commit()
+        log.seal("acme/1")
+        assert [chunk.expires_at for chunk in database.chunks.scan()] == [None] * 4
+        assert [item.key for item in database.log.query("acme/1")] == ["segment/000000000000"]
+
+
+class TestCalls:
+    def test_a_number_is_claimed_once(self, database: Database) -> None:
+        calls = Calls(database)
+        assert calls.claim(KEY, ENTRY, 1, NOW) is not None
+        assert calls.claim(KEY, ENTRY, 1, NOW) is None
+
+    def test_a_claim_given_up_can_be_had_again_for_the_same_attempt(self, database: Database) -> None:
+        calls = Calls(database)
+        claim = calls.claim(KEY, ENTRY, 1, NOW)
+        assert claim is not None
+        assert calls.give_up(claim)
+        assert not calls.give_up(claim)
+        assert calls.claim(KEY, ENTRY, 2, NOW) is None
+        assert calls.claim(KEY, ENTRY, 1, NOW) is not None
+
+    def test_a_finished_call_is_never_claimed_again(self, database: Database) -> None:
+        calls = Calls(database)
+        claim = calls.claim(KEY, ENTRY, 1, NOW)
+        assert claim is not None
+        call = calls.finish(claim, OUTCOME, NOW, ReportState.PENDING)
+        assert call == calls.get(KEY)
+        assert call is not None
+        assert (call.state, call.entry, call.attempt) == (State.COMPLETED, ENTRY, 1)
+        assert calls.claim(KEY, ENTRY, 1, NOW) is calls.claim(KEY, ENTRY, 2, NOW) is None
+
+    def test_a_failed_attempt_leaves_the_next_one_to_be_claimed(self, database: Database) -> None:
+        calls = Calls(database)
+        claim = calls.claim(KEY, ENTRY, 1, NOW)
+        assert claim is not None
+        assert calls.defer_retry(claim, Outcome(Result.FAILED, "http_486"), NOW, NOW + timedelta(minutes=1))
+        assert calls.claim(KEY, ENTRY, 1, NOW) is None
+        again = calls.claim(KEY, ENTRY, 2, NOW)
+        assert again is not None
+        assert (again.attempt, again.unsent) == (2, 0)
+
+    def test_how_often_it_was_not_sent_is_known_to_the_next_claim(self, database: Database) -> None:
+        calls = Calls(database)
+        for unsent in range(3):
+            claim = calls.claim(KEY, ENTRY, 1, NOW)
+            assert claim is not None
+            assert claim.unsent == unsent
+            assert calls.defer_unsent(claim, "dns", NOW)
+
+    def test_only_the_holder_of_the_claim_writes_the_outcome(self, database: Database) -> None:
+        calls = Calls(database)
+        first = calls.claim(KEY, ENTRY, 1, NOW)
+        assert first is not None
+        calls.give_up(first)
+        second = calls.claim(KEY, ENTRY, 1, NOW)
+        assert second is not None
+        assert calls.finish(first, OUTCOME, NOW, ReportState.NONE) is None
+        assert calls.finish(second, OUTCOME, NOW, ReportState.NONE) is not None
+
+    def test_calls_between_two_sequence_numbers_are_those_with_a_record(self, database: Database) -> None:
+        calls = Calls(database)
+        for sequence in (0, 3, 130):
+            calls.claim(CallKey("acme", 1, sequence), ENTRY, 1, NOW)
+        assert sorted(call.key.sequence for call in calls.between("acme", 1, 1, 131)) == [3, 130]
+
+    def test_a_delivered_report_is_not_deferred_by_a_late_message(self, database: Database) -> None:
+        calls = Calls(database)
+        claim = calls.claim(KEY, ENTRY, 1, NOW)
+        assert claim is not None
+        calls.finish(claim, OUTCOME, NOW, ReportState.PENDING)
+        calls.defer_report(KEY, 1, "http_500", NOW)
+        calls.report_ended(KEY, ReportState.DELIVERED, 2, None)
+        calls.defer_report(KEY, 2, "timeout", NOW + timedelta(minutes=1))
+        call = calls.get(KEY)
+        assert call is not None
+        assert (call.report, call.report_attempts, call.report_error) == (ReportState.DELIVERED, 2, None)
+
+
+class TestDeferred:
+    def defer(self, database: Database, *deferred: DeferredDial | DeferredReport) -> DeferredSlips:
+        slips = DeferredSlips(database)
+        for one in deferred:
+            transaction = database.transaction()
+            slips.add(transaction, one)
+            transaction.commit()
+        return slips
+
+    def dial(self, sequence: int, not_before: datetime | None = None) -> DeferredDial:
+        return DeferredDial(CallKey("acme", 1, sequence), ENTRY, 1, not_before)
+
+    def test_what_is_due_at_once_comes_first_and_in_the_order_of_the_queue(self, database: Database) -> None:
+        early, late = NOW - timedelta(minutes=2), NOW - timedelta(minutes=1)
+        ordered = [self.dial(3), self.dial(20), self.dial(2, early), self.dial(1, late)]
+        slips = self.defer(database, *reversed(ordered))
+        assert [waiting.deferred for waiting in slips.due_dials("acme", 1, NOW)] == ordered
+
+    def test_what_is_not_due_yet_is_not_handed_out(self, database: Database) -> None:
+        report = DeferredReport(KEY, NOW + timedelta(seconds=1))
+        slips = self.defer(database, self.dial(1, NOW + timedelta(seconds=1)), report)
+        assert list(slips.due_dials("acme", 1, NOW)) == list(slips.due_reports("acme", 1, NOW)) == []
+        assert slips.any_dial("acme", 1)
+        assert slips.any_report("acme", 1)
+        assert [waiting.deferred for waiting in slips.due_reports("acme", 1, NOW + timedelta(seconds=1))] == [report]
+
+    def test_what_was_put_forward_comes_again_unless_it_is_forgotten(self, database: Database) -> None:
+        slips = self.defer(database, self.dial(1), self.dial(2))
+        due = list(slips.due_dials("acme", 1, NOW))
+        later = slips.put_forward(due, NOW)
+        slips.forget("acme", 1, [waiting.slip for waiting in due])
+        assert list(slips.due_dials("acme", 1, NOW)) == []
+        slips.forget("acme", 1, [later[0].slip])
+        comes_again = list(slips.due_dials("acme", 1, NOW + timedelta(minutes=15)))
+        assert [waiting.deferred.key.sequence for waiting in comes_again] == [2]
+
+
+class TestReceipts:
+    def test_a_receipt_is_found_until_it_expires(self, database: Database) -> None:
+        receipts = Receipts(database)
+        receipts.keep(receipt(), NOW)
+        assert receipts.find("acme", "once", NOW) == receipt()
+        assert receipts.find("globex", "once", NOW) is None
+        assert receipts.find("acme", "once", NOW + timedelta(hours=24)) is None
+
+    def test_what_was_answered_before_is_not_done_again(self, database: Database, campaigns: Campaigns) -> None:
+        Receipts(database).keep(receipt(), NOW)
+        with pytest.raises(AlreadyAnswered):
+            add(campaigns, receipt=receipt())
+        assert campaigns.find("acme", 1) is None
+        add(campaigns)
+        for act in (campaigns.start, campaigns.stop):
+            with pytest.raises(AlreadyAnswered):
+                act("acme", 1, receipt(), NOW)
+        with pytest.raises(AlreadyAnswered):
+            campaigns.append("acme", 1, entries(2), receipt(), NOW)
+        assert campaigns.get("acme", 1) == Campaign("acme", 1, plan(), Status.CREATED)
+
+    def test_an_expired_key_can_be_used_again(self, database: Database) -> None:
+        receipts = Receipts(database)
+        receipts.keep(receipt(), NOW)
+        receipts.keep(receipt(body="[]"), NOW + timedelta(hours=24))
+        with pytest.raises(AlreadyAnswered):
+            receipts.keep(receipt(), NOW)
+
+
+@pytest.mark.real_database
+class TestRaces:
+    """Eight threads at once. moto loses updates between threads, so these are for real servers only."""
+
+    def test_ids_are_given_out_once(self, database: Database) -> None:
+        accounts = Accounts(database)
+        with ThreadPoolExecutor(8) as threads:
+            given = list(threads.map(lambda _: accounts.next_id("acme", Kind.CAMPAIGN), range(80)))
+        assert sorted(given) == list(range(1, 81))
+
+    def test_of_many_that_want_a_nickname_one_gets_it(self, database: Database) -> None:
+        schedules = Schedules(database)
+
+        def take(identifier: int) -> bool:
+            try:
+                schedules.add(schedule(identifier), None, NOW)
+            except NicknameTaken:
+                return False
+            return True
+
+        with ThreadPoolExecutor(8) as threads:
+            assert sum(threads.map(take, range(1, 25))) == 1
+        assert len(schedules.page("acme")) == 1
+
+    def test_of_many_that_claim_a_number_one_gets_it(self, database: Database) -> None:
+        calls = Calls(database)
+        with ThreadPoolExecutor(8) as threads:
+            claims = list(threads.map(lambda _: calls.claim(KEY, ENTRY, 1, NOW), range(40)))
+        assert sum(claim is not None for claim in claims) == 1
+
+    def test_uploads_at_once_are_all_queued_each_in_one_piece(self, database: Database, campaigns: Campaigns) -> None:
+        add(campaigns)
+        with ThreadPoolExecutor(8) as threads:
+            list(
+                threads.map(
+                    lambda upload: campaigns.append("acme", 1, entries(10, first=upload * 10), None, NOW), range(16)
+                )
+            )
+        queue = [entry for _, entry in Log(database).read("acme/1", 0, 1000)]
+        pieces = [queue[start : start + 10] for start in range(0, 160, 10)]
+        assert len(queue) == campaigns.get("acme", 1).tail == 160
+        assert sorted(pieces, key=lambda piece: piece[0].line) == [
+            entries(10, first=upload * 10) for upload in range(16)
+        ]
+
+    def test_a_schedule_is_either_deleted_or_used(self, database: Database, campaigns: Campaigns) -> None:
+        schedules = Schedules(database)
+        for number in range(10):
+            schedules.add(schedule(100 + number, None), None, NOW)
+
+        def use(number: int) -> bool:
+            campaign = Campaign("acme", 100 + number, plan(schedule_id=100 + number), Status.CREATED)
+            try:
+                campaigns.add(campaign, [], None, NOW)
+            except InvalidFields:
+                return False
+            return True
+
+        def delete(number: int) -> bool:
+            try:
+                schedules.delete("acme", 100 + number)
+            except InUse:
+                return False
+            return True
+
+        with ThreadPoolExecutor(8) as threads:
+            used = [threads.submit(use, number) for number in range(10)]
+            deleted = [threads.submit(delete, number) for number in range(10)]
+        assert [one.result() for one in used] == [not one.result() for one in deleted]
+
+    def test_a_request_sent_many_times_at_once_is_done_once(self, campaigns: Campaigns) -> None:
+        add(campaigns)
+
+        def append(_: int) -> bool:
+            try:
+                campaigns.append("acme", 1, entries(1), receipt(), NOW)
+            except AlreadyAnswered:
+                return False
+            return True
+
+        with ThreadPoolExecutor(8) as threads:
+            assert sum(threads.map(append, range(16))) == 1
+        assert campaigns.get("acme", 1).tail == 1
+
+    def test_of_two_pacers_one_moves_the_head(self, campaigns: Campaigns) -> None:
+        before = add(campaigns, numbers=10)
+        with ThreadPoolExecutor(8) as threads:
+            moved = list(threads.map(lambda head: campaigns.advance(before, head, ()), range(1, 9)))
+        assert sum(one is not None for one in moved) == 1

@@ -1,0 +1,29 @@
+"""Databases for tests: tables of their own, in moto or in the emulator."""
+
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from botocore.session import get_session
+from moto import mock_aws
+from pynamodb.models import Model
+
+from chalicelib.storage.tables import Database
+
+
+@contextmanager
+def in_moto() -> Iterator[Database]:
+    with mock_aws():
+        session = get_session()
+        session.set_credentials("test", "test")
+        yield with_tables(session.create_client("dynamodb", region_name="us-east-1"))
+
+
+def with_tables(client: Any) -> Database:
+    """New tables, wherever the client leads to."""
+    database = Database(f"test-{uuid.uuid4().hex[:8]}", client)
+    for table in vars(database).values():
+        if isinstance(table, type) and issubclass(table, Model):
+            table.create_table(billing_mode="PAY_PER_REQUEST")
+    return database
