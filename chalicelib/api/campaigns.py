@@ -9,7 +9,7 @@ from chalicelib.api import envelope
 from chalicelib.api.envelope import Answer
 from chalicelib.api.exchange import Asked
 from chalicelib.api.services import Services
-from chalicelib.api.validation import Form, ProfileChoice
+from chalicelib.api.validation import Form, ProfileChoice, page_of
 from chalicelib.domain.models import Campaign, Plan, Profile, Schedule, Status, Window
 from chalicelib.domain.progress import Progress, progress, status
 from chalicelib.errors import NotFound
@@ -52,9 +52,7 @@ def create(services: Services, asked: Asked) -> Answer:
 
 
 def page(services: Services, asked: Asked) -> Answer:
-    form = Form(asked.parameters)
-    part = form.page()
-    form.check()
+    part = page_of(asked.parameters)
     return _listed(services, asked, services.campaigns.page(asked.account, after=part.after or 0, limit=part.limit))
 
 

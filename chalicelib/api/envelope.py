@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 
 from chalicelib.errors import (
     Busy,
-    CallpacerError,
     InUse,
     InvalidFields,
     KeyReused,
@@ -47,8 +46,8 @@ NOT_FOUND = error(404, "Not found.")
 INTERNAL_ERROR = error(500, "Something went wrong on our side.")
 
 
-def refusal(reason: CallpacerError) -> Answer:
-    """The answer that tells what was refused, and why."""
+def refusal(reason: Exception) -> Answer:
+    """The answer that tells what was refused, and why; INTERNAL_ERROR for what wasn't a refusal."""
     match reason:
         case InvalidFields():
             return Answer(422, json.dumps(reason.faults, ensure_ascii=False))

@@ -11,7 +11,7 @@ from chalicelib.api import envelope, request
 from chalicelib.api.envelope import Answer
 from chalicelib.api.request import FilePart, Parameters
 from chalicelib.api.services import Services
-from chalicelib.errors import CallpacerError, InvalidFields, KeyReused, NotAuthenticated, NotFound
+from chalicelib.errors import InvalidFields, KeyReused, NotAuthenticated, NotFound
 from chalicelib.storage.receipts import KEPT, AlreadyAnswered, Receipt
 
 logger = logging.getLogger(__name__)
@@ -25,7 +25,7 @@ class Received:
     """A request as it came."""
 
     method: str
-    #: percent-decoded, without the query
+    #: as it is routed: `/api/schedules/{id}`
     path: str
     #: by lower-case name
     headers: Mapping[str, str]
@@ -67,15 +67,15 @@ class Asked:
 Endpoint = Callable[[Services, Asked], Answer]
 
 
-def answer(services: Services, received: Received, endpoint: Endpoint) -> Answer:
-    """Never raises: whatever happens has an answer, and what nobody foresaw is logged."""
+def answer(services: Callable[[], Services], received: Received, endpoint: Endpoint) -> Answer:
+    """Never raises: whatever happens has an answer, and what is nobody's fault but ours is logged."""
     try:
-        return _answer(services, received, endpoint)
-    except CallpacerError as refused:
-        return envelope.refusal(refused)
-    except Exception:
-        logger.exception("%s %s failed", received.method, received.path)
-        return envelope.INTERNAL_ERROR
+        return _answer(services(), received, endpoint)
+    except Exception as reason:
+        given = envelope.refusal(reason)
+        if given is envelope.INTERNAL_ERROR:
+            logger.exception("%s %s failed", received.method, received.path)
+        return given
 
 
 def _answer(services: Services, received: Received, endpoint: Endpoint) -> Answer:

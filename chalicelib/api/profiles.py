@@ -4,7 +4,7 @@ from chalicelib.api import envelope
 from chalicelib.api.envelope import Answer
 from chalicelib.api.exchange import Asked
 from chalicelib.api.services import Services
-from chalicelib.api.validation import Form
+from chalicelib.api.validation import Form, page_of
 from chalicelib.domain.models import Profile
 from chalicelib.storage.accounts import Kind
 
@@ -24,12 +24,9 @@ def create(services: Services, asked: Asked) -> Answer:
 
 
 def page(services: Services, asked: Asked) -> Answer:
-    form = Form(asked.parameters)
-    part = form.page()
-    form.check()
-    return envelope.plain(
-        [_shown(one) for one in services.profiles.page(asked.account, after=part.after or 0, limit=part.limit)]
-    )
+    part = page_of(asked.parameters)
+    found = services.profiles.page(asked.account, after=part.after or 0, limit=part.limit)
+    return envelope.plain([_shown(profile) for profile in found])
 
 
 def show(services: Services, asked: Asked) -> Answer:
@@ -39,12 +36,12 @@ def show(services: Services, asked: Asked) -> Answer:
 def update(services: Services, asked: Asked) -> Answer:
     identifier = asked.identifier(Kind.PROFILE)
     form = Form(asked.parameters)
-    given: dict[str, int | str | None] = {
+    read: dict[str, int | str | None] = {
         name: form.integer(name, minimum=minimum, required=form.given(name)) for name, minimum in _MINIMA.items()
     }
-    given["nickname"] = form.nickname()
+    read["nickname"] = form.nickname()
     form.check()
-    changes = {name: value for name, value in given.items() if value is not None}
+    changes = {name: value for name, value in read.items() if form.given(name)}
     profile = services.profiles.change(asked.account, identifier, changes)
     return envelope.success({"id": profile.id, "nickname": profile.nickname})
 

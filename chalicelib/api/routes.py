@@ -1,12 +1,14 @@
 """Which path and method leads to which endpoint. All that knows Chalice."""
 
 import os
+from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import cast
 
-from chalice.app import Blueprint, Response
+from chalice.app import Blueprint, MultiDict, Request, Response
 
-from chalicelib.api import calls, campaigns, forecast, profiles, schedules
+from chalicelib.api import calls, campaigns, envelope, forecast, profiles, schedules
+from chalicelib.api.envelope import Answer
 from chalicelib.api.exchange import Endpoint, Received, answer
 from chalicelib.api.services import Services
 from chalicelib.clock import SystemClock
@@ -47,34 +49,52 @@ ENDPOINTS: dict[str, dict[str, Endpoint]] = {
     "/api/campaigns/{id}/forecast": {"GET": forecast.show},
 }
 
-routes = Blueprint(__name__)
+#: The methods that a path may be asked with. All of them lead here from every path, so that it is told in the envelope
+#: which ones it has.
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
-def _register(path: str, endpoints: dict[str, Endpoint]) -> None:
-    # The parameter's name is the placeholder's in the path: Chalice passes it by keyword.
-    def view(id: str | None = None) -> Response:  # noqa: A002
-        request: Any = routes.current_request
-        received = Received(
-            method=request.method,
-            path=request.path,
-            headers={name.lower(): value for name, value in request.headers.items()},
-            query={name: request.query_params.getlist(name) for name in request.query_params or ()},
-            body=request.raw_body or b"",
-            identifier=id,
-        )
-        given = answer(_services(), received, endpoints[request.method])
+def blueprint(services: Callable[[], Services]) -> Blueprint:
+    """The API over these services, which are asked for at each request."""
+    api = Blueprint(__name__)
+
+    @api.middleware("http")
+    def serve(request: Request, _: Callable[[Request], Response]) -> Response:
+        """Answers every request, known or not. A view would have to ask Chalice for the request under way, which it
+        keeps in one place for all of a server's threads; a middleware is handed its own.
+        """
+        given = _answer(services, request)
         return Response(
             given.body, status_code=given.status, headers={"Content-Type": given.content_type, **given.headers}
         )
 
-    # An empty list of content types takes them all: requests are read by what they are.
-    routes.route(path, methods=list(endpoints), content_types=[], name=path)(view)
+    for path in ENDPOINTS:
+        # An empty list of content types takes them all: requests are read by what they are.
+        api.route(path, methods=list(METHODS), content_types=[], name=path)(serve)
+    return api
 
 
-for _path, _endpoints in ENDPOINTS.items():
-    _register(_path, _endpoints)
+def _answer(services: Callable[[], Services], request: Request) -> Answer:
+    endpoints = ENDPOINTS.get(request.path)
+    if endpoints is None:
+        return envelope.NOT_FOUND
+    if request.method not in endpoints:
+        return envelope.error(405, "Method not allowed.", Allow=", ".join(endpoints))
+    query = request.query_params or MultiDict({})
+    received = Received(
+        method=request.method,
+        path=request.path,
+        headers={name.lower(): value for name, value in request.headers.items()},
+        query={name: query.getlist(name) for name in query},
+        body=cast(bytes, request.raw_body),  # Chalice declares text too, but encodes it
+        identifier=(request.uri_params or {}).get("id"),
+    )
+    return answer(services, received, endpoints[request.method])
 
 
 @cache
-def _services() -> Services:
+def from_environment() -> Services:
     return Services.over(connect(Settings.from_env(os.environ).tables), SystemClock())
+
+
+routes = blueprint(from_environment)

@@ -6,7 +6,7 @@ from chalicelib.api import envelope
 from chalicelib.api.envelope import Answer
 from chalicelib.api.exchange import Asked
 from chalicelib.api.services import Services
-from chalicelib.api.validation import Form
+from chalicelib.api.validation import Form, page_of
 from chalicelib.domain.models import Schedule
 from chalicelib.storage.accounts import Kind
 
@@ -22,12 +22,9 @@ def create(services: Services, asked: Asked) -> Answer:
 
 
 def page(services: Services, asked: Asked) -> Answer:
-    form = Form(asked.parameters)
-    part = form.page()
-    form.check()
-    return envelope.plain(
-        [_shown(one) for one in services.schedules.page(asked.account, after=part.after or 0, limit=part.limit)]
-    )
+    part = page_of(asked.parameters)
+    found = services.schedules.page(asked.account, after=part.after or 0, limit=part.limit)
+    return envelope.plain([_shown(schedule) for schedule in found])
 
 
 def show(services: Services, asked: Asked) -> Answer:
@@ -37,9 +34,9 @@ def show(services: Services, asked: Asked) -> Answer:
 def update(services: Services, asked: Asked) -> Answer:
     identifier = asked.identifier(Kind.SCHEDULE)
     form = Form(asked.parameters)
-    given = {"days": form.days(required=form.given("days")), "nickname": form.nickname()}
+    read = {"days": form.days(required=form.given("days")), "nickname": form.nickname()}
     form.check()
-    changes = {name: value for name, value in given.items() if value is not None}
+    changes = {name: value for name, value in read.items() if form.given(name)}
     schedule = services.schedules.change(asked.account, identifier, changes)
     # The reference answers the days as text here, and only here.
     days = json.dumps(schedule.days, separators=(",", ":"))

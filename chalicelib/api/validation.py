@@ -37,7 +37,8 @@ MAX_DIGITS = 11
 MAX_NICKNAME_LENGTH = 64
 #: characters
 MAX_URL_LENGTH = 2048
-#: Windows of one campaign. An update moves it from up to 20 profiles to 20 others in one transaction of at most 100 parts.
+#: Windows of one campaign. An update moves it from up to 20 profiles to 20 others in one transaction, of at most 100
+#: parts.
 MAX_PROFILES = 20
 #: things of a list in one answer
 MAX_PAGE = 1000
@@ -255,6 +256,14 @@ class Form:
             form.fault("end_time", f"The {name}.end_time field must be a time after start_time.")
         self._faults |= form._faults
         return ProfileChoice(reference, start, end)
+
+
+def page_of(parameters: Parameters) -> Page:
+    """The part of a list that is asked for, where nothing else can be. Raises InvalidFields."""
+    form = Form(parameters)
+    page = form.page()
+    form.check()
+    return page
 
 
 def _is_blank(value: object) -> bool:

@@ -25,6 +25,8 @@ T = TypeVar("T", Schedule, Profile)
 
 #: characters
 _LONGEST_NICKNAME = 64
+#: what `padded` has room for
+_HIGHEST_ID = 10**12 - 1
 _THING = "thing"
 _NICKNAME = "nickname"
 
@@ -61,9 +63,11 @@ class Catalog(ABC, Generic[T]):
 
     def page(self, account: str, *, after: int = 0, limit: int | None = None) -> list[T]:
         """In the order of their ids, from the first one after `after`."""
+        if after >= _HIGHEST_ID:
+            return []  # DynamoDB refuses bounds that are the wrong way round
         items: Iterator[CatalogItem] = self._items.query(
             account,
-            self._items.key.between(self._key(after + 1), self._key(10**12 - 1)),
+            self._items.key.between(self._key(after + 1), self._key(_HIGHEST_ID)),
             limit=limit,
             consistent_read=True,
         )
