@@ -12,6 +12,8 @@ from infra.package import Package
 
 #: seconds a deployment may take
 _PATIENCE = 120.0
+#: where packages lie
+_BUCKET = "callpacer-packages"
 
 
 class DeploymentFailed(Exception):
@@ -23,7 +25,7 @@ def deploy(package: Package, stack: str, parameters: Mapping[str, str], endpoint
     cloudformation = client("cloudformation", endpoint)
     request = {
         "StackName": stack,
-        "TemplateBody": json.dumps(_template(package, _upload(package, endpoint), parameters)),
+        "TemplateURL": _publish(package, parameters, endpoint),
         "Parameters": [{"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()],
         "Capabilities": ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
     }
@@ -38,14 +40,17 @@ def deploy(package: Package, stack: str, parameters: Mapping[str, str], endpoint
     return _await_completion(cloudformation, stack)
 
 
-def _upload(package: Package, endpoint: str) -> dict[str, str]:
-    """The archive's place in S3, under a name that another package never has."""
-    place = {"Bucket": "callpacer-packages", "Key": f"{package.digest}.zip"}
+def _publish(package: Package, parameters: Mapping[str, str], endpoint: str) -> str:
+    """Puts the archive and the template, which is too long for a request, into S3. Returns the template's URL."""
     s3 = client("s3", endpoint)
-    s3.create_bucket(Bucket=place["Bucket"])
-    with package.archive.open("rb") as archive:
-        s3.put_object(Body=archive, **place)
-    return place
+    s3.create_bucket(Bucket=_BUCKET)
+    # Names that another package never has, so that a changed one is deployed.
+    archive, template = f"{package.digest}.zip", f"{package.digest}.json"
+    with package.archive.open("rb") as content:
+        s3.put_object(Bucket=_BUCKET, Key=archive, Body=content)
+    text = json.dumps(_template(package, {"Bucket": _BUCKET, "Key": archive}, parameters))
+    s3.put_object(Bucket=_BUCKET, Key=template, Body=text.encode())
+    return f"{endpoint}/{_BUCKET}/{template}"
 
 
 def _template(package: Package, place: Mapping[str, str], parameters: Mapping[str, str]) -> dict[str, Any]:
