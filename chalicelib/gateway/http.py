@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from aiohttp.connector import Connection
     from aiohttp.tracing import Trace
 
-#: Bytes of an answer that are read, body and head each. The rest of a body is dropped, and the answer still counts.
+#: Bytes of an answer's body that are read; the rest is dropped, and the answer still counts. No header may be longer.
 LONGEST_ANSWER = 65_536
 
 #: From a host's name to its addresses as text. Raises OSError if there are none.
@@ -55,7 +55,7 @@ class AddressNotAllowed(OSError):
 def addresses_of(host: str) -> Sequence[str]:
     """What the machine's own resolver says. It blocks for as long as a name server is silent."""
     found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
-    return list(dict.fromkeys(str(address[0]) for *_, address in found))
+    return [str(address[0]) for *_, address in found]
 
 
 class ThreadedLookup:
@@ -241,7 +241,6 @@ def _session(connector: TCPConnector) -> ClientSession:
         trust_env=False,
         auto_decompress=False,
         timeout=ClientTimeout(total=None, connect=None, sock_read=None, sock_connect=None),
-        max_line_size=LONGEST_ANSWER,
         max_field_size=LONGEST_ANSWER,
     )
 
@@ -291,7 +290,7 @@ class _Answer:
 def _why_not_sent(failure: Exception) -> str:
     """The word for a failure before the last look had passed."""
     match failure:
-        case ConnectionTimeoutError() | ClientConnectorError(os_error=TimeoutError()):
+        case ConnectionTimeoutError():
             return "connect_timeout"
         case TimeoutError():
             return "timeout"

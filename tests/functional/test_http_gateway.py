@@ -28,6 +28,7 @@ from chalicelib.gateway.addresses import is_allowed
 from chalicelib.gateway.http import (
     LONGEST_ANSWER,
     AddressNotAllowed,
+    AllowedAddresses,
     HttpGateway,
     OneCallConnector,
     ThreadedLookup,
@@ -422,23 +423,31 @@ def test_a_head_of_many_kilobytes_is_still_read() -> None:
     assert len(answer.headers["x-a"]) == 50_000
 
 
-def test_a_server_that_reads_nothing_cannot_hold_a_call_beyond_its_deadline() -> None:
-    async def deaf(visit: Visit) -> None:
-        visit.writer.transport.pause_reading()  # type: ignore[attr-defined]
-        await asyncio.sleep(10)
+def test_a_server_that_reads_nothing_holds_no_call_beyond_its_deadline_and_gets_no_more_after_it() -> None:
+    body = bytes(20_000_000)
+    over = asyncio.Event()
 
-    async def scenario() -> tuple[Exchange, float]:
-        async with serving(deaf) as server:
+    async def deaf_for_a_while(visit: Visit) -> None:
+        visit.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        await over.wait()
+        visit.writer.transport.resume_reading()  # type: ignore[attr-defined]
+        await visit.until_hung_up()
+
+    async def scenario() -> tuple[Exchange, float, int]:
+        async with serving(deaf_for_a_while) as server:
             began = time.monotonic()
-            body = bytes(1_000_000) * 8
             telephone = gateway(call_deadline=0.5)
             with pytest.warns(ResourceWarning, match="large body"):
                 answer = await telephone.place_call(server.url, body, {}, last_look=nothing_against_it)
-            return answer, time.monotonic() - began
+            took = time.monotonic() - began
+            over.set()
+            await asyncio.wait_for(server.visits[0].ended.wait(), 10)
+            return answer, took, len(server.received)
 
-    answer, took = run(scenario())
+    answer, took, received = run(scenario())
     assert answer == Unknown("timeout")
     assert took < 3
+    assert received < len(body)
 
 
 # Before the last look has passed: surely not sent.
@@ -831,6 +840,21 @@ def test_of_a_names_addresses_only_the_allowed_ones_are_dialled() -> None:
             return await telephone.place_call(url, FORM, {}, last_look=nothing_against_it)
 
     assert isinstance(run(scenario()), Answered)
+
+
+def test_the_resolver_passes_on_allowed_addresses_only_so_that_no_other_reaches_a_socket() -> None:
+    found = ["10.0.0.1", "8.8.8.8", "127.0.0.1", "2606:2800:21f::1", "::ffff:8.8.8.8"]
+    resolver = AllowedAddresses(looked_up(found), allow_loopback=False)
+    passed_on = run(resolver.resolve("mixed.test", 8080))
+    assert [(result["host"], result["family"]) for result in passed_on] == [
+        ("8.8.8.8", socket.AF_INET),
+        ("2606:2800:21f::1", socket.AF_INET6),
+    ]
+    assert {result["port"] for result in passed_on} == {8080}
+    with_loopback = run(AllowedAddresses(looked_up(found), allow_loopback=True).resolve("mixed.test"))
+    assert "127.0.0.1" in {result["host"] for result in with_loopback}
+    with pytest.raises(AddressNotAllowed):
+        run(AllowedAddresses(looked_up(found[:1]), allow_loopback=True).resolve("inside.test"))
 
 
 class Gullible(AbstractResolver):
