@@ -1,0 +1,52 @@
+# `make run` starts callpacer on this machine, `make test` runs every test. All that they need goes into .venv; what is
+# there already must be Python 3.11 or newer, with its venv module.
+
+PYTHON ?= python3
+# what else the program is to be told, such as ARGS="--port 8001 --state .other"
+ARGS ?=
+
+BIN := .venv/bin
+INSTALLED := .venv/installed
+
+.PHONY: install run demo test lint types check package clean
+
+install: $(INSTALLED)
+
+$(INSTALLED): requirements.txt requirements-dev.txt
+	@command -v $(PYTHON) >/dev/null || { \
+		echo "callpacer needs Python 3.11 or newer; there is no $(PYTHON). Name another with PYTHON=..." >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "callpacer needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) -V 2>&1). Name another with PYTHON=..." >&2; \
+		exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "$(PYTHON) lacks its venv module. On Debian and Ubuntu it is in the package python3-venv." >&2; exit 1; }
+	@echo "Installing into .venv; this takes a minute."
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt
+	@touch $@
+
+run: $(INSTALLED)
+	@$(BIN)/python -m infra.local $(ARGS)
+
+demo: $(INSTALLED)
+	@$(BIN)/python -m infra.demo $(ARGS)
+
+test: $(INSTALLED)
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup $(ARGS)
+
+lint: $(INSTALLED)
+	@$(BIN)/python -m ruff check
+	@$(BIN)/python -m ruff format --check
+
+types: $(INSTALLED)
+	@$(BIN)/python -m mypy
+
+check: lint types test
+
+package: $(INSTALLED)
+	@$(BIN)/python -m infra.package --for-aws
+
+# What the local stack keeps, in .callpacer, stays.
+clean:
+	rm -rf .venv build .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find app.py chalicelib infra tests -name __pycache__ -prune -exec rm -rf {} +
