@@ -8,7 +8,8 @@ import sys
 import time
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 from botocore.config import Config
 from botocore.session import Session
@@ -59,12 +60,26 @@ class Emulator:
 
     def __init__(self, state: Path) -> None:
         self._state = state
+        #: its URL, for AWS clients
+        self.endpoint = ""
         #: what the emulator itself reports
         self.log = state / "emulator.log"
         #: what the functions wrote to their standard output and error
         self.functions_log = state / "functions.log"
         self._process: subprocess.Popen[bytes] | None = None
-        self.endpoint = ""
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def client(self, service: str) -> Any:
+        """A botocore client for it."""
+        return client(service, self.endpoint)
 
     def start(self, keep_open: int | None = None) -> None:
         """Returns when it answers. `keep_open` is a file descriptor that the emulator is to hold as long as it runs."""

@@ -24,7 +24,7 @@ from chalicelib.settings import Settings
 from chalicelib.storage.tables import Database
 from chalicelib.storage.tokens import TokenTaken
 from infra.deployment import DeploymentFailed, deploy
-from infra.emulator import Emulator, EmulatorFailed, client, listen, plain_environment
+from infra.emulator import Emulator, EmulatorFailed, listen, plain_environment
 from infra.package import PackagingFailed, build
 from infra.state import DEFAULT, Running, State, StateInUse
 from infra.tokens import open_account
@@ -88,6 +88,11 @@ class Stack:
         return self._emulator.endpoint
 
     @property
+    def directory(self) -> Path:
+        """Where its state is; what `--local` of the token tool wants."""
+        return self._state.directory
+
+    @property
     def functions_log(self) -> Path:
         """What pacer, dialer and settler have to say."""
         return self._emulator.functions_log
@@ -98,7 +103,7 @@ class Stack:
 
     def client(self, service: str) -> Any:
         """A botocore client for the stack's AWS."""
-        return client(service, self.endpoint)
+        return self._emulator.client(service)
 
     def database(self) -> Database:
         """The stack's tables, over a connection of their own."""
