@@ -1,0 +1,94 @@
+"""The template makes what the code expects, and lets each function at what it needs."""
+
+import json
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from pynamodb.models import Model
+
+from chalicelib.storage.tables import Database, DynamoDB
+from infra.template import BODY_LIMIT, DIALER_TIMEOUT, VISIBILITY_TIMEOUT, merge_template
+
+TEMPLATE = merge_template()
+RESOURCES = TEMPLATE["Resources"]
+CHALICE = Path(__file__).parents[2] / ".chalice"
+CONFIG = json.loads((CHALICE / "config.json").read_text())
+FUNCTIONS = CONFIG["stages"]["prod"]["lambda_functions"]
+
+#: a prefix in whose place the template has CloudFormation's own
+PREFIX = "callpacer-${Stage}"
+
+
+def declared_tables() -> dict[str, dict[str, Any]]:
+    return {
+        resource["Properties"]["TableName"]["Fn::Sub"]: resource["Properties"]
+        for resource in RESOURCES.values()
+        if resource.get("Type") == "AWS::DynamoDB::Table"
+    }
+
+
+def models() -> list[type[Model]]:
+    database = Database(PREFIX, cast(DynamoDB, None))
+    return [value for value in vars(database).values() if isinstance(value, type) and issubclass(value, Model)]
+
+
+@pytest.mark.parametrize("model", models(), ids=lambda model: model.__name__)
+def test_a_table_is_made_as_its_model_has_it(model: type[Model]) -> None:
+    wanted = model._get_connection().get_meta_table().data
+    made = declared_tables()[model.Meta.table_name]
+    assert made["KeySchema"] == wanted["KeySchema"]
+    assert {index["IndexName"]: index["KeySchema"] for index in indexes(made)} == {
+        index["IndexName"]: index["KeySchema"] for index in indexes(wanted)
+    }
+    assert {index["IndexName"]: index["Projection"]["ProjectionType"] for index in indexes(made)} == {
+        index.Meta.index_name: index.Meta.projection.projection_type for index in model._indexes.values()
+    }
+    assert sorted(map(str, made["AttributeDefinitions"])) == sorted(map(str, wanted["AttributeDefinitions"]))
+    ttl = model._ttl_attribute()  # type: ignore[no-untyped-call]
+    assert made.get("TimeToLiveSpecification", {}).get("AttributeName") == (ttl.attr_name if ttl else None)
+
+
+def indexes(table: dict[str, Any]) -> list[dict[str, Any]]:
+    return list(table.get("GlobalSecondaryIndexes", []))
+
+
+def test_no_table_is_made_for_nobody() -> None:
+    assert set(declared_tables()) == {model.Meta.table_name for model in models()}
+
+
+def test_tables_cost_by_use() -> None:
+    assert {table["BillingMode"] for table in declared_tables().values()} == {"PAY_PER_REQUEST"}
+
+
+def test_a_message_stays_hidden_longer_than_the_dialer_may_take() -> None:
+    assert FUNCTIONS["dialer"]["lambda_timeout"] == DIALER_TIMEOUT
+    assert RESOURCES["CallQueue"]["Properties"]["VisibilityTimeout"] == VISIBILITY_TIMEOUT >= 6 * DIALER_TIMEOUT
+
+
+def test_the_gateway_answers_in_the_envelope_of_the_api() -> None:
+    responses = RESOURCES["RestAPI"]["Properties"]["DefinitionBody"]["x-amazon-apigateway-gateway-responses"]
+    for response in responses.values():
+        assert json.loads(response["responseTemplates"]["application/json"]).keys() == {"status", "error"}
+    assert responses["MISSING_AUTHENTICATION_TOKEN"]["statusCode"] == 404
+    assert str(BODY_LIMIT) in responses["REQUEST_TOO_LARGE"]["responseTemplates"]["application/json"]
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_policy_names_only_what_the_template_makes(function: str) -> None:
+    policy = json.loads((CHALICE / FUNCTIONS[function]["iam_policy_file"]).read_text())
+    for statement in policy["Statement"]:
+        places = statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
+        for place in places:
+            if "Fn::GetAtt" in place:
+                assert place["Fn::GetAtt"][0] in RESOURCES
+            else:
+                assert place["Fn::Sub"].startswith(("arn:${AWS::Partition}:logs:", "${CampaignsTable.Arn}/index/"))
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_function_may_do_nothing_to_everything(function: str) -> None:
+    policy = json.loads((CHALICE / FUNCTIONS[function]["iam_policy_file"]).read_text())
+    for statement in policy["Statement"]:
+        assert statement["Resource"] != "*"
+        assert not any("*" in action for action in statement["Action"])
