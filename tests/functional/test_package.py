@@ -33,16 +33,9 @@ def test_cloudformation_takes_the_template(template: dict[str, Any], tmp_path: P
         # what this machine has, AWS may not take any more; what is deployed there is built with another
         function["Runtime"] = "python3.13"
     (tmp_path / "template.json").write_text(json.dumps(template))
+    linter = [sys.executable, "-c", "from cfnlint.runner import main; main()"]
     done = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            "from cfnlint.runner import main; main()",
-            "--regions",
-            "us-east-1",
-            "--",
-            str(tmp_path / "template.json"),
-        ],
+        [*linter, "--regions", "us-east-1", "--", str(tmp_path / "template.json")],
         capture_output=True,
         text=True,
     )
