@@ -26,7 +26,7 @@ class Refusal(StrEnum):
     CLOSED = "closed"
     #: its instant has not come: somebody's clock is wrong, or the function had no time to wait for it
     EARLY = "early"
-    #: the number's period is over; now it would be one call too many for the next
+    #: its time is over; now it would come in a burst with others, or be one call too many for the next period
     LATE = "late"
     #: the function would be ended before the call is
     NO_TIME = "no_time"

@@ -25,6 +25,9 @@ from typing import Self
 from chalicelib.domain.models import Cursor, Profile
 from chalicelib.domain.timetable import Opening, Timetable
 
+#: How late a call may be. One that is held up for longer waits for another slot: when many are, as after a failure of
+#: the queue, they would all be made at once.
+LATENESS = timedelta(seconds=2)
 _MICROSECOND = timedelta(microseconds=1)
 _MICROSECONDS_PER_MINUTE = 60_000_000
 
@@ -72,7 +75,7 @@ class Slot:
     instant: datetime
     #: when it goes out: the instant itself, or later when it is made up
     due: datetime
-    #: the end of its period, or its window's closing: from then on it would be another period's call
+    #: from then on it would be another period's call, or come in a burst with those after it
     expires: datetime
 
 
@@ -138,11 +141,12 @@ def _slots_of_opening(place: int, opening: Opening, pace: Pace, cursor: Cursor, 
     index = pace.due_by(behind)
     while (instant := pace.due(index)) < closing:
         cycle = index // pace.amount
-        expires = min(cycle * pace.cycle + pace.period, closing)
+        end = min(cycle * pace.cycle + pace.period, closing)
         due = instant
         if cycle == current_cycle:
             due = max(instant, catching_up_from + (instant - behind) // 2)
-        if due < expires:
+        if due < end:
+            expires = min(end, due + LATENESS // _MICROSECOND)
             yield Slot(place, *(opening.opens + at * _MICROSECOND for at in (instant, due, expires)))
             index += 1
         else:

@@ -127,6 +127,13 @@ def test_an_amount_of_eleven_digits_costs_no_more_than_a_small_one() -> None:
     assert len(crowded.tick(EIGHT + timedelta(minutes=90), numbers=5)) == 5
 
 
+def test_a_call_expires_two_seconds_after_its_instant_or_with_its_period() -> None:
+    started = EIGHT + timedelta(seconds=57.5)
+    first, second, *_ = Campaign([pace(amount=60)], started=started).tick(started)
+    assert (first.due, first.expires - first.due) == (EIGHT + timedelta(seconds=58), timedelta(seconds=2))
+    assert (second.due, second.expires - second.due) == (EIGHT + timedelta(seconds=59), timedelta(seconds=1))
+
+
 PACES = st.builds(pace, period=st.integers(1, 45), amount=st.integers(1, 500), rest=st.integers(0, 20))
 
 
