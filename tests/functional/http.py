@@ -37,7 +37,7 @@ class Client:
     """Asks with one account's token, unless a request says otherwise."""
 
     def __init__(self, app: Chalice, token: str | None = TOKEN) -> None:
-        self._app = app
+        self.app = app
         self._token = token
 
     def get(self, target: str, **headers: str) -> Reply:
@@ -63,7 +63,17 @@ class Client:
         named = {"Host": "callpacer.example", **(headers or {})}
         if self._token is not None and "authorization" not in {name.lower() for name in named}:
             named["Authorization"] = f"Bearer {self._token}"
-        return _reply(self._app(event(list(self._app.routes), method, target, body, named), None))
+        return _reply(self.app(event(list(self.app.routes), method, target, body, named), None))
+
+
+def multipart(**fields: str | bytes) -> bytes:
+    """A form's body: text is a field, bytes are a file."""
+    parts = []
+    for name, value in fields.items():
+        filename = '; filename="numbers.csv"' if isinstance(value, bytes) else ""
+        content = value if isinstance(value, bytes) else value.encode()
+        parts.append(f'--B\r\nContent-Disposition: form-data; name="{name}"{filename}\r\n\r\n'.encode() + content)
+    return b"\r\n".join([*parts, b"--B--\r\n"])
 
 
 def app_over(services: Services) -> Chalice:
