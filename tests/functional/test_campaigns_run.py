@@ -1,14 +1,17 @@
 """What becomes of a campaign's numbers, from the upload to the last report."""
 
+import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
 
 import pytest
 
+from chalicelib.dialer import Delivery
 from chalicelib.domain.models import Campaign, Counts, Day, Entry, Plan, Profile, Schedule, Status, Window
 from chalicelib.domain.outcome import Answered, Exchange, NotSent, Unknown
-from tests.functional.world import EIGHT, World
+from chalicelib.gateway.telephone import LastLook
+from tests.functional.world import EIGHT, FakeTenant, World
 
 MINUTE = timedelta(minutes=1)
 
@@ -367,6 +370,41 @@ def test_one_message_that_fails_does_not_bring_back_the_rest(world: World, monke
     monkeypatch.setattr(world.services.calls, "claim", failing)
     assert world.dial(bodies) == ["1"]
     assert len(world.tenant.calls) == 2
+
+
+def test_a_slow_call_does_not_hold_up_the_others_of_its_batch(world: World) -> None:
+    class Slow(FakeTenant):
+        """Answers the first call when all the others are answered and reported."""
+
+        others_reported = asyncio.Event()
+
+        async def place_call(
+            self, url: str, body: bytes, headers: Mapping[str, str], *, last_look: LastLook
+        ) -> Exchange:
+            exchange = await super().place_call(url, body, headers, last_look=last_look)
+            if b"2220000000" in body:
+                await self.others_reported.wait()
+            return exchange
+
+        async def report(self, url: str, body: bytes, headers: Mapping[str, str]) -> Exchange:
+            exchange = await super().report(url, body, headers)
+            if len(self.reports) == 2:
+                self.others_reported.set()
+            return exchange
+
+    prepare(world, numbers(3))
+    world.tenant = Slow(world.clock)
+    dialer = world.dialer_over(world.tenant)
+    start(world)
+    world.tick()
+    bodies = [message.body for message in world.sqs.take(EIGHT + MINUTE)]
+    deliveries = [Delivery(str(place), body) for place, body in enumerate(bodies)]
+    assert asyncio.run(dialer.deal_with(deliveries, EIGHT + timedelta(seconds=90))) == []
+    assert [report.form["call_id"] for report in world.tenant.reports] == [
+        str(2**32 + 1),
+        str(2**32 + 2),
+        str(2**32),
+    ]
 
 
 def test_nothing_of_a_finished_campaign_is_left_to_do(world: World) -> None:

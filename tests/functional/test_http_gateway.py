@@ -952,4 +952,4 @@ def test_what_other_functions_need_of_the_gateway_does_not_load_aiohttp() -> Non
     modules = "chalicelib.gateway.addresses, chalicelib.gateway.signing, chalicelib.gateway.telephone"
     program = f"import sys, {modules}, chalicelib.domain.outcome; sys.exit('aiohttp' in sys.modules)"
     root = Path(__file__).resolve().parents[2]
-    subprocess.run([sys.executable, "-c", program], cwd=root, check=True, timeout=60)  # noqa: S603
+    subprocess.run([sys.executable, "-c", program], cwd=root, check=True, timeout=60)

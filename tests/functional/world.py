@@ -145,21 +145,24 @@ class World:
             clock=clock,
             each=map,
         )
-        self.dialer = Dialer(
-            calls=services.calls,
-            campaigns=services.campaigns,
-            schedules=services.schedules,
-            accounts=services.accounts,
-            slips=services.slips,
-            dead_letters=DeadLetters(self.dead, "dead"),
-            telephone=self.tenant,
-            desk=self.tenant,
-            clock=clock,
-            offload=_at_once,
-            chance=lambda: 0.0,
-        )
+        self.dialer = self.dialer_over(self.tenant)
         self.settler = Settler(
             campaigns=services.campaigns, calls=services.calls, slips=services.slips, log=services.log, clock=clock
+        )
+
+    def dialer_over(self, tenant: FakeTenant) -> Dialer:
+        return Dialer(
+            calls=self.services.calls,
+            campaigns=self.services.campaigns,
+            schedules=self.services.schedules,
+            accounts=self.services.accounts,
+            slips=self.services.slips,
+            dead_letters=DeadLetters(self.dead, "dead"),
+            telephone=tenant,
+            desk=tenant,
+            clock=self.clock,
+            offload=_at_once,
+            chance=lambda: 0.0,
         )
 
     def tick(self) -> None:

@@ -1,0 +1,71 @@
+"""A tenant's web server on this machine, which writes down when it is asked what."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qsl
+
+
+@dataclass(frozen=True)
+class Heard:
+    """One request."""
+
+    #: Unix seconds, when the request was read
+    at: float
+    form: dict[str, str]
+
+
+@dataclass
+class Tenant:
+    """`start_url` and `result_url`, each with all it heard so far, in order."""
+
+    url: str
+    calls: list[Heard] = field(default_factory=list)
+    reports: list[Heard] = field(default_factory=list)
+
+    @property
+    def start_url(self) -> str:
+        return f"{self.url}/start"
+
+    @property
+    def result_url(self) -> str:
+        return f"{self.url}/result"
+
+    def numbers_called(self) -> list[str]:
+        return [call.form["phone_number"] for call in self.calls]
+
+
+@contextmanager
+def serve(seconds_per_call: float = 0.2) -> Iterator[Tenant]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            heard = Heard(time.time(), dict(parse_qsl(body.decode(), keep_blank_values=True)))
+            if self.path == "/start":
+                tenant.calls.append(heard)
+                time.sleep(seconds_per_call)
+            else:
+                tenant.reports.append(heard)
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """The test's output is for its failures."""
+
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+        request_queue_size = 128
+
+    with Server(("127.0.0.1", 0), Handler) as server:
+        tenant = Tenant(f"http://127.0.0.1:{server.server_port}")
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield tenant
+        finally:
+            server.shutdown()
+            thread.join()

@@ -1,0 +1,236 @@
+"""Campaigns on the whole local stack, by HTTP, with the functions from the package, the real rule and the real queue.
+
+They run at the same time, each of its own account, and the tests look at what was left of them.
+"""
+
+import json
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.local import Stack
+from tests.functional.tenant import Tenant, serve
+
+#: seconds a campaign may take here: three minutes of calling, a minute until the first tick and one to settle
+PATIENCE = 420
+
+pytestmark = pytest.mark.timeout(PATIENCE + 60)
+
+#: a heading, a quoted field with a comma in it, a blank line, spaces
+FIRST_LINES = (
+    "phone_number,reference",
+    '"(222) 333-0000","quoted, with a comma"',
+    "",
+    "+12223330001 ; ani=7778889999 , spaced",
+)
+
+
+def csv_line(place: int) -> str:
+    forms = (
+        f"tel:+1222333{place:04d};ani=7778889999,ref {place}",
+        f"222333{place:04d},ref {place}",
+        f'"1222333{place:04d}","ref {place}"',
+        f"tel:+1222333{place:04d}; ani=7778889999",
+    )
+    return forms[place % 4]
+
+
+def csv(count: int) -> str:
+    return "".join(f"{line}\r\n" for line in (*FIRST_LINES, *map(csv_line, range(2, count))))
+
+
+def expected(count: int) -> list[str]:
+    """The numbers of `csv(count)` in their normal form."""
+    with_ani = [place == 1 or (place > 1 and place % 4 in (0, 3)) for place in range(count)]
+    return [f"tel:+1222333{place:04d}" + ";ani=7778889999" * ani for place, ani in enumerate(with_ani)]
+
+
+@dataclass
+class Caller:
+    """A customer with curl."""
+
+    stack: Stack
+    token: str
+    directory: Path
+
+    def curl(self, path: str, *arguments: str) -> Any:
+        command = ["curl", "-sS", f"{self.stack.url}{path}", "-H", f"Authorization: Bearer {self.token}", *arguments]
+        return json.loads(subprocess.run(command, check=True, capture_output=True, cwd=self.directory).stdout)
+
+    def campaign(self, tenant: Tenant, numbers: str, per_minute: int) -> int:
+        (self.directory / "numbers.csv").write_bytes(numbers.encode())
+        days = '["mon","tue","wed","thu","fri","sat","sun"]'
+        self.curl("/schedules", "-F", f"days={days}", "-F", "nickname=daily")
+        pace = ("-F", "period=1", "-F", f"amount_per_period={per_minute}", "-F", "time_between_periods=0")
+        self.curl("/profiles", "-F", "nickname=steady", *pace)
+        window = '[{"profile":"steady","start_time":"00:00","end_time":"24:00"}]'
+        fields = {
+            "start_date": "2026-01-01",
+            "end_date": "2099-12-31",
+            "schedule": "daily",
+            "profiles": window,
+            "start_url": tenant.start_url,
+            "result_url": tenant.result_url,
+            "phone_numbers": "@numbers.csv",
+        }
+        form = [part for name, value in fields.items() for part in ("-F", f"{name}={value}")]
+        return int(self.curl("/campaigns", *form)["response"]["id"])
+
+    def ask(self, action: str, campaign: int) -> None:
+        assert self.curl(f"/campaigns/{action}", "-F", f"campaign_id={campaign}") == {"status": "success"}
+
+    def show(self, campaign: int) -> Any:
+        return self.curl(f"/campaigns/{campaign}")
+
+    def run_to_the_end(self, campaign: int) -> Any:
+        _wait(lambda: self.show(campaign)["status"] == "completed")
+        return self.show(campaign)
+
+
+def _wait(until: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not until():
+        assert time.monotonic() < deadline, "it takes too long"
+        time.sleep(0.5)
+
+
+@dataclass
+class Story:
+    """What became of a campaign."""
+
+    tenant: Tenant
+    count: int
+    #: as the API tells it at the end
+    shown: Any
+    calls: Any
+    #: Unix seconds, when the stop was answered, and when the start after it was asked
+    stopped: float = 0.0
+    restarted: float = 0.0
+    #: at the end of the pause
+    progress_while_stopped: Any = None
+
+
+def _straight_through(caller: Caller, count: int) -> Story:
+    with serve() as tenant:
+        campaign = caller.campaign(tenant, csv(count), per_minute=60)
+        caller.ask("start", campaign)
+        shown = caller.run_to_the_end(campaign)
+        return Story(tenant, count, shown, caller.curl(f"/campaigns/{campaign}/calls"))
+
+
+def _with_a_stop_in_the_middle(caller: Caller, count: int) -> Story:
+    with serve() as tenant:
+        campaign = caller.campaign(tenant, csv(count), per_minute=90)
+        caller.ask("start", campaign)
+        _wait(lambda: len(tenant.calls) >= count // 3)
+        caller.ask("stop", campaign)
+        stopped = time.time()
+        time.sleep(20)  # there are calls of the next minute in the queue
+        paused = caller.show(campaign)["progress"]
+        restarted = time.time()
+        caller.ask("start", campaign)
+        shown = caller.run_to_the_end(campaign)
+        calls = caller.curl(f"/campaigns/{campaign}/calls")
+        return Story(tenant, count, shown, calls, stopped, restarted, paused)
+
+
+@pytest.fixture(scope="module")
+def stories(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Story]]:
+    def tell(name: str, story: Callable[[Caller, int], Story], count: int) -> Story:
+        token, _ = stack.open_account(f"story-{name}")
+        return story(Caller(stack, token, tmp_path_factory.mktemp(name)), count)
+
+    with ThreadPoolExecutor(2) as threads:
+        straight = threads.submit(tell, "straight", _straight_through, 150)
+        stopped = threads.submit(tell, "stopped", _with_a_stop_in_the_middle, 90)
+        yield {"straight": straight.result(), "stopped": stopped.result()}
+
+
+@pytest.fixture
+def straight(stories: dict[str, Story]) -> Story:
+    return stories["straight"]
+
+
+@pytest.fixture
+def stopped(stories: dict[str, Story]) -> Story:
+    return stories["stopped"]
+
+
+def test_each_number_of_the_file_is_called_exactly_once(straight: Story) -> None:
+    assert sorted(straight.tenant.numbers_called()) == sorted(expected(straight.count))
+
+
+def test_about_one_call_starts_a_second_and_never_more_than_three(straight: Story) -> None:
+    starts = [call.at for call in straight.tenant.calls]
+    assert max(Counter(int(start) for start in starts).values()) <= 3
+    assert straight.count - 30 <= starts[-1] - starts[0] <= straight.count + 60
+
+
+def test_no_minute_has_more_than_its_sixty_calls(straight: Story) -> None:
+    # The last look and the request's arrival are a moment apart.
+    minutes = Counter(int((call.at - 0.25) // 60) for call in straight.tenant.calls)
+    assert max(minutes.values()) <= 60
+
+
+def test_each_outcome_is_reported_once_with_all_its_fields(straight: Story) -> None:
+    reports = {report.form["call_id"]: report.form for report in straight.tenant.reports}
+    assert len(straight.tenant.reports) == len(reports) == straight.count
+    for call in straight.tenant.calls:
+        report = reports[call.form["call_id"]]
+        assert report.pop("last_attempt_timestamp").isdigit()
+        assert report == {
+            "phone_number": call.form["phone_number"],
+            "message_reference": call.form["message_reference"],
+            "call_id": call.form["call_id"],
+            "campaign_id": call.form["campaign_id"],
+            "result": "completed",
+            "reason": "http_200",
+            "callee_type": "unknown",
+            "attempts": "1",
+            "duration": "0",
+        }
+
+
+def test_references_arrive_as_they_were_uploaded(straight: Story) -> None:
+    references = {call.form["phone_number"]: call.form["message_reference"] for call in straight.tenant.calls}
+    assert references["tel:+12223330000"] == "quoted, with a comma"
+    assert references["tel:+12223330001;ani=7778889999"] == "spaced"
+    assert references["tel:+12223330006"] == "ref 6"
+
+
+def test_a_finished_campaign_reads_completed(straight: Story) -> None:
+    assert straight.shown["status"] == "completed"
+    assert straight.shown["progress"] == {
+        "total": straight.count,
+        "queued": 0,
+        "dialling": 0,
+        "deferred": 0,
+        "completed": straight.count,
+        "failed": 0,
+        "uncertain": 0,
+    }
+    assert [(call["state"], call["report"]) for call in straight.calls] == [("completed", "delivered")] * straight.count
+    assert [call["phone_number"] for call in straight.calls] == expected(straight.count)
+
+
+def test_no_call_starts_later_than_two_seconds_after_the_stop(stopped: Story) -> None:
+    late = [call for call in stopped.tenant.calls if stopped.stopped + 2 < call.at < stopped.restarted]
+    assert late == []
+
+
+def test_a_stopped_campaign_loses_nothing(stopped: Story) -> None:
+    paused = dict(stopped.progress_while_stopped)
+    assert paused.pop("total") == sum(paused.values()) == stopped.count
+    assert paused["completed"] < stopped.count
+
+
+def test_after_the_start_the_rest_follows_and_nobody_is_called_twice(stopped: Story) -> None:
+    assert sorted(stopped.tenant.numbers_called()) == sorted(expected(stopped.count))
+    assert stopped.shown["progress"]["completed"] == stopped.count
