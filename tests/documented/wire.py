@@ -46,8 +46,8 @@ def sent_by_curl(command: str, folder: Path) -> bytes:
         received: list[bytes] = []
         server = threading.Thread(target=lambda: received.append(_take_one(listener)))
         server.start()
-        # -q: no settings of whoever runs this
-        subprocess.run(  # the command lines are this package's own
+        # -q: without the settings of whoever runs this
+        subprocess.run(
             ["curl", "-q", "--silent", "--show-error", "--noproxy", "*", "--max-time", "10", *arguments[1:]],  # noqa: S607
             check=True,
             capture_output=True,

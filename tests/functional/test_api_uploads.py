@@ -53,8 +53,10 @@ def test_a_hundred_thousand_numbers_in_one_request_are_queued_in_order(acme: Cus
 
 
 def test_uploads_follow_each_other(acme: Customer) -> None:
+    """Each is kept in several pieces, of few long entries and of many short ones."""
     for first in (0, 3000, 6000):
-        assert acme.post(ADD, campaign_id=1, phone_numbers=numbers(3000, first)).status == 200
+        long = [f"{number}, {'x' * 200}" for number in numbers(1000, first)]
+        assert acme.post(ADD, campaign_id=1, phone_numbers=[*long, *numbers(2000, first + 1000)]).status == 200
     assert [destination for destination, _ in acme.queue(1)][1:] == numbers(9000)
 
 
