@@ -18,7 +18,7 @@ from typing import ParamSpec, Protocol, TypeVar
 
 from chalicelib.clock import Clock
 from chalicelib.domain import handover
-from chalicelib.domain.call import Call, Claim, ReportState
+from chalicelib.domain.call import Call, Claim, ReportState, State
 from chalicelib.domain.forms import dial_form, report_form
 from chalicelib.domain.last_look import Refusal, refusal
 from chalicelib.domain.models import CallKey, Campaign, Schedule
@@ -32,7 +32,7 @@ from chalicelib.storage.accounts import Accounts
 from chalicelib.storage.calls import Calls
 from chalicelib.storage.campaigns import Campaigns
 from chalicelib.storage.catalog import Schedules
-from chalicelib.storage.deferred import DeferredSlips
+from chalicelib.storage.deferred import Slips
 
 logger = logging.getLogger(__name__)
 
@@ -83,7 +83,7 @@ class Dialer:
         campaigns: Campaigns,
         schedules: Schedules,
         accounts: Accounts,
-        slips: DeferredSlips,
+        slips: Slips,
         dead_letters: DeadLetters,
         telephone: Telephone,
         desk: ReportDesk,
@@ -122,12 +122,11 @@ class Dialer:
             return not await self._put_away(delivery)
         try:
             if isinstance(message, handover.Dial):
-                await self._dial(message, views, ends_at)
+                is_dealt_with = await self._dial(message, views, ends_at)
             else:
-                await self._report_again(message.key, views, ends_at)
-            if message.slip is not None:
-                key = message.key
-                await self._offload(self._slips.forget, key.account, key.campaign_id, [message.slip])
+                is_dealt_with = await self._report_again(message.key, views, ends_at)
+            if is_dealt_with and message.slip is not None:
+                await self._offload(self._slips.forget_name, message.key, message.slip)
         except Exception:
             logger.exception("call %s: not dealt with, its message comes again", message.key.call_id)
             return True
@@ -141,22 +140,25 @@ class Dialer:
             return False
         return True
 
-    async def _dial(self, dial: handover.Dial, views: "_Views", ends_at: datetime) -> None:
+    async def _dial(self, dial: handover.Dial, views: "_Views", ends_at: datetime) -> bool:
+        """False if somebody else is at the number: who knows whether that will come to an end."""
         early = dial.due - self._clock.now()
         if timedelta(0) < early < ends_at - self._clock.now() - CALL_TIME:
             await self._clock.sleep(early.total_seconds())
         claim = await self._offload(self._calls.claim, dial.key, dial.entry, dial.attempt, self._clock.now())
         if claim is None:
             logger.info("call %s: attempt %s is somebody else's", dial.key.call_id, dial.attempt)
-            return
+            call = await self._offload(self._calls.get, dial.key)
+            return call is not None and call.state is not State.DIALLING
 
         try:
             exchange, campaign = await self._place(dial, claim, views, ends_at)
         except Refused as refused:
             logger.info("call %s: not now: %s", dial.key.call_id, refused.why)
-            await self._offload(self._calls.give_up, claim)
-            return
+            await self._insist(self._calls.give_up, claim)
+            return True
         await self._record(claim, exchange, campaign, ends_at)
+        return True
 
     async def _place(
         self, dial: handover.Dial, claim: Claim, views: "_Views", ends_at: datetime
@@ -220,12 +222,12 @@ class Dialer:
                 await self._clock.sleep(pause)
         return await self._offload(function, *args, **kwargs)
 
-    async def _report_again(self, key: CallKey, views: "_Views", ends_at: datetime) -> None:
+    async def _report_again(self, key: CallKey, views: "_Views", ends_at: datetime) -> bool:
         call = await self._offload(self._calls.get, key)
         campaign = (await views.of(key)).campaign
-        if call is None or campaign is None or call.report not in (ReportState.PENDING, ReportState.DEFERRED):
-            return
-        await self._report(call, campaign, ends_at)
+        if call is not None and campaign is not None and call.report in (ReportState.PENDING, ReportState.DEFERRED):
+            await self._report(call, campaign, ends_at)
+        return True
 
     async def _report(self, call: Call, campaign: Campaign, ends_at: datetime) -> None:
         key = call.key

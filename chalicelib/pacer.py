@@ -15,7 +15,7 @@ from typing import Protocol, TypeVar
 
 from chalicelib.clock import Clock
 from chalicelib.domain import handover, pacing
-from chalicelib.domain.call import DeferredDial, Waiting
+from chalicelib.domain.call import DeferredDial, Slip
 from chalicelib.domain.models import CallKey, Campaign, Entry, Status
 from chalicelib.domain.pacing import Pace, Slot
 from chalicelib.domain.timetable import Timetable
@@ -23,7 +23,7 @@ from chalicelib.errors import NotFound
 from chalicelib.gateway.queue import LONGEST_DELAY, CallQueue, Message
 from chalicelib.storage.campaigns import SHARDS, Campaigns, campaign_key
 from chalicelib.storage.catalog import Profiles, Schedules
-from chalicelib.storage.deferred import DeferredSlips
+from chalicelib.storage.deferred import Slips
 from chalicelib.storage.log import Log
 
 logger = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ class Number:
     entry: Entry
     attempt: int
     #: None for a number of the log
-    waiting: Waiting | None
+    slip: Slip | None
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Pacer:
         schedules: Schedules,
         profiles: Profiles,
         log: Log,
-        slips: DeferredSlips,
+        slips: Slips,
         queue: CallQueue,
         clock: Clock,
         each: Each,
@@ -123,12 +123,13 @@ class Pacer:
         due = list(islice(self._slips.due_reports(campaign.account, campaign.id, now), REPORTS))
         if not due:
             return 0
+        handed = self._slips.hand_over(due, now)
         messages = [
-            Message(handover.to_message(handover.Report(later.deferred.key, later.slip)), 0, campaign.account)
-            for later in self._slips.put_forward(due, now)
+            Message(handover.to_message(handover.Report(slip.deferred.key, slip.name)), 0, campaign.account)
+            for slip in handed
         ]
         sent = self._queue.send(messages)
-        self._slips.forget(campaign.account, campaign.id, [waiting.slip for waiting in due[:sent]])
+        self._take_back(handed[sent:])
         return sent
 
     def _hand_over_dials(self, campaign: Campaign, deadline: datetime) -> int:
@@ -157,18 +158,19 @@ class Pacer:
         return dials
 
     def _numbers(self, campaign: Campaign, now: datetime) -> Iterator[Number]:
-        for waiting in self._slips.due_dials(campaign.account, campaign.id, now):
-            deferred = waiting.deferred
+        for slip in self._slips.due_dials(campaign.account, campaign.id, now):
+            deferred = slip.deferred
             if isinstance(deferred, DeferredDial):
-                yield Number(deferred.key, deferred.entry, deferred.attempt, waiting)
+                yield Number(deferred.key, deferred.entry, deferred.attempt, slip)
         key = campaign_key(campaign.account, campaign.id)
         for sequence, entry in self._log.read(key, campaign.head, campaign.tail - campaign.head):
             yield Number(CallKey(campaign.account, campaign.id, sequence), entry, 1, None)
 
     def _send(self, campaign: Campaign, filled: Sequence[tuple[Slot, Number]]) -> int:
         now = self._clock.now()
-        again = [number.waiting for _, number in filled if number.waiting is not None]
-        slips = iter(self._slips.put_forward(again, now)) if again else iter(())
+        again = [number.slip for _, number in filled if number.slip is not None]
+        handed = self._slips.hand_over(again, now) if again else []
+        names = iter(handed)
         messages = []
         for slot, number in filled:
             dial = handover.Dial(
@@ -178,17 +180,26 @@ class Pacer:
                 campaign.generation,
                 slot.due,
                 slot.expires,
-                None if number.waiting is None else next(slips).slip,
+                None if number.slip is None else next(names).name,
             )
             delay = max(0, min(int((slot.due - now).total_seconds()), LONGEST_DELAY))
             messages.append(Message(handover.to_message(dial), delay, campaign.account))
-        return self._queue.send(messages)
+        sent = self._queue.send(messages)
+        self._take_back(handed[_deferred(filled[:sent]) :])
+        return sent
+
+    def _take_back(self, handed: Sequence[Slip]) -> None:
+        """What couldn't be sent waits for the next tick."""
+        for slip in handed:
+            self._slips.take_back(slip, self._clock.now())
 
     def _move(self, campaign: Campaign, sent: Sequence[tuple[Slot, Number]]) -> Campaign | None:
         """Pass what was sent; None if another pacer has passed it before."""
-        done = [number.waiting.slip for _, number in sent if number.waiting is not None]
-        if done:
-            self._slips.forget(campaign.account, campaign.id, done)
-        head = campaign.head + len(sent) - len(done)
+        head = campaign.head + len(sent) - _deferred(sent)
         cursors = pacing.advance(campaign.cursors, [slot for slot, _ in sent])
         return self._campaigns.advance(campaign, head, cursors)
+
+
+def _deferred(filled: Sequence[tuple[Slot, Number]]) -> int:
+    """How many of the numbers were deferred before."""
+    return sum(number.slip is not None for _, number in filled)

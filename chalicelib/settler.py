@@ -1,40 +1,50 @@
-"""The settler: each minute, count the outcomes behind the head of each queue, and let go of what needs nothing more.
+"""The settler: each minute, count what has ended, find what was lost, and let go of what needs nothing more.
 
 No counter is written when a call ends. Its record's key is known from its sequence number, so the settler walks the
 records from `settled` on, without an index, and moves `settled` and the counts in one conditional write. What lies
 between `settled` and `head` is looked at by whoever wants to know how far the campaign is.
+
+On its way it finds what a crash has left behind: numbers whose message is gone are deferred, claims that nobody can be
+at any more are uncertain, reports that were begun and never ended are sent again.
 """
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
+from itertools import islice
 
 from chalicelib.clock import Clock
-from chalicelib.domain.call import Call
-from chalicelib.domain.models import Campaign, Status
-from chalicelib.domain.settling import is_under_way, owed, walk
+from chalicelib.domain.call import Call, DeferredDial, Ended, ReportState, Slip, State
+from chalicelib.domain.models import CallKey, Campaign, Status
+from chalicelib.domain.settling import LOST_AFTER, Step, counted, is_owed, is_stale, step
 from chalicelib.domain.timetable import is_over
 from chalicelib.storage.calls import Calls
 from chalicelib.storage.campaigns import SHARDS, Campaigns, campaign_key
-from chalicelib.storage.deferred import DeferredSlips
+from chalicelib.storage.deferred import Slips
 from chalicelib.storage.log import Log
+from chalicelib.storage.tables import Database
+from chalicelib.storage.writes import WriteRefused
 
 logger = logging.getLogger(__name__)
 
 #: How many records are read between two moves of `settled`.
 STRIDE = 500
+#: How many numbers that were passed over are counted in one transaction, which may have 100 parts.
+COUNTED_AT_ONCE = 90
 
 
 class Settler:
-    def __init__(self, *, campaigns: Campaigns, calls: Calls, slips: DeferredSlips, log: Log, clock: Clock) -> None:
-        self._campaigns = campaigns
-        self._calls = calls
-        self._slips = slips
-        self._log = log
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._campaigns = Campaigns(database)
+        self._calls = Calls(database)
+        self._slips = Slips(database)
+        self._log = Log(database)
         self._clock = clock
 
     def settle(self, deadline: datetime, shards: Iterable[int] = range(SHARDS)) -> int:
-        """Settle what can be settled, starting nothing new after `deadline`. Answers how many calls were settled.
+        """Settle what can be settled, starting nothing new after `deadline`. Answers how far it came, in numbers.
 
         What fails for one campaign doesn't hold up the others. Raises ExceptionGroup, when all are done.
         """
@@ -55,42 +65,130 @@ class Settler:
             return 0
         self._log.seal(campaign_key(account, identifier))
         before = campaign.settled
-        for calls in self._strides(campaign):
-            step = walk(campaign.settled, campaign.counts, calls)
-            for key in owed(calls.values(), self._clock.now()):
-                self._calls.defer_report(key, attempts=0, error=None, not_before=self._clock.now())
-            if step.settled == campaign.settled:
-                break
-            moved = self._campaigns.settle(campaign, step.settled, step.counts)
-            if moved is None:
-                return campaign.settled - before
-            campaign = moved
-            if self._clock.now() >= deadline:
+        self._take_back_what_lapsed(campaign)
+        campaign = self._count_those_passed_over(campaign)
+        while self._clock.now() < deadline:
+            after = self._walk(campaign)
+            if after != campaign and not self._campaigns.settle(campaign, after):
+                break  # another settler walks too
+            moved, campaign = after.settled > campaign.settled, after
+            if not moved:
                 break
         if not self._needs_more(campaign):
             self._campaigns.rest(campaign)
         return campaign.settled - before
 
-    def _strides(self, campaign: Campaign) -> Iterator[dict[int, Call]]:
-        for start in range(campaign.settled, campaign.head, STRIDE):
-            beyond = min(start + STRIDE, campaign.head)
-            calls = self._calls.between(campaign.account, campaign.id, start, beyond)
-            yield {call.key.sequence: call for call in calls}
+    def _walk(self, campaign: Campaign) -> Campaign:
+        """One stride, up to the first number that is under way. Answers the campaign as it is to be."""
+        now = self._clock.now()
+        sweeps = campaign.swept_at is not None and now - campaign.swept_at >= LOST_AFTER
+        lost_before = campaign.swept_head if sweeps else 0
+        if campaign.settled < campaign.head and (campaign.swept_at is None or sweeps):
+            campaign = replace(campaign, swept_head=campaign.head, swept_at=now)
+        beyond = min(campaign.settled + STRIDE, campaign.head)
+        found = self._calls.between(campaign.account, campaign.id, campaign.settled, beyond)
+        calls = {call.key.sequence: call for call in found}
+        for sequence in range(campaign.settled, beyond):
+            call = calls.get(sequence)
+            what = step(call, now, handed_over_long_ago=sequence < lost_before)
+            counts = campaign.counts
+            if call is None:
+                if what is Step.WAIT or not self._defer_lost(campaign, sequence):
+                    break
+            elif what is Step.COUNT:
+                counts = counted(counts, call.state)
+            elif what is not Step.GO_ON and not self._carry_out(what, call, campaign, now):
+                break
+            campaign = replace(campaign, settled=sequence + 1, counts=counts)
+        return campaign
+
+    def _carry_out(self, what: Step, call: Call, campaign: Campaign, now: datetime) -> bool:
+        """May the walk go on over this number at once? What was mended is counted on the next walk."""
+        match what:
+            case Step.STEP_OVER:
+                return self._calls.pass_over(call)
+            case Step.EXPIRE:
+                self._expire(call, campaign, now)
+            case Step.DEFER_REPORT:
+                self._calls.defer_report(call.key, call.report_attempts, call.report_error, now)
+        return False
+
+    def _expire(self, call: Call, campaign: Campaign, now: datetime) -> None:
+        logger.warning("call %s: claimed, and never heard of again", call.key.call_id)
+        self._calls.expire(call, report=campaign.plan.result_url is not None, now=now)
+
+    def _defer_lost(self, campaign: Campaign, sequence: int) -> bool:
+        key = CallKey(campaign.account, campaign.id, sequence)
+        logger.warning("call %s: handed over, and never claimed", key.call_id)
+        ((_, entry),) = self._log.read(campaign_key(campaign.account, campaign.id), sequence, 1)
+        return self._calls.defer_lost(key, entry)
+
+    def _take_back_what_lapsed(self, campaign: Campaign) -> None:
+        """What was handed over long ago is dealt with, or is to be handed over again."""
+        now = self._clock.now()
+        lapsed = self._slips.lapsed(campaign.account, campaign.id, now)
+        while slips := list(islice(lapsed, STRIDE)):
+            calls = {call.key: call for call in self._calls.among({slip.deferred.key for slip in slips})}
+            for slip in slips:
+                self._take_back(slip, calls.get(slip.deferred.key), campaign, now)
+
+    def _take_back(self, slip: Slip, call: Call | None, campaign: Campaign, now: datetime) -> None:
+        if isinstance(slip.deferred, DeferredDial):
+            if call is not None and call.state is State.DIALLING:
+                if not is_stale(call, now):
+                    return
+                self._expire(call, campaign, now)
+            elif call is None or call.state is State.DEFERRED:
+                self._slips.take_back(slip, now)
+                return
+        elif call is not None and call.report in (ReportState.PENDING, ReportState.DEFERRED):
+            self._slips.take_back(slip, now)
+            return
+        self._slips.forget([slip])
+
+    def _count_those_passed_over(self, campaign: Campaign) -> Campaign:
+        """Add the outcomes of numbers that were passed over to the counts, and forget their slips, at once."""
+        now = self._clock.now()
+        ended = self._slips.ended(campaign.account, campaign.id)
+        while some := list(islice(ended, COUNTED_AT_ONCE)):
+            calls = {call.key: call for call in self._calls.among([one.key for one in some])}
+            countable = [one for one in some if self._is_reported(calls.get(one.key), now)]
+            if not countable:
+                continue
+            counts = campaign.counts
+            for one in countable:
+                counts = counted(counts, one.state)
+            after = replace(campaign, counts=counts)
+            if not self._count(campaign, after, countable):
+                break
+            campaign = after
+        return campaign
+
+    def _count(self, before: Campaign, after: Campaign, ended: list[Ended]) -> bool:
+        transaction = self._database.transaction()
+        self._campaigns.count(transaction, before, after)
+        for one in ended:
+            self._slips.remove_ended(transaction, one)
+        try:
+            transaction.commit()
+        except WriteRefused:
+            return False  # another settler counts too
+        return True
+
+    def _is_reported(self, call: Call | None, now: datetime) -> bool:
+        """Is nobody at its report any more? One that is owed is deferred first."""
+        if call is None or call.report is not ReportState.PENDING:
+            return True
+        if is_owed(call, now):
+            self._calls.defer_report(call.key, call.report_attempts, call.report_error, now)
+            return True
+        return False
 
     def _needs_more(self, campaign: Campaign) -> bool:
         """Will the pacer or the settler have anything to do for it, if nobody asks anything new of it?"""
         account, identifier = campaign.account, campaign.id
-        if self._slips.any_report(account, identifier):
+        if campaign.settled < campaign.head or self._slips.any_but_dials_waiting(account, identifier):
             return True
-        may_call = campaign.status is Status.RUNNING and not is_over(campaign.plan, self._clock.now())
-        if may_call and (campaign.head < campaign.tail or self._slips.any_dial(account, identifier)):
-            return True
-        return self._is_anything_under_way(campaign)
-
-    def _is_anything_under_way(self, campaign: Campaign) -> bool:
-        recorded = 0
-        for calls in self._strides(campaign):
-            recorded += len(calls)
-            if any(is_under_way(call) for call in calls.values()):
-                return True
-        return recorded < campaign.head - campaign.settled
+        if campaign.status is not Status.RUNNING or is_over(campaign.plan, self._clock.now()):
+            return False
+        return campaign.head < campaign.tail or self._slips.any_dial_waiting(account, identifier)

@@ -8,10 +8,11 @@ from typing import Any
 from chalicelib.api import envelope
 from chalicelib.api.envelope import Answer
 from chalicelib.api.exchange import Asked
+from chalicelib.api.looking import look
 from chalicelib.api.services import Services
 from chalicelib.api.validation import Form, ProfileChoice, page_of
 from chalicelib.domain.models import Campaign, Plan, Profile, Schedule, Status, Window
-from chalicelib.domain.progress import Progress, progress, status
+from chalicelib.domain.progress import status
 from chalicelib.errors import NotFound
 from chalicelib.storage.accounts import Kind
 
@@ -176,12 +177,10 @@ def _shown(
     services: Services, asked: Asked, campaign: Campaign, schedule: Schedule | None, profiles: dict[int, Profile]
 ) -> dict[str, object]:
     plan = campaign.plan
-    found = services.calls.between(campaign.account, campaign.id, campaign.settled, campaign.head)
-    done: Progress = progress(campaign, (call.state for call in found))
-    outstanding = campaign.settled == campaign.tail and services.slips.any_report(campaign.account, campaign.id)
+    done, anything_deferred = look(services, campaign)
     return {
         "campaign_id": campaign.id,
-        "status": status(campaign, asked.now, reports_outstanding=outstanding),
+        "status": status(campaign, asked.now, anything_deferred=anything_deferred),
         "start_date": f"{plan.start_date} 00:00:00",
         "end_date": f"{plan.end_date} 00:00:00",
         "start_url": plan.start_url,

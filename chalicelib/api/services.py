@@ -7,7 +7,7 @@ from chalicelib.storage.accounts import Accounts
 from chalicelib.storage.calls import Calls
 from chalicelib.storage.campaigns import Campaigns
 from chalicelib.storage.catalog import Profiles, Schedules
-from chalicelib.storage.deferred import DeferredSlips
+from chalicelib.storage.deferred import Slips
 from chalicelib.storage.log import Log
 from chalicelib.storage.receipts import Receipts
 from chalicelib.storage.tables import Database
@@ -26,7 +26,7 @@ class Services:
     profiles: Profiles
     receipts: Receipts
     schedules: Schedules
-    slips: DeferredSlips
+    slips: Slips
     tokens: Tokens
 
     @classmethod
@@ -40,6 +40,6 @@ class Services:
             profiles=Profiles(database),
             receipts=Receipts(database),
             schedules=Schedules(database),
-            slips=DeferredSlips(database),
+            slips=Slips(database),
             tokens=Tokens(database),
         )

@@ -48,6 +48,8 @@ class Call:
     state: State
     #: the attempt being made, or the last one made; 0 before the first
     attempt: int
+    #: the settler has passed it over while it was deferred: its outcome is counted by its slip
+    passed_over: bool
     claimed_at: datetime | None
     #: why it ended as it did, or wasn't sent: `http_200`, `timeout`…
     reason: str | None
@@ -69,6 +71,8 @@ class Claim:
     attempt: int
     #: how often in a row it was surely not sent before
     unsent: int
+    #: as in Call
+    passed_over: bool
     #: the mark by which storage knows the holder
     nonce: str
 
@@ -97,9 +101,17 @@ Deferred = DeferredDial | DeferredReport
 
 
 @dataclass(frozen=True)
-class Waiting:
+class Slip:
     """A deferred thing as it lies in storage."""
 
     deferred: Deferred
     #: storage's own name for it
-    slip: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The outcome of a number that was passed over, not counted yet."""
+
+    key: CallKey
+    state: State

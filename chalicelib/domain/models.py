@@ -135,9 +135,12 @@ class Campaign:
     tail: int = 0
     #: the next to be released to the dialer
     head: int = 0
-    #: every number before this one has a final outcome
+    #: every number before this one has a final outcome, or was passed over
     settled: int = 0
     counts: Counts = field(default_factory=Counts)
+    #: where the head was when the settler last looked for lost numbers, and when that was
+    swept_head: int = 0
+    swept_at: datetime | None = None
     #: how far each of the plan's windows is paced; empty before the first start
     cursors: tuple[Cursor, ...] = ()
 

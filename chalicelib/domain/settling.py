@@ -1,54 +1,76 @@
-"""How far a campaign's calls are settled, and what is still owed for it: a decision on the records behind head."""
+"""What the settler does with each number behind the head: a decision on its record.
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+The settler walks from `settled` on and stops at the first number that is under way. A number that is deferred, perhaps
+for days, must not hold it up: it is passed over, and counted when it ends.
+"""
+
+from dataclasses import replace
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 from chalicelib.domain.call import Call, ReportState, State
-from chalicelib.domain.models import CallKey, Counts
+from chalicelib.domain.models import Counts
 
-#: How long the dialer itself may still be at a report that it has not delivered and not deferred.
+#: How long after it was handed over a number without a record is taken for lost: its message is gone.
+LOST_AFTER = timedelta(minutes=5)
+#: How long a claim is waited for: longer than any function that could hold it lives.
+CLAIM_HELD_FOR = timedelta(minutes=5)
+#: How long the dialer itself may still be at a report that it has neither delivered nor deferred.
 REPORTING_FOR = timedelta(minutes=5)
 
 
-@dataclass(frozen=True)
-class Walk:
-    """What the records from `settled` on came to."""
+class Step(StrEnum):
+    """What is to be done with a number."""
 
-    #: all numbers before this one have their outcome, and nobody is at its report
-    settled: int
-    counts: Counts
-
-
-def walk(settled: int, counts: Counts, calls: Mapping[int, Call]) -> Walk:
-    """Step over the finished calls from `settled` on; `calls` are the known ones by their sequence number."""
-    while (call := calls.get(settled)) is not None and call.state.is_final and not is_under_way(call):
-        counts = _counted(counts, call.state)
-        settled += 1
-    return Walk(settled, counts)
-
-
-def is_under_way(call: Call) -> bool:
-    """Is the dialer at it, or at its report?"""
-    return call.state is State.DIALLING or (call.state.is_final and call.report is ReportState.PENDING)
+    #: somebody is at it
+    WAIT = "wait"
+    #: count its outcome
+    COUNT = "count"
+    #: it was passed over before
+    GO_ON = "go_on"
+    #: it is deferred
+    STEP_OVER = "step_over"
+    #: it was handed over, and never claimed
+    DEFER_LOST = "defer_lost"
+    #: it was claimed, and nobody can know what came of it
+    EXPIRE = "expire"
+    #: it has its outcome, but its report was begun and never ended
+    DEFER_REPORT = "defer_report"
 
 
-def owed(calls: Iterable[Call], now: datetime) -> list[CallKey]:
-    """The calls whose outcome was recorded long ago, but whose report was neither delivered nor deferred."""
-    return [
-        call.key
-        for call in calls
-        if call.report is ReportState.PENDING
-        and call.last_attempt_at is not None
-        and now - call.last_attempt_at >= REPORTING_FOR
-    ]
+def step(call: Call | None, now: datetime, *, handed_over_long_ago: bool) -> Step:
+    """`call` is None for a number without a record."""
+    if call is None:
+        return Step.DEFER_LOST if handed_over_long_ago else Step.WAIT
+    if call.passed_over:
+        return Step.GO_ON
+    if call.state is State.DEFERRED:
+        return Step.STEP_OVER
+    if call.state is State.DIALLING:
+        return Step.EXPIRE if is_stale(call, now) else Step.WAIT
+    if call.report is ReportState.PENDING:
+        return Step.DEFER_REPORT if is_owed(call, now) else Step.WAIT
+    return Step.COUNT
 
 
-def _counted(counts: Counts, state: State) -> Counts:
+def is_stale(call: Call, now: datetime) -> bool:
+    """Was it claimed so long ago that its claim's holder can't be at work any more?"""
+    return call.state is State.DIALLING and call.claimed_at is not None and now - call.claimed_at >= CLAIM_HELD_FOR
+
+
+def is_owed(call: Call, now: datetime) -> bool:
+    """Was its outcome recorded so long ago that nobody can be at its report any more?"""
+    ended = call.last_attempt_at
+    return call.report is ReportState.PENDING and ended is not None and now - ended >= REPORTING_FOR
+
+
+def counted(counts: Counts, state: State) -> Counts:
     match state:
         case State.COMPLETED:
             return replace(counts, completed=counts.completed + 1)
         case State.FAILED:
             return replace(counts, failed=counts.failed + 1)
-        case _:
+        case State.UNCERTAIN:
             return replace(counts, uncertain=counts.uncertain + 1)
+        case _:
+            raise ValueError(f"no outcome: {state}")

@@ -19,7 +19,7 @@ from chalicelib.storage.calls import Calls
 from chalicelib.storage.campaigns import Campaigns
 from chalicelib.storage.catalog import Schedules
 from chalicelib.storage.client import connect
-from chalicelib.storage.deferred import DeferredSlips
+from chalicelib.storage.deferred import Slips
 
 dialer_function = Blueprint(__name__)
 
@@ -42,7 +42,7 @@ def _dialer() -> Dialer:
         campaigns=Campaigns(database),
         schedules=Schedules(database),
         accounts=Accounts(database),
-        slips=DeferredSlips(database),
+        slips=Slips(database),
         dead_letters=DeadLetters(connect_queue(), settings.dead_letter_queue_url),
         telephone=gateway,
         desk=gateway,

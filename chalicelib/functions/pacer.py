@@ -17,7 +17,7 @@ from chalicelib.settings import Settings
 from chalicelib.storage.campaigns import Campaigns
 from chalicelib.storage.catalog import Profiles, Schedules
 from chalicelib.storage.client import connect
-from chalicelib.storage.deferred import DeferredSlips
+from chalicelib.storage.deferred import Slips
 from chalicelib.storage.log import Log
 
 pacer_function = Blueprint(__name__)
@@ -43,7 +43,7 @@ def _pacer() -> Pacer:
         schedules=Schedules(database),
         profiles=Profiles(database),
         log=Log(database),
-        slips=DeferredSlips(database),
+        slips=Slips(database),
         queue=CallQueue(connect_queue(), settings.queue_url, time.sleep),
         clock=SystemClock(),
         each=ThreadPoolExecutor(THREADS).map,

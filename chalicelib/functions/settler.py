@@ -10,11 +10,7 @@ from chalicelib.clock import SystemClock
 from chalicelib.functions.ending import ends_at
 from chalicelib.settings import Settings
 from chalicelib.settler import Settler
-from chalicelib.storage.calls import Calls
-from chalicelib.storage.campaigns import Campaigns
 from chalicelib.storage.client import connect
-from chalicelib.storage.deferred import DeferredSlips
-from chalicelib.storage.log import Log
 
 settler_function = Blueprint(__name__)
 
@@ -29,11 +25,4 @@ def handle(event: CloudWatchEvent) -> dict[str, int]:
 
 @cache
 def _settler() -> Settler:
-    database = connect(Settings.from_env(os.environ).tables)
-    return Settler(
-        campaigns=Campaigns(database),
-        calls=Calls(database),
-        slips=DeferredSlips(database),
-        log=Log(database),
-        clock=SystemClock(),
-    )
+    return Settler(connect(Settings.from_env(os.environ).tables), SystemClock())

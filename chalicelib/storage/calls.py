@@ -4,7 +4,7 @@ A claim is a conditional write: storage gives it once for each attempt, whatever
 the claim's holder, known by its nonce, may write what came of it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -12,10 +12,10 @@ from pynamodb.exceptions import DoesNotExist
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
-from chalicelib.domain.call import Call, Claim, Deferred, DeferredDial, DeferredReport, ReportState, State
+from chalicelib.domain.call import Call, Claim, DeferredDial, DeferredReport, Ended, ReportState, State
 from chalicelib.domain.models import CallKey, Entry
-from chalicelib.domain.outcome import CalleeType, Outcome
-from chalicelib.storage.deferred import DeferredSlips
+from chalicelib.domain.outcome import CalleeType, Outcome, Result
+from chalicelib.storage.deferred import Slips
 from chalicelib.storage.tables import Database
 from chalicelib.storage.writes import WriteRefused, conditional, new_nonce
 
@@ -26,7 +26,7 @@ class Calls:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._items = database.calls
-        self._slips = DeferredSlips(database)
+        self._slips = Slips(database)
 
     def claim(self, key: CallKey, entry: Entry, attempt: int, now: datetime) -> Claim | None:
         """The right to make this attempt; None if somebody has it, or had it."""
@@ -49,7 +49,7 @@ class Calls:
                 item.update(actions, waiting | (self._items.nonce == nonce))
         except WriteRefused:
             return None
-        return Claim(key, entry, attempt, int(item.unsent or 0), nonce)
+        return Claim(key, entry, attempt, int(item.unsent or 0), bool(item.passed_over), nonce)
 
     def give_up(self, claim: Claim) -> bool:
         """Nothing was sent, and no attempt made: back into the queue, before the log. False if the claim is lost."""
@@ -76,19 +76,73 @@ class Calls:
     def finish(self, claim: Claim, outcome: Outcome, ended_at: datetime, report: ReportState) -> Call | None:
         """The number has its outcome. Answers it as it is recorded; None if the claim is lost."""
         item = self._items(_call_key(claim.key))
+        state = State(outcome.result)
+        actions = [self._items.state.set(state), *self._ended(outcome, ended_at), self._items.report.set(report)]
+        held: Condition = self._items.nonce == claim.nonce
         try:
-            with conditional():
-                item.update(
-                    [
-                        self._items.state.set(State(outcome.result)),
-                        *self._ended(outcome, ended_at),
-                        self._items.report.set(report),
-                    ],
-                    self._items.nonce == claim.nonce,
-                )
+            if not claim.passed_over:
+                with conditional():
+                    item.update(actions, held)
+                return _call(claim.key, item)
+            transaction = self._database.transaction()
+            transaction.update(_CALL, item, actions, held & (self._items.state == State.DIALLING))
+            self._slips.add_ended(transaction, Ended(claim.key, state))
+            transaction.commit()
         except WriteRefused:
             return None
-        return _call(claim.key, item)
+        return self.get(claim.key)
+
+    def expire(self, call: Call, *, report: bool, now: datetime) -> bool:
+        """Nobody can know what came of this claim: uncertain. False if somebody knows after all."""
+        transaction = self._database.transaction()
+        outcome = Outcome(Result.UNCERTAIN, "no_outcome")
+        actions: list[Action] = [
+            self._items.state.set(State.UNCERTAIN),
+            self._items.nonce.set(new_nonce()),
+            *self._ended(outcome, call.claimed_at or now),
+            self._items.report.set(ReportState.DEFERRED if report else ReportState.NONE),
+        ]
+        unchanged = (self._items.state == State.DIALLING) & (self._items.attempt == call.attempt)
+        transaction.update(_CALL, self._items(_call_key(call.key)), actions, unchanged)
+        if report:
+            self._slips.add(transaction, DeferredReport(call.key, now))
+        if call.passed_over:
+            self._slips.add_ended(transaction, Ended(call.key, State.UNCERTAIN))
+        try:
+            transaction.commit()
+        except WriteRefused:
+            return False
+        return True
+
+    def defer_lost(self, key: CallKey, entry: Entry) -> bool:
+        """A number that was handed over and never claimed waits again. False if somebody has it after all."""
+        transaction = self._database.transaction()
+        actions: list[Action] = [
+            self._items.destination.set(entry.destination),
+            self._items.state.set(State.DEFERRED),
+            self._items.attempt.set(0),
+            self._items.passed_over.set(True),
+        ]
+        if entry.message_reference:
+            actions.append(self._items.message_reference.set(entry.message_reference))
+        item = self._items(_call_key(key))
+        transaction.update(_CALL, item, actions, self._items.call.does_not_exist())
+        self._slips.add(transaction, DeferredDial(key, entry, attempt=1, not_before=None))
+        try:
+            transaction.commit()
+        except WriteRefused:
+            return False
+        return True
+
+    def pass_over(self, call: Call) -> bool:
+        """The settler goes on without it; from now on its slip tells of it. False if it isn't deferred any more."""
+        waits = self._items.state == State.DEFERRED
+        try:
+            with conditional():
+                self._items(_call_key(call.key)).update([self._items.passed_over.set(True)], waits)
+        except WriteRefused:
+            return False
+        return True
 
     def report_ended(self, key: CallKey, report: ReportState, attempts: int, error: str | None) -> None:
         """The report is delivered, or given up."""
@@ -119,10 +173,17 @@ class Calls:
         """Those of the campaign's calls from `first` to before `beyond` that have a record, in any order."""
         keys = (CallKey(account, campaign_id, sequence) for sequence in range(first, beyond))
         wanted = {_call_key(key): key for key in keys}
+        return self._found(wanted)
+
+    def among(self, keys: Iterable[CallKey]) -> Iterator[Call]:
+        """Those of the calls that have a record, in any order."""
+        return self._found({_call_key(key): key for key in keys})
+
+    def _found(self, wanted: dict[str, CallKey]) -> Iterator[Call]:
         for item in self._items.batch_get(list(wanted), consistent_read=True):
             yield _call(wanted[item.call], item)
 
-    def _defer(self, claim: Claim, deferred: Deferred, actions: Sequence[Action]) -> bool:
+    def _defer(self, claim: Claim, deferred: DeferredDial, actions: Sequence[Action]) -> bool:
         held: Condition = self._items.nonce == claim.nonce
         held &= self._items.state == State.DIALLING
         transaction = self._database.transaction()
@@ -162,6 +223,7 @@ def _call(key: CallKey, item: Any) -> Call:
         entry=Entry(item.destination, item.message_reference or ""),
         state=State(item.state),
         attempt=int(item.attempt),
+        passed_over=bool(item.passed_over),
         claimed_at=item.claimed_at,
         reason=item.reason,
         callee_type=CalleeType(item.callee_type or CalleeType.UNKNOWN),

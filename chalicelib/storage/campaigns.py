@@ -215,24 +215,23 @@ class Campaigns:
             logger.info("campaign %s: handed over by another pacer", campaign_key(campaign.account, campaign.id))
         return None
 
-    def settle(self, campaign: Campaign, settled: int, counts: Counts) -> Campaign | None:
-        """All numbers before `settled` ended, as `counts` tells. None if another settler was first."""
+    def settle(self, before: Campaign, after: Campaign) -> bool:
+        """Move `settled`, the counts and the sweep's mark to those of `after`. False if another settler was first."""
         nonce = new_nonce()
+        moves = [*self._settled_moves(after), self._items.settled_nonce.set(nonce)]
         try:
             with conditional():
-                self._items(campaign.account, campaign.id).update(
-                    [
-                        self._items.settled.set(settled),
-                        self._items.completed.set(counts.completed),
-                        self._items.failed.set(counts.failed),
-                        self._items.uncertain.set(counts.uncertain),
-                        self._items.settled_nonce.set(nonce),
-                    ],
-                    (self._items.settled == campaign.settled) | (self._items.settled_nonce == nonce),
+                self._items(before.account, before.id).update(
+                    moves, self._settled_as(before) | (self._items.settled_nonce == nonce)
                 )
         except WriteRefused:
-            return None
-        return replace(campaign, settled=settled, counts=counts)
+            return False
+        return True
+
+    def count(self, transaction: Transaction, before: Campaign, after: Campaign) -> None:
+        """The same as a part of a transaction."""
+        item = self._items(before.account, before.id)
+        transaction.update(_CAMPAIGN, item, self._settled_moves(after), self._settled_as(before))
 
     def rest(self, campaign: Campaign) -> None:
         """There is nothing to do for it, unless something has changed since it was read."""
@@ -282,6 +281,30 @@ class Campaigns:
 
     def _unchanged(self, campaign: Campaign) -> Condition:
         return cast(Condition, (self._items.deleted == campaign.deleted) & (self._items.revision == campaign.revision))
+
+    def _settled_moves(self, campaign: Campaign) -> list[Action]:
+        moves: list[Action] = [
+            self._items.settled.set(campaign.settled),
+            self._items.completed.set(campaign.counts.completed),
+            self._items.failed.set(campaign.counts.failed),
+            self._items.uncertain.set(campaign.counts.uncertain),
+        ]
+        if campaign.swept_at is not None:
+            moves += [
+                self._items.swept_head.set(campaign.swept_head),
+                self._items.swept_at.set(campaign.swept_at),
+            ]
+        return moves
+
+    def _settled_as(self, campaign: Campaign) -> Condition:
+        """They only rise, so together they tell one settler's step from another's."""
+        return cast(
+            Condition,
+            (self._items.settled == campaign.settled)
+            & (self._items.completed == campaign.counts.completed)
+            & (self._items.failed == campaign.counts.failed)
+            & (self._items.uncertain == campaign.counts.uncertain),
+        )
 
     def _raise_attention(self, key: str) -> list[Action]:
         return [self._items.attention.set(_shard(key))]
@@ -397,6 +420,8 @@ def _campaign(item: CampaignItem) -> Campaign:
         head=int(item.head),
         settled=int(item.settled),
         counts=Counts(int(item.completed), int(item.failed), int(item.uncertain)),
+        swept_head=int(item.swept_head or 0),
+        swept_at=item.swept_at,
         cursors=_cursors(item.paced_until, item.paced_due),
     )
 

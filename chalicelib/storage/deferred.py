@@ -1,103 +1,175 @@
-"""What the pacer is to hand over before the log: numbers to dial after all, outcomes to report again.
+"""Slips: what the pacer is to hand over before the log, and what the settler is to count beside it.
 
-Each is a slip of its own, which sorts by the time it is due. A slip that is handed over isn't thrown away: it is put
-forward by a while, and forgotten when the dialer has dealt with the message. So a message that is lost costs a delay.
+| slip | is |
+|---|---|
+| `dial/0/000000000017` | number 17 is to be dialled at once |
+| `dial/2026-11-23T18:00:00/000000000017` | number 17 is to be dialled at six |
+| `report/2026-11-23T18:00:00/000000000017` | its outcome is to be reported at six |
+| `handed-dial/2026-11-23T18:15:00/000000000017` | it is handed over, and lost if not dealt with by then |
+| `handed-report/…` | likewise |
+| `ended/000000000017` | number 17, which the settler had passed over, has its outcome |
+
+What is handed over has a slip until the dialer has dealt with it, so a message that is lost costs a delay. The slip of
+what is handed over is another one than that of what waits: a number that is deferred again can't be mistaken for the
+message that brought it.
 """
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
-from chalicelib.domain.call import Deferred, DeferredDial, DeferredReport, Waiting
+from chalicelib.domain.call import Deferred, DeferredDial, DeferredReport, Ended, Slip, State
 from chalicelib.domain.models import CallKey, Entry
 from chalicelib.storage.campaigns import campaign_key
 from chalicelib.storage.catalog import padded
 from chalicelib.storage.tables import Database, DeferredItem
 from chalicelib.storage.writes import Transaction
 
-#: how long a message may take before what it stands for is handed over again
+#: how long a message may take before what it stands for is taken for lost
 HANDED_OVER_FOR = timedelta(minutes=15)
+_DIAL = "dial"
+_REPORT = "report"
+_ENDED = "ended"
+_HANDED = "handed-"
 #: sorts before every date
 _AT_ONCE = "0"
+#: sorts after every slip of a number that waits to be dialled, and before all others
+_AFTER_DIALS = "dial0"
 
 
-class DeferredSlips:
+class Slips:
     def __init__(self, database: Database) -> None:
         self._items = database.deferred
 
     def add(self, transaction: Transaction, deferred: Deferred) -> None:
         transaction.put("deferred", self._item(deferred))
 
-    def due_dials(self, account: str, campaign_id: int, now: datetime) -> Iterator[Waiting]:
+    def add_ended(self, transaction: Transaction, ended: Ended) -> None:
+        transaction.put("ended", self._ended_item(ended))
+
+    def remove_ended(self, transaction: Transaction, ended: Ended) -> None:
+        item = self._ended_item(ended)
+        transaction.delete(item.key, item, condition=self._items.key.exists())
+
+    def due_dials(self, account: str, campaign_id: int, now: datetime) -> Iterator[Slip]:
         """Those that are due at once in the order of the queue, then the others by the time they were due."""
-        return self._due("dial", account, campaign_id, now)
+        return self._due(_DIAL, account, campaign_id, now)
 
-    def due_reports(self, account: str, campaign_id: int, now: datetime) -> Iterator[Waiting]:
+    def due_reports(self, account: str, campaign_id: int, now: datetime) -> Iterator[Slip]:
         """By the time they were due."""
-        return self._due("report", account, campaign_id, now)
+        return self._due(_REPORT, account, campaign_id, now)
 
-    def any_dial(self, account: str, campaign_id: int) -> bool:
-        """Is a number deferred, due or not, or handed over and not dealt with?"""
-        return self._any("dial", account, campaign_id)
+    def lapsed(self, account: str, campaign_id: int, now: datetime) -> Iterator[Slip]:
+        """What was handed over and not dealt with in time."""
+        yield from self._due(_HANDED + _DIAL, account, campaign_id, now)
+        yield from self._due(_HANDED + _REPORT, account, campaign_id, now)
 
-    def any_report(self, account: str, campaign_id: int) -> bool:
-        """Is a report deferred, due or not, or handed over and not dealt with?"""
-        return self._any("report", account, campaign_id)
+    def waiting(self, account: str, campaign_id: int) -> Iterator[int]:
+        """The sequence numbers of the numbers that wait to be dialled, due or not."""
+        for item in self._of_kind(_DIAL, account, campaign_id):
+            yield int(item.sequence)
 
-    def put_forward(self, waiting: Sequence[Waiting], now: datetime) -> list[Waiting]:
-        """Leave a slip for each that is due again in a while; the old ones stay until `forget`."""
-        later = [(one.deferred, self._item(one.deferred, _instant(now + HANDED_OVER_FOR))) for one in waiting]
+    def ended(self, account: str, campaign_id: int) -> Iterator[Ended]:
+        for item in self._of_kind(_ENDED, account, campaign_id):
+            yield Ended(CallKey(account, campaign_id, int(item.sequence)), State(item.state))
+
+    def any(self, account: str, campaign_id: int) -> bool:
+        """Is there a slip of any kind?"""
+        return self._any(account, campaign_id, after=" ")
+
+    def any_dial_waiting(self, account: str, campaign_id: int) -> bool:
+        return next(iter(self.waiting(account, campaign_id)), None) is not None
+
+    def any_but_dials_waiting(self, account: str, campaign_id: int) -> bool:
+        """Is anything to be done even if no number may be dialled?"""
+        return self._any(account, campaign_id, after=_AFTER_DIALS)
+
+    def hand_over(self, slips: Sequence[Slip], now: datetime) -> list[Slip]:
+        """Put a slip that says so in the place of each. There is one of the two at any moment, whatever fails."""
+        handed = [(slip.deferred, self._item(slip.deferred, _HANDED, now + HANDED_OVER_FOR)) for slip in slips]
         with self._items.batch_write() as batch:
-            for _, item in later:
+            for _, item in handed:
                 batch.save(item)
-        return [Waiting(deferred, item.key) for deferred, item in later]
+        self.forget(slips)
+        return [Slip(deferred, item.key) for deferred, item in handed]
 
-    def forget(self, account: str, campaign_id: int, slips: Sequence[str]) -> None:
+    def take_back(self, slip: Slip, now: datetime) -> None:
+        """What was handed over waits again, and is due at once."""
+        deferred = slip.deferred
+        if isinstance(deferred, DeferredDial):
+            self._item(DeferredDial(deferred.key, deferred.entry, deferred.attempt, None)).save()
+        else:
+            self._item(DeferredReport(deferred.key, now)).save()
+        self.forget([slip])
+
+    def forget(self, slips: Sequence[Slip]) -> None:
         with self._items.batch_write() as batch:
             for slip in slips:
-                batch.delete(self._items(campaign_key(account, campaign_id), slip))
+                key = slip.deferred.key
+                batch.delete(self._items(campaign_key(key.account, key.campaign_id), slip.name))
 
-    def _due(self, kind: str, account: str, campaign_id: int, now: datetime) -> Iterator[Waiting]:
+    def forget_name(self, key: CallKey, name: str) -> None:
+        """Forget the slip of this name, which stood for something of this call."""
+        self._items(campaign_key(key.account, key.campaign_id), name).delete()
+
+    def _due(self, kind: str, account: str, campaign_id: int, now: datetime) -> Iterator[Slip]:
         found = self._items.query(
             campaign_key(account, campaign_id),
-            self._items.key.between(f"{kind}/", f"{kind}/{_instant(now)}/~"),
+            self._items.key.between(f"{kind}/", f"{kind}/{_text(now)}/~"),
             consistent_read=True,
         )
         for item in found:
-            yield Waiting(self._deferred(kind, account, campaign_id, item), item.key)
+            yield Slip(_deferred(account, campaign_id, item), item.key)
 
-    def _any(self, kind: str, account: str, campaign_id: int) -> bool:
+    def _of_kind(self, kind: str, account: str, campaign_id: int) -> Iterator[DeferredItem]:
+        return iter(
+            self._items.query(
+                campaign_key(account, campaign_id), self._items.key.startswith(f"{kind}/"), consistent_read=True
+            )
+        )
+
+    def _any(self, account: str, campaign_id: int, after: str) -> bool:
         found = self._items.query(
-            campaign_key(account, campaign_id),
-            self._items.key.startswith(f"{kind}/"),
-            limit=1,
-            consistent_read=True,
+            campaign_key(account, campaign_id), self._items.key > after, limit=1, consistent_read=True
         )
         return next(iter(found), None) is not None
 
-    def _item(self, deferred: Deferred, instant: str | None = None) -> DeferredItem:
+    def _item(self, deferred: Deferred, prefix: str = "", instant: datetime | None = None) -> DeferredItem:
         key = deferred.key
-        not_before = instant or (_AT_ONCE if deferred.not_before is None else _instant(deferred.not_before))
-        slip = f"{not_before}/{padded(key.sequence)}"
+        instant = instant or deferred.not_before
+        place = f"{_AT_ONCE if instant is None else _text(instant)}/{padded(key.sequence)}"
         hash_key = campaign_key(key.account, key.campaign_id)
         if isinstance(deferred, DeferredReport):
-            return self._items(hash_key, f"report/{slip}", sequence=key.sequence)
+            return self._items(hash_key, f"{prefix}{_REPORT}/{place}", sequence=key.sequence)
         return self._items(
             hash_key,
-            f"dial/{slip}",
+            f"{prefix}{_DIAL}/{place}",
             sequence=key.sequence,
             attempt=deferred.attempt,
             entry=deferred.entry.line,
         )
 
-    def _deferred(self, kind: str, account: str, campaign_id: int, item: DeferredItem) -> Deferred:
-        key = CallKey(account, campaign_id, int(item.sequence))
-        _, not_before, _ = item.key.split("/")
-        instant = None if not_before == _AT_ONCE else datetime.fromisoformat(not_before).replace(tzinfo=UTC)
-        if kind == "report":
-            assert instant is not None  # noqa: S101 # for the type checker: reports always have a time
-            return DeferredReport(key, instant)
+    def _ended_item(self, ended: Ended) -> DeferredItem:
+        key = ended.key
+        return self._items(
+            campaign_key(key.account, key.campaign_id),
+            f"{_ENDED}/{padded(key.sequence)}",
+            sequence=key.sequence,
+            state=ended.state,
+        )
+
+
+def _deferred(account: str, campaign_id: int, item: DeferredItem) -> Deferred:
+    key = CallKey(account, campaign_id, int(item.sequence))
+    kind, not_before, _ = item.key.split("/")
+    if kind.endswith(_DIAL):
+        instant = None if not_before == _AT_ONCE else _instant(not_before)
         return DeferredDial(key, Entry.from_line(item.entry), int(item.attempt), instant)
+    return DeferredReport(key, _instant(not_before))
 
 
-def _instant(instant: datetime) -> str:
+def _text(instant: datetime) -> str:
     return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def _instant(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)

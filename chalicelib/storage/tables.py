@@ -140,6 +140,9 @@ class CampaignItem(Model):
     completed = NumberAttribute()
     failed = NumberAttribute()
     uncertain = NumberAttribute()
+    #: where the head was when the settler last looked for lost numbers, and when that was
+    swept_head = NumberAttribute(default=0)
+    swept_at = UTCDateTimeAttribute(null=True)
     #: for each window, the last due instant released, and when that call goes out
     paced_until: ListAttribute[Any] = ListAttribute(of=UTCDateTimeAttribute)
     paced_due: ListAttribute[Any] = ListAttribute(of=UTCDateTimeAttribute)
@@ -199,6 +202,8 @@ class CallItem(Model):
     attempt = NumberAttribute()
     #: how often in a row the number was surely not sent
     unsent = NumberAttribute(null=True)
+    #: the settler has passed it over while it was deferred
+    passed_over = BooleanAttribute(null=True)
     #: the claim's own mark: only its holder may write what came of it
     nonce = UnicodeAttribute(null=True)
     claimed_at = UTCDateTimeAttribute(null=True)
@@ -216,10 +221,9 @@ class CallItem(Model):
 
 
 class DeferredItem(Model):
-    """Something the pacer is to hand over before the log: a number to dial after all, or an outcome to report.
+    """A slip, as `chalicelib.storage.deferred` describes them.
 
-    Its key sorts by kind, then by the time before which it isn't due, then by sequence number: `dial/0/0000000017` is
-    due at once, `report/2026-11-23T18:00:00/0000000017` at six.
+    Its key sorts by kind, then by the time before which it isn't due, then by sequence number.
     """
 
     #: `account/id` of the campaign
@@ -230,6 +234,8 @@ class DeferredItem(Model):
     attempt = NumberAttribute(null=True)
     #: the entry's line, for a dial
     entry = UnicodeAttribute(null=True)
+    #: the outcome, for an ended call
+    state = UnicodeAttribute(null=True)
 
 
 class ReceiptItem(Model):

@@ -1,12 +1,13 @@
 """What storage promises, on every database there is."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
 from chalicelib.domain import pacing
-from chalicelib.domain.call import DeferredDial, DeferredReport, ReportState, State
+from chalicelib.domain.call import DeferredDial, DeferredReport, Ended, ReportState, State
 from chalicelib.domain.models import (
     CallKey,
     Campaign,
@@ -26,7 +27,7 @@ from chalicelib.storage.accounts import Accounts, Kind
 from chalicelib.storage.calls import Calls
 from chalicelib.storage.campaigns import SHARDS, Campaigns
 from chalicelib.storage.catalog import Profiles, Schedules
-from chalicelib.storage.deferred import DeferredSlips
+from chalicelib.storage.deferred import Slips
 from chalicelib.storage.log import CHUNK_BYTES, Log
 from chalicelib.storage.receipts import AlreadyAnswered, Receipt, Receipts
 from chalicelib.storage.tables import Database
@@ -262,8 +263,8 @@ class TestCampaigns:
 
     def test_counts_move_only_from_where_they_were_read(self, campaigns: Campaigns) -> None:
         before = add(campaigns, numbers=3)
-        assert campaigns.settle(before, 2, Counts(1, 1, 0)) is not None
-        assert campaigns.settle(before, 1, Counts(1, 0, 0)) is None
+        assert campaigns.settle(before, replace(before, settled=2, counts=Counts(1, 1, 0)))
+        assert not campaigns.settle(before, replace(before, settled=1, counts=Counts(1, 0, 0)))
         after = campaigns.get("acme", 1)
         assert (after.settled, after.counts) == (2, Counts(1, 1, 0))
 
@@ -378,6 +379,43 @@ class TestCalls:
         assert calls.finish(first, OUTCOME, NOW, ReportState.NONE) is None
         assert calls.finish(second, OUTCOME, NOW, ReportState.NONE) is not None
 
+    def test_a_number_that_was_passed_over_leaves_a_slip_when_it_ends(self, database: Database) -> None:
+        calls = Calls(database)
+        claim = calls.claim(KEY, ENTRY, 1, NOW)
+        assert claim is not None
+        calls.give_up(claim)
+        call = calls.get(KEY)
+        assert call is not None
+        assert calls.pass_over(call)
+        again = calls.claim(KEY, ENTRY, 1, NOW)
+        assert again is not None
+        assert not calls.pass_over(call)
+        calls.finish(again, OUTCOME, NOW, ReportState.NONE)
+        assert list(Slips(database).ended("acme", 1)) == [Ended(KEY, State.COMPLETED)]
+
+    def test_a_claim_nobody_hears_of_again_is_uncertain_for_good(self, database: Database) -> None:
+        calls = Calls(database)
+        claim = calls.claim(KEY, ENTRY, 1, NOW)
+        call = calls.get(KEY)
+        assert claim is not None
+        assert call is not None
+        assert calls.expire(call, report=True, now=NOW)
+        assert not calls.expire(call, report=True, now=NOW)
+        assert calls.finish(claim, OUTCOME, NOW, ReportState.NONE) is None
+        assert not calls.give_up(claim)
+        assert calls.claim(KEY, ENTRY, 1, NOW) is calls.claim(KEY, ENTRY, 2, NOW) is None
+        expired = calls.get(KEY)
+        assert expired is not None
+        assert (expired.state, expired.report) == (State.UNCERTAIN, ReportState.DEFERRED)
+        assert len(list(Slips(database).due_reports("acme", 1, NOW))) == 1
+
+    def test_a_lost_number_is_deferred_unless_it_was_claimed_after_all(self, database: Database) -> None:
+        calls = Calls(database)
+        assert calls.defer_lost(KEY, ENTRY)
+        assert not calls.defer_lost(KEY, ENTRY)
+        assert list(Slips(database).waiting("acme", 1)) == [KEY.sequence]
+        assert calls.claim(KEY, ENTRY, 1, NOW) is not None
+
     def test_calls_between_two_sequence_numbers_are_those_with_a_record(self, database: Database) -> None:
         calls = Calls(database)
         for sequence in (0, 3, 130):
@@ -397,9 +435,9 @@ class TestCalls:
         assert (call.report, call.report_attempts, call.report_error) == (ReportState.DELIVERED, 2, None)
 
 
-class TestDeferred:
-    def defer(self, database: Database, *deferred: DeferredDial | DeferredReport) -> DeferredSlips:
-        slips = DeferredSlips(database)
+class TestSlips:
+    def defer(self, database: Database, *deferred: DeferredDial | DeferredReport) -> Slips:
+        slips = Slips(database)
         for one in deferred:
             transaction = database.transaction()
             slips.add(transaction, one)
@@ -413,25 +451,50 @@ class TestDeferred:
         early, late = NOW - timedelta(minutes=2), NOW - timedelta(minutes=1)
         ordered = [self.dial(3), self.dial(20), self.dial(2, early), self.dial(1, late)]
         slips = self.defer(database, *reversed(ordered))
-        assert [waiting.deferred for waiting in slips.due_dials("acme", 1, NOW)] == ordered
+        assert [slip.deferred for slip in slips.due_dials("acme", 1, NOW)] == ordered
 
     def test_what_is_not_due_yet_is_not_handed_out(self, database: Database) -> None:
         report = DeferredReport(KEY, NOW + timedelta(seconds=1))
         slips = self.defer(database, self.dial(1, NOW + timedelta(seconds=1)), report)
         assert list(slips.due_dials("acme", 1, NOW)) == list(slips.due_reports("acme", 1, NOW)) == []
-        assert slips.any_dial("acme", 1)
-        assert slips.any_report("acme", 1)
-        assert [waiting.deferred for waiting in slips.due_reports("acme", 1, NOW + timedelta(seconds=1))] == [report]
+        assert list(slips.waiting("acme", 1)) == [1]
+        assert [slip.deferred for slip in slips.due_reports("acme", 1, NOW + timedelta(seconds=1))] == [report]
 
-    def test_what_was_put_forward_comes_again_unless_it_is_forgotten(self, database: Database) -> None:
+    def test_what_was_handed_over_lapses_unless_it_is_forgotten(self, database: Database) -> None:
         slips = self.defer(database, self.dial(1), self.dial(2))
-        due = list(slips.due_dials("acme", 1, NOW))
-        later = slips.put_forward(due, NOW)
-        slips.forget("acme", 1, [waiting.slip for waiting in due])
+        handed = slips.hand_over(list(slips.due_dials("acme", 1, NOW)), NOW)
         assert list(slips.due_dials("acme", 1, NOW)) == []
-        slips.forget("acme", 1, [later[0].slip])
-        comes_again = list(slips.due_dials("acme", 1, NOW + timedelta(minutes=15)))
-        assert [waiting.deferred.key.sequence for waiting in comes_again] == [2]
+        assert list(slips.waiting("acme", 1)) == []
+        slips.forget_name(handed[0].deferred.key, handed[0].name)
+        later = NOW + timedelta(minutes=15)
+        assert list(slips.lapsed("acme", 1, later - timedelta(seconds=1))) == []
+        assert [slip.deferred.key.sequence for slip in slips.lapsed("acme", 1, later)] == [2]
+
+    def test_a_number_deferred_again_is_not_lost_with_the_message_that_brought_it(self, database: Database) -> None:
+        slips = self.defer(database, self.dial(1))
+        (handed,) = slips.hand_over(list(slips.due_dials("acme", 1, NOW)), NOW)
+        self.defer(database, self.dial(1, NOW + timedelta(minutes=15)))
+        slips.forget_name(handed.deferred.key, handed.name)
+        assert list(slips.waiting("acme", 1)) == [1]
+
+    def test_what_is_taken_back_waits_again(self, database: Database) -> None:
+        report = DeferredReport(KEY, NOW)
+        slips = self.defer(database, self.dial(1, NOW), report)
+        due = [*slips.due_dials("acme", 1, NOW), *slips.due_reports("acme", 1, NOW)]
+        for slip in slips.hand_over(due, NOW):
+            slips.take_back(slip, NOW)
+        assert [slip.deferred for slip in slips.due_dials("acme", 1, NOW)] == [self.dial(1)]
+        assert [slip.deferred for slip in slips.due_reports("acme", 1, NOW)] == [report]
+
+    def test_kinds_of_slips_are_told_apart(self, database: Database) -> None:
+        slips = self.defer(database, self.dial(1))
+        assert slips.any("acme", 1)
+        assert slips.any_dial_waiting("acme", 1)
+        assert not slips.any_but_dials_waiting("acme", 1)
+        slips.hand_over(list(slips.due_dials("acme", 1, NOW)), NOW)
+        assert not slips.any_dial_waiting("acme", 1)
+        assert slips.any_but_dials_waiting("acme", 1)
+        assert not slips.any("acme", 2)
 
 
 class TestReceipts:

@@ -146,9 +146,7 @@ class World:
             each=map,
         )
         self.dialer = self.dialer_over(self.tenant)
-        self.settler = Settler(
-            campaigns=services.campaigns, calls=services.calls, slips=services.slips, log=services.log, clock=clock
-        )
+        self.settler = Settler(database, clock)
 
     def dialer_over(self, tenant: FakeTenant) -> Dialer:
         return Dialer(

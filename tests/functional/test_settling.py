@@ -1,0 +1,125 @@
+"""What a crash leaves behind, and what becomes of it."""
+
+from datetime import timedelta
+
+import pytest
+
+from chalicelib.api.looking import look
+from chalicelib.domain.models import CallKey, Counts, Entry
+from chalicelib.domain.outcome import Answered
+from tests.functional.test_campaigns_run import MINUTE, campaign, destinations, numbers, prepare, start, stop
+from tests.functional.world import EIGHT, World
+
+
+def progress(world: World) -> dict[str, int]:
+    """As the API tells it, without what is nought."""
+    done, _ = look(world.services, campaign(world))
+    return {name: count for name, count in vars(done).items() if count}
+
+
+def test_a_lost_message_costs_a_delay_not_a_number(world: World) -> None:
+    prepare(world, numbers(5))
+    start(world)
+    world.tick()
+    lost = world.sqs.messages.pop(2)
+    world.run(minutes=15)
+    assert sorted(world.tenant.called) == destinations(numbers(5))
+    assert campaign(world).counts == Counts(completed=5)
+    world.dial([lost.body])
+    assert len(world.tenant.calls) == 5
+
+
+def test_a_claim_without_an_outcome_becomes_uncertain_and_is_reported(world: World) -> None:
+    prepare(world, numbers(3))
+    start(world)
+    world.services.calls.claim(CallKey("acme", 1, 1), numbers(3)[1], 1, EIGHT)
+    world.run(minutes=15)
+    assert len(world.tenant.calls) == 2
+    assert campaign(world).counts == Counts(completed=2, uncertain=1)
+    results = {report.form["phone_number"]: report.form["result"] for report in world.tenant.reports}
+    assert results[numbers(3)[1].destination] == "uncertain"
+    assert len(world.tenant.reports) == 3
+
+
+def test_a_report_that_was_never_sent_is_sent_by_and_by(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepare(world, numbers(1))
+
+    async def crash(*_: object) -> None:
+        raise RuntimeError("the lights went out")
+
+    start(world)
+    world.tick()
+    with monkeypatch.context() as patch:
+        patch.setattr(world.dialer, "_report", crash)
+        (message,) = world.sqs.take(EIGHT + MINUTE)
+        assert world.dial([message.body]) == ["0"]
+    world.run(minutes=10)
+    assert len(world.tenant.calls) == len(world.tenant.reports) == 1
+    assert campaign(world).counts == Counts(completed=1)
+
+
+def test_a_number_that_waits_for_days_does_not_hold_up_the_counting(world: World) -> None:
+    prepare(world, numbers(4), max_retries=1)
+    busy = numbers(4)[0].destination
+    world.tenant.on_call = lambda form: Answered(486 if form["phone_number"] == busy else 200, {}, b"")
+    start(world)
+    world.run(minutes=1)
+    assert campaign(world).settled == 4
+    assert progress(world) == {"total": 4, "completed": 3, "deferred": 1}
+    world.run(minutes=5)
+    assert progress(world) == {"total": 4, "completed": 3, "failed": 1}
+    assert campaign(world).counts == Counts(completed=3, failed=1)
+
+
+def test_a_retry_that_crashes_becomes_uncertain(world: World) -> None:
+    prepare(world, numbers(1), max_retries=3)
+    world.tenant.on_call = lambda _: Answered(486, {}, b"")
+    start(world)
+    world.run(minutes=1)
+    world.clock.turn_to(world.clock.now() + timedelta(minutes=3))
+    world.tick()
+    (message,) = world.sqs.take(world.clock.now() + MINUTE)
+    world.services.calls.claim(CallKey("acme", 1, 0), Entry(numbers(1)[0].destination), 2, world.clock.now())
+    assert world.dial([message.body]) == []  # a duplicate, while the other is at it
+    assert progress(world) == {"total": 1, "dialling": 1}
+    world.run(minutes=25)
+    assert campaign(world).counts == Counts(uncertain=1)
+    assert [report.form["result"] for report in world.tenant.reports] == ["uncertain"]
+
+
+def test_progress_adds_up_at_every_step_of_a_stopped_and_started_campaign(world: World) -> None:
+    prepare(world, numbers(40), max_retries=1)
+    world.tenant.on_call = lambda form: Answered(200 if int(form["call_id"]) % 3 else 486, {}, b"")
+    start(world)
+    for minute in range(8):
+        world.tick()
+        for message in world.sqs.take(world.clock.now() + MINUTE):
+            world.clock.turn_to(message.visible_at)
+            world.dial([message.body])
+            done = progress(world)
+            assert done.pop("total") == sum(done.values()) == 40
+            if minute == 0 and len(world.tenant.calls) == 20:
+                stop(world)
+        world.settle()
+        world.clock.turn_to(EIGHT + (minute + 1) * MINUTE)
+        start(world)
+    assert progress(world) == {"total": 40, "completed": 27, "failed": 13}
+    assert campaign(world).counts == Counts(completed=27, failed=13)
+
+
+def test_two_settlers_at_once_count_each_number_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepare(world, numbers(10))
+    start(world)
+    world.tick()
+    world.drain(EIGHT + MINUTE)
+    settle = world.services.campaigns.settle
+    settler = world.settler
+
+    def meanwhile(before, after):  # type: ignore[no-untyped-def] # settle's own signature
+        monkeypatch.undo()
+        settler.settle(EIGHT + 10 * MINUTE)
+        return settle(before, after)
+
+    monkeypatch.setattr(settler._campaigns, "settle", meanwhile)
+    settler.settle(EIGHT + 10 * MINUTE)
+    assert campaign(world).counts == Counts(completed=10)
