@@ -182,8 +182,7 @@ class Pacer:
                 slot.expires,
                 None if number.slip is None else next(names).name,
             )
-            delay = max(0, min(int((slot.due - now).total_seconds()), LONGEST_DELAY))
-            messages.append(Message(handover.to_message(dial), delay, campaign.account))
+            messages.append(Message(handover.to_message(dial), _delay(slot.due - now), campaign.account))
         sent = self._queue.send(messages)
         self._take_back(handed[_deferred(filled[:sent]) :])
         return sent
@@ -198,6 +197,14 @@ class Pacer:
         head = campaign.head + len(sent) - _deferred(sent)
         cursors = pacing.advance(campaign.cursors, [slot for slot, _ in sent])
         return self._campaigns.advance(campaign, head, cursors)
+
+
+def _delay(wait: timedelta) -> int:
+    """Whole seconds until shortly before the call: the dialer waits for the rest.
+
+    What is due soon comes at once, since the dialer may have to be woken for it, which takes a while.
+    """
+    return 0 if wait < 2 * pacing.LEAD else min(int(wait.total_seconds()), LONGEST_DELAY)
 
 
 def _deferred(filled: Sequence[tuple[Slot, Number]]) -> int:

@@ -32,8 +32,8 @@ from infra.tokens import open_account
 STAGE = "local"
 #: whose token is made at the start
 ACCOUNT = "demo"
-#: how many batches of calls go out at the same time; each takes a process of its own here
-DIALERS = 10
+#: how many batches of calls go out at the same time; each takes a process of its own here, and seconds to start it
+DIALERS = 4
 #: seconds the API's server may take to answer at first
 _STARTUP = 60.0
 #: seconds the API's server may take to stop: the longest request, and some

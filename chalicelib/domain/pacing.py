@@ -28,6 +28,8 @@ from chalicelib.domain.timetable import Opening, Timetable
 #: How late a call may be. One that is held up for longer waits for another slot: when many are, as after a failure of
 #: the queue, they would all be made at once.
 LATENESS = timedelta(seconds=2)
+#: How far ahead of the tick the first call is put that is overdue: the dialer may have to be woken for it.
+LEAD = timedelta(seconds=3)
 _MICROSECOND = timedelta(microseconds=1)
 _MICROSECONDS_PER_MINUTE = 60_000_000
 
@@ -136,21 +138,30 @@ def _slots_of_opening(place: int, opening: Opening, pace: Pace, cursor: Cursor, 
     closing = _elapsed(opening, opening.closes)
     current_cycle = max(0, _elapsed(opening, now)) // pace.cycle
     # What an earlier period left undone stays undone.
-    behind = max(_elapsed(opening, cursor.released), current_cycle * pace.cycle - 1)
-    catching_up_from = _elapsed(opening, max(now, cursor.due))
-    index = pace.due_by(behind)
+    index = pace.due_by(max(_elapsed(opening, cursor.released), current_cycle * pace.cycle - 1))
+    first = pace.due(index)
+    begin = _begin(opening, current_cycle * pace.cycle, first, cursor, now)
     while (instant := pace.due(index)) < closing:
         cycle = index // pace.amount
         end = min(cycle * pace.cycle + pace.period, closing)
-        due = instant
-        if cycle == current_cycle:
-            due = max(instant, catching_up_from + (instant - behind) // 2)
+        due = max(instant, begin + (instant - first) // 2) if cycle == current_cycle else instant
         if due < end:
             expires = min(end, due + LATENESS // _MICROSECOND)
             yield Slot(place, *(opening.opens + at * _MICROSECOND for at in (instant, due, expires)))
             index += 1
         else:
             index = (cycle + 1) * pace.amount
+
+
+def _begin(opening: Opening, cycle_start: int, first: int, cursor: Cursor, now: datetime) -> int:
+    """When the first instant that is left goes out: itself, unless it is overdue or those before it are late already."""
+    begin = first
+    if first <= _elapsed(opening, now):
+        begin = _elapsed(opening, now + LEAD)
+    released = _elapsed(opening, cursor.released)
+    if released >= cycle_start:
+        begin = max(begin, _elapsed(opening, cursor.due) + (first - released) // 2)
+    return begin
 
 
 def _elapsed(opening: Opening, instant: datetime) -> int:
