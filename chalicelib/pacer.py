@@ -1,14 +1,15 @@
 """The pacer: each minute, hand the calls that are due before the next minute to the dialer.
 
 For every campaign: gather its plan, its cursors and what it has deferred; let `chalicelib.domain.pacing` say which
-slots there are; fill them with deferred numbers first and the log after them; send; then move head and cursors in one
-conditional write. Only what was sent is passed. A crash between sending and moving sends the same numbers again, and
-the dialer's claims absorb that.
+slots there are; fill them with deferred numbers first and the log after them. Then, stride by stride: reserve the slots
+by moving the cursors, send, and pass what was sent. A crash in between costs slots, never numbers: those that were
+sent and not passed are sent again, in later slots, and the dialer's claims absorb that. So there is never more than one
+number to a slot, whatever crashes or overlaps.
 """
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Protocol, TypeVar
@@ -20,8 +21,10 @@ from chalicelib.domain.models import CallKey, Campaign, Entry, Status
 from chalicelib.domain.pacing import Pace, Slot
 from chalicelib.domain.timetable import Timetable
 from chalicelib.errors import NotFound
-from chalicelib.gateway.queue import LONGEST_DELAY, CallQueue, Message
-from chalicelib.storage.campaigns import SHARDS, Campaigns, campaign_key
+from chalicelib.gateway.queue import CallQueue, Message
+from chalicelib.storage.advances import Advances
+from chalicelib.storage.campaign_items import campaign_key
+from chalicelib.storage.campaigns import SHARDS, Campaigns
 from chalicelib.storage.catalog import Profiles, Schedules
 from chalicelib.storage.deferred import Slips
 from chalicelib.storage.log import Log
@@ -71,6 +74,7 @@ class Pacer:
     def __init__(
         self,
         *,
+        advances: Advances,
         campaigns: Campaigns,
         schedules: Schedules,
         profiles: Profiles,
@@ -80,6 +84,7 @@ class Pacer:
         clock: Clock,
         each: Each,
     ) -> None:
+        self._advances = advances
         self._campaigns = campaigns
         self._schedules = schedules
         self._profiles = profiles
@@ -102,7 +107,7 @@ class Pacer:
                 logger.exception("campaign %s was not paced", campaign_key(*campaign))
                 return error
 
-        found = [campaign for shard in shards for campaign in self._campaigns.with_work(shard)]
+        found = [campaign for shard in shards for campaign in self._advances.with_work(shard)]
         results = list(self._each(attempt, found))
         failures = [result for result in results if isinstance(result, Exception)]
         if failures:
@@ -125,7 +130,7 @@ class Pacer:
             return 0
         handed = self._slips.hand_over(due, now)
         messages = [
-            Message(handover.to_message(handover.Report(slip.deferred.key, slip.name)), 0, campaign.account)
+            Message(handover.to_message(handover.Report(slip.deferred.key, slip.name)), None, campaign.account)
             for slip in handed
         ]
         sent = self._queue.send(messages)
@@ -144,18 +149,31 @@ class Pacer:
         timetable = Timetable.of(campaign.plan, schedule)
         slots = pacing.slots(timetable, paces, campaign.cursors, now, HORIZON)
         numbers = self._numbers(campaign, now)
-        dials = 0
+        head, dials = campaign.head, 0
         while self._clock.now() < deadline:
             filled = list(islice(zip(slots, numbers, strict=False), STRIDE))
             if not filled:
                 break
-            sent = self._send(campaign, filled)
-            moved = self._move(campaign, filled[:sent])
-            dials += sent
-            if moved is None or sent < len(filled):
+            cursors = pacing.advance(campaign.cursors, [slot for slot, _ in filled])
+            reserved = self._advances.reserve(campaign, head, cursors)
+            if reserved is None:
                 break
-            campaign = moved
+            campaign = reserved
+            sent = self._send(campaign, filled)
+            head += sent - _deferred(filled[:sent])
+            dials += sent
+            if sent < len(filled):
+                break
+        if head != campaign.head and not self._advances.pass_to(campaign, head):
+            logger.info("campaign %s: handed over by another pacer", campaign_key(campaign.account, campaign.id))
+        elif head == campaign.tail and timetable.open_until(now) is not None and next(numbers, None) is None:
+            self._idle(campaign, head, now)
         return dials
+
+    def _idle(self, campaign: Campaign, head: int, now: datetime) -> None:
+        cursors = pacing.idle(campaign.cursors, now)
+        if cursors != campaign.cursors:
+            self._advances.reserve(replace(campaign, head=head), head, cursors)
 
     def _numbers(self, campaign: Campaign, now: datetime) -> Iterator[Number]:
         for slip in self._slips.due_dials(campaign.account, campaign.id, now):
@@ -179,10 +197,11 @@ class Pacer:
                 number.entry,
                 campaign.generation,
                 slot.due,
+                slot.late,
                 slot.expires,
                 None if number.slip is None else next(names).name,
             )
-            messages.append(Message(handover.to_message(dial), _delay(slot.due - now), campaign.account))
+            messages.append(Message(handover.to_message(dial), _delivered(slot.due, now), campaign.account))
         sent = self._queue.send(messages)
         self._take_back(handed[_deferred(filled[:sent]) :])
         return sent
@@ -192,19 +211,10 @@ class Pacer:
         for slip in handed:
             self._slips.take_back(slip, self._clock.now())
 
-    def _move(self, campaign: Campaign, sent: Sequence[tuple[Slot, Number]]) -> Campaign | None:
-        """Pass what was sent; None if another pacer has passed it before."""
-        head = campaign.head + len(sent) - _deferred(sent)
-        cursors = pacing.advance(campaign.cursors, [slot for slot, _ in sent])
-        return self._campaigns.advance(campaign, head, cursors)
 
-
-def _delay(wait: timedelta) -> int:
-    """Whole seconds until shortly before the call: the dialer waits for the rest.
-
-    What is due soon comes at once, since the dialer may have to be woken for it, which takes a while.
-    """
-    return 0 if wait < 2 * pacing.LEAD else min(int(wait.total_seconds()), LONGEST_DELAY)
+def _delivered(due: datetime, now: datetime) -> datetime | None:
+    """What is due soon is delivered at once, since the dialer may have to be woken for it, which takes a while."""
+    return None if due - now < 2 * pacing.LEAD else due
 
 
 def _deferred(filled: Sequence[tuple[Slot, Number]]) -> int:

@@ -19,8 +19,10 @@ from chalicelib.domain.call import Call, DeferredDial, Ended, ReportState, Slip,
 from chalicelib.domain.models import CallKey, Campaign, Status
 from chalicelib.domain.settling import LOST_AFTER, Step, counted, is_owed, is_stale, step
 from chalicelib.domain.timetable import is_over
+from chalicelib.storage.advances import Advances
 from chalicelib.storage.calls import Calls
-from chalicelib.storage.campaigns import SHARDS, Campaigns, campaign_key
+from chalicelib.storage.campaign_items import campaign_key
+from chalicelib.storage.campaigns import SHARDS, Campaigns
 from chalicelib.storage.deferred import Slips
 from chalicelib.storage.log import Log
 from chalicelib.storage.tables import Database
@@ -30,6 +32,8 @@ logger = logging.getLogger(__name__)
 
 #: How many records are read between two moves of `settled`.
 STRIDE = 500
+#: How many numbers the pacer may have handed over and not passed: its own stride.
+HANDED_OVER_AT_ONCE = 300
 #: How many numbers that were passed over are counted in one transaction, which may have 100 parts.
 COUNTED_AT_ONCE = 90
 
@@ -37,6 +41,7 @@ COUNTED_AT_ONCE = 90
 class Settler:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
+        self._advances = Advances(database)
         self._campaigns = Campaigns(database)
         self._calls = Calls(database)
         self._slips = Slips(database)
@@ -49,7 +54,7 @@ class Settler:
         What fails for one campaign doesn't hold up the others. Raises ExceptionGroup, when all are done.
         """
         settled, failures = 0, []
-        for account, identifier in (found for shard in shards for found in self._campaigns.with_work(shard)):
+        for account, identifier in (found for shard in shards for found in self._advances.with_work(shard)):
             try:
                 settled += self._settle_campaign(account, identifier, deadline)
             except Exception as error:
@@ -66,45 +71,46 @@ class Settler:
         self._log.seal(campaign_key(account, identifier))
         before = campaign.settled
         self._take_back_what_lapsed(campaign)
+        campaign = self._pass_what_was_handed_over(campaign)
         campaign = self._count_those_passed_over(campaign)
         while self._clock.now() < deadline:
             after = self._walk(campaign)
-            if after != campaign and not self._campaigns.settle(campaign, after):
+            if after != campaign and not self._advances.settle(campaign, after):
                 break  # another settler walks too
             moved, campaign = after.settled > campaign.settled, after
             if not moved:
                 break
         if not self._needs_more(campaign):
-            self._campaigns.rest(campaign)
+            self._advances.rest(campaign)
         return campaign.settled - before
 
     def _walk(self, campaign: Campaign) -> Campaign:
-        """One stride, up to the first number that is under way. Answers the campaign as it is to be."""
+        """One stride. Answers the campaign as it is to be, settled up to the first number that is under way."""
         now = self._clock.now()
         sweeps = campaign.swept_at is not None and now - campaign.swept_at >= LOST_AFTER
         lost_before = campaign.swept_head if sweeps else 0
         if campaign.settled < campaign.head and (campaign.swept_at is None or sweeps):
             campaign = replace(campaign, swept_head=campaign.head, swept_at=now)
-        beyond = min(campaign.settled + STRIDE, campaign.head)
-        found = self._calls.between(campaign.account, campaign.id, campaign.settled, beyond)
-        calls = {call.key.sequence: call for call in found}
-        for sequence in range(campaign.settled, beyond):
+        first, beyond = campaign.settled, min(campaign.settled + STRIDE, campaign.head)
+        calls = {call.key.sequence: call for call in self._calls.between(campaign.account, campaign.id, first, beyond)}
+        for sequence in range(first, beyond):
             call = calls.get(sequence)
             what = step(call, now, handed_over_long_ago=sequence < lost_before)
-            counts = campaign.counts
-            if call is None:
-                if what is Step.WAIT or not self._defer_lost(campaign, sequence):
-                    break
-            elif what is Step.COUNT:
-                counts = counted(counts, call.state)
-            elif what is not Step.GO_ON and not self._carry_out(what, call, campaign, now):
-                break
-            campaign = replace(campaign, settled=sequence + 1, counts=counts)
+            if call is None and what is Step.DEFER_LOST:
+                is_settled = self._defer_lost(campaign, sequence)
+            else:
+                is_settled = call is not None and self._carry_out(what, call, campaign, now)
+            # What is mended behind one that is under way is settled on a later walk.
+            if is_settled and campaign.settled == sequence:
+                counts = counted(campaign.counts, call.state) if call and what is Step.COUNT else campaign.counts
+                campaign = replace(campaign, settled=sequence + 1, counts=counts)
         return campaign
 
     def _carry_out(self, what: Step, call: Call, campaign: Campaign, now: datetime) -> bool:
-        """May the walk go on over this number at once? What was mended is counted on the next walk."""
+        """Is the number settled by that?"""
         match what:
+            case Step.COUNT | Step.GO_ON:
+                return True
             case Step.STEP_OVER:
                 return self._calls.pass_over(call)
             case Step.EXPIRE:
@@ -112,6 +118,20 @@ class Settler:
             case Step.DEFER_REPORT:
                 self._calls.defer_report(call.key, call.report_attempts, call.report_error, now)
         return False
+
+    def _pass_what_was_handed_over(self, campaign: Campaign) -> Campaign:
+        """Numbers beyond the head that the dialer has had, because a pacer died before it passed them.
+
+        A campaign that runs passes them itself, when it hands them over again.
+        """
+        if self._may_call(campaign):
+            return campaign
+        beyond = min(campaign.head + HANDED_OVER_AT_ONCE, campaign.tail)
+        found = self._calls.between(campaign.account, campaign.id, campaign.head, beyond)
+        head = max((call.key.sequence + 1 for call in found), default=campaign.head)
+        if head == campaign.head or not self._advances.pass_to(campaign, head):
+            return campaign
+        return replace(campaign, head=head)
 
     def _expire(self, call: Call, campaign: Campaign, now: datetime) -> None:
         logger.warning("call %s: claimed, and never heard of again", call.key.call_id)
@@ -139,7 +159,7 @@ class Settler:
                     return
                 self._expire(call, campaign, now)
             elif call is None or call.state is State.DEFERRED:
-                self._slips.take_back(slip, now)
+                self._slips.take_back(slip, now, attempt=1 if call is None else call.attempt + 1)
                 return
         elif call is not None and call.report in (ReportState.PENDING, ReportState.DEFERRED):
             self._slips.take_back(slip, now)
@@ -166,7 +186,7 @@ class Settler:
 
     def _count(self, before: Campaign, after: Campaign, ended: list[Ended]) -> bool:
         transaction = self._database.transaction()
-        self._campaigns.count(transaction, before, after)
+        self._advances.count(transaction, before, after)
         for one in ended:
             self._slips.remove_ended(transaction, one)
         try:
@@ -189,6 +209,8 @@ class Settler:
         account, identifier = campaign.account, campaign.id
         if campaign.settled < campaign.head or self._slips.any_but_dials_waiting(account, identifier):
             return True
-        if campaign.status is not Status.RUNNING or is_over(campaign.plan, self._clock.now()):
-            return False
-        return campaign.head < campaign.tail or self._slips.any_dial_waiting(account, identifier)
+        counts = campaign.counts
+        return self._may_call(campaign) and counts.completed + counts.failed + counts.uncertain < campaign.tail
+
+    def _may_call(self, campaign: Campaign) -> bool:
+        return campaign.status is Status.RUNNING and not is_over(campaign.plan, self._clock.now())

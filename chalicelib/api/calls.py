@@ -11,7 +11,7 @@ from chalicelib.api.validation import MAX_PAGE, Form
 from chalicelib.domain.call import Call
 from chalicelib.domain.models import SEQUENCES_PER_CAMPAIGN, CallKey, Entry
 from chalicelib.storage.accounts import Kind
-from chalicelib.storage.campaigns import campaign_key
+from chalicelib.storage.campaign_items import campaign_key
 
 
 def page(services: Services, asked: Asked) -> Answer:

@@ -28,6 +28,7 @@ from chalicelib.domain.dialstring import UNPRINTABLE
 from chalicelib.domain.models import Day
 from chalicelib.domain.upload import Upload
 from chalicelib.errors import InvalidFields
+from chalicelib.gateway.addresses import LONGEST_URL
 
 T = TypeVar("T")
 
@@ -35,8 +36,6 @@ T = TypeVar("T")
 MAX_DIGITS = 11
 #: reference, "64 character maximum"
 MAX_NICKNAME_LENGTH = 64
-#: characters
-MAX_URL_LENGTH = 2048
 #: Windows of one campaign. An update moves it from up to 20 profiles to 20 others in one transaction, of at most 100
 #: parts.
 MAX_PROFILES = 20
@@ -326,8 +325,8 @@ def _reference(value: object) -> str:
 
 def _url(value: object) -> str:
     url = _text(value)
-    if len(url) > MAX_URL_LENGTH:
-        raise _Invalid(f"The {{name}} field must not be greater than {MAX_URL_LENGTH} characters.")
+    if len(url) > LONGEST_URL:
+        raise _Invalid(f"The {{name}} field must not be greater than {LONGEST_URL} characters.")
     try:
         parts = urlsplit(url)
         is_valid = _URL.fullmatch(url) is not None and parts.port != 0 and _is_host(parts.netloc, parts.hostname or "")

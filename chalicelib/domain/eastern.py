@@ -24,6 +24,8 @@ def stretches(day: date, start: int, end: int) -> tuple[tuple[datetime, datetime
 
     Answers half-open UTC intervals, in order, none of them empty and no two touching.
     """
+    if day == date.max:
+        return ()  # calendars end before it does
     midnight = datetime(day.year, day.month, day.day)  # noqa: DTZ001 # a local time, read off a wall clock
     opens, closes = midnight + timedelta(minutes=start), midnight + timedelta(minutes=end)
     found: list[tuple[datetime, datetime]] = []

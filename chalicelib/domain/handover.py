@@ -19,7 +19,9 @@ class Dial:
     generation: int
     #: not before this instant
     due: datetime
-    #: not at or after this one
+    #: not begun at or after this one
+    late: datetime
+    #: not sent at or after this one, however long the connection took
     expires: datetime
     #: what storage is to forget once this message is dealt with, if it was deferred before
     slip: str | None = None
@@ -55,6 +57,7 @@ def to_message(handover: Dial | Report) -> str:
         "entry": handover.entry.line,
         "generation": handover.generation,
         "due": handover.due.isoformat(),
+        "late": handover.late.isoformat(),
         "expires": handover.expires.isoformat(),
     }
     return json.dumps({"dial": fields})
@@ -75,10 +78,11 @@ def from_message(body: str) -> Dial | Report:
                 entry=Entry.from_line(str(fields["entry"])),
                 generation=int(fields["generation"]),
                 due=_instant(fields["due"]),
+                late=_instant(fields["late"]),
                 expires=_instant(fields["expires"]),
                 slip=None if slip is None else str(slip),
             )
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ArithmeticError, AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
         raise Unreadable(str(error)) from error
     raise Unreadable(f"neither a dial nor a report: {kind!r}")
 

@@ -13,6 +13,8 @@ from chalicelib.domain.timetable import Timetable
 
 #: A call is refused this long before its window closes: its connection may take a moment, and clocks differ.
 CLOSING_MARGIN = timedelta(seconds=0.5)
+#: How old the knowledge of a campaign may be: with this no call starts over 2 s after a stop (P4).
+KNOWN_FOR = timedelta(seconds=1.5)
 
 
 class Refusal(StrEnum):
@@ -28,6 +30,8 @@ class Refusal(StrEnum):
     EARLY = "early"
     #: its time is over; now it would come in a burst with others, or be one call too many for the next period
     LATE = "late"
+    #: what is known of the campaign is too old to go by
+    UNSURE = "unsure"
     #: the function would be ended before the call is
     NO_TIME = "no_time"
 
@@ -38,14 +42,19 @@ def refusal(
     schedule: Schedule | None,
     now: datetime,
     *,
+    asked_at: datetime,
+    connected: bool,
     time_left: timedelta,
     time_needed: timedelta,
 ) -> Refusal | None:
     """Why the number must not be dialled at `now`, or None if it may.
 
-    `campaign` is None when it is deleted; `time_left` is what the function has before it is ended, `time_needed` what
-    a call takes at most.
+    `campaign` is None when it is deleted; it and the schedule were asked for at `asked_at`. Before there is a
+    connection a late call is refused; once there is one, only a call of another period. `time_left` is what the
+    function has before it is ended, `time_needed` what a call takes at most.
     """
+    if now - asked_at > KNOWN_FOR:
+        return Refusal.UNSURE
     if campaign is None or schedule is None or campaign.status is not Status.RUNNING:
         return Refusal.STOPPED
     if campaign.generation != dial.generation:
@@ -55,7 +64,7 @@ def refusal(
         return Refusal.CLOSED
     if now < dial.due:
         return Refusal.EARLY
-    if now >= dial.expires:
+    if now >= (dial.expires if connected else dial.late):
         return Refusal.LATE
     if time_left < time_needed:
         return Refusal.NO_TIME

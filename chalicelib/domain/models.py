@@ -143,6 +143,8 @@ class Campaign:
     swept_at: datetime | None = None
     #: how far each of the plan's windows is paced; empty before the first start
     cursors: tuple[Cursor, ...] = ()
+    #: which write of the head or the cursors was the last
+    paced: str = ""
 
 
 @dataclass(frozen=True)

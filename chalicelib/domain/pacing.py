@@ -25,8 +25,8 @@ from typing import Self
 from chalicelib.domain.models import Cursor, Profile
 from chalicelib.domain.timetable import Opening, Timetable
 
-#: How late a call may be. One that is held up for longer waits for another slot: when many are, as after a failure of
-#: the queue, they would all be made at once.
+#: How late a call may be, or half of what lies between two calls if that is longer. One that is held up for longer
+#: waits for another slot: when many are, as after a failure of the queue, they would all be made at once.
 LATENESS = timedelta(seconds=2)
 #: How far ahead of the tick the first call is put that is overdue: the dialer may have to be woken for it.
 LEAD = timedelta(seconds=3)
@@ -77,7 +77,9 @@ class Slot:
     instant: datetime
     #: when it goes out: the instant itself, or later when it is made up
     due: datetime
-    #: from then on it would be another period's call, or come in a burst with those after it
+    #: from then on it would come in a burst with those after it
+    late: datetime
+    #: from then on it would be another period's call
     expires: datetime
 
 
@@ -117,6 +119,11 @@ def advance(cursors: Sequence[Cursor], released: Sequence[Slot]) -> tuple[Cursor
     return tuple(moved)
 
 
+def idle(cursors: Sequence[Cursor], now: datetime) -> tuple[Cursor, ...]:
+    """The cursors after a tick that had more slots than numbers: what nobody needed isn't made up for."""
+    return tuple(cursor if cursor.released >= now else Cursor(now, max(now, cursor.due)) for cursor in cursors)
+
+
 def count(opening: Opening, pace: Pace, after: datetime, until: datetime) -> int:
     """How many due instants of the opening lie in (after, until]."""
     last = min(until, opening.closes - _MICROSECOND)
@@ -146,15 +153,15 @@ def _slots_of_opening(place: int, opening: Opening, pace: Pace, cursor: Cursor, 
         end = min(cycle * pace.cycle + pace.period, closing)
         due = max(instant, begin + (instant - first) // 2) if cycle == current_cycle else instant
         if due < end:
-            expires = min(end, due + LATENESS // _MICROSECOND)
-            yield Slot(place, *(opening.opens + at * _MICROSECOND for at in (instant, due, expires)))
+            late = min(end, due + max(LATENESS // _MICROSECOND, pace.period // pace.amount // 2))
+            yield Slot(place, *(opening.opens + at * _MICROSECOND for at in (instant, due, late, end)))
             index += 1
         else:
             index = (cycle + 1) * pace.amount
 
 
 def _begin(opening: Opening, cycle_start: int, first: int, cursor: Cursor, now: datetime) -> int:
-    """When the first instant that is left goes out: itself, unless it is overdue or those before it are late already."""
+    """When the first instant that is left goes out: itself, unless it is overdue or the one before it is late."""
     begin = first
     if first <= _elapsed(opening, now):
         begin = _elapsed(opening, now + LEAD)

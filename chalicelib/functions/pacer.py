@@ -14,6 +14,7 @@ from chalicelib.gateway.queue import CallQueue
 from chalicelib.gateway.queue import connect as connect_queue
 from chalicelib.pacer import Pacer
 from chalicelib.settings import Settings
+from chalicelib.storage.advances import Advances
 from chalicelib.storage.campaigns import Campaigns
 from chalicelib.storage.catalog import Profiles, Schedules
 from chalicelib.storage.client import connect
@@ -38,13 +39,15 @@ def handle(event: CloudWatchEvent) -> dict[str, int]:
 def _pacer() -> Pacer:
     settings = Settings.from_env(os.environ)
     database = connect(settings.tables)
+    clock = SystemClock()
     return Pacer(
+        advances=Advances(database),
         campaigns=Campaigns(database),
         schedules=Schedules(database),
         profiles=Profiles(database),
         log=Log(database),
         slips=Slips(database),
-        queue=CallQueue(connect_queue(), settings.queue_url, time.sleep),
-        clock=SystemClock(),
+        queue=CallQueue(connect_queue(), settings.queue_url, clock.now, time.sleep),
+        clock=clock,
         each=ThreadPoolExecutor(THREADS).map,
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol, cast
 
 #: what SQS takes in one request
@@ -26,16 +27,17 @@ class Message:
     """One message to be sent."""
 
     body: str
-    #: whole seconds from now, 0 to LONGEST_DELAY
-    delay: int
+    #: when it is to be delivered; None: at once
+    not_before: datetime | None
     #: whose it is: the queue serves accounts in turn, so that a large one doesn't hold up a small one
     account: str
 
 
 class CallQueue:
-    def __init__(self, client: SQS, url: str, pause: Callable[[float], None]) -> None:
+    def __init__(self, client: SQS, url: str, now: Callable[[], datetime], pause: Callable[[float], None]) -> None:
         self._client = client
         self._url = url
+        self._now = now
         self._pause = pause
 
     def send(self, messages: Sequence[Message]) -> int:
@@ -55,13 +57,14 @@ class CallQueue:
         for attempt in range(_TRIES):
             if attempt:
                 self._pause(_PAUSE * attempt)
+            now = self._now()
             answer = self._client.send_message_batch(
                 QueueUrl=self._url,
                 Entries=[
                     {
                         "Id": str(place),
                         "MessageBody": messages[place].body,
-                        "DelaySeconds": messages[place].delay,
+                        "DelaySeconds": _delay(messages[place].not_before, now),
                         "MessageGroupId": messages[place].account,
                     }
                     for place in sorted(left)
@@ -71,6 +74,11 @@ class CallQueue:
             if not left:
                 break
         return left
+
+
+def _delay(not_before: datetime | None, now: datetime) -> int:
+    """Whole seconds, so up to one too few: whoever receives it waits for the rest."""
+    return 0 if not_before is None else max(0, min(int((not_before - now).total_seconds()), LONGEST_DELAY))
 
 
 class DeadLetters:

@@ -51,10 +51,11 @@ class Calls:
             return None
         return Claim(key, entry, attempt, int(item.unsent or 0), bool(item.passed_over), nonce)
 
-    def give_up(self, claim: Claim) -> bool:
+    def give_up(self, claim: Claim, reason: str) -> bool:
         """Nothing was sent, and no attempt made: back into the queue, before the log. False if the claim is lost."""
         deferred = DeferredDial(claim.key, claim.entry, claim.attempt, not_before=None)
-        return self._defer(claim, deferred, [self._items.attempt.set(claim.attempt - 1)])
+        actions = [self._items.attempt.set(claim.attempt - 1), self._items.reason.set(reason)]
+        return self._defer(claim, deferred, actions)
 
     def defer_unsent(self, claim: Claim, reason: str, not_before: datetime) -> bool:
         """Surely not sent, so the same attempt is made later. False if the claim is lost."""
@@ -102,7 +103,7 @@ class Calls:
             *self._ended(outcome, call.claimed_at or now),
             self._items.report.set(ReportState.DEFERRED if report else ReportState.NONE),
         ]
-        unchanged = (self._items.state == State.DIALLING) & (self._items.attempt == call.attempt)
+        unchanged = (self._items.state == State.DIALLING) & (self._items.claimed_at == call.claimed_at)
         transaction.update(_CALL, self._items(_call_key(call.key)), actions, unchanged)
         if report:
             self._slips.add(transaction, DeferredReport(call.key, now))
@@ -146,7 +147,11 @@ class Calls:
 
     def report_ended(self, key: CallKey, report: ReportState, attempts: int, error: str | None) -> None:
         """The report is delivered, or given up."""
-        self._items(_call_key(key)).update(self._reported(report, attempts, error), self._items.call.exists())
+        try:
+            with conditional():
+                self._items(_call_key(key)).update(self._reported(report, attempts, error), self._is_told())
+        except WriteRefused:
+            return  # delivered, or given up, by another message meanwhile
 
     def defer_report(self, key: CallKey, attempts: int, error: str | None, not_before: datetime) -> None:
         """The report is to be sent again."""
@@ -155,7 +160,7 @@ class Calls:
             _CALL,
             self._items(_call_key(key)),
             self._reported(ReportState.DEFERRED, attempts, error),
-            self._items.report.is_in(ReportState.PENDING, ReportState.DEFERRED),
+            self._is_told(),
         )
         self._slips.add(transaction, DeferredReport(key, not_before))
         try:
@@ -196,6 +201,10 @@ class Calls:
         except WriteRefused:
             return False
         return True
+
+    def _is_told(self) -> Condition:
+        """Is its report still on its way?"""
+        return self._items.report.is_in(ReportState.PENDING, ReportState.DEFERRED)
 
     def _ended(self, outcome: Outcome, ended_at: datetime) -> list[Action]:
         return [

@@ -1,39 +1,33 @@
-"""Campaigns: their plans, their state, and how far their queues have come.
+"""Campaigns as their owners see and change them. How far they come is written in `chalicelib.storage.advances`.
 
-Every change is one conditional write on the campaign's item, so what happens at once happens in some order.
+Every change is conditional on what it was made on, and made again on what it then finds; so what happens at once
+happens in some order.
 """
 
-import logging
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import date, datetime
-from typing import Any, cast
+from datetime import datetime
+from typing import cast
 
 from pynamodb.exceptions import DoesNotExist
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
 from chalicelib.domain import pacing
-from chalicelib.domain.models import Campaign, Counts, Cursor, Entry, Plan, Status, Window
+from chalicelib.domain.models import Campaign, Entry, Plan, Status
 from chalicelib.errors import InvalidFields, NotFound
 from chalicelib.storage.accounts import Kind
+from chalicelib.storage.campaign_items import campaign_key, cursor_actions, from_item, plan_actions, to_item
 from chalicelib.storage.catalog import Profiles, Schedules
 from chalicelib.storage.log import Log, Staged
 from chalicelib.storage.receipts import Receipt, add_receipt, with_receipt
-from chalicelib.storage.tables import CampaignItem, Database, WindowMap
-from chalicelib.storage.writes import Transaction, WriteRefused, conditional, new_nonce
-
-logger = logging.getLogger(__name__)
+from chalicelib.storage.tables import Database
+from chalicelib.storage.writes import Transaction, WriteRefused
 
 #: How many parts the index of campaigns with work is cut into: each can be looked after by itself.
 SHARDS = 16
 _CAMPAIGN = "campaign"
-
-
-def campaign_key(account: str, identifier: int) -> str:
-    """What belongs to a campaign in other tables carries this."""
-    return f"{account}/{identifier}"
 
 
 class Campaigns:
@@ -54,7 +48,7 @@ class Campaigns:
     def find(self, account: str, identifier: int) -> Campaign | None:
         """The campaign even if it is deleted, as long as anything of it is kept."""
         try:
-            return _campaign(self._items.get(account, identifier, consistent_read=True))
+            return from_item(self._items.get(account, identifier, consistent_read=True))
         except DoesNotExist:
             return None
 
@@ -67,7 +61,7 @@ class Campaigns:
             limit=limit,
             consistent_read=True,
         )
-        return [_campaign(item) for item in items]
+        return [from_item(item) for item in items]
 
     def add(self, campaign: Campaign, entries: Sequence[Entry], receipt: Receipt | None, now: datetime) -> None:
         """Raises InvalidFields if its schedule or a profile is gone by now, AlreadyAnswered, Busy."""
@@ -77,7 +71,7 @@ class Campaigns:
         if staged is not None:
             self._log.add(transaction, staged, first=0)
             campaign = replace(campaign, tail=staged.length)
-        item = _item(self._items, campaign)
+        item = to_item(self._items, campaign)
         if staged is not None:
             item.attention = _shard(key)
         transaction.put(_CAMPAIGN, item, condition=self._items.id.does_not_exist())
@@ -103,8 +97,8 @@ class Campaigns:
             actions = [self._items.tail.set(campaign.tail + staged.length), *self._raise_attention(key)]
             if campaign.head == campaign.tail:
                 # While the queue was empty no slot was missed, so there is none to be made up for.
-                unmoved &= self._items.head == campaign.head
-                actions += self._set_cursors(pacing.fresh(len(campaign.cursors), now, campaign.cursors))
+                unmoved &= self._items.paced == campaign.paced
+                actions += cursor_actions(self._items, pacing.fresh(len(campaign.cursors), now, campaign.cursors))
             transaction.update(_CAMPAIGN, self._items(account, identifier), actions, unmoved)
             add_receipt(transaction, self._database, receipt, now)
             try:
@@ -127,13 +121,16 @@ class Campaigns:
                 return
             transaction = self._database.transaction()
             actions = [
-                *_plan_actions(self._items, plan),
+                *plan_actions(self._items, plan),
                 self._items.revision.set(campaign.revision + 1),
                 *self._raise_attention(campaign_key(account, identifier)),
             ]
-            if campaign.cursors and plan.windows != campaign.plan.windows:
-                actions += self._set_cursors(pacing.fresh(len(plan.windows), now, campaign.cursors))
-            transaction.update(_CAMPAIGN, self._items(account, identifier), actions, self._unchanged(campaign))
+            unchanged = self._unchanged(campaign)
+            if plan.windows != campaign.plan.windows:
+                windows = len(plan.windows) if campaign.cursors else 0
+                actions += cursor_actions(self._items, pacing.fresh(windows, now, campaign.cursors))
+                unchanged &= self._items.paced == campaign.paced
+            transaction.update(_CAMPAIGN, self._items(account, identifier), actions, unchanged)
             parts = self._move_uses(transaction, account, identifier, before=campaign.plan, after=plan)
             try:
                 transaction.commit()
@@ -150,7 +147,7 @@ class Campaigns:
             return [
                 self._items.status.set(Status.RUNNING),
                 self._items.generation.set(campaign.generation + 1),
-                *self._set_cursors(pacing.fresh(len(campaign.plan.windows), now)),
+                *cursor_actions(self._items, pacing.fresh(len(campaign.plan.windows), now)),
                 *self._raise_attention(campaign_key(account, identifier)),
             ]
 
@@ -186,70 +183,6 @@ class Campaigns:
                 continue
             return
 
-    def with_work(self, shard: int) -> list[tuple[str, int]]:
-        """The account and id of each campaign of the shard that there is something to do for."""
-        return [(item.account, int(item.id)) for item in self._items.with_work.query(str(shard))]
-
-    def advance(self, campaign: Campaign, head: int, cursors: Sequence[Cursor]) -> Campaign | None:
-        """The numbers up to `head` are handed over. Answers the campaign as it is now.
-
-        None if another pacer handed them over first, or if there is no more to be done on these terms: the campaign
-        was started anew or changed meanwhile. Even then the head moves, since the dialer has the numbers; but the
-        cursors stay those of the new terms.
-        """
-        nonce = new_nonce()
-        item = self._items(campaign.account, campaign.id)
-        unmoved = (self._items.head == campaign.head) | (self._items.head_nonce == nonce)
-        moves: list[Action] = [self._items.head.set(head), self._items.head_nonce.set(nonce)]
-        same_terms = (self._items.generation == campaign.generation) & (self._items.revision == campaign.revision)
-        try:
-            with conditional():
-                item.update([*moves, *self._set_cursors(cursors)], unmoved & same_terms)
-            return replace(campaign, head=head, cursors=tuple(cursors))
-        except WriteRefused:
-            pass
-        try:
-            with conditional():
-                item.update(moves, unmoved)
-        except WriteRefused:
-            logger.info("campaign %s: handed over by another pacer", campaign_key(campaign.account, campaign.id))
-        return None
-
-    def settle(self, before: Campaign, after: Campaign) -> bool:
-        """Move `settled`, the counts and the sweep's mark to those of `after`. False if another settler was first."""
-        nonce = new_nonce()
-        moves = [*self._settled_moves(after), self._items.settled_nonce.set(nonce)]
-        try:
-            with conditional():
-                self._items(before.account, before.id).update(
-                    moves, self._settled_as(before) | (self._items.settled_nonce == nonce)
-                )
-        except WriteRefused:
-            return False
-        return True
-
-    def count(self, transaction: Transaction, before: Campaign, after: Campaign) -> None:
-        """The same as a part of a transaction."""
-        item = self._items(before.account, before.id)
-        transaction.update(_CAMPAIGN, item, self._settled_moves(after), self._settled_as(before))
-
-    def rest(self, campaign: Campaign) -> None:
-        """There is nothing to do for it, unless something has changed since it was read."""
-        item = self._items(campaign.account, campaign.id)
-        unchanged = (
-            (self._items.status == campaign.status)
-            & (self._items.generation == campaign.generation)
-            & (self._items.tail == campaign.tail)
-            & (self._items.head == campaign.head)
-            & (self._items.settled == campaign.settled)
-            & self._unchanged(campaign)
-        )
-        try:
-            with conditional():
-                item.update([self._items.attention.remove()], unchanged)
-        except WriteRefused:
-            return
-
     def _turn(
         self,
         account: str,
@@ -282,38 +215,8 @@ class Campaigns:
     def _unchanged(self, campaign: Campaign) -> Condition:
         return cast(Condition, (self._items.deleted == campaign.deleted) & (self._items.revision == campaign.revision))
 
-    def _settled_moves(self, campaign: Campaign) -> list[Action]:
-        moves: list[Action] = [
-            self._items.settled.set(campaign.settled),
-            self._items.completed.set(campaign.counts.completed),
-            self._items.failed.set(campaign.counts.failed),
-            self._items.uncertain.set(campaign.counts.uncertain),
-        ]
-        if campaign.swept_at is not None:
-            moves += [
-                self._items.swept_head.set(campaign.swept_head),
-                self._items.swept_at.set(campaign.swept_at),
-            ]
-        return moves
-
-    def _settled_as(self, campaign: Campaign) -> Condition:
-        """They only rise, so together they tell one settler's step from another's."""
-        return cast(
-            Condition,
-            (self._items.settled == campaign.settled)
-            & (self._items.completed == campaign.counts.completed)
-            & (self._items.failed == campaign.counts.failed)
-            & (self._items.uncertain == campaign.counts.uncertain),
-        )
-
     def _raise_attention(self, key: str) -> list[Action]:
         return [self._items.attention.set(_shard(key))]
-
-    def _set_cursors(self, cursors: Sequence[Cursor]) -> list[Action]:
-        return [
-            self._items.paced_until.set([cursor.released for cursor in cursors]),
-            self._items.paced_due.set([cursor.due for cursor in cursors]),
-        ]
 
     def _move_uses(
         self, transaction: Transaction, account: str, identifier: int, *, before: Plan | None, after: Plan | None
@@ -349,82 +252,3 @@ def _gone(parts: dict[str, str], refused: WriteRefused) -> InvalidFields:
 
 def _shard(key: str) -> str:
     return str(zlib.crc32(key.encode()) % SHARDS)
-
-
-def _plan_actions(items: type[CampaignItem], plan: Plan) -> list[Action]:
-    values = _plan_values(plan)
-    return [
-        getattr(items, name).remove() if value is None else getattr(items, name).set(value)
-        for name, value in values.items()
-    ]
-
-
-def _plan_values(plan: Plan) -> dict[str, Any]:
-    return {
-        "start_date": plan.start_date.isoformat(),
-        "end_date": plan.end_date.isoformat(),
-        "schedule_id": plan.schedule_id,
-        "windows": [_window_map(window) for window in plan.windows],
-        "start_url": plan.start_url,
-        "result_url": plan.result_url,
-        "max_retries": plan.max_retries,
-        "retry_interval": plan.retry_interval,
-    }
-
-
-def _window_map(window: Window) -> WindowMap:
-    return WindowMap(profile_id=window.profile_id, start=window.start, end=window.end)  # type: ignore[no-untyped-call] # untyped in pynamodb
-
-
-def _item(items: type[CampaignItem], campaign: Campaign) -> CampaignItem:
-    return items(
-        campaign.account,
-        campaign.id,
-        campaign=campaign_key(campaign.account, campaign.id),
-        **_plan_values(campaign.plan),
-        revision=campaign.revision,
-        status=campaign.status,
-        deleted=campaign.deleted,
-        generation=campaign.generation,
-        tail=campaign.tail,
-        head=campaign.head,
-        settled=campaign.settled,
-        completed=campaign.counts.completed,
-        failed=campaign.counts.failed,
-        uncertain=campaign.counts.uncertain,
-        paced_until=[cursor.released for cursor in campaign.cursors],
-        paced_due=[cursor.due for cursor in campaign.cursors],
-    )
-
-
-def _campaign(item: CampaignItem) -> Campaign:
-    plan = Plan(
-        start_date=date.fromisoformat(item.start_date),
-        end_date=date.fromisoformat(item.end_date),
-        schedule_id=int(item.schedule_id),
-        windows=tuple(Window(int(w.profile_id), int(w.start), int(w.end)) for w in item.windows),
-        start_url=item.start_url,
-        result_url=item.result_url,
-        max_retries=int(item.max_retries),
-        retry_interval=int(item.retry_interval),
-    )
-    return Campaign(
-        account=item.account,
-        id=int(item.id),
-        plan=plan,
-        revision=int(item.revision),
-        status=Status(item.status),
-        deleted=bool(item.deleted),
-        generation=int(item.generation),
-        tail=int(item.tail),
-        head=int(item.head),
-        settled=int(item.settled),
-        counts=Counts(int(item.completed), int(item.failed), int(item.uncertain)),
-        swept_head=int(item.swept_head or 0),
-        swept_at=item.swept_at,
-        cursors=_cursors(item.paced_until, item.paced_due),
-    )
-
-
-def _cursors(released: Iterable[datetime], due: Iterable[datetime]) -> tuple[Cursor, ...]:
-    return tuple(Cursor(*pair) for pair in zip(released, due, strict=True))

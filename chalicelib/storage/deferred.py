@@ -2,16 +2,16 @@
 
 | slip | is |
 |---|---|
-| `dial/0/000000000017` | number 17 is to be dialled at once |
-| `dial/2026-11-23T18:00:00/000000000017` | number 17 is to be dialled at six |
-| `report/2026-11-23T18:00:00/000000000017` | its outcome is to be reported at six |
-| `handed-dial/2026-11-23T18:15:00/000000000017` | it is handed over, and lost if not dealt with by then |
+| `dial/0/000000000017/…` | number 17 is to be dialled at once |
+| `dial/2026-11-23T18:00:00/000000000017/…` | number 17 is to be dialled at six |
+| `report/2026-11-23T18:00:00/000000000017/…` | its outcome is to be reported at six |
+| `handed-dial/2026-11-23T18:15:00/000000000017/…` | it is handed over, and lost if not dealt with by then |
 | `handed-report/…` | likewise |
 | `ended/000000000017` | number 17, which the settler had passed over, has its outcome |
 
-What is handed over has a slip until the dialer has dealt with it, so a message that is lost costs a delay. The slip of
-what is handed over is another one than that of what waits: a number that is deferred again can't be mistaken for the
-message that brought it.
+What is handed over has a slip until the dialer has dealt with it, so a message that is lost costs a delay. Each slip
+ends in a mark of its own: there may be two for one number, and forgetting one must not lose the other. Storage's claims
+see to it that the second comes to nothing.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,10 +19,10 @@ from datetime import UTC, datetime, timedelta
 
 from chalicelib.domain.call import Deferred, DeferredDial, DeferredReport, Ended, Slip, State
 from chalicelib.domain.models import CallKey, Entry
-from chalicelib.storage.campaigns import campaign_key
+from chalicelib.storage.campaign_items import campaign_key
 from chalicelib.storage.catalog import padded
 from chalicelib.storage.tables import Database, DeferredItem
-from chalicelib.storage.writes import Transaction
+from chalicelib.storage.writes import Transaction, new_nonce
 
 #: how long a message may take before what it stands for is taken for lost
 HANDED_OVER_FOR = timedelta(minutes=15)
@@ -76,9 +76,6 @@ class Slips:
         """Is there a slip of any kind?"""
         return self._any(account, campaign_id, after=" ")
 
-    def any_dial_waiting(self, account: str, campaign_id: int) -> bool:
-        return next(iter(self.waiting(account, campaign_id)), None) is not None
-
     def any_but_dials_waiting(self, account: str, campaign_id: int) -> bool:
         """Is anything to be done even if no number may be dialled?"""
         return self._any(account, campaign_id, after=_AFTER_DIALS)
@@ -92,11 +89,11 @@ class Slips:
         self.forget(slips)
         return [Slip(deferred, item.key) for deferred, item in handed]
 
-    def take_back(self, slip: Slip, now: datetime) -> None:
-        """What was handed over waits again, and is due at once."""
+    def take_back(self, slip: Slip, now: datetime, attempt: int | None = None) -> None:
+        """What was handed over waits again, and is due at once; a number for this attempt, if it is another by now."""
         deferred = slip.deferred
         if isinstance(deferred, DeferredDial):
-            self._item(DeferredDial(deferred.key, deferred.entry, deferred.attempt, None)).save()
+            self._item(DeferredDial(deferred.key, deferred.entry, attempt or deferred.attempt, None)).save()
         else:
             self._item(DeferredReport(deferred.key, now)).save()
         self.forget([slip])
@@ -136,7 +133,7 @@ class Slips:
     def _item(self, deferred: Deferred, prefix: str = "", instant: datetime | None = None) -> DeferredItem:
         key = deferred.key
         instant = instant or deferred.not_before
-        place = f"{_AT_ONCE if instant is None else _text(instant)}/{padded(key.sequence)}"
+        place = f"{_AT_ONCE if instant is None else _text(instant)}/{padded(key.sequence)}/{new_nonce()}"
         hash_key = campaign_key(key.account, key.campaign_id)
         if isinstance(deferred, DeferredReport):
             return self._items(hash_key, f"{prefix}{_REPORT}/{place}", sequence=key.sequence)
@@ -160,7 +157,7 @@ class Slips:
 
 def _deferred(account: str, campaign_id: int, item: DeferredItem) -> Deferred:
     key = CallKey(account, campaign_id, int(item.sequence))
-    kind, not_before, _ = item.key.split("/")
+    kind, not_before, *_ = item.key.split("/")
     if kind.endswith(_DIAL):
         instant = None if not_before == _AT_ONCE else _instant(not_before)
         return DeferredDial(key, Entry.from_line(item.entry), int(item.attempt), instant)

@@ -9,6 +9,7 @@ import types
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar, cast
 
+from botocore.exceptions import ClientError
 from pynamodb.attributes import (
     BooleanAttribute,
     ListAttribute,
@@ -22,7 +23,8 @@ from pynamodb.connection import Connection
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, KeysOnlyProjection
 from pynamodb.models import Model
 
-from chalicelib.storage.writes import Transaction
+from chalicelib.errors import Busy
+from chalicelib.storage.writes import THROTTLED, Transaction
 
 M = TypeVar("M", bound=Model)
 
@@ -71,10 +73,10 @@ class CatalogItem(Model):
 
     | key | is |
     |---|---|
-    | `schedule/0000000006` | schedule 6 |
-    | `profile/0000000005` | profile 5 |
+    | `schedule/000000000006` | schedule 6 |
+    | `profile/000000000005` | profile 5 |
     | `nickname/schedule/3wkdays` | the schedule that has this nickname |
-    | `use/schedule/0000000006/0000000012` | campaign 12 refers to schedule 6 |
+    | `use/schedule/000000000006/000000000012` | campaign 12 refers to schedule 6 |
     """
 
     account = UnicodeAttribute(hash_key=True)
@@ -89,8 +91,6 @@ class CatalogItem(Model):
     time_between_periods = NumberAttribute(null=True)
     #: how many campaigns refer to it: what has users can't be deleted
     uses = NumberAttribute(null=True)
-    #: the last write's own mark, by which a repeated write knows itself
-    nonce = UnicodeAttribute(null=True)
 
 
 class WindowMap(MapAttribute[str, Any]):
@@ -149,9 +149,9 @@ class CampaignItem(Model):
 
     #: the shard of the `attention` index it stands in, while there is something to do for it
     attention = UnicodeAttribute(null=True)
-    #: marks of the last write of each kind, by which a repeated write knows itself
-    nonce = UnicodeAttribute(null=True)
-    head_nonce = UnicodeAttribute(null=True)
+    #: which write of the head or the cursors was the last: each is made on the one before it
+    paced = UnicodeAttribute()
+    #: the mark of the last settling write, by which a repeated one knows itself
     settled_nonce = UnicodeAttribute(null=True)
 
     with_work = CampaignsWithWork()
@@ -162,7 +162,7 @@ class LogItem(Model):
 
     | key | is |
     |---|---|
-    | `segment/0000001500` | the upload whose first number has sequence number 1500 |
+    | `segment/000000001500` | the upload whose first number has sequence number 1500 |
     | `unsealed/<upload>` | this upload is accepted, but its chunks still carry `expires_at` |
     """
 
@@ -261,6 +261,15 @@ class _SharedConnection(Connection):
     @property
     def client(self) -> Any:
         return self._given
+
+    def _make_api_call(self, operation_name: str, operation_kwargs: dict[str, Any]) -> dict[str, Any]:
+        """Raises Busy for what DynamoDB turns away for now."""
+        try:
+            return super()._make_api_call(operation_name, operation_kwargs)
+        except ClientError as error:
+            if error.response["Error"]["Code"] in THROTTLED:
+                raise Busy(str(error)) from error
+            raise
 
 
 class Database:

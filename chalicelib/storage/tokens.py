@@ -68,7 +68,7 @@ class Tokens:
     def account_of(self, token: str) -> str | None:
         """Whom the token was given to; None if to nobody."""
         try:
-            return self._items.get(_digest(token)).account
+            return self._items.get(_digest(token), consistent_read=True).account
         except DoesNotExist:
             return None
 

@@ -20,13 +20,10 @@ from pynamodb.transactions import TransactWrite
 from chalicelib.errors import Busy
 
 _REFUSED = "ConditionalCheckFailedException"
-_PASSING = {
-    "ProvisionedThroughputExceededException",
-    "RequestLimitExceeded",
-    "ThrottlingException",
-    "TransactionConflictException",
-    "TransactionInProgressException",
-}
+#: what DynamoDB says when it has too much to do
+THROTTLED = {"ProvisionedThroughputExceededException", "RequestLimitExceeded", "ThrottlingException"}
+#: what it says when another transaction stands in the way
+_CONFLICT = {"TransactionCanceledException", "TransactionConflictException", "TransactionInProgressException"}
 _REFUSED_PART = "ConditionalCheckFailed"
 #: how often a transaction that another one stood in the way of is tried again, and the longest pause, in seconds
 _TRIES = 12
@@ -48,13 +45,13 @@ def new_nonce() -> str:
 
 @contextmanager
 def conditional() -> Iterator[None]:
-    """Turns the refusal of a plain conditional write into WriteRefused, and throttling into Busy."""
+    """Turns the refusal of a plain conditional write into WriteRefused, and a conflict into Busy."""
     try:
         yield
     except PynamoDBException as error:
         if error.cause_response_code == _REFUSED:
             raise WriteRefused from error
-        if error.cause_response_code in _PASSING:
+        if error.cause_response_code in _CONFLICT:
             raise Busy(str(error)) from error
         raise
 
@@ -94,7 +91,7 @@ class Transaction:
                 refused = self._refused(error)
                 if refused:
                     raise WriteRefused(refused) from error
-                if error.cause_response_code not in _PASSING | {"TransactionCanceledException"}:
+                if error.cause_response_code not in _CONFLICT:
                     raise
                 if attempt == _TRIES:
                     raise Busy(str(error)) from error

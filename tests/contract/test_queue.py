@@ -2,13 +2,14 @@
 
 import time
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from botocore.session import get_session
 from moto import mock_aws
 
+from chalicelib.clock import SystemClock
 from chalicelib.gateway.queue import BATCH, CallQueue, Message
 from tests.functional.world import FakeSQS, HandClock
 
@@ -19,10 +20,13 @@ Receive = Callable[[], list[str]]
 class Queue:
     """A queue to send to, and what came of it."""
 
-    def __init__(self, client: Any, url: str, receive: Receive, wait: Callable[[float], None]) -> None:
-        self.calls = CallQueue(client, url, pause=lambda _: None)
+    def __init__(
+        self, client: Any, url: str, receive: Receive, wait: Callable[[float], None], now: Callable[[], datetime]
+    ) -> None:
+        self.calls = CallQueue(client, url, now, pause=lambda _: None)
         self.receive = receive
         self.wait = wait
+        self.now = now
 
 
 def real(client: Any) -> Queue:
@@ -34,7 +38,7 @@ def real(client: Any) -> Queue:
             bodies += [message["Body"] for message in found]
         return bodies
 
-    return Queue(client, url, receive, time.sleep)
+    return Queue(client, url, receive, time.sleep, SystemClock().now)
 
 
 def fake() -> Queue:
@@ -44,7 +48,7 @@ def fake() -> Queue:
     def wait(seconds: float) -> None:
         clock.turn_to(clock.now() + timedelta(seconds=seconds))
 
-    return Queue(client, "calls", lambda: [message.body for message in client.take(clock.now())], wait)
+    return Queue(client, "calls", lambda: [message.body for message in client.take(clock.now())], wait, clock.now)
 
 
 @pytest.fixture(params=["fake", "moto", "emulator"])
@@ -60,8 +64,8 @@ def queue(request: pytest.FixtureRequest) -> Iterator[Queue]:
             yield real(session.create_client("sqs", region_name="us-east-1"))
 
 
-def messages(count: int, delay: int = 0) -> list[Message]:
-    return [Message(f"message {place}", delay, "acme") for place in range(count)]
+def messages(count: int, not_before: datetime | None = None) -> list[Message]:
+    return [Message(f"message {place}", not_before, "acme") for place in range(count)]
 
 
 def test_more_messages_than_a_batch_holds_all_arrive(queue: Queue) -> None:
@@ -70,7 +74,7 @@ def test_more_messages_than_a_batch_holds_all_arrive(queue: Queue) -> None:
 
 
 def test_a_delayed_message_comes_when_its_delay_is_over(queue: Queue) -> None:
-    queue.calls.send(messages(1, delay=2))
+    queue.calls.send(messages(1, queue.now() + timedelta(seconds=2.9)))
     queue.wait(1)
     assert queue.receive() == []
     queue.wait(1.5)

@@ -24,6 +24,7 @@ from chalicelib.domain.models import (
 from chalicelib.domain.outcome import Outcome, Result
 from chalicelib.errors import InUse, InvalidFields, NicknameTaken, NotFound
 from chalicelib.storage.accounts import Accounts, Kind
+from chalicelib.storage.advances import Advances
 from chalicelib.storage.calls import Calls
 from chalicelib.storage.campaigns import SHARDS, Campaigns
 from chalicelib.storage.catalog import Profiles, Schedules
@@ -63,6 +64,11 @@ def campaigns(database: Database) -> Campaigns:
     return Campaigns(database)
 
 
+@pytest.fixture
+def advances(database: Database) -> Advances:
+    return Advances(database)
+
+
 def add(campaigns: Campaigns, identifier: int = 1, numbers: int = 0, receipt: Receipt | None = None) -> Campaign:
     campaigns.add(Campaign("acme", identifier, plan(), Status.CREATED), entries(numbers), receipt, NOW)
     return campaigns.get("acme", identifier)
@@ -72,8 +78,8 @@ def receipt(key: str = "once", body: str = "{}") -> Receipt:
     return Receipt("acme", key, "fingerprint", 200, body, NOW + timedelta(hours=24))
 
 
-def with_work(campaigns: Campaigns) -> list[tuple[str, int]]:
-    return [found for shard in range(SHARDS) for found in campaigns.with_work(shard)]
+def with_work(advances: Advances) -> list[tuple[str, int]]:
+    return [found for shard in range(SHARDS) for found in advances.with_work(shard)]
 
 
 class TestAccounts:
@@ -194,7 +200,7 @@ class TestCatalog:
 
 class TestCampaigns:
     def test_a_campaign_is_read_back_as_it_was_added(self, campaigns: Campaigns) -> None:
-        assert add(campaigns) == Campaign("acme", 1, plan(), Status.CREATED)
+        assert replace(add(campaigns), paced="") == Campaign("acme", 1, plan(), Status.CREATED)
 
     def test_a_campaign_cannot_refer_to_what_is_not_there(self, campaigns: Campaigns) -> None:
         lost = Campaign("acme", 1, plan(schedule_id=8, profile_id=9), Status.CREATED)
@@ -245,46 +251,113 @@ class TestCampaigns:
         assert kept is not None
         assert (kept.deleted, kept.status) == (True, Status.STOPPED)
 
-    def test_the_head_moves_only_from_where_it_was_read(self, campaigns: Campaigns) -> None:
-        before = add(campaigns, numbers=10)
-        assert campaigns.advance(before, 4, ()) is not None
-        assert campaigns.advance(before, 5, ()) is None
+    def test_slots_are_reserved_only_once(self, campaigns: Campaigns, advances: Advances) -> None:
+        add(campaigns, numbers=10)
+        campaigns.start("acme", 1, None, NOW)
+        before = campaigns.get("acme", 1)
+        cursors = pacing.fresh(2, NOW + timedelta(minutes=1))
+        after = advances.reserve(before, 0, cursors)
+        assert after == campaigns.get("acme", 1)
+        assert advances.reserve(before, 0, cursors) is None
+        assert after is not None
+        assert advances.reserve(after, 4, cursors) is not None
         assert campaigns.get("acme", 1).head == 4
 
-    def test_the_head_moves_over_a_stop_but_the_cursors_do_not_move_over_a_start(self, campaigns: Campaigns) -> None:
+    @pytest.mark.parametrize("meanwhile", ["start", "change", "append"])
+    def test_slots_are_not_reserved_over_new_cursors(
+        self, campaigns: Campaigns, advances: Advances, meanwhile: str
+    ) -> None:
+        add(campaigns)
+        campaigns.start("acme", 1, None, NOW)
+        seen = campaigns.get("acme", 1)
+        if meanwhile == "start":
+            campaigns.stop("acme", 1, None, NOW)
+            campaigns.start("acme", 1, None, NOW)
+        elif meanwhile == "change":
+            campaigns.change("acme", 1, lambda before: replace(before, windows=before.windows[:1]), NOW)
+        else:
+            campaigns.append("acme", 1, entries(1), None, NOW)
+        now = campaigns.get("acme", 1)
+        assert advances.reserve(seen, 0, pacing.fresh(2, NOW + timedelta(minutes=1))) is None
+        assert campaigns.get("acme", 1) == now
+
+    def test_new_windows_are_not_given_cursors_that_have_moved(self, campaigns: Campaigns, advances: Advances) -> None:
+        add(campaigns)
+        campaigns.start("acme", 1, None, NOW)
+        later = pacing.fresh(2, NOW + timedelta(minutes=1))
+        tries = []
+
+        def revise(before: Plan) -> Plan:
+            tries.append(before)
+            if len(tries) == 1:
+                assert advances.reserve(campaigns.get("acme", 1), 0, later) is not None
+            return replace(before, windows=before.windows[:1])
+
+        campaigns.change("acme", 1, revise, NOW)
+        assert campaigns.get("acme", 1).cursors == later[:1]
+
+    def test_a_campaign_that_is_started_while_it_is_changed_has_a_cursor_for_each_window(
+        self, campaigns: Campaigns
+    ) -> None:
+        add(campaigns)
+        tries = []
+
+        def revise(before: Plan) -> Plan:
+            tries.append(before)
+            if len(tries) == 1:
+                campaigns.start("acme", 1, None, NOW)
+            return replace(before, windows=before.windows[:1])
+
+        campaigns.change("acme", 1, revise, NOW)
+        assert len(campaigns.get("acme", 1).cursors) == 1
+
+    def test_the_head_passes_what_was_handed_over_even_after_a_restart(
+        self, campaigns: Campaigns, advances: Advances
+    ) -> None:
         add(campaigns, numbers=10)
         campaigns.start("acme", 1, None, NOW)
         running = campaigns.get("acme", 1)
         campaigns.stop("acme", 1, None, NOW)
         campaigns.start("acme", 1, None, NOW + timedelta(minutes=5))
-        assert campaigns.advance(running, 4, pacing.fresh(2, NOW + timedelta(minutes=1))) is None
+        assert advances.pass_to(running, 4)
+        assert not advances.pass_to(running, 3)
         after = campaigns.get("acme", 1)
         assert (after.head, after.cursors) == (4, pacing.fresh(2, NOW + timedelta(minutes=5)))
 
-    def test_counts_move_only_from_where_they_were_read(self, campaigns: Campaigns) -> None:
+    def test_counts_move_only_from_where_they_were_read(self, campaigns: Campaigns, advances: Advances) -> None:
         before = add(campaigns, numbers=3)
-        assert campaigns.settle(before, replace(before, settled=2, counts=Counts(1, 1, 0)))
-        assert not campaigns.settle(before, replace(before, settled=1, counts=Counts(1, 0, 0)))
+        assert advances.settle(before, replace(before, settled=2, counts=Counts(1, 1, 0)))
+        assert not advances.settle(before, replace(before, settled=1, counts=Counts(1, 0, 0)))
         after = campaigns.get("acme", 1)
         assert (after.settled, after.counts) == (2, Counts(1, 1, 0))
 
-    def test_only_campaigns_with_work_are_found_by_the_pacer(self, campaigns: Campaigns) -> None:
+    def test_only_campaigns_with_work_are_found_by_the_pacer(self, campaigns: Campaigns, advances: Advances) -> None:
         add(campaigns, 1)
         add(campaigns, 2)
         campaigns.start("acme", 2, None, NOW)
-        assert with_work(campaigns) == [("acme", 2)]
-        campaigns.rest(campaigns.get("acme", 2))
-        assert with_work(campaigns) == []
+        assert with_work(advances) == [("acme", 2)]
+        advances.rest(campaigns.get("acme", 2))
+        assert with_work(advances) == []
         campaigns.append("acme", 2, entries(1), None, NOW)
-        assert with_work(campaigns) == [("acme", 2)]
+        assert with_work(advances) == [("acme", 2)]
 
-    def test_a_campaign_that_changed_meanwhile_does_not_rest(self, campaigns: Campaigns) -> None:
+    @pytest.mark.parametrize("meanwhile", ["append", "reserve", "settle", "change"])
+    def test_a_campaign_that_changed_meanwhile_does_not_rest(
+        self, campaigns: Campaigns, advances: Advances, meanwhile: str
+    ) -> None:
         add(campaigns)
         campaigns.start("acme", 1, None, NOW)
         seen = campaigns.get("acme", 1)
-        campaigns.append("acme", 1, entries(1), None, NOW)
-        campaigns.rest(seen)
-        assert with_work(campaigns) == [("acme", 1)]
+        if meanwhile == "append":
+            campaigns.append("acme", 1, entries(1), None, NOW)
+        elif meanwhile == "reserve":
+            assert advances.reserve(seen, 0, seen.cursors) is not None
+        elif meanwhile == "settle":
+            assert advances.settle(seen, replace(seen, counts=Counts(completed=1)))
+        else:
+            campaigns.change("acme", 1, lambda before: replace(before, start_url="http://new.example/"), NOW)
+        advances.rest(seen)
+        assert with_work(advances) == [("acme", 1)]
 
 
 class TestLog:
@@ -336,8 +409,8 @@ class TestCalls:
         calls = Calls(database)
         claim = calls.claim(KEY, ENTRY, 1, NOW)
         assert claim is not None
-        assert calls.give_up(claim)
-        assert not calls.give_up(claim)
+        assert calls.give_up(claim, "late")
+        assert not calls.give_up(claim, "late")
         assert calls.claim(KEY, ENTRY, 2, NOW) is None
         assert calls.claim(KEY, ENTRY, 1, NOW) is not None
 
@@ -373,7 +446,7 @@ class TestCalls:
         calls = Calls(database)
         first = calls.claim(KEY, ENTRY, 1, NOW)
         assert first is not None
-        calls.give_up(first)
+        calls.give_up(first, "late")
         second = calls.claim(KEY, ENTRY, 1, NOW)
         assert second is not None
         assert calls.finish(first, OUTCOME, NOW, ReportState.NONE) is None
@@ -383,7 +456,7 @@ class TestCalls:
         calls = Calls(database)
         claim = calls.claim(KEY, ENTRY, 1, NOW)
         assert claim is not None
-        calls.give_up(claim)
+        calls.give_up(claim, "late")
         call = calls.get(KEY)
         assert call is not None
         assert calls.pass_over(call)
@@ -402,7 +475,7 @@ class TestCalls:
         assert calls.expire(call, report=True, now=NOW)
         assert not calls.expire(call, report=True, now=NOW)
         assert calls.finish(claim, OUTCOME, NOW, ReportState.NONE) is None
-        assert not calls.give_up(claim)
+        assert not calls.give_up(claim, "late")
         assert calls.claim(KEY, ENTRY, 1, NOW) is calls.claim(KEY, ENTRY, 2, NOW) is None
         expired = calls.get(KEY)
         assert expired is not None
@@ -477,6 +550,15 @@ class TestSlips:
         slips.forget_name(handed.deferred.key, handed.name)
         assert list(slips.waiting("acme", 1)) == [1]
 
+    def test_one_call_may_have_two_slips_and_each_is_forgotten_by_itself(self, database: Database) -> None:
+        report = DeferredReport(KEY, NOW)
+        slips = self.defer(database, report, report, self.dial(1), self.dial(1))
+        first, second = slips.hand_over(list(slips.due_reports("acme", 1, NOW)), NOW)
+        slips.forget([first])
+        assert [slip.name for slip in slips.lapsed("acme", 1, NOW + timedelta(hours=1))] == [second.name]
+        slips.forget(list(slips.due_dials("acme", 1, NOW))[:1])
+        assert list(slips.waiting("acme", 1)) == [1]
+
     def test_what_is_taken_back_waits_again(self, database: Database) -> None:
         report = DeferredReport(KEY, NOW)
         slips = self.defer(database, self.dial(1, NOW), report)
@@ -489,10 +571,8 @@ class TestSlips:
     def test_kinds_of_slips_are_told_apart(self, database: Database) -> None:
         slips = self.defer(database, self.dial(1))
         assert slips.any("acme", 1)
-        assert slips.any_dial_waiting("acme", 1)
         assert not slips.any_but_dials_waiting("acme", 1)
         slips.hand_over(list(slips.due_dials("acme", 1, NOW)), NOW)
-        assert not slips.any_dial_waiting("acme", 1)
         assert slips.any_but_dials_waiting("acme", 1)
         assert not slips.any("acme", 2)
 
@@ -516,7 +596,7 @@ class TestReceipts:
                 act("acme", 1, receipt(), NOW)
         with pytest.raises(AlreadyAnswered):
             campaigns.append("acme", 1, entries(2), receipt(), NOW)
-        assert campaigns.get("acme", 1) == Campaign("acme", 1, plan(), Status.CREATED)
+        assert replace(campaigns.get("acme", 1), paced="") == Campaign("acme", 1, plan(), Status.CREATED)
 
     def test_an_expired_key_can_be_used_again(self, database: Database) -> None:
         receipts = Receipts(database)
@@ -610,8 +690,8 @@ class TestRaces:
             assert sum(threads.map(append, range(16))) == 1
         assert campaigns.get("acme", 1).tail == 1
 
-    def test_of_two_pacers_one_moves_the_head(self, campaigns: Campaigns) -> None:
+    def test_of_many_pacers_one_gets_the_slots(self, campaigns: Campaigns, advances: Advances) -> None:
         before = add(campaigns, numbers=10)
         with ThreadPoolExecutor(8) as threads:
-            moved = list(threads.map(lambda head: campaigns.advance(before, head, ()), range(1, 9)))
-        assert sum(one is not None for one in moved) == 1
+            reserved = list(threads.map(lambda head: advances.reserve(before, head, ()), range(1, 9)))
+        assert sum(one is not None for one in reserved) == 1

@@ -50,7 +50,7 @@ def test_a_report_that_was_never_sent_is_sent_by_and_by(world: World, monkeypatc
     start(world)
     world.tick()
     with monkeypatch.context() as patch:
-        patch.setattr(world.dialer, "_report", crash)
+        patch.setattr(world.dialer._reporter, "report", crash)
         (message,) = world.sqs.take(EIGHT + MINUTE)
         assert world.dial([message.body]) == ["0"]
     world.run(minutes=10)
@@ -112,7 +112,7 @@ def test_two_settlers_at_once_count_each_number_once(world: World, monkeypatch: 
     start(world)
     world.tick()
     world.drain(EIGHT + MINUTE)
-    settle = world.services.campaigns.settle
+    settle = world.advances.settle
     settler = world.settler
 
     def meanwhile(before, after):  # type: ignore[no-untyped-def] # settle's own signature
@@ -120,6 +120,6 @@ def test_two_settlers_at_once_count_each_number_once(world: World, monkeypatch: 
         settler.settle(EIGHT + 10 * MINUTE)
         return settle(before, after)
 
-    monkeypatch.setattr(settler._campaigns, "settle", meanwhile)
+    monkeypatch.setattr(settler._advances, "settle", meanwhile)
     settler.settle(EIGHT + 10 * MINUTE)
     assert campaign(world).counts == Counts(completed=10)

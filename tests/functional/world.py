@@ -21,6 +21,7 @@ from chalicelib.gateway.signing import new_secret
 from chalicelib.gateway.telephone import LastLook
 from chalicelib.pacer import Pacer
 from chalicelib.settler import Settler
+from chalicelib.storage.advances import Advances
 from chalicelib.storage.tables import Database
 
 P = ParamSpec("P")
@@ -135,13 +136,15 @@ class World:
         services = self.services
         services.accounts.ensure("acme", new_secret())
         services.accounts.ensure("globex", new_secret())
+        self.advances = Advances(database)
         self.pacer = Pacer(
+            advances=self.advances,
             campaigns=services.campaigns,
             schedules=services.schedules,
             profiles=services.profiles,
             log=services.log,
             slips=services.slips,
-            queue=CallQueue(self.sqs, "calls", pause=lambda _: None),
+            queue=CallQueue(self.sqs, "calls", clock.now, pause=lambda _: None),
             clock=clock,
             each=map,
         )

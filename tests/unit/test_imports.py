@@ -17,6 +17,7 @@ LAYERS = (
     ("chalicelib.domain",),
     ("chalicelib.clock", "chalicelib.settings"),
     ("chalicelib.storage", "chalicelib.gateway"),
+    ("chalicelib.offload", "chalicelib.views", "chalicelib.reporter"),
     ("chalicelib.api", "chalicelib.pacer", "chalicelib.dialer", "chalicelib.settler"),
     ("chalicelib.functions",),
     ("app",),

@@ -14,7 +14,7 @@ ELEVEN = EIGHT + timedelta(hours=3)
 PLAN = Plan(date(2026, 1, 5), date(2026, 1, 5), 1, (Window(1, 8 * 60, 11 * 60),), "http://tenant.example/", None)
 CAMPAIGN = Campaign("acme", 1, PLAN, Status.RUNNING, generation=3)
 SCHEDULE = Schedule("acme", 1, None, tuple(Day))
-DIAL = Dial(CallKey("acme", 1, 0), 1, Entry("tel:+12223334444"), 3, EIGHT, ELEVEN)
+DIAL = Dial(CallKey("acme", 1, 0), 1, Entry("tel:+12223334444"), 3, EIGHT, ELEVEN, ELEVEN)
 NEEDED = timedelta(seconds=35)
 
 
@@ -24,9 +24,20 @@ def look(
     dial: Dial = DIAL,
     campaign: Campaign | None = CAMPAIGN,
     schedule: Schedule | None = SCHEDULE,
+    age: timedelta = timedelta(0),
+    connected: bool = False,
     time_left: timedelta = NEEDED,
 ) -> Refusal | None:
-    return refusal(dial, campaign, schedule, now, time_left=time_left, time_needed=NEEDED)
+    return refusal(
+        dial,
+        campaign,
+        schedule,
+        now,
+        asked_at=now - age,
+        connected=connected,
+        time_left=time_left,
+        time_needed=NEEDED,
+    )
 
 
 def test_a_number_whose_time_has_come_is_dialled() -> None:
@@ -66,10 +77,22 @@ def test_a_number_is_not_dialled_before_its_instant() -> None:
     assert look(EIGHT, dial=replace(DIAL, due=EIGHT + timedelta(seconds=1))) is Refusal.EARLY
 
 
-def test_a_number_is_not_dialled_in_another_period_than_its_own() -> None:
-    expiring = replace(DIAL, expires=EIGHT + timedelta(minutes=1))
-    assert look(EIGHT + timedelta(seconds=59.999), dial=expiring) is None
-    assert look(EIGHT + timedelta(minutes=1), dial=expiring) is Refusal.LATE
+@pytest.mark.parametrize("connected", [False, True])
+def test_a_number_is_not_dialled_in_another_period_than_its_own(connected: bool) -> None:
+    expiring = replace(DIAL, late=EIGHT + timedelta(minutes=1), expires=EIGHT + timedelta(minutes=1))
+    assert look(EIGHT + timedelta(seconds=59.999), dial=expiring, connected=connected) is None
+    assert look(EIGHT + timedelta(minutes=1), dial=expiring, connected=connected) is Refusal.LATE
+
+
+def test_a_late_number_is_not_connected_but_a_slow_connection_does_not_make_it_late() -> None:
+    late = replace(DIAL, late=EIGHT + timedelta(seconds=2))
+    assert look(EIGHT + timedelta(seconds=2), dial=late) is Refusal.LATE
+    assert look(EIGHT + timedelta(seconds=5), dial=late, connected=True) is None
+
+
+def test_what_is_known_of_a_campaign_must_be_fresh() -> None:
+    assert look(age=timedelta(seconds=1.5)) is None
+    assert look(age=timedelta(seconds=1.6)) is Refusal.UNSURE
 
 
 def test_no_call_is_begun_that_the_function_could_not_end() -> None:

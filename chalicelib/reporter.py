@@ -1,0 +1,106 @@
+"""Telling result_url how a call ended, until it listens or has been told often enough."""
+
+import logging
+import random
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from chalicelib.clock import Clock
+from chalicelib.domain.call import Call, ReportState
+from chalicelib.domain.forms import report_form
+from chalicelib.domain.models import CallKey, Campaign
+from chalicelib.domain.outcome import Answered, Exchange, Verdict, report_delay, report_verdict
+from chalicelib.gateway.signing import signed_headers
+from chalicelib.gateway.telephone import ReportDesk, form_body
+from chalicelib.offload import Offload
+from chalicelib.storage.accounts import Accounts
+from chalicelib.storage.calls import Calls
+
+logger = logging.getLogger(__name__)
+
+#: What a report takes at most, from its first byte to what is recorded of it.
+REPORT_TIME = timedelta(seconds=15)
+
+
+class UnknownAccount(Exception):
+    """A message of an account that has no secret: nobody ever made a token for it."""
+
+
+class Signer:
+    """The headers that tell a tenant's server who asks, and whether it was asked before."""
+
+    def __init__(self, accounts: Accounts, clock: Clock, offload: Offload) -> None:
+        self._accounts = accounts
+        self._clock = clock
+        self._offload = offload
+        self._secrets: dict[str, str] = {}
+
+    async def headers(self, key: CallKey, webhook_id: str, attempt: int, body: bytes) -> dict[str, str]:
+        """A webhook's id stays the same however often it is sent; so does its Idempotency-Key."""
+        if key.account not in self._secrets:
+            secret = await self._offload(self._accounts.secret, key.account)
+            if secret is None:
+                raise UnknownAccount(key.account)
+            self._secrets[key.account] = secret
+        return {
+            "Idempotency-Key": f"{key.call_id}-{attempt}",
+            **signed_headers(self._secrets[key.account], webhook_id, self._clock.now(), body),
+        }
+
+
+class Reporter:
+    def __init__(
+        self,
+        *,
+        calls: Calls,
+        signer: Signer,
+        desk: ReportDesk,
+        clock: Clock,
+        offload: Offload,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        """`chance` answers a number from 0 to 1, for jitter."""
+        self._calls = calls
+        self._signer = signer
+        self._desk = desk
+        self._clock = clock
+        self._offload = offload
+        self._chance = chance
+
+    async def report(self, call: Call, campaign: Campaign, ends_at: datetime) -> None:
+        """Tell it once, and record what came of it. `ends_at` is when this function is ended."""
+        key = call.key
+        url = campaign.plan.result_url
+        if url is None:
+            await self._offload(self._calls.report_ended, key, ReportState.NONE, call.report_attempts, None)
+            return
+        if ends_at - self._clock.now() < REPORT_TIME:
+            # Not tried, so not counted; the next tick hands it over again.
+            now = self._clock.now()
+            await self._offload(self._calls.defer_report, key, call.report_attempts, call.report_error, now)
+            return
+        body = form_body(report_form(call))
+        headers = await self._signer.headers(key, f"report_{key.call_id}", call.attempt, body)
+        exchange = await self._desk.report(url, body, headers)
+        await self._record(call, exchange)
+
+    async def _record(self, call: Call, exchange: Exchange) -> None:
+        now = self._clock.now()
+        answer = report_verdict(exchange, now)
+        attempts = call.report_attempts + 1
+        if answer.verdict is Verdict.DELIVERED:
+            await self._offload(self._calls.report_ended, call.key, ReportState.DELIVERED, attempts, None)
+            return
+        error = _error_of(exchange)
+        logger.info("call %s: report %s failed: %s", call.key.call_id, attempts, error)
+        wait = report_delay(attempts, self._chance(), answer.retry_after)
+        if answer.verdict is Verdict.GONE or wait is None:
+            await self._offload(self._calls.report_ended, call.key, ReportState.GIVEN_UP, attempts, error)
+            return
+        not_before = now + timedelta(seconds=wait)
+        await self._offload(self._calls.defer_report, call.key, attempts, error, not_before)
+
+
+def _error_of(exchange: Exchange) -> str:
+    """What went wrong, in a word."""
+    return f"http_{exchange.status}" if isinstance(exchange, Answered) else exchange.reason

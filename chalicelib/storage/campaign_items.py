@@ -1,0 +1,106 @@
+"""Campaigns as items, and back."""
+
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime
+from typing import Any
+
+from pynamodb.expressions.update import Action
+
+from chalicelib.domain.models import Campaign, Counts, Cursor, Plan, Status, Window
+from chalicelib.storage.tables import CampaignItem, WindowMap
+from chalicelib.storage.writes import new_nonce
+
+
+def campaign_key(account: str, identifier: int) -> str:
+    """What belongs to a campaign in other tables carries this."""
+    return f"{account}/{identifier}"
+
+
+def cursor_actions(items: type[CampaignItem], cursors: Sequence[Cursor], paced: str | None = None) -> list[Action]:
+    """Moves the cursors, which makes another version of how far the campaign is paced: `paced`, or any new one."""
+    return [
+        items.paced_until.set([cursor.released for cursor in cursors]),
+        items.paced_due.set([cursor.due for cursor in cursors]),
+        items.paced.set(paced or new_nonce()),
+    ]
+
+
+def plan_actions(items: type[CampaignItem], plan: Plan) -> list[Action]:
+    values = _plan_values(plan)
+    return [
+        getattr(items, name).remove() if value is None else getattr(items, name).set(value)
+        for name, value in values.items()
+    ]
+
+
+def _plan_values(plan: Plan) -> dict[str, Any]:
+    return {
+        "start_date": plan.start_date.isoformat(),
+        "end_date": plan.end_date.isoformat(),
+        "schedule_id": plan.schedule_id,
+        "windows": [_window_map(window) for window in plan.windows],
+        "start_url": plan.start_url,
+        "result_url": plan.result_url,
+        "max_retries": plan.max_retries,
+        "retry_interval": plan.retry_interval,
+    }
+
+
+def _window_map(window: Window) -> WindowMap:
+    return WindowMap(profile_id=window.profile_id, start=window.start, end=window.end)  # type: ignore[no-untyped-call] # untyped in pynamodb
+
+
+def to_item(items: type[CampaignItem], campaign: Campaign) -> CampaignItem:
+    return items(
+        campaign.account,
+        campaign.id,
+        campaign=campaign_key(campaign.account, campaign.id),
+        **_plan_values(campaign.plan),
+        revision=campaign.revision,
+        status=campaign.status,
+        deleted=campaign.deleted,
+        generation=campaign.generation,
+        tail=campaign.tail,
+        head=campaign.head,
+        settled=campaign.settled,
+        completed=campaign.counts.completed,
+        failed=campaign.counts.failed,
+        uncertain=campaign.counts.uncertain,
+        paced_until=[cursor.released for cursor in campaign.cursors],
+        paced_due=[cursor.due for cursor in campaign.cursors],
+        paced=campaign.paced or new_nonce(),
+    )
+
+
+def from_item(item: CampaignItem) -> Campaign:
+    plan = Plan(
+        start_date=date.fromisoformat(item.start_date),
+        end_date=date.fromisoformat(item.end_date),
+        schedule_id=int(item.schedule_id),
+        windows=tuple(Window(int(w.profile_id), int(w.start), int(w.end)) for w in item.windows),
+        start_url=item.start_url,
+        result_url=item.result_url,
+        max_retries=int(item.max_retries),
+        retry_interval=int(item.retry_interval),
+    )
+    return Campaign(
+        account=item.account,
+        id=int(item.id),
+        plan=plan,
+        revision=int(item.revision),
+        status=Status(item.status),
+        deleted=bool(item.deleted),
+        generation=int(item.generation),
+        tail=int(item.tail),
+        head=int(item.head),
+        settled=int(item.settled),
+        counts=Counts(int(item.completed), int(item.failed), int(item.uncertain)),
+        swept_head=int(item.swept_head or 0),
+        swept_at=item.swept_at,
+        cursors=_cursors(item.paced_until, item.paced_due),
+        paced=item.paced,
+    )
+
+
+def _cursors(released: Iterable[datetime], due: Iterable[datetime]) -> tuple[Cursor, ...]:
+    return tuple(Cursor(*pair) for pair in zip(released, due, strict=True))
