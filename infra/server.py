@@ -28,7 +28,7 @@ from chalice.local import (
     ThreadedHTTPServer,
 )
 
-from infra.template import BODY_LIMIT
+from chalicelib.api.request import MAX_BODY_BYTES
 
 #: the largest body that the gateway takes, in bytes
 GATEWAY_LIMIT = 10 * 1024 * 1024
@@ -120,7 +120,7 @@ class Handler(ChaliceRequestHandler):
             if not too_much:
                 body += piece
         if too_much:
-            raise Refused(413, f"The request body is larger than the limit of {BODY_LIMIT} bytes.")
+            raise Refused(413, f"The request body is larger than the limit of {MAX_BODY_BYTES} bytes.")
 
     def _number(self, text: str, base: int) -> int:
         try:

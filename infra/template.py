@@ -8,12 +8,12 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
+from chalicelib.api.request import MAX_BODY_BYTES
+
 JSON = dict[str, Any]
 
 #: what the names of all tables and queues begin with
 PREFIX = {"Fn::Sub": "callpacer-${Stage}"}
-#: the most that one request may bring, in bytes; base64 and the event around it take it to Lambda's 6 MB
-BODY_LIMIT = 4_500_000
 #: seconds the dialer may take for one batch
 DIALER_TIMEOUT = 90
 #: seconds a message stays hidden while it is worked on: six times the dialer's timeout, as AWS advises
@@ -51,6 +51,8 @@ def merge_template() -> JSON:
             **_tables(),
             **_queues(),
             "Dialer": _dialer(),
+            "Pacer": _once_a_minute(),
+            "Settler": _once_a_minute(),
             "RestAPI": _rest_api(),
             "ApiHandlerLogGroup": _api_log_group(),
         },
@@ -149,6 +151,11 @@ def _queues() -> JSON:
     }
 
 
+def _once_a_minute() -> JSON:
+    """A tick that fails isn't repeated: the next one comes in a minute, and takes up what it left."""
+    return {"Properties": {"EventInvokeConfig": {"MaximumRetryAttempts": 0, "MaximumEventAgeInSeconds": 60}}}
+
+
 def _dialer() -> JSON:
     """The dialer's event source, pointed at the queue that this template makes."""
     return {
@@ -184,7 +191,7 @@ def _rest_api() -> JSON:
                     "DEFAULT_5XX": _gateway_response("The server is in trouble. Try again later."),
                     "MISSING_AUTHENTICATION_TOKEN": _gateway_response("Not found.", 404),
                     "REQUEST_TOO_LARGE": _gateway_response(
-                        f"The request body is larger than the limit of {BODY_LIMIT} bytes.", 413
+                        f"The request body is larger than the limit of {MAX_BODY_BYTES} bytes.", 413
                     ),
                     "THROTTLED": _gateway_response("Too many requests.", 429),
                 },

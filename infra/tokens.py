@@ -9,14 +9,13 @@ tools use.
 """
 
 import argparse
-import base64
-import secrets
 import sys
 import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from chalicelib.gateway.signing import new_secret
 from chalicelib.storage.accounts import Accounts
 from chalicelib.storage.client import connect
 from chalicelib.storage.tables import Database
@@ -35,7 +34,7 @@ def open_account(database: Database, account: str, token: str | None = None) -> 
     Raises TokenTaken if the named token is another account's.
     """
     token = token or str(uuid.uuid4())
-    secret = Accounts(database).ensure(account, "whsec_" + base64.b64encode(secrets.token_bytes(24)).decode())
+    secret = Accounts(database).ensure(account, new_secret())
     Tokens(database).create(account, token, datetime.now(UTC))
     return token, secret
 

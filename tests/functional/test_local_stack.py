@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
+from chalicelib.api.request import MAX_BODY_BYTES
 from chalicelib.storage.tokens import Tokens
 from infra import tokens
 from infra.local import Stack, StackFailed
-from infra.template import BODY_LIMIT
 
-TOO_LARGE = {"status": "error", "error": f"The request body is larger than the limit of {BODY_LIMIT} bytes."}
+TOO_LARGE = {"status": "error", "error": f"The request body is larger than the limit of {MAX_BODY_BYTES} bytes."}
 NOT_FOUND = {"status": "error", "error": "Not found."}
 
 

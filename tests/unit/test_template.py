@@ -7,8 +7,9 @@ from typing import Any, cast
 import pytest
 from pynamodb.models import Model
 
+from chalicelib.api.request import MAX_BODY_BYTES
 from chalicelib.storage.tables import Database, DynamoDB
-from infra.template import BODY_LIMIT, DIALER_TIMEOUT, VISIBILITY_TIMEOUT, merge_template
+from infra.template import DIALER_TIMEOUT, VISIBILITY_TIMEOUT, merge_template
 
 TEMPLATE = merge_template()
 RESOURCES = TEMPLATE["Resources"]
@@ -71,7 +72,7 @@ def test_the_gateway_answers_in_the_envelope_of_the_api() -> None:
     for response in responses.values():
         assert json.loads(response["responseTemplates"]["application/json"]).keys() == {"status", "error"}
     assert responses["MISSING_AUTHENTICATION_TOKEN"]["statusCode"] == 404
-    assert str(BODY_LIMIT) in responses["REQUEST_TOO_LARGE"]["responseTemplates"]["application/json"]
+    assert str(MAX_BODY_BYTES) in responses["REQUEST_TOO_LARGE"]["responseTemplates"]["application/json"]
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -92,3 +93,9 @@ def test_a_function_may_do_nothing_to_everything(function: str) -> None:
     for statement in policy["Statement"]:
         assert statement["Resource"] != "*"
         assert not any("*" in action for action in statement["Action"])
+
+
+@pytest.mark.parametrize("function", ["Pacer", "Settler"])
+def test_a_tick_that_fails_is_not_repeated_beside_the_next(function: str) -> None:
+    config = merge_template()["Resources"][function]["Properties"]["EventInvokeConfig"]
+    assert config == {"MaximumRetryAttempts": 0, "MaximumEventAgeInSeconds": 60}
