@@ -10,7 +10,7 @@ then on it can't. Whatever happens in between, the claim tells: one without an o
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -92,24 +92,38 @@ class Dialer:
         `ends_at` is when this function is ended, whatever it is doing.
         """
         views = Views(self._campaigns, self._schedules, self._clock, self._offload)
-        failures = await asyncio.gather(*(self._deal_with_one(delivery, views, ends_at) for delivery in deliveries))
+        messages = [_read(delivery) for delivery in deliveries]
+        begins = handover.begins(
+            [message for message in messages if isinstance(message, handover.Dial)], self._clock.now()
+        )
+        failures = await asyncio.gather(
+            *(
+                self._deal_with_one(delivery, message, begins, views, ends_at)
+                for delivery, message in zip(deliveries, messages, strict=True)
+            )
+        )
         return [delivery.id for delivery, failed in zip(deliveries, failures, strict=True) if failed]
 
-    async def _deal_with_one(self, delivery: Delivery, views: Views, ends_at: datetime) -> bool:
+    async def _deal_with_one(
+        self,
+        delivery: Delivery,
+        message: handover.Dial | handover.Report | None,
+        begins: Mapping[handover.Dial, datetime],
+        views: Views,
+        ends_at: datetime,
+    ) -> bool:
         """Must it come again? Whatever is wrong with one message stays with it."""
+        if message is None:
+            return not await self._put_away(delivery)
         try:
-            message = handover.from_message(delivery.body)
             if isinstance(message, handover.Dial):
-                is_dealt_with = await self._dial(message, views, ends_at)
+                is_dealt_with = await self._dial(message, begins[message], views, ends_at)
             else:
                 is_dealt_with = await self._report_again(message, views, ends_at)
             if is_dealt_with and message.slip is not None:
                 await self._offload(self._slips.forget_name, message.key, message.slip)
-        except handover.Unreadable as fault:
-            logger.error("message %s can't be read and goes to the dead letters: %s", delivery.id, fault)
-            return not await self._put_away(delivery)
         except Exception:
-            logger.exception("message %s is not dealt with, and comes again", delivery.id)
+            logger.exception("call %s is not dealt with, and its message comes again", message.key.call_id)
             return True
         return False
 
@@ -121,9 +135,9 @@ class Dialer:
             return False
         return True
 
-    async def _dial(self, dial: handover.Dial, views: Views, ends_at: datetime) -> bool:
+    async def _dial(self, dial: handover.Dial, begin: datetime, views: Views, ends_at: datetime) -> bool:
         """False if somebody else is at the number: who knows whether that will come to an end."""
-        early = dial.due - self._clock.now()
+        early = begin - self._clock.now()
         if timedelta(0) < early < ends_at - self._clock.now() - CALL_TIME:
             await self._clock.sleep(early.total_seconds())
         claim = await self._offload(self._calls.claim, dial.key, dial.entry, dial.attempt, self._clock.now())
@@ -210,3 +224,12 @@ class Dialer:
         if call is not None and campaign is not None and call.report in (ReportState.PENDING, ReportState.DEFERRED):
             await self._reporter.report(call, campaign, ends_at)
         return True
+
+
+def _read(delivery: Delivery) -> handover.Dial | handover.Report | None:
+    """None for what can't be read."""
+    try:
+        return handover.from_message(delivery.body)
+    except handover.Unreadable as fault:
+        logger.error("message %s can't be read and goes to the dead letters: %s", delivery.id, fault)
+        return None

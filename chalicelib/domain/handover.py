@@ -1,6 +1,7 @@
 """What the pacer hands to the dialer: one number to dial, or one outcome to report, as a message."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -38,6 +39,22 @@ class Report:
 
 class Unreadable(ValueError):
     """A message that no pacer wrote."""
+
+
+def begins(dials: Iterable[Dial], now: datetime) -> dict[Dial, datetime]:
+    """When each is to be begun: at its instant; or, if they come late together, as far apart as their instants are.
+
+    Otherwise a function that had to be woken would make all the calls at once that it was woken for.
+    """
+    found: dict[Dial, datetime] = {}
+    last: dict[tuple[str, int], Dial] = {}
+    for dial in sorted(dials, key=lambda dial: dial.due):
+        campaign = (dial.key.account, dial.key.campaign_id)
+        before = last.get(campaign)
+        begin = now if before is None else found[before] + (dial.due - before.due)
+        found[dial] = max(dial.due, begin)
+        last[campaign] = dial
+    return found
 
 
 def to_message(handover: Dial | Report) -> str:
