@@ -1,19 +1,32 @@
 """The databases that storage must keep its promises on."""
 
 from collections.abc import Iterator
+from typing import cast
 
 import pytest
+from botocore.session import get_session
+from moto import mock_aws
 
-from chalicelib.storage.tables import Database
-from tests.databases import in_moto, with_tables
+from chalicelib.storage.tables import Database, DynamoDB
+from tests.databases import with_tables
+from tests.simulation.dynamodb import SimulatedDynamoDB
 
 
-@pytest.fixture(params=["moto", "emulator"])
-def database(request: pytest.FixtureRequest) -> Iterator[Database]:
-    if request.param == "moto":
-        if request.node.get_closest_marker("real_database"):
-            pytest.skip("moto can't show this")
-        with in_moto() as database:
-            yield database
+@pytest.fixture(params=["moto", "emulator", "simulated"])
+def dynamodb(request: pytest.FixtureRequest) -> Iterator[DynamoDB]:
+    if request.param == "simulated":
+        yield SimulatedDynamoDB()
+    elif request.param == "emulator":
+        yield request.getfixturevalue("emulator").client("dynamodb")
+    elif request.node.get_closest_marker("real_database"):
+        pytest.skip("moto can't show this")
     else:
-        yield with_tables(request.getfixturevalue("emulator").client("dynamodb"))
+        with mock_aws():
+            session = get_session()
+            session.set_credentials("test", "test")
+            yield cast(DynamoDB, session.create_client("dynamodb", region_name="us-east-1"))
+
+
+@pytest.fixture
+def database(dynamodb: DynamoDB) -> Database:
+    return with_tables(dynamodb)
