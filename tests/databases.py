@@ -23,7 +23,11 @@ def in_moto() -> Iterator[Database]:
 def with_tables(client: Any) -> Database:
     """New tables, wherever the client leads to."""
     database = Database(f"test-{uuid.uuid4().hex[:8]}", client)
+    create_tables(database)
+    return database
+
+
+def create_tables(database: Database) -> None:
     for table in vars(database).values():
         if isinstance(table, type) and issubclass(table, Model):
             table.create_table(billing_mode="PAY_PER_REQUEST")
-    return database
