@@ -1,7 +1,8 @@
 """How far a campaign is at this moment, from reads that don't happen at one moment."""
 
 from chalicelib.api.services import Services
-from chalicelib.domain.models import Campaign
+from chalicelib.domain.call import State
+from chalicelib.domain.models import CallKey, Campaign
 from chalicelib.domain.progress import Progress, progress
 
 #: How often a look is taken again because the settler has moved meanwhile; it moves about once a minute.
@@ -12,14 +13,16 @@ def look(services: Services, campaign: Campaign) -> tuple[Progress, bool]:
     """The campaign's progress, and whether anything of it is deferred, being counted, or to be reported.
 
     A number goes from the waiting to the ended, and from there into the counts: so they are read in this order, and
-    once more from the beginning if the counts have moved in between.
+    once more from the beginning if the counts have moved in between. A slip may be left over of a number that was
+    deferred twice, so it is the number's record that tells whether it waits.
     """
     account, identifier = campaign.account, campaign.id
     for _ in range(_LOOKS):
-        waiting = list(services.slips.waiting(account, identifier))
+        slips = {CallKey(account, identifier, sequence) for sequence in services.slips.waiting(account, identifier)}
         ended = list(services.slips.ended(account, identifier))
         unsettled = list(services.calls.between(account, identifier, campaign.settled, campaign.head))
-        anything_deferred = bool(waiting or ended) or services.slips.any(account, identifier)
+        waiting = [call.key.sequence for call in services.calls.among(slips) if call.state is State.DEFERRED]
+        anything_deferred = bool(slips or ended) or services.slips.any(account, identifier)
         now = services.campaigns.find(account, identifier)
         if now is None or (now.settled, now.counts) == (campaign.settled, campaign.counts):
             break

@@ -1,10 +1,12 @@
 """What a crash leaves behind, and what becomes of it."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from chalicelib.api.looking import look
+from chalicelib.domain.call import DeferredDial
 from chalicelib.domain.models import CallKey, Counts, Entry
 from chalicelib.domain.outcome import Answered
 from tests.functional.test_campaigns_run import MINUTE, campaign, destinations, numbers, prepare, start, stop
@@ -105,6 +107,21 @@ def test_progress_adds_up_at_every_step_of_a_stopped_and_started_campaign(world:
         start(world)
     assert progress(world) == {"total": 40, "completed": 27, "failed": 13}
     assert campaign(world).counts == Counts(completed=27, failed=13)
+
+
+def test_a_number_that_was_deferred_twice_is_told_once(world: World) -> None:
+    prepare(world, numbers(2))
+    key, entry = CallKey("acme", 1, 0), numbers(1)[0]
+    start(world)
+    claim = world.services.calls.claim(key, entry, 1, EIGHT)
+    assert claim is not None
+    world.services.calls.give_up(claim, "late")
+    (slip,) = world.services.slips.due_dials("acme", 1, EIGHT)
+    assert isinstance(slip.deferred, DeferredDial)
+    world.settler._slips._item(replace(slip.deferred, not_before=EIGHT + timedelta(hours=1))).save()
+    world.run(minutes=3)
+    assert list(world.services.slips.waiting("acme", 1)) == [0]
+    assert progress(world) == {"total": 2, "completed": 2}
 
 
 def test_two_settlers_at_once_count_each_number_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

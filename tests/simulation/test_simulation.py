@@ -16,7 +16,7 @@ from tests.simulation.checker import faults
 from tests.simulation.simulation import Simulation
 
 #: Stories told at each run of the tests, in pieces that workers can share.
-SEEDS, PIECE = 48, 12
+SEEDS, PIECE = 240, 12
 #: In how many stories a missing safeguard must be noticed.
 NOTICED_WITHIN = 40
 
