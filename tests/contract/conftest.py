@@ -8,8 +8,15 @@ from botocore.session import get_session
 from moto import mock_aws
 
 from chalicelib.storage.tables import Database, DynamoDB
+from infra.emulator import Emulator
 from tests.databases import with_tables
 from tests.simulation.dynamodb import SimulatedDynamoDB
+
+
+@pytest.fixture(scope="session")
+def emulated(emulator: Emulator) -> DynamoDB:
+    """One client for all tests: making one takes longer than most of them."""
+    return cast(DynamoDB, emulator.client("dynamodb"))
 
 
 @pytest.fixture(params=["moto", "emulator", "simulated"])
@@ -17,7 +24,7 @@ def dynamodb(request: pytest.FixtureRequest) -> Iterator[DynamoDB]:
     if request.param == "simulated":
         yield SimulatedDynamoDB()
     elif request.param == "emulator":
-        yield request.getfixturevalue("emulator").client("dynamodb")
+        yield request.getfixturevalue("emulated")
     elif request.node.get_closest_marker("real_database"):
         pytest.skip("moto can't show this")
     else:

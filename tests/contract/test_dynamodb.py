@@ -1,5 +1,6 @@
 """What storage takes for granted of DynamoDB, shown of each database that tests use."""
 
+import uuid
 from collections.abc import Iterator
 from typing import Any
 
@@ -30,18 +31,22 @@ class Table:
         answer = self.ask("GetItem", Key=typed(key), ConsistentRead=True)
         return plain(answer["Item"]) if "Item" in answer else None
 
-    def update(self, key: Plain, expression: str, values: Plain, condition: str | None = None) -> Plain:
+    def update(self, key: Plain, expression: str, values: Plain) -> Plain:
         request: dict[str, Any] = {"UpdateExpression": expression, "ReturnValues": "ALL_NEW"}
         if values:
             request["ExpressionAttributeValues"] = typed(values)
-        if condition is not None:
-            request["ConditionExpression"] = condition
         return plain(self.ask("UpdateItem", Key=typed(key), **request)["Attributes"])
 
     def holds(self, key: Plain, condition: str, values: Plain) -> bool:
         """Is an update done on this condition?"""
         try:
-            self.update(key, "SET id = :id", {**values, ":id": 1}, condition)
+            self.ask(
+                "UpdateItem",
+                Key=typed(key),
+                UpdateExpression="SET nonce = :nonce",
+                ConditionExpression=condition,
+                ExpressionAttributeValues=typed({**values, ":nonce": "mine"}),
+            )
         except ClientError as refused:
             if refused.response["Error"]["Code"] != "ConditionalCheckFailedException":
                 raise
@@ -76,15 +81,23 @@ class Table:
 
 
 @pytest.fixture
-def catalog(dynamodb: DynamoDB, database: Database) -> Table:
-    """Its keys are two strings, `account` and `key`."""
-    return Table(dynamodb, database.catalog)
+def unmade(dynamodb: DynamoDB) -> Database:
+    """Its tables aren't there yet."""
+    return Database(f"test-{uuid.uuid4().hex[:8]}", dynamodb)
 
 
 @pytest.fixture
-def campaigns(dynamodb: DynamoDB, database: Database) -> Table:
+def catalog(dynamodb: DynamoDB, unmade: Database) -> Table:
+    """Its keys are two strings, `account` and `key`."""
+    unmade.catalog.create_table(billing_mode="PAY_PER_REQUEST")
+    return Table(dynamodb, unmade.catalog)
+
+
+@pytest.fixture
+def campaigns(dynamodb: DynamoDB, unmade: Database) -> Table:
     """Its keys are a string and a number, `account` and `id`; its index is by `attention` and `campaign`."""
-    return Table(dynamodb, database.campaigns)
+    unmade.campaigns.create_table(billing_mode="PAY_PER_REQUEST")
+    return Table(dynamodb, unmade.campaigns)
 
 
 def typed(item: Plain) -> dict[str, Any]:
@@ -218,6 +231,125 @@ class TestUpdates:
         assert catalog.get(thing("one")) == thing("one", nickname="first")
 
 
+class TestDocuments:
+    """Lists of maps, as a campaign's windows are."""
+
+    KEY = typed({"account": "acme", "id": 1})
+
+    @pytest.fixture
+    def campaigns(self, campaigns: Table) -> Table:
+        windows = {"L": [{"M": typed({"profile_id": 5, "begins": 480})}, {"M": typed({"profile_id": 6})}]}
+        campaigns.ask("PutItem", Item={**self.KEY, "windows": windows, "days": {"SS": ["MON", "TUE"]}})
+        return campaigns
+
+    @pytest.mark.parametrize(
+        ("condition", "holds"),
+        [
+            ("windows[0].profile_id = :five", True),
+            ("windows[1].profile_id = :five", False),
+            ("windows[9].profile_id = :five", False),
+            ("attribute_exists(windows[0].begins)", True),
+            ("attribute_exists(windows[1].begins)", False),
+            ("attribute_not_exists(windows[9])", True),
+            ("contains(days, :monday) AND size(windows) = :two", True),
+            ("contains(windows, :monday)", False),
+            ("attribute_type(windows, :list)", True),
+        ],
+    )
+    def test_conditions_reach_into_them(self, campaigns: Table, condition: str, holds: bool) -> None:
+        values = {":five": 5, ":two": 2, ":monday": "MON", ":list": "L"}
+        named = {name: value for name, value in values.items() if name in condition}
+        assert campaigns.holds({"account": "acme", "id": 1}, condition, named) is holds
+
+    def test_updates_change_a_part_of_them(self, campaigns: Table) -> None:
+        changed = campaigns.ask(
+            "UpdateItem",
+            Key=self.KEY,
+            UpdateExpression="SET windows[1].begins = windows[0].begins REMOVE windows[0].begins DELETE days :days",
+            ExpressionAttributeValues={":days": {"SS": ["MON"]}},
+            ReturnValues="ALL_NEW",
+        )["Attributes"]
+        assert changed["windows"] == {
+            "L": [{"M": typed({"profile_id": 5})}, {"M": typed({"profile_id": 6, "begins": 480})}]
+        }
+        assert changed["days"] == {"SS": ["TUE"]}
+
+    def test_a_way_that_leads_nowhere_is_refused(self, campaigns: Table) -> None:
+        with pytest.raises(ClientError) as refused:
+            campaigns.update({"account": "acme", "id": 1}, "SET windows[9].begins = :one", {":one": 1})
+        assert code(refused) == "ValidationException"
+
+    def test_only_the_parts_asked_for_are_answered(self, campaigns: Table) -> None:
+        answer = campaigns.ask("GetItem", Key=self.KEY, ProjectionExpression="windows[1].profile_id, lost.profile_id")
+        assert answer["Item"] == {"windows": {"L": [{"M": typed({"profile_id": 6})}]}}
+
+
+@pytest.mark.real_database
+class TestRefusals:
+    """What is wrong with a request is said, and nothing is done."""
+
+    @pytest.mark.parametrize(
+        "attributes",
+        [
+            {"key": {"N": "1"}},
+            {"key": {"S": "x" * 1025}},
+            {"account": {"S": "x" * 2049}},
+            {"uses": {"N": "five"}},
+            {"uses": {"N": "1" * 39}},
+            {"uses": {"N": "1e126"}},
+            {"days": {"SS": []}},
+            {"days": {"SS": ["MON", "MON"]}},
+        ],
+    )
+    def test_an_item_that_cannot_be_kept(self, catalog: Table, attributes: dict[str, Any]) -> None:
+        with pytest.raises(ClientError) as refused:
+            catalog.ask("PutItem", Item={**typed(thing("one")), **attributes})
+        assert code(refused) == "ValidationException"
+        assert catalog.get(thing("one")) is None
+
+    @pytest.mark.parametrize("attention", [{"N": "1"}, {"S": ""}])
+    def test_an_item_that_does_not_fit_an_index(self, campaigns: Table, attention: dict[str, Any]) -> None:
+        with pytest.raises(ClientError) as refused:
+            campaigns.ask("PutItem", Item={**typed({"account": "acme", "id": 1}), "attention": attention})
+        assert code(refused) == "ValidationException"
+
+    def test_half_a_key(self, catalog: Table) -> None:
+        for act in (catalog.get, catalog.put):
+            with pytest.raises(ClientError) as refused:
+                act({"account": "acme"})
+            assert code(refused) == "ValidationException"
+
+    @pytest.mark.parametrize(
+        "condition",
+        ["", "uses", "uses =", "uses = :five)", "(uses = :five", "#uses = :five", "5 = :five"],
+    )
+    def test_a_condition_that_cannot_be_read(self, catalog: Table, condition: str) -> None:
+        with pytest.raises(ClientError) as refused:
+            catalog.holds(thing("one"), condition, {":five": 5})
+        assert code(refused) == "ValidationException"
+
+    @pytest.mark.parametrize(
+        ("condition", "request_"),
+        [
+            ("attention = :value", {"IndexName": "lost"}),
+            ("attention = :value", {"IndexName": "attention", "ConsistentRead": True}),
+            ("campaign = :value", {"IndexName": "attention"}),
+            ("attention > :value", {"IndexName": "attention"}),
+            ("attention = :value AND lost = :value", {"IndexName": "attention"}),
+        ],
+    )
+    def test_a_query_that_makes_no_sense(self, campaigns: Table, condition: str, request_: dict[str, Any]) -> None:
+        with pytest.raises(ClientError) as refused:
+            campaigns.query(condition, {":value": "3"}, **request_)
+        assert code(refused) == "ValidationException"
+
+    def test_a_table_that_is_not_there(self, catalog: Table) -> None:
+        catalog.name += "-lost"
+        with pytest.raises(ClientError) as refused:
+            catalog.get(thing("one"))
+        assert code(refused) == "ResourceNotFoundException"
+
+
 class TestLimits:
     def test_a_batch_of_25_items_is_written(self, catalog: Table) -> None:
         catalog.batch_put([thing(f"{number:02d}") for number in range(25)])
@@ -287,6 +419,27 @@ class TestTransactions:
         catalog.transact(parts, token="second" + catalog.name)
         assert len(catalog.query("account = :account", {":account": "acme"})) == 4
 
+    def test_a_transaction_may_only_look_at_an_item(self, catalog: Table) -> None:
+        check = {"ConditionCheck": {"Key": typed(thing("one")), "ConditionExpression": "attribute_exists(account)"}}
+        with pytest.raises(ClientError) as refused:
+            catalog.transact([check, put("two")], token="first" + catalog.name)
+        assert code(refused) == "TransactionCanceledException"
+        catalog.put(thing("one", uses=5))
+        catalog.transact([check, put("two")], token="second" + catalog.name)
+        assert catalog.get(thing("one")) == thing("one", uses=5)
+
+    @pytest.mark.real_database
+    def test_a_part_that_makes_no_sense_cancels_a_transaction(self, catalog: Table) -> None:
+        catalog.ask("PutItem", Item={**typed(thing("one")), "uses": {"S": "five"}})
+        with pytest.raises(ClientError) as refused:
+            catalog.transact([put("two"), count("one")], token="once" + catalog.name)
+        assert code(refused) == "TransactionCanceledException"
+        assert [reason["Code"] for reason in refused.value.response["CancellationReasons"]] == [
+            "None",
+            "ValidationError",
+        ]
+        assert catalog.get(thing("two")) is None
+
     def test_a_refused_transaction_can_be_tried_again_with_its_token(self, catalog: Table) -> None:
         catalog.put(thing("one"))
         parts = [count("two"), put("one", "attribute_not_exists(account)")]
@@ -323,6 +476,15 @@ class TestTransactions:
         with pytest.raises(ClientError) as refused:
             catalog.transact(parts, token="second" + catalog.name)
         assert code(refused) == "ValidationException"
+
+    @pytest.mark.real_database
+    def test_a_transaction_of_more_than_4_mb_is_refused(self, catalog: Table) -> None:
+        large = [{"Put": {"Item": typed(thing(f"{number:02d}", nickname="x" * 400_000))}} for number in range(11)]
+        catalog.transact(large[:10], token="first" + catalog.name)
+        with pytest.raises(ClientError) as refused:
+            catalog.transact(large, token="second" + catalog.name)
+        assert code(refused) == "ValidationException"
+        assert catalog.get(thing("10")) is None
 
 
 class TestQueries:
@@ -399,6 +561,18 @@ class TestQueries:
         pages = list(catalog.pages("account = :account", {":account": "acme"}))
         assert len(pages) > 1
         assert [item["key"] for page in pages for item in page] == [f"{number:02d}" for number in range(12)]
+
+    def test_a_scan_meets_every_item_once(self, campaigns: Table) -> None:
+        stored = [{"account": account, "id": number} for account in ("acme", "globex") for number in range(8)]
+        for item in stored:
+            campaigns.put(item)
+        found: list[Plain] = []
+        request: dict[str, Any] = {"Limit": 3}
+        while "ExclusiveStartKey" not in request or request["ExclusiveStartKey"]:
+            page = campaigns.ask("Scan", **request)
+            found += map(plain, page["Items"])
+            request["ExclusiveStartKey"] = page.get("LastEvaluatedKey")
+        assert sorted(found, key=lambda item: (item["account"], item["id"])) == stored
 
     def test_the_filter_drops_what_the_limit_has_counted(self, catalog: Table) -> None:
         for number in range(4):

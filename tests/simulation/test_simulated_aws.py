@@ -150,6 +150,42 @@ class TestDynamoDB:
             assert code(refused) == "ValidationException"
 
     @pytest.mark.parametrize(
+        ("condition", "more"),
+        [
+            ("account = :value", {"Limit": 0}),
+            ("account = :value", {"FilterExpression": "#key = :value"}),
+            ("account = :value AND #key <> :value", {}),
+            ("account ? :value", {}),
+            ("account = :value AND begins_with(#key, account)", {}),
+        ],
+    )
+    def test_a_query_that_makes_no_sense_is_refused(self, condition: str, more: dict[str, Any]) -> None:
+        client = SimulatedDynamoDB()
+        request = {
+            "TableName": with_tables(client).catalog.Meta.table_name,
+            "KeyConditionExpression": condition,
+            "ExpressionAttributeValues": {":value": {"S": "acme"}},
+            **more,
+        }
+        if "#key" in f"{request}":
+            request["ExpressionAttributeNames"] = {"#key": "key"}
+        with pytest.raises(ClientError) as refused:
+            client._make_api_call("Query", request)
+        assert code(refused) == "ValidationException"
+
+    def test_what_is_only_taken_away_makes_no_item(self) -> None:
+        client = SimulatedDynamoDB()
+        accounts = with_tables(client).accounts
+        request = {
+            "TableName": accounts.Meta.table_name,
+            "Key": {"account": {"S": "acme"}},
+            "UpdateExpression": "REMOVE secret",
+            "ReturnValues": "ALL_NEW",
+        }
+        assert client._make_api_call("UpdateItem", request) == {}
+        assert not list(accounts.scan())
+
+    @pytest.mark.parametrize(
         ("operation", "request_"),
         [("ExecuteStatement", {}), ("GetItem", {"AttributesToGet": ["id"]}), ("Query", {"Select": "COUNT"})],
     )
