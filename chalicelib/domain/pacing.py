@@ -29,7 +29,7 @@ from chalicelib.domain.timetable import Opening, Timetable
 #: waits for another slot: when many are, as after a failure of the queue, they would all be made at once.
 LATENESS = timedelta(seconds=2)
 #: How far ahead of the tick the first call is put that is overdue: the dialer may have to be woken for it.
-LEAD = timedelta(seconds=5)
+LEAD = timedelta(seconds=8)
 _MICROSECOND = timedelta(microseconds=1)
 _MICROSECONDS_PER_MINUTE = 60_000_000
 

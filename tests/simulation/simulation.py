@@ -146,7 +146,9 @@ class Simulation:
         await self._play(end + self.quiet_minutes * MINUTE)
         self.story.final = self._look()
         self.story.calls = json.loads(self._ask(_calls_page, identifier="1").body)
-        self.story.dead_letters = len(self.sqs.receive_message(QueueUrl=self.dead, MaxNumberOfMessages=10))
+        self.story.dead_letters = len(
+            self.sqs.receive_message(QueueUrl=self.dead, MaxNumberOfMessages=10).get("Messages", [])
+        )
         return self.story
 
     def _prepare(self) -> None:
