@@ -18,8 +18,8 @@ from chalicelib.clock import Clock
 from chalicelib.domain import handover
 from chalicelib.domain.call import Claim, ReportState, State
 from chalicelib.domain.forms import dial_form
-from chalicelib.domain.last_look import Refusal, refusal
-from chalicelib.domain.models import Campaign
+from chalicelib.domain.last_look import Refusal, hold, refusal
+from chalicelib.domain.models import Campaign, Schedule
 from chalicelib.domain.outcome import Exchange, Unknown
 from chalicelib.domain.verdict import Finish, Retry, TryUnsentAgain, verdict
 from chalicelib.gateway.queue import DeadLetters
@@ -160,7 +160,7 @@ class Dialer:
         """Raises Refused, and whatever else kept the call from being sent; then the claim is given up."""
         sending = False
 
-        async def look(*, connected: bool) -> Campaign:
+        async def look(*, connected: bool) -> tuple[Campaign, Schedule]:
             view = await views.of(dial.key)
             now = self._clock.now()
             why = refusal(
@@ -173,9 +173,9 @@ class Dialer:
                 time_left=ends_at - now,
                 time_needed=CALL_TIME,
             )
-            if why is not None or view.campaign is None:
+            if why is not None or view.campaign is None or view.schedule is None:
                 raise Refused(why or Refusal.STOPPED)
-            return view.campaign
+            return view.campaign, view.schedule
 
         async def last_look() -> None:
             nonlocal sending
@@ -183,7 +183,8 @@ class Dialer:
             sending = True
 
         try:
-            campaign = await look(connected=False)  # what is refused already needs no connection
+            campaign, schedule = await look(connected=False)  # what is refused already needs no connection
+            await self._clock.sleep(hold(campaign, schedule, self._clock.now()).total_seconds())
             body = form_body(dial_form(claim))
             headers = await self._signer.headers(
                 claim.key, f"dial_{claim.key.call_id}_{claim.attempt}", claim.attempt, body

@@ -11,8 +11,9 @@ from chalicelib.domain.handover import Dial
 from chalicelib.domain.models import Campaign, Schedule, Status
 from chalicelib.domain.timetable import Timetable
 
-#: A call is refused this long before its window closes: its connection may take a moment, and clocks differ.
-CLOSING_MARGIN = timedelta(seconds=0.5)
+#: How far the clocks of two functions may differ. No call is sent so close to the end of the calling hours, nor to their
+#: beginning, that by another's clock it would lie outside them.
+CLOCKS_DIFFER = timedelta(seconds=1)
 #: How old the knowledge of a campaign may be: with this no call starts over 2 s after a stop (P4).
 KNOWN_FOR = timedelta(seconds=1.5)
 
@@ -60,7 +61,7 @@ def refusal(
     if campaign.generation != dial.generation:
         return Refusal.SUPERSEDED
     closes = Timetable.of(campaign.plan, schedule).open_until(now)
-    if closes is None or now > closes - CLOSING_MARGIN:
+    if closes is None or now > closes - CLOCKS_DIFFER:
         return Refusal.CLOSED
     if now < dial.due:
         return Refusal.EARLY
@@ -69,3 +70,12 @@ def refusal(
     if time_left < time_needed:
         return Refusal.NO_TIME
     return None
+
+
+def hold(campaign: Campaign, schedule: Schedule, now: datetime) -> timedelta:
+    """How long a call waits that may be made, but whose calling hours have only just begun.
+
+    Those due in the first seconds follow each other at twice the pace, until the wait is made up for.
+    """
+    began = Timetable.of(campaign.plan, schedule).began(now)
+    return timedelta(0) if began is None else max(timedelta(0), CLOCKS_DIFFER - (now - began) / 2)

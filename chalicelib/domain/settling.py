@@ -13,10 +13,10 @@ from chalicelib.domain.models import Counts
 
 #: How long after it was handed over a number without a record is taken for lost: its message is gone.
 LOST_AFTER = timedelta(minutes=5)
-#: How long a claim is waited for: longer than any function that could hold it lives.
-CLAIM_HELD_FOR = timedelta(minutes=5)
-#: How long the dialer itself may still be at a report that it has neither delivered nor deferred.
-REPORTING_FOR = timedelta(minutes=5)
+#: How long a claim is waited for: longer than a dialer lives, which is a minute and a half, by clocks that differ.
+CLAIM_HELD_FOR = timedelta(minutes=2)
+#: How long the dialer itself may still be at a report that it has neither delivered nor deferred: no longer than that.
+REPORTING_FOR = CLAIM_HELD_FOR
 
 
 class Step(StrEnum):

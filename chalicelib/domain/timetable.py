@@ -9,6 +9,7 @@ from chalicelib.domain.models import Day, Plan, Schedule, Window
 
 _WEEK = tuple(Day)
 _DAY = timedelta(days=1)
+_MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,15 @@ class Timetable:
 
     def open_until(self, instant: datetime) -> datetime | None:
         """When the last of the windows open at `instant` closes; None when none is open."""
-        closings = [opening.closes for window in self.windows for opening in self.openings(window, instant, instant)]
-        return max(closings, default=None)
+        return max((opening.closes for opening in self._open_at(instant)), default=None)
+
+    def began(self, instant: datetime) -> datetime | None:
+        """When the first of the windows open at `instant` opened; None when none is open, or one was right before."""
+        opened = min((opening.opens for opening in self._open_at(instant)), default=None)
+        return None if opened is None or any(self._open_at(opened - _MICROSECOND)) else opened
+
+    def _open_at(self, instant: datetime) -> Iterator[Opening]:
+        return (opening for window in self.windows for opening in self.openings(window, instant, instant))
 
 
 def is_over(plan: Plan, now: datetime) -> bool:

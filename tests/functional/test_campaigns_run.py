@@ -79,7 +79,8 @@ def test_calls_are_a_second_apart_at_sixty_a_minute(world: World) -> None:
     start(world)
     world.run(minutes=4)
     starts = [call.at for call in world.tenant.calls]
-    assert starts == [EIGHT + timedelta(seconds=second) for second in range(1, 151)]
+    # The first, a second after the opening, is held back for clocks that differ.
+    assert starts == [EIGHT + timedelta(seconds=second) for second in (1.5, *range(2, 151))]
 
 
 def test_a_created_campaign_calls_nobody(world: World) -> None:

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from chalicelib.domain.handover import Dial
-from chalicelib.domain.last_look import Refusal, refusal
+from chalicelib.domain.last_look import Refusal, hold, refusal
 from chalicelib.domain.models import CallKey, Campaign, Day, Entry, Plan, Schedule, Status, Window
 
 EIGHT = datetime(2026, 1, 5, 13, tzinfo=UTC)  # a Monday, 08:00 in New York
@@ -62,10 +62,26 @@ def test_nothing_is_dialled_before_the_window_opens() -> None:
     assert look(EIGHT - timedelta(microseconds=1)) is Refusal.CLOSED
 
 
-def test_nothing_is_dialled_within_half_a_second_of_the_closing() -> None:
-    assert look(ELEVEN - timedelta(seconds=0.5)) is None
-    assert look(ELEVEN - timedelta(seconds=0.499)) is Refusal.CLOSED
+def test_nothing_is_dialled_within_a_second_of_the_closing() -> None:
+    assert look(ELEVEN - timedelta(seconds=1)) is None
+    assert look(ELEVEN - timedelta(seconds=0.999)) is Refusal.CLOSED
     assert look(ELEVEN) is Refusal.CLOSED
+
+
+def test_a_call_at_the_opening_waits_until_the_window_is_open_by_every_clock() -> None:
+    def goes_out(seconds: float) -> float:
+        now = EIGHT + timedelta(seconds=seconds)
+        return (now + hold(CAMPAIGN, SCHEDULE, now) - EIGHT).total_seconds()
+
+    assert [goes_out(due) for due in (0, 0.5, 1, 1.5, 2, 3)] == [1, 1.25, 1.5, 1.75, 2, 3]
+
+
+def test_a_window_that_opens_where_another_closes_holds_nothing_up() -> None:
+    halves = (Window(1, 8 * 60, 9 * 60), Window(1, 9 * 60, 11 * 60))
+    split = replace(CAMPAIGN, plan=replace(PLAN, windows=halves))
+    assert hold(split, SCHEDULE, EIGHT) == timedelta(seconds=1)
+    assert hold(split, SCHEDULE, EIGHT + timedelta(hours=1)) == timedelta(0)
+    assert hold(split, SCHEDULE, ELEVEN) == timedelta(0)
 
 
 def test_a_window_that_was_taken_away_is_closed_for_numbers_handed_over_already() -> None:

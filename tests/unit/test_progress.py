@@ -70,7 +70,7 @@ def test_the_numbers_always_add_up_to_the_total(places: list[str | None], data: 
     assert done.dialling == sum(state in ("handed", State.DIALLING, None) for state in behind)
 
 
-OLD = NOW - timedelta(minutes=5)
+OLD = NOW - timedelta(minutes=2)
 
 
 @pytest.mark.parametrize(

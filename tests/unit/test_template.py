@@ -1,6 +1,7 @@
 """The template makes what the code expects, and lets each function at what it needs."""
 
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
 
@@ -8,6 +9,8 @@ import pytest
 from pynamodb.models import Model
 
 from chalicelib.api.request import MAX_BODY_BYTES
+from chalicelib.domain.last_look import CLOCKS_DIFFER
+from chalicelib.domain.settling import CLAIM_HELD_FOR
 from chalicelib.storage.tables import Database, DynamoDB
 from infra.template import DIALER_TIMEOUT, VISIBILITY_TIMEOUT, merge_template
 
@@ -65,6 +68,10 @@ def test_tables_cost_by_use() -> None:
 def test_a_message_stays_hidden_longer_than_the_dialer_may_take() -> None:
     assert FUNCTIONS["dialer"]["lambda_timeout"] == DIALER_TIMEOUT
     assert RESOURCES["CallQueue"]["Properties"]["VisibilityTimeout"] == VISIBILITY_TIMEOUT >= 6 * DIALER_TIMEOUT
+
+
+def test_a_claim_is_waited_for_longer_than_its_holder_lives_by_any_clock() -> None:
+    assert timedelta(seconds=DIALER_TIMEOUT) + 2 * CLOCKS_DIFFER < CLAIM_HELD_FOR
 
 
 def test_the_gateway_answers_in_the_envelope_of_the_api() -> None:
