@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 
 from chalicelib.clock import Clock
 from chalicelib.domain import handover
-from chalicelib.domain.call import Claim, ReportState, State
+from chalicelib.domain.call import Call, Claim, ReportState, State
 from chalicelib.domain.forms import dial_form
 from chalicelib.domain.last_look import Refusal, hold, refusal
 from chalicelib.domain.models import Campaign, Schedule
@@ -31,6 +31,7 @@ from chalicelib.storage.calls import Calls
 from chalicelib.storage.campaigns import Campaigns
 from chalicelib.storage.catalog import Schedules
 from chalicelib.storage.deferred import Slips
+from chalicelib.storage.writes import new_nonce
 from chalicelib.views import Views
 
 logger = logging.getLogger(__name__)
@@ -140,7 +141,17 @@ class Dialer:
         early = begin - self._clock.now()
         if timedelta(0) < early < ends_at - self._clock.now() - CALL_TIME:
             await self._clock.sleep(early.total_seconds())
-        claim = await self._offload(self._calls.claim, dial.key, dial.entry, dial.attempt, self._clock.now())
+        # A claim that is given and not heard of would hold the number until it counts as uncertain.
+        claim = await insist(
+            self._offload,
+            self._clock,
+            self._calls.claim,
+            dial.key,
+            dial.entry,
+            dial.attempt,
+            self._clock.now(),
+            new_nonce(),
+        )
         if claim is None:
             logger.info("call %s: attempt %s is somebody else's", dial.key.call_id, dial.attempt)
             call = await self._offload(self._calls.get, dial.key)
@@ -222,9 +233,14 @@ class Dialer:
     async def _report_again(self, report: handover.Report, views: Views, ends_at: datetime) -> bool:
         call = await self._offload(self._calls.get, report.key)
         campaign = (await views.of(report.key)).campaign
-        if call is not None and campaign is not None and call.report in (ReportState.PENDING, ReportState.DEFERRED):
+        if call is not None and campaign is not None and _is_owed(call, report.attempt):
             await self._reporter.report(call, campaign, ends_at)
         return True
+
+
+def _is_owed(call: Call, attempt: int) -> bool:
+    """Is this attempt at telling its outcome still to be made?"""
+    return call.report in (ReportState.PENDING, ReportState.DEFERRED) and call.report_attempts == attempt - 1
 
 
 def _read(delivery: Delivery) -> handover.Dial | handover.Report | None:

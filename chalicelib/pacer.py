@@ -129,10 +129,8 @@ class Pacer:
         if not due:
             return 0
         handed = self._slips.hand_over(due, now)
-        messages = [
-            Message(handover.to_message(handover.Report(slip.deferred.key, slip.name)), None, campaign.account)
-            for slip in handed
-        ]
+        reports = [handover.Report(slip.deferred.key, slip.deferred.attempt, slip.name) for slip in handed]
+        messages = [Message(handover.to_message(report), None, campaign.account) for report in reports]
         sent = self._queue.send(messages)
         self._take_back(handed[sent:])
         return sent

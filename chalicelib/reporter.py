@@ -77,7 +77,7 @@ class Reporter:
         if ends_at - self._clock.now() < REPORT_TIME:
             # Not tried, so not counted; the next tick hands it over again.
             now = self._clock.now()
-            await self._offload(self._calls.defer_report, key, call.report_attempts, call.report_error, now)
+            await self._offload(self._calls.defer_report, call, call.report_attempts, call.report_error, now)
             return
         body = form_body(report_form(call))
         headers = await self._signer.headers(key, f"report_{key.call_id}", call.attempt, body)
@@ -98,7 +98,7 @@ class Reporter:
             await self._offload(self._calls.report_ended, call.key, ReportState.GIVEN_UP, attempts, error)
             return
         not_before = now + timedelta(seconds=wait)
-        await self._offload(self._calls.defer_report, call.key, attempts, error, not_before)
+        await self._offload(self._calls.defer_report, call, attempts, error, not_before)
 
 
 def _error_of(exchange: Exchange) -> str:

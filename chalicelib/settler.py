@@ -116,7 +116,7 @@ class Settler:
             case Step.EXPIRE:
                 self._expire(call, campaign, now)
             case Step.DEFER_REPORT:
-                self._calls.defer_report(call.key, call.report_attempts, call.report_error, now)
+                self._calls.defer_report(call, call.report_attempts, call.report_error, now)
         return False
 
     def _pass_what_was_handed_over(self, campaign: Campaign) -> Campaign:
@@ -200,7 +200,7 @@ class Settler:
         if call is None or call.report is not ReportState.PENDING:
             return True
         if is_owed(call, now):
-            self._calls.defer_report(call.key, call.report_attempts, call.report_error, now)
+            self._calls.defer_report(call, call.report_attempts, call.report_error, now)
             return True
         return False
 

@@ -91,9 +91,11 @@ class DeferredDial:
 
 @dataclass(frozen=True)
 class DeferredReport:
-    """An outcome that is to be reported again."""
+    """An outcome that is to be reported."""
 
     key: CallKey
+    #: 1 for the first time it is told; one that was made already isn't made again
+    attempt: int
     not_before: datetime
 
 

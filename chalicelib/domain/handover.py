@@ -33,6 +33,8 @@ class Report:
     """Report this number's outcome."""
 
     key: CallKey
+    #: 1 for the first time it is told
+    attempt: int
     #: what storage is to forget once this message is dealt with
     slip: str
 
@@ -65,12 +67,12 @@ def to_message(handover: Dial | Report) -> str:
         "campaign_id": key.campaign_id,
         "sequence": key.sequence,
         "call_id": key.call_id,
+        "attempt": handover.attempt,
         "slip": handover.slip,
     }
     if isinstance(handover, Report):
         return json.dumps({"report": fields})
     fields |= {
-        "attempt": handover.attempt,
         "entry": handover.entry.line,
         "generation": handover.generation,
         "due": handover.due.isoformat(),
@@ -87,7 +89,7 @@ def from_message(body: str) -> Dial | Report:
         key = CallKey(str(fields["account"]), int(fields["campaign_id"]), int(fields["sequence"]))
         slip = fields["slip"]
         if kind == "report":
-            return Report(key, str(slip))
+            return Report(key, int(fields["attempt"]), str(slip))
         if kind == "dial":
             return Dial(
                 key,

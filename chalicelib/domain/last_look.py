@@ -11,8 +11,8 @@ from chalicelib.domain.handover import Dial
 from chalicelib.domain.models import Campaign, Schedule, Status
 from chalicelib.domain.timetable import Timetable
 
-#: How far the clocks of two functions may differ. No call is sent so close to the end of the calling hours, nor to their
-#: beginning, that by another's clock it would lie outside them.
+#: How far the clocks of two functions may differ. No call is sent so close to either end of the calling hours that by
+#: another's clock it would lie outside them.
 CLOCKS_DIFFER = timedelta(seconds=1)
 #: How old the knowledge of a campaign may be: with this no call starts over 2 s after a stop (P4).
 KNOWN_FOR = timedelta(seconds=1.5)

@@ -28,9 +28,12 @@ class Calls:
         self._items = database.calls
         self._slips = Slips(database)
 
-    def claim(self, key: CallKey, entry: Entry, attempt: int, now: datetime) -> Claim | None:
-        """The right to make this attempt; None if somebody has it, or had it."""
-        nonce = new_nonce()
+    def claim(self, key: CallKey, entry: Entry, attempt: int, now: datetime, nonce: str | None = None) -> Claim | None:
+        """The right to make this attempt; None if somebody has it, or had it.
+
+        Whoever doesn't hear the answer may ask again with the same `nonce`, one of their own.
+        """
+        nonce = nonce or new_nonce()
         item = self._items(_call_key(key))
         waiting = (self._items.state == State.DEFERRED) & (self._items.attempt == attempt - 1)
         if attempt == 1:
@@ -106,7 +109,7 @@ class Calls:
         unchanged = (self._items.state == State.DIALLING) & (self._items.claimed_at == call.claimed_at)
         transaction.update(_CALL, self._items(_call_key(call.key)), actions, unchanged)
         if report:
-            self._slips.add(transaction, DeferredReport(call.key, now))
+            self._slips.add(transaction, DeferredReport(call.key, 1, now))
         if call.passed_over:
             self._slips.add_ended(transaction, Ended(call.key, State.UNCERTAIN))
         try:
@@ -153,20 +156,27 @@ class Calls:
         except WriteRefused:
             return  # delivered, or given up, by another message meanwhile
 
-    def defer_report(self, key: CallKey, attempts: int, error: str | None, not_before: datetime) -> None:
-        """The report is to be sent again."""
+    def defer_report(self, call: Call, attempts: int, error: str | None, not_before: datetime) -> None:
+        """The report is to be sent again, after so many attempts.
+
+        Of two messages that made the same attempt only one defers the next, or a report would come twice as often and
+        be given up in half the time.
+        """
         transaction = self._database.transaction()
+        unchanged: Condition = self._items.report_attempts == call.report_attempts
+        if call.report_attempts == 0:
+            unchanged |= self._items.report_attempts.does_not_exist()
         transaction.update(
             _CALL,
-            self._items(_call_key(key)),
+            self._items(_call_key(call.key)),
             self._reported(ReportState.DEFERRED, attempts, error),
-            self._is_told(),
+            self._is_told() & unchanged,
         )
-        self._slips.add(transaction, DeferredReport(key, not_before))
+        self._slips.add(transaction, DeferredReport(call.key, attempts + 1, not_before))
         try:
             transaction.commit()
         except WriteRefused:
-            return  # delivered by another message meanwhile
+            return  # told, or deferred, by another message meanwhile
 
     def get(self, key: CallKey) -> Call | None:
         try:

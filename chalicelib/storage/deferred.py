@@ -64,9 +64,10 @@ class Slips:
         yield from self._due(_HANDED + _REPORT, account, campaign_id, now)
 
     def waiting(self, account: str, campaign_id: int) -> Iterator[int]:
-        """The sequence numbers of the numbers that wait to be dialled, due or not."""
-        for item in self._of_kind(_DIAL, account, campaign_id):
-            yield int(item.sequence)
+        """The sequence numbers of the numbers that wait to be dialled, due or not, or were handed over again."""
+        for kind in (_DIAL, _HANDED + _DIAL):
+            for item in self._of_kind(kind, account, campaign_id):
+                yield int(item.sequence)
 
     def ended(self, account: str, campaign_id: int) -> Iterator[Ended]:
         for item in self._of_kind(_ENDED, account, campaign_id):
@@ -95,7 +96,7 @@ class Slips:
         if isinstance(deferred, DeferredDial):
             self._item(DeferredDial(deferred.key, deferred.entry, attempt or deferred.attempt, None)).save()
         else:
-            self._item(DeferredReport(deferred.key, now)).save()
+            self._item(DeferredReport(deferred.key, deferred.attempt, now)).save()
         self.forget([slip])
 
     def forget(self, slips: Sequence[Slip]) -> None:
@@ -136,7 +137,7 @@ class Slips:
         place = f"{_AT_ONCE if instant is None else _text(instant)}/{padded(key.sequence)}/{new_nonce()}"
         hash_key = campaign_key(key.account, key.campaign_id)
         if isinstance(deferred, DeferredReport):
-            return self._items(hash_key, f"{prefix}{_REPORT}/{place}", sequence=key.sequence)
+            return self._items(hash_key, f"{prefix}{_REPORT}/{place}", sequence=key.sequence, attempt=deferred.attempt)
         return self._items(
             hash_key,
             f"{prefix}{_DIAL}/{place}",
@@ -161,7 +162,7 @@ def _deferred(account: str, campaign_id: int, item: DeferredItem) -> Deferred:
     if kind.endswith(_DIAL):
         instant = None if not_before == _AT_ONCE else _instant(not_before)
         return DeferredDial(key, Entry.from_line(item.entry), int(item.attempt), instant)
-    return DeferredReport(key, _instant(not_before))
+    return DeferredReport(key, int(item.attempt), _instant(not_before))
 
 
 def _text(instant: datetime) -> str:

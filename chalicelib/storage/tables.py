@@ -230,7 +230,7 @@ class DeferredItem(Model):
     campaign = UnicodeAttribute(hash_key=True)
     key = UnicodeAttribute(range_key=True)
     sequence = NumberAttribute()
-    #: the attempt to be made, 1 for the first, for a dial
+    #: the attempt to be made, at a dial or a report, 1 for the first
     attempt = NumberAttribute(null=True)
     #: the entry's line, for a dial
     entry = UnicodeAttribute(null=True)

@@ -499,13 +499,35 @@ class TestCalls:
         calls = Calls(database)
         claim = calls.claim(KEY, ENTRY, 1, NOW)
         assert claim is not None
-        calls.finish(claim, OUTCOME, NOW, ReportState.PENDING)
-        calls.defer_report(KEY, 1, "http_500", NOW)
+        finished = calls.finish(claim, OUTCOME, NOW, ReportState.PENDING)
+        assert finished is not None
+        calls.defer_report(finished, 1, "http_500", NOW)
+        deferred = calls.get(KEY)
+        assert deferred is not None
         calls.report_ended(KEY, ReportState.DELIVERED, 2, None)
-        calls.defer_report(KEY, 2, "timeout", NOW + timedelta(minutes=1))
+        calls.defer_report(deferred, 2, "timeout", NOW + timedelta(minutes=1))
         call = calls.get(KEY)
         assert call is not None
         assert (call.report, call.report_attempts, call.report_error) == (ReportState.DELIVERED, 2, None)
+
+    def test_an_attempt_at_a_report_that_was_made_twice_is_followed_by_one(self, database: Database) -> None:
+        calls, slips = Calls(database), Slips(database)
+        claim = calls.claim(KEY, ENTRY, 1, NOW)
+        assert claim is not None
+        call = calls.finish(claim, OUTCOME, NOW, ReportState.PENDING)
+        assert call is not None
+        for error in ("http_500", "timeout"):
+            calls.defer_report(call, 1, error, NOW)
+        assert [slip.deferred for slip in slips.due_reports("acme", 1, NOW)] == [DeferredReport(KEY, 2, NOW)]
+        again = calls.get(KEY)
+        assert again is not None
+        assert (again.report_attempts, again.report_error) == (1, "http_500")
+
+    def test_whoever_did_not_hear_that_a_claim_was_given_may_ask_again(self, database: Database) -> None:
+        calls = Calls(database)
+        mine = calls.claim(KEY, ENTRY, 1, NOW, "mine")
+        assert calls.claim(KEY, ENTRY, 1, NOW, "mine") == mine
+        assert calls.claim(KEY, ENTRY, 1, NOW, "another's") is None
 
 
 class TestSlips:
@@ -527,7 +549,7 @@ class TestSlips:
         assert [slip.deferred for slip in slips.due_dials("acme", 1, NOW)] == ordered
 
     def test_what_is_not_due_yet_is_not_handed_out(self, database: Database) -> None:
-        report = DeferredReport(KEY, NOW + timedelta(seconds=1))
+        report = DeferredReport(KEY, 1, NOW + timedelta(seconds=1))
         slips = self.defer(database, self.dial(1, NOW + timedelta(seconds=1)), report)
         assert list(slips.due_dials("acme", 1, NOW)) == list(slips.due_reports("acme", 1, NOW)) == []
         assert list(slips.waiting("acme", 1)) == [1]
@@ -537,7 +559,7 @@ class TestSlips:
         slips = self.defer(database, self.dial(1), self.dial(2))
         handed = slips.hand_over(list(slips.due_dials("acme", 1, NOW)), NOW)
         assert list(slips.due_dials("acme", 1, NOW)) == []
-        assert list(slips.waiting("acme", 1)) == []
+        assert list(slips.waiting("acme", 1)) == [1, 2]
         slips.forget_name(handed[0].deferred.key, handed[0].name)
         later = NOW + timedelta(minutes=15)
         assert list(slips.lapsed("acme", 1, later - timedelta(seconds=1))) == []
@@ -551,7 +573,7 @@ class TestSlips:
         assert list(slips.waiting("acme", 1)) == [1]
 
     def test_one_call_may_have_two_slips_and_each_is_forgotten_by_itself(self, database: Database) -> None:
-        report = DeferredReport(KEY, NOW)
+        report = DeferredReport(KEY, 3, NOW)
         slips = self.defer(database, report, report, self.dial(1), self.dial(1))
         first, second = slips.hand_over(list(slips.due_reports("acme", 1, NOW)), NOW)
         slips.forget([first])
@@ -560,7 +582,7 @@ class TestSlips:
         assert list(slips.waiting("acme", 1)) == [1]
 
     def test_what_is_taken_back_waits_again(self, database: Database) -> None:
-        report = DeferredReport(KEY, NOW)
+        report = DeferredReport(KEY, 3, NOW)
         slips = self.defer(database, self.dial(1, NOW), report)
         due = [*slips.due_dials("acme", 1, NOW), *slips.due_reports("acme", 1, NOW)]
         for slip in slips.hand_over(due, NOW):

@@ -3,6 +3,7 @@
 import asyncio
 import selectors
 from collections.abc import Coroutine
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -24,9 +25,6 @@ class SimulatedClock(Clock):
     def advance(self, seconds: float) -> None:
         self._now += timedelta(seconds=seconds)
 
-    def turn_to(self, instant: datetime) -> None:
-        self._now = max(self._now, instant)
-
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
 
@@ -34,6 +32,20 @@ class SimulatedClock(Clock):
         """Run `main` on an event loop that, instead of waiting, turns this clock."""
         with asyncio.Runner(loop_factory=lambda: _Loop(self)) as runner:
             return runner.run(main)
+
+
+@dataclass(frozen=True)
+class SkewedClock(Clock):
+    """Another machine's clock, which runs as fast and shows another time."""
+
+    true: Clock
+    ahead: timedelta
+
+    def now(self) -> datetime:
+        return self.true.now() + self.ahead
+
+    async def sleep(self, seconds: float) -> None:
+        await self.true.sleep(seconds)
 
 
 class _Loop(asyncio.SelectorEventLoop):

@@ -1,12 +1,25 @@
-"""What goes wrong between a function and AWS, by the throw of a seeded die."""
+"""What goes wrong between a function and AWS, by the throw of a seeded die.
 
+A boundary is where a function and the world touch: before a request is sent, and when its answer is there. At each a
+function may die, wait, or find that others were faster.
+"""
+
+import asyncio
 import random
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self, TypeVar
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ReadTimeoutError
+
+from chalicelib.clock import Clock
+from chalicelib.offload import PAUSES
+from tests.simulation.greenlets import wait
+
+R = TypeVar("R")
 
 
 class Crash(BaseException):
@@ -14,96 +27,195 @@ class Crash(BaseException):
 
 
 @dataclass
+class Invocation:
+    """A function at work, or the API at one request."""
+
+    #: as this machine has it
+    clock: Clock
+    #: dead; what its blocking code still does on its way out reaches nobody
+    gone: bool = False
+    tasks: set[asyncio.Task[Any]] = field(default_factory=set)
+    #: of each task: its last requests that failed, if they did
+    failed_in_a_row: Counter[asyncio.Task[Any] | None] = field(default_factory=Counter)
+
+
+#: whose work is being done; unset while the story itself looks
+INVOCATION: ContextVar[Invocation] = ContextVar("invocation")
+
+
+@dataclass(frozen=True)
+class Odds:
+    """How likely it is that something goes wrong, each time that it could."""
+
+    #: at each boundary: the function dies
+    crash: float = 0.0
+    #: at each request: it is turned away; its answer is lost and the SDK repeats it; it is lost for good; it takes long
+    throttle: float = 0.0
+    repeated: float = 0.0
+    unheard: float = 0.0
+    slow: float = 0.0
+    #: at each request: a tick, a settler or the owner comes in between
+    meanwhile: float = 0.0
+    #: of a batch: some of its parts are left undone
+    partial: float = 0.0
+    #: of a message: SQS refuses it, loses it, delivers it twice
+    refused: float = 0.0
+    lost: float = 0.0
+    doubled: float = 0.0
+    #: of a query: the index is behind
+    behind: float = 0.0
+    #: of a tick: it doesn't come, comes twice; of a minute: the next few ticks don't come
+    missed: float = 0.0
+    twice: float = 0.0
+    outage: float = 0.0
+    #: of a call: its server never answers, and nobody gives it up until the function is ended
+    hung: float = 0.0
+    #: seconds that clocks differ by at most
+    skew: float = 0.0
+    #: of a request to the tenant: it fails
+    sick: float = 0.0
+
+    @classmethod
+    def drawn(cls, dice: random.Random) -> Self:
+        """Some weather: much goes wrong in one story what never does in another."""
+
+        def some(*odds: float) -> float:
+            return dice.choice(odds)
+
+        return cls(
+            crash=some(0.0, 0.002, 0.006),
+            throttle=some(0.0, 0.01, 0.04),
+            repeated=some(0.0, 0.01, 0.05),
+            unheard=some(0.0, 0.002, 0.02),
+            slow=some(0.0, 0.0, 0.005),
+            meanwhile=some(0.0, 0.01, 0.04),
+            partial=some(0.0, 0.1),
+            refused=some(0.0, 0.0, 0.02, 0.3),
+            lost=some(0.0, 0.01, 0.1),
+            doubled=some(0.0, 0.04, 0.2),
+            behind=some(0.0, 0.0, 0.5),
+            missed=some(0.0, 0.08),
+            twice=some(0.0, 0.06),
+            outage=some(0.0, 0.0, 0.15),
+            hung=some(0.0, 0.0, 0.03),
+            skew=some(0.0, 0.2, 1.0),
+            sick=some(0.0, 0.3, 0.3, 0.8),
+        )
+
+
+@dataclass
 class Faults:
-    """The odds at each boundary, and what came of them. Nothing goes wrong while it is off."""
+    """The odds, and what came of them. Nothing goes wrong while it is off."""
 
     dice: random.Random
-    #: the odds at each request
-    crash: float = 0.004
-    throttle: float = 0.01
-    lost_answer: float = 0.01
-    meanwhile: float = 0.02
+    odds: Odds
     on: bool = False
     #: crash at this boundary, counted from 0, and at no other
     crash_at: int | None = None
     boundaries: int = 0
     crashes: int = 0
-    #: what may happen in the middle of something else
-    others: list[Callable[[], None]] = field(default_factory=list)
-    _within: bool = False
+    #: begins something else, which goes on whenever the others wait
+    meanwhile: Callable[[], None] = lambda: None
 
-    def before(self) -> None:
-        """A request is about to be sent: by now it may be too late for it, or others may be first."""
-        self._boundary()
-        if self.on and not self._within and self.others and self.dice.random() < self.meanwhile:
-            with self._something_else():
-                self.dice.choice(self.others)()
+    def happens(self, odds: float) -> bool:
+        return self.on and odds > 0 and self.dice.random() < odds
 
-    def after(self) -> None:
-        """The answer is there; whoever asked may not be."""
-        self._boundary()
-
-    def throttled(self) -> bool:
-        return self.on and self.dice.random() < self.throttle
-
-    def answer_is_lost(self) -> bool:
-        return self.on and self.dice.random() < self.lost_answer
-
-    def _boundary(self) -> None:
+    def cross(self) -> None:
+        """A boundary. Raises Crash."""
+        invocation = INVOCATION.get(None)
+        if invocation is None:
+            return
+        if invocation.gone:
+            raise Crash
         if not self.on:
             return
         self.boundaries += 1
-        by_plan = self.crash_at is not None and self.boundaries - 1 == self.crash_at
-        if by_plan or (self.crash_at is None and self.dice.random() < self.crash):
+        if self.boundaries - 1 == self.crash_at or self.happens(self.odds.crash):
             self.crashes += 1
+            invocation.gone = True
             raise Crash
 
-    @contextmanager
-    def _something_else(self) -> Iterator[None]:
-        """What happens meanwhile may crash for itself, and not be interrupted itself."""
-        self._within = True
-        try:
-            yield
-        except Crash:
-            pass
-        finally:
-            self._within = False
+    def ask(self, operation: str, request: Callable[[], R]) -> R:
+        """One request with the SDK's repetitions. Raises Crash, ClientError, ReadTimeoutError."""
+        if INVOCATION.get(None) is None:
+            return request()
+        self._dawdle()
+        self.cross()
+        if self._fails(self.odds.throttle):
+            raise ClientError({"Error": {"Code": "ThrottlingException", "Message": "too much at once"}}, operation)
+        if self.happens(self.odds.repeated):
+            with suppress(ClientError):  # a refusal is lost like any answer
+                request()
+            self._dawdle()
+        if self._fails(self.odds.unheard):
+            with suppress(ClientError):
+                request()
+            raise ReadTimeoutError(endpoint_url="simulated")
+        INVOCATION.get().failed_in_a_row[asyncio.current_task()] = 0
+        answer = request()
+        self._dawdle()
+        self.cross()
+        return answer
+
+    def _fails(self, odds: float) -> bool:
+        """Not more often in a row than a function that insists will bear."""
+        failed = INVOCATION.get().failed_in_a_row
+        task = asyncio.current_task()
+        if failed[task] == len(PAUSES) or not self.happens(odds):
+            return False
+        failed[task] += 1
+        return True
+
+    def _dawdle(self) -> None:
+        if self.happens(self.odds.meanwhile):
+            self.meanwhile()
+            self._wait(self.dice.uniform(0, 0.3))
+        elif self.happens(self.odds.slow):
+            self._wait(self.dice.uniform(0.1, 2.0))
+        elif self.happens(0.2 if self.odds.meanwhile else 0.0):
+            self._wait(0.005)
+
+    def _wait(self, seconds: float) -> None:
+        wait(INVOCATION.get().clock.sleep(seconds))
+
+    # what simulated AWS is told to do
+
+    def lag(self) -> int:
+        """How many of an index's last changes can't be seen yet."""
+        return self.dice.randint(1, 3) if self.happens(self.odds.behind) else 0
+
+    def left_undone(self, parts: int) -> int:
+        """How many parts of a batch."""
+        return self.dice.randrange(parts) if self.happens(self.odds.partial) else 0
+
+    def refuses(self, _body: str) -> bool:
+        return self.happens(self.odds.refused)
 
 
 class FaultyDynamoDB:
-    """A client that does what the SDK does: it asks again when no answer comes, with the same request."""
-
     def __init__(self, client: Any, faults: Faults) -> None:
         self._client = client
         self._faults = faults
 
     def _make_api_call(self, operation_name: str, api_params: dict[str, Any]) -> dict[str, Any]:
-        self._faults.before()
-        if self._faults.throttled():
-            raise ClientError({"Error": {"Code": "ThrottlingException", "Message": "too much at once"}}, operation_name)
-        if self._faults.answer_is_lost():
-            with suppress(ClientError):  # a refusal is lost like any answer
-                self._client._make_api_call(operation_name, api_params)
-        answer: dict[str, Any] = self._client._make_api_call(operation_name, api_params)
-        self._faults.after()
-        return answer
+        return self._faults.ask(operation_name, lambda: self._client._make_api_call(operation_name, api_params))
 
 
 class FaultySQS:
-    def __init__(self, client: Any, faults: Faults) -> None:
+    """`sent` is told whenever there may be new messages."""
+
+    def __init__(self, client: Any, faults: Faults, sent: Callable[[], None]) -> None:
         self._client = client
         self._faults = faults
+        self._sent = sent
 
     def send_message_batch(self, **request: Any) -> dict[str, Any]:
-        self._faults.before()
-        if self._faults.answer_is_lost():
-            self._client.send_message_batch(**request)
-        answer: dict[str, Any] = self._client.send_message_batch(**request)
-        self._faults.after()
-        return answer
+        def send() -> dict[str, Any]:
+            answer: dict[str, Any] = self._client.send_message_batch(**request)
+            self._sent()
+            return answer
+
+        return self._faults.ask("SendMessageBatch", send)
 
     def send_message(self, **request: Any) -> dict[str, Any]:
-        self._faults.before()
-        answer: dict[str, Any] = self._client.send_message(**request)
-        self._faults.after()
-        return answer
+        return self._faults.ask("SendMessage", lambda: self._client.send_message(**request))

@@ -1,370 +1,378 @@
 """The real pacer, dialer, settler and API, over simulated AWS, for some minutes of calling with all that can go wrong.
 
 One seed is one story, told the same each time: what the owner asks when, which ticks come late or never, which messages
-are lost, doubled or kept, where a function dies, where an answer is lost, and what happens in the middle of something
-else. After that all goes well for a while, and `tests.simulation.checker` looks at what is left.
+are lost, doubled or kept, where a function dies, where an answer is lost, and who is faster. After that all goes well
+until nothing is left to do, and `tests.simulation.checker` looks at what is left.
+
+Whatever happens is a task of one event loop. A function's storage blocks, so it runs in a greenlet; where it asks for
+something, others may get ahead of it (`tests.simulation.greenlets`). Each function has a clock of its own.
 """
 
 import asyncio
-import contextvars
 import heapq
 import json
 import random
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from contextvars import Context
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import count
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import Any, TypeAlias, TypeVar, cast
 
+from chalicelib.api import calls as calls_api
 from chalicelib.api import campaigns as campaigns_api
 from chalicelib.api.envelope import Answer
 from chalicelib.api.exchange import Endpoint, Received, answer
 from chalicelib.api.services import Services
 from chalicelib.dialer import Delivery, Dialer
-from chalicelib.domain.models import Day, Profile, Schedule
-from chalicelib.errors import Busy
+from chalicelib.domain.models import SEQUENCES_PER_CAMPAIGN, Day, Profile, Schedule
 from chalicelib.gateway.queue import CallQueue, DeadLetters
 from chalicelib.gateway.signing import PREFIX
 from chalicelib.pacer import Pacer
 from chalicelib.settler import Settler
 from chalicelib.storage.advances import Advances
+from chalicelib.storage.campaigns import SHARDS
 from chalicelib.storage.tables import Database, DynamoDB
 from tests.databases import create_tables
-from tests.simulation.clock import BEGIN, SimulatedClock
+from tests.simulation.clock import BEGIN, SimulatedClock, SkewedClock
 from tests.simulation.dynamodb import SimulatedDynamoDB
-from tests.simulation.faults import Crash, Faults, FaultyDynamoDB, FaultySQS
+from tests.simulation.faults import INVOCATION, Crash, Faults, FaultyDynamoDB, FaultySQS, Invocation, Odds
+from tests.simulation.greenlets import blocking, wait
+from tests.simulation.owner import Owner, phone_numbers, profiles
 from tests.simulation.sqs import SimulatedSQS
+from tests.simulation.story import ALL_HOURS, AMOUNT, MINUTE, PERIOD, Stop, Story, Wish
 from tests.simulation.tenant import SimulatedTenant
 
-P = ParamSpec("P")
 R = TypeVar("R")
+#: something that takes its time
+Action: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 
-MINUTE = timedelta(minutes=1)
-#: a function's time, as in the template
-DIALER_LIVES = timedelta(seconds=90)
 ACCOUNT, TOKEN = "acme", "token"
-PERIOD, AMOUNT = 2, 30
-
-
-#: the tasks of the dialer's invocation under way
-_INVOCATION: contextvars.ContextVar[set[asyncio.Task[Any]]] = contextvars.ContextVar("invocation")
-
-
-@dataclass
-class Stop:
-    """From when to when the campaign was told not to call."""
-
-    answered: datetime
-    started: datetime | None = None
-
-
-@dataclass
-class Story:
-    """What became of a seed, for the checker."""
-
-    seed: int
-    tenant: SimulatedTenant
-    faults: Faults
-    uploaded: int = 0
-    #: of which a part was accepted
-    torn_uploads: int = 0
-    max_retries: int = 0
-    stops: list[Stop] = field(default_factory=list)
-    #: progress as the API told it, whenever it was asked
-    looks: list[dict[str, int]] = field(default_factory=list)
-    final: dict[str, Any] = field(default_factory=dict)
-    calls: list[dict[str, Any]] = field(default_factory=list)
-    dead_letters: int = 0
+#: functions' time, as in the template; the API's is API Gateway's
+DIALER_LIVES, TICK_LIVES, REQUEST_LIVES = timedelta(seconds=90), timedelta(seconds=60), timedelta(seconds=29)
+#: what a tick leaves of its time for the last stride
+SPARE = timedelta(seconds=15)
+#: how long the quiet time lasts at most: a report may be owed for thirty
+QUIET = timedelta(hours=34)
+#: how long in it the ticks come often
+BUSY = timedelta(minutes=45)
 
 
 class Simulation:
-    def __init__(self, seed: int, *, minutes: int = 8, quiet_minutes: int = 45, crash_at: int | None = None) -> None:
-        """`minutes` of trouble, then `quiet_minutes` without any. With `crash_at` nothing goes wrong but one crash."""
+    def __init__(self, seed: int, *, crash_at: int | None = None) -> None:
+        """With `crash_at` the story is a short one, in which nothing goes wrong but one crash, at that boundary."""
         self.dice = random.Random(seed)  # noqa: S311 # a story's, not a secret's
-        self.clock = SimulatedClock()
-        self.faults = Faults(self.dice, crash_at=crash_at)
-        if crash_at is not None:
-            self.faults.throttle = self.faults.lost_answer = self.faults.meanwhile = 0.0
         self.calm = crash_at is not None
-        self.minutes, self.quiet_minutes = minutes, quiet_minutes
-        client = SimulatedDynamoDB(self.dice, page_size=50)
-        sqs = SimulatedSQS(self.clock.now, self.dice)
-        self.sqs = sqs
-        self.queue = sqs.create_queue(QueueName="calls", Attributes={"VisibilityTimeout": "540"})["QueueUrl"]
-        self.dead = sqs.create_queue(QueueName="dead")["QueueUrl"]
-        database = Database("simulated", cast(DynamoDB, FaultyDynamoDB(client, self.faults)), pause=self.clock.advance)
-        create_tables(database)
-        self.services = Services.over(database, self.clock)
-        self.tenant = SimulatedTenant(self.clock, self.dice)
-        faulty_sqs = FaultySQS(sqs, self.faults)
-        services = self.services
-        self.pacer = Pacer(
-            advances=Advances(database),
-            campaigns=services.campaigns,
-            schedules=services.schedules,
-            profiles=services.profiles,
-            log=services.log,
-            slips=services.slips,
-            queue=CallQueue(faulty_sqs, self.queue, self.clock.now, self.clock.advance),
-            clock=self.clock,
-            each=map,
+        self.clock = SimulatedClock()
+        self.faults = Faults(self.dice, Odds() if self.calm else Odds.drawn(self.dice), crash_at=crash_at)
+        self.faults.meanwhile = lambda: self._begin(self.dice.choice(self._comes_between))
+        self.minutes = 1 if self.calm else 6
+
+        self.sqs = SimulatedSQS(self.clock.now, self.dice, refuses=self.faults.refuses)
+        self.queue = self.sqs.create_queue(QueueName="calls", Attributes={"VisibilityTimeout": "540"})["QueueUrl"]
+        self.dead = self.sqs.create_queue(QueueName="dead")["QueueUrl"]
+        dynamodb = SimulatedDynamoDB(
+            self.dice, page_size=50, index_lag=self.faults.lag, unprocessed=self.faults.left_undone
         )
-        self.settler = Settler(database, self.clock)
-        self.dialer = Dialer(
-            calls=services.calls,
-            campaigns=services.campaigns,
-            schedules=services.schedules,
-            accounts=services.accounts,
-            slips=services.slips,
-            dead_letters=DeadLetters(faulty_sqs, self.dead),
-            telephone=self.tenant,
-            desk=self.tenant,
-            clock=self.clock,
-            offload=_inline,
-            chance=self.dice.random,
-        )
-        self.story = Story(seed, self.tenant, self.faults, max_retries=self.dice.choice([0, 0, 2]))
-        self._events: list[tuple[datetime, int, Callable[[], None]]] = []
+        self.database = Database("simulated", cast(DynamoDB, FaultyDynamoDB(dynamodb, self.faults)), self._pause)
+        create_tables(self.database)
+        self.services = Services.over(self.database, self.clock)
+
+        self.tenant = SimulatedTenant(self.clock, self.dice, self.faults)
+        wish = Wish(ALL_HOURS[0] if self.calm else self.dice.choice(ALL_HOURS), BEGIN)
+        self.story = Story(seed, self.tenant, self.faults, [wish], max_retries=self.dice.choice([0, 0, 2]))
+        self.story.one_by_one = self.dice.random() < 0.25
+        self.owner = Owner(self._ask, self.clock, self.dice, self.story, self._tail)
+        self._wishes = [partial(self._grant, wish) for wish in self.owner.wishes()]
+        self._comes_between: list[Action] = [self._tick, self._settle, *self._wishes]
+        self._shards: list[int] = []
+        self._events: list[tuple[datetime, int, Action]] = []
         self._order = count()
-        self._at_work: set[asyncio.Task[None]] = set()
+        self._under_way: set[asyncio.Task[None]] = set()
+        self._asking = 0
+        self._sent = asyncio.Event()
 
     def run(self) -> Story:
         return self.clock.run(self._tell())
 
     async def _tell(self) -> Story:
-        asyncio.get_running_loop().set_task_factory(self._task)
-        self._prepare()
-        self.faults.others = [self._tick, self._settle, *self._asks()]
+        asyncio.get_running_loop().set_task_factory(_task)
+        await self._prepare()
         end = BEGIN + self.minutes * MINUTE
-        self._plan(BEGIN, end)
+        self._plan(end)
         self.faults.on = True
         await self._play(end)
         self.faults.on = False
-        self.tenant.healthy = True
-        self._start()
-        self._plan_ticks(end, end + self.quiet_minutes * MINUTE, jitter=0.0)
-        await self._play(end + self.quiet_minutes * MINUTE)
-        self.story.final = self._look()
-        self.story.calls = json.loads(self._ask(_calls_page, identifier="1").body)
-        self.story.dead_letters = len(
-            self.sqs.receive_message(QueueUrl=self.dead, MaxNumberOfMessages=10).get("Messages", [])
-        )
+        await self._calm_down()
         return self.story
 
-    def _prepare(self) -> None:
+    async def _prepare(self) -> None:
         self.services.accounts.ensure(ACCOUNT, PREFIX + "c2VjcmV0")
         self.services.tokens.create(ACCOUNT, TOKEN, BEGIN)
         self.services.schedules.add(Schedule(ACCOUNT, 1, None, tuple(Day)), None, BEGIN)
         self.services.profiles.add(Profile(ACCOUNT, 1, None, PERIOD, AMOUNT, 0), None, BEGIN)
-        numbers = self.dice.choice([5, 40, 90])
-        self.story.uploaded = numbers
-        created = self._ask(
+        self.story.uploaded = self.dice.choice([2, 4] if self.calm else [5, 20, 60, 120])
+        created = self._ask_at_once(
             campaigns_api.create,
             start_date="2026-01-05",
             end_date="2026-01-05",
             schedule="1",
-            profiles=[{"profile": "1", "start_time": "08:00", "end_time": "11:00"}],
+            profiles=profiles(self.story.wishes[0].hours),
             start_url="http://tenant.example/start",
             result_url="http://tenant.example/result",
             max_retries=self.story.max_retries,
             retry_interval=60,
-            phone_numbers=_numbers(0, numbers),
+            phone_numbers=phone_numbers(0, self.story.uploaded),
         )
         assert created.status == 200, created.body
+        advances = Advances(self.database)
+        self._shards = [shard for shard in range(SHARDS) if advances.with_work(shard)]
         self.story.stops.append(Stop(BEGIN - timedelta(days=1)))
-        self._start()
+        await self.owner.start()
+
+    async def _calm_down(self) -> None:
+        """Until nothing is left to do."""
+        while self._asking:  # or a stop might hold that is older than the start that follows
+            await asyncio.wait(self._under_way, return_when=asyncio.FIRST_COMPLETED)
+        await self.owner.start()
+        begun = self.clock.now()
+        self._events.clear()
+        while self.clock.now() - begun < QUIET and not (self._is_idle() and await self._is_over()):
+            self._at(self.clock.now(), self._tick)
+            self._at(self.clock.now(), self._settle)
+            await self._play(self.clock.now() + self._pace_of_ticks(self.clock.now() - begun))
+        await self._look_closely()
+        self.story.dead_letters = len(
+            self.sqs.receive_message(QueueUrl=self.dead, MaxNumberOfMessages=10).get("Messages", [])
+        )
+
+    def _pace_of_ticks(self, quiet_for: timedelta) -> timedelta:
+        """Ticks that are missing harm nothing, and save the simulation time."""
+        if quiet_for >= BUSY:
+            return 10 * MINUTE
+        return 2 * MINUTE if self.calm else MINUTE
+
+    def _is_idle(self) -> bool:
+        return not self._under_way and self.sqs.next_visible(self.queue) is None
+
+    async def _is_over(self) -> bool:
+        await self._look_closely()
+        if self.story.final:
+            return bool(self.story.final["status"] == "completed")
+        advances = Advances(self.database)
+        return not any(advances.with_work(shard) for shard in self._shards)
 
     # what is to happen, and when
 
-    def _plan(self, begin: datetime, end: datetime) -> None:
-        self._plan_ticks(begin, end, jitter=0.0 if self.calm else 4.0)
-        if self.calm:
-            return
-        asks = self._asks()
-        for _ in range(self.dice.randrange(6)):
-            self._at(begin + (end - begin) * self.dice.random(), self.dice.choice(asks))
+    def _plan(self, end: datetime) -> None:
+        odds, dice = self.faults.odds, self.dice
+        for action in (self._tick, self._settle):
+            minute, outage = BEGIN + timedelta(seconds=7), 0
+            while minute < end:
+                outage = max(outage - 1, 3 if dice.random() < odds.outage else 0)
+                times = 0 if outage or dice.random() < odds.missed else 2 if dice.random() < odds.twice else 1
+                for _ in range(times):
+                    self._at(minute + timedelta(seconds=0 if self.calm else 4 * dice.random()), action)
+                minute += MINUTE
+        for _ in range(dice.randrange(4)):
+            self._at(BEGIN + (end - BEGIN) * dice.random(), self._look_closely)
+        for _ in range(2 if self.calm else dice.randrange(8)):
+            self._at(BEGIN + (end - BEGIN) * dice.random(), dice.choice(self._wishes))
+        if dice.random() < 0.1:
+            self._at(BEGIN + (end - BEGIN) * dice.random(), partial(self._grant, self.owner.delete))
+        if dice.random() < 0.05:
+            self.tenant.deaf_until = BEGIN + timedelta(hours=24 * dice.random())
 
-    def _plan_ticks(self, begin: datetime, end: datetime, jitter: float) -> None:
-        minute = begin + timedelta(seconds=7)
-        while minute < end:
-            for action in (self._tick, self._settle):
-                chance = self.dice.random() if jitter else 1.0
-                if chance < 0.08:
-                    continue  # it never comes
-                for _ in range(2 if jitter and chance > 0.94 else 1):
-                    self._at(minute + timedelta(seconds=self.dice.random() * jitter), action)
-            minute += MINUTE
-
-    def _at(self, when: datetime, action: Callable[[], None]) -> None:
+    def _at(self, when: datetime, action: Action) -> None:
         heapq.heappush(self._events, (when, next(self._order), action))
 
     async def _play(self, until: datetime) -> None:
-        """Whatever comes first: an event, a message, or what a dialer at work waits for."""
+        """Whatever comes first: an event, a message, or what somebody at work waits for."""
         while True:
             event = self._events[0][0] if self._events else until
             message = self.sqs.next_visible(self.queue) or until
             soonest = min(event, message, until)
             if soonest > self.clock.now():
-                await self.clock.sleep((soonest - self.clock.now()).total_seconds())
+                self._sent.clear()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout((soonest - self.clock.now()).total_seconds()):
+                        await self._sent.wait()
             elif soonest == until:
                 return
             elif soonest == event:
-                heapq.heappop(self._events)[2]()
+                self._begin(heapq.heappop(self._events)[2])
             else:
                 self._deliver()
                 await asyncio.sleep(0)
 
+    def _begin(self, action: Action) -> None:
+        """Something that goes on by itself, and belongs to nobody's invocation."""
+        task = asyncio.get_running_loop().create_task(action(), context=Context())
+        self._under_way.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._under_way.discard(task)
+        task.result()
+
+    async def _grant(self, wish: Action) -> None:
+        self._asking += 1
+        await wish()
+        self._asking -= 1
+
     # the functions
 
-    def _tick(self) -> None:
-        self._survive(lambda: self.pacer.tick(self.clock.now() + timedelta(seconds=45)))
+    async def _tick(self) -> None:
+        def tick(invocation: Invocation) -> None:
+            services = self.services
+            pacer = Pacer(
+                advances=Advances(self.database),
+                campaigns=services.campaigns,
+                schedules=services.schedules,
+                profiles=services.profiles,
+                log=services.log,
+                slips=services.slips,
+                queue=CallQueue(self._faulty_sqs(), self.queue, invocation.clock.now, self._pause),
+                clock=invocation.clock,
+                each=map,
+            )
+            pacer.tick(invocation.clock.now() + TICK_LIVES - SPARE, self._shards)
 
-    def _settle(self) -> None:
-        self._survive(lambda: self.settler.settle(self.clock.now() + timedelta(seconds=45)))
+        await self._invoke(TICK_LIVES, lambda invocation: blocking(tick, invocation))
+
+    async def _settle(self) -> None:
+        def settle(invocation: Invocation) -> None:
+            Settler(self.database, invocation.clock).settle(invocation.clock.now() + TICK_LIVES - SPARE, self._shards)
+
+        await self._invoke(TICK_LIVES, lambda invocation: blocking(settle, invocation))
 
     def _deliver(self) -> None:
-        received = self.sqs.receive_message(QueueUrl=self.queue, MaxNumberOfMessages=self.dice.randint(1, 10)).get(
-            "Messages", []
-        )
-        troubled = self.faults.on and not self.calm
-        kept = [message for message in received if not (troubled and self.dice.random() < 0.01)]
+        most = 1 if self.story.one_by_one else self.dice.randint(1, 10)
+        received = self.sqs.receive_message(QueueUrl=self.queue, MaxNumberOfMessages=most).get("Messages", [])
+        kept = [message for message in received if not self.faults.happens(self.faults.odds.lost)]
+        for message in kept:
+            if self.faults.happens(self.faults.odds.doubled):  # it will come a second time
+                delay = self.dice.choice([0, 1, 30, 600])
+                self.sqs.send_message(QueueUrl=self.queue, MessageBody=message["Body"], DelaySeconds=delay)
         deliveries = [Delivery(message["MessageId"], message["Body"]) for message in kept]
-        if troubled:
-            for delivery in deliveries:
-                if self.dice.random() < 0.04:  # it will come a second time
-                    self.sqs.send_message(
-                        QueueUrl=self.queue, MessageBody=delivery.body, DelaySeconds=self.dice.choice([0, 1, 30, 600])
-                    )
-        work = asyncio.create_task(self._invoke(received, deliveries), context=contextvars.copy_context())
-        self._at_work.add(work)
-        work.add_done_callback(self._at_work.discard)
+        self._begin(partial(self._dial, received, deliveries))
 
-    async def _invoke(self, received: list[dict[str, Any]], deliveries: list[Delivery]) -> None:
-        """One invocation of the dialer. When one of its calls crashes, all of them are gone."""
-        mine: set[asyncio.Task[Any]] = set()
-        _INVOCATION.set(mine)
-        dealt_with = asyncio.ensure_future(self.dialer.deal_with(deliveries, self.clock.now() + DIALER_LIVES))
-        try:
-            again = await dealt_with
-        except (Busy, Crash):
-            for task in mine:
-                task.cancel()
-            await asyncio.gather(*mine, return_exceptions=True)
-            return  # all of its messages come again
+    async def _dial(self, received: list[dict[str, Any]], deliveries: list[Delivery]) -> None:
+        """One invocation of the dialer, and what the event source does with the messages then."""
+
+        async def dial(invocation: Invocation) -> list[str]:
+            services = self.services
+            dialer = Dialer(
+                calls=services.calls,
+                campaigns=services.campaigns,
+                schedules=services.schedules,
+                accounts=services.accounts,
+                slips=services.slips,
+                dead_letters=DeadLetters(self._faulty_sqs(), self.dead),
+                telephone=self.tenant,
+                desk=self.tenant,
+                clock=invocation.clock,
+                offload=blocking,
+                chance=self.dice.random,
+            )
+            return await dialer.deal_with(deliveries, invocation.clock.now() + DIALER_LIVES)
+
+        again = await self._invoke(DIALER_LIVES, dial)
+        if again is None:  # all of its messages come again
+            self.story.caught |= {_call_id(delivery.body) for delivery in deliveries}
+            return
         kept = {delivery.id for delivery in deliveries}
         for message in received:
             if message["MessageId"] not in kept or message["MessageId"] not in again:
                 self.sqs.delete_message(QueueUrl=self.queue, ReceiptHandle=message["ReceiptHandle"])
 
-    @staticmethod
-    def _task(loop: asyncio.AbstractEventLoop, main: Any, **options: Any) -> asyncio.Task[Any]:
-        task: asyncio.Task[Any] = asyncio.Task(main, loop=loop, **options)
-        _INVOCATION.get(set()).add(task)
-        return task
+    async def _invoke(self, lives: timedelta, function: Callable[[Invocation], Coroutine[Any, Any, R]]) -> R | None:
+        """What the function answers; None if it fails, dies or is ended by the clock.
 
-    def _survive(self, function: Callable[[], R]) -> R | None:
+        Functions fail with what they raise on purpose, and with nothing else.
+        """
+        ahead = timedelta(seconds=self.dice.uniform(-1, 1) * self.faults.odds.skew)
+        invocation = Invocation(SkewedClock(self.clock, ahead))
+        before = INVOCATION.set(invocation)
         try:
-            return function()
-        except (Busy, Crash, ExceptionGroup):
-            return None
+            async with asyncio.timeout(lives.total_seconds()):
+                return await asyncio.create_task(function(invocation))
+        except TimeoutError:
+            self.story.timeouts += 1
+        except (Crash, ExceptionGroup):
+            pass
+        finally:
+            INVOCATION.reset(before)
+            # When one of its calls dies, all of them are gone.
+            invocation.gone = True
+            left = [task for task in invocation.tasks if not task.done()]
+            for task in left:
+                task.cancel()
+            await asyncio.gather(*left, return_exceptions=True)
+        return None
 
-    # the owner
+    # the API
 
-    def _asks(self) -> list[Callable[[], None]]:
-        return [self._stop, self._start, self._start, self._add, self._repeat_add, self._change_url, self._look_on]
+    async def _ask(
+        self, endpoint: Endpoint, identifier: str | None = None, key: str | None = None, /, **fields: Any
+    ) -> Answer | None:
+        def ask(invocation: Invocation) -> Answer:
+            services = Services.over(self.database, invocation.clock)
+            return answer(lambda: services, _received(endpoint, identifier, key, fields), endpoint)
 
-    def _stop(self) -> None:
-        if self._campaign("stop") and self.story.stops[-1].started is not None:
-            self.story.stops.append(Stop(self.clock.now()))
+        return await self._invoke(REQUEST_LIVES, lambda invocation: blocking(ask, invocation))
 
-    def _start(self) -> None:
-        asked = self.clock.now()
-        before = self.story.stops[-1]
-        if before.started is None:
-            before.started = asked  # from now on it may run, whether the answer arrives or not
-        known = len(self.story.stops)
-        if not self._campaign("start") and not self.faults.on:
-            raise AssertionError("a start without any fault has failed")
-        for stop in self.story.stops[known:]:
-            # It was answered while this start was under way: nobody can say which of them was the last.
-            stop.started = stop.started or stop.answered
+    def _ask_at_once(self, endpoint: Endpoint, identifier: str | None = None, **fields: Any) -> Answer:
+        """The story's own request: nothing goes wrong with it, and nothing comes between."""
+        return answer(lambda: self.services, _received(endpoint, identifier, None, fields), endpoint)
 
-    def _campaign(self, action: str) -> bool:
-        endpoint = {"start": campaigns_api.start, "stop": campaigns_api.stop}[action]
-        done = self._survive(lambda: self._ask(endpoint, campaign_id=1))
-        return done is not None and done.status == 200
-
-    def _add(self) -> None:
-        self._upload(key=None)
-
-    def _repeat_add(self) -> None:
-        """A client that got no answer asks again, with the same key, until it gets one."""
-        self._upload(key=f"upload {next(self._order)}")
-
-    def _upload(self, key: str | None) -> None:
-        count_of = self.dice.choice([1, 10])
-        before = self.story.uploaded
-        numbers = _numbers(before, count_of)
-        headers = {} if key is None else {"idempotency-key": key}
-        for _ in range(20 if key else 1):
-            tail = self._tail()
-            done = self._survive(
-                lambda: self._ask(campaigns_api.add_calls, headers=headers, campaign_id=1, phone_numbers=numbers)
-            )
-            if done is not None and done.status == 200:
-                break
-            if key is None:
-                # Without a key nobody but the queue itself knows whether it was accepted; others may have been too.
-                accepted = self._tail() - tail - (self.story.uploaded - before)
-                self.story.torn_uploads += accepted not in (0, count_of)
-                count_of = accepted
-                break
-        self.story.uploaded += count_of
-
-    def _change_url(self) -> None:
-        url = f"http://tenant.example/start/{self.dice.randrange(5)}"
-        self._survive(lambda: self._ask(campaigns_api.update, identifier="1", start_url=url))
-
-    def _look_on(self) -> None:
-        shown = self._survive(self._look)
-        if shown:
-            self.story.looks.append(shown["progress"])
-
-    def _look(self) -> dict[str, Any]:
-        shown = self._ask(campaigns_api.show, identifier="1")
-        found: dict[str, Any] = json.loads(shown.body) if shown.status == 200 else {}
-        return found
+    async def _look_closely(self) -> None:
+        """At the campaign, and at what has become of its calls at the same moment."""
+        shown = self._ask_at_once(campaigns_api.show, "1")
+        if shown.status == 404:
+            self.story.final = {}
+            return
+        self.story.final = json.loads(shown.body)
+        self.story.calls = json.loads(self._ask_at_once(calls_api.page, "1").body)
+        states = Counter(call["state"] for call in self.story.calls)
+        self.story.twin_looks.append((self.story.final["progress"], {"total": len(self.story.calls), **states}))
 
     def _tail(self) -> int:
-        """How many numbers are queued in truth, whatever anybody was told."""
-        troubled, self.faults.on = self.faults.on, False
-        tail = self.services.campaigns.get(ACCOUNT, 1).tail
-        self.faults.on = troubled
-        return tail
+        token = INVOCATION.get(None)
+        assert token is None
+        found = self.services.campaigns.find(ACCOUNT, 1)
+        return found.tail if found else 0
 
-    def _ask(
-        self, endpoint: Endpoint, identifier: str | None = None, headers: dict[str, str] | None = None, **fields: Any
-    ) -> Answer:
-        received = Received(
-            method="POST" if identifier is None else "PATCH" if fields else "GET",
-            path=f"/{getattr(endpoint, '__name__', '')}",
-            headers={"authorization": f"Bearer {TOKEN}", **(headers or {})},
-            query={},
-            body=json.dumps(fields).encode() if fields else b"",
-            identifier=identifier,
-        )
-        return answer(lambda: self.services, received, endpoint)
+    def _faulty_sqs(self) -> FaultySQS:
+        return FaultySQS(self.sqs, self.faults, self._sent.set)
+
+    def _pause(self, seconds: float) -> None:
+        wait(self.clock.sleep(seconds))
 
 
-def _calls_page(services: Services, asked: Any) -> Answer:
-    from chalicelib.api import calls
+def _task(loop: asyncio.AbstractEventLoop, main: Any, **options: Any) -> asyncio.Task[Any]:
+    """Tasks are known to the invocation that they belong to."""
+    task: asyncio.Task[Any] = asyncio.Task(main, loop=loop, **options)
+    context = options.get("context")
+    invocation = INVOCATION.get(None) if context is None else context.get(INVOCATION)
+    if invocation is not None:
+        invocation.tasks.add(task)
+    return task
 
-    return calls.page(services, asked)
+
+def _received(endpoint: Endpoint, identifier: str | None, key: str | None, fields: dict[str, Any]) -> Received:
+    return Received(
+        method="POST" if identifier is None else "PATCH" if fields else "GET",
+        path=f"/{getattr(endpoint, '__name__', '')}",
+        headers={"authorization": f"Bearer {TOKEN}", **({} if key is None else {"idempotency-key": key})},
+        query={},
+        body=json.dumps(fields).encode() if fields else b"",
+        identifier=identifier,
+    )
 
 
-def _numbers(first: int, count_of: int) -> list[str]:
-    return [f"tel:+1222{place:07d}" for place in range(first, first + count_of)]
-
-
-async def _inline(function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
-    return function(*args, **kwargs)
+def _call_id(body: str) -> int:
+    (fields,) = json.loads(body).values()
+    return int(fields["campaign_id"]) * SEQUENCES_PER_CAMPAIGN + int(fields["sequence"])

@@ -9,64 +9,112 @@ from urllib.parse import parse_qsl
 from chalicelib.domain.outcome import Answered, Exchange, NotSent, Unknown
 from chalicelib.gateway.telephone import LastLook
 from tests.simulation.clock import SimulatedClock
+from tests.simulation.faults import Faults
+
+COMPLETED, FAILED, UNKNOWN = "completed", "failed", "unknown"
+#: the ways in which a call that arrived ends otherwise than with a plain 200
+_CALLS_GONE_WRONG: tuple[tuple[str, Exchange], ...] = (
+    (FAILED, Answered(404, {}, b"")),
+    (FAILED, Answered(486, {}, b"")),
+    (FAILED, Answered(503, {}, b"")),
+    (FAILED, Answered(302, {"location": "http://tenant.example/elsewhere"}, b"")),
+    (FAILED, Answered(200, {}, b'{"result": "failed", "callee_type": "fax", "duration": 3}')),
+    (COMPLETED, Answered(204, {}, b"")),
+    (COMPLETED, Answered(200, {}, b'{"result": "completed", "callee_type": "voice", "duration": 30}')),
+    (COMPLETED, Answered(200, {}, b"<vxml/>")),
+    (UNKNOWN, Unknown("timeout")),
+    (UNKNOWN, Unknown("reset")),
+)
+_REPORTS_GONE_WRONG: tuple[Exchange, ...] = (
+    Answered(500, {}, b""),
+    Answered(302, {"location": "http://tenant.example/elsewhere"}, b""),
+    Answered(429, {"retry-after": "900"}, b""),
+    Answered(503, {"retry-after": "Mon, 05 Jan 2026 13:20:00 GMT"}, b""),
+    Answered(410, {}, b""),
+    Unknown("timeout"),
+    Unknown("reset"),
+    NotSent("dns"),
+    NotSent("refused"),
+)
 
 
 @dataclass(frozen=True)
-class Asked:
-    """One request that arrived."""
+class Call:
+    """One that arrived at start_url."""
 
     at: datetime
     call_id: int
     attempt: int
-    #: what start_url answered, or result_url was told
+    #: completed or failed, as it was answered; unknown if no answer got back
+    ended: str
+    idempotency_key: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """One that arrived at result_url and was answered there."""
+
+    at: datetime
+    call_id: int
     result: str
+    #: what makes it known for the same if it comes again
+    ids: tuple[str, str]
+    #: HTTP
+    status: int
+
+
+class GatewayBroke(Exception):
+    """A fault of our own, where none is expected."""
 
 
 @dataclass
 class SimulatedTenant:
     clock: SimulatedClock
     dice: random.Random
-    calls: list[Asked] = field(default_factory=list)
-    reports: list[Asked] = field(default_factory=list)
-    #: while it isn't, start_url and result_url fail in every way; then all is answered with 200
-    healthy: bool = False
+    faults: Faults
+    calls: list[Call] = field(default_factory=list)
+    reports: list[Report] = field(default_factory=list)
+    #: until then result_url can't be reached at all
+    deaf_until: datetime | None = None
 
-    async def place_call(
-        self,
-        url: str,  # noqa: ARG002 # the seam's
-        body: bytes,
-        headers: Mapping[str, str],  # noqa: ARG002 # the seam's
-        *,
-        last_look: LastLook,
-    ) -> Exchange:
+    async def place_call(self, url: str, body: bytes, headers: Mapping[str, str], *, last_look: LastLook) -> Exchange:
+        assert url.startswith("http://tenant.example/start")
+        self.faults.cross()
         await self.clock.sleep(self.dice.choice([0.01, 0.05, 0.3, 3.0]))
-        if not self.healthy and self.dice.random() < 0.1:
-            return NotSent(self.dice.choice(["dns", "refused", "tls"]))
+        sick = self.faults.happens(self.faults.odds.sick)
+        if sick and self.dice.random() < 0.3:
+            return NotSent(self.dice.choice(["dns", "refused", "connect_timeout", "tls"]))
+        if sick and self.dice.random() < 0.05:
+            raise GatewayBroke
         await last_look()
         form = dict(parse_qsl(body.decode()))
-        exchange = self._exchange([Answered(486, {}, b""), Answered(404, {}, b""), Unknown("timeout")])
-        result = str(exchange.status) if isinstance(exchange, Answered) else "unknown"
-        self.calls.append(Asked(self.clock.now(), int(form["call_id"]), int(form["attempt"]), result))
+        ended, exchange = self.dice.choice(_CALLS_GONE_WRONG) if sick else (COMPLETED, Answered(200, {}, b""))
+        hangs = self.faults.happens(self.faults.odds.hung)
+        breaks = sick and self.dice.random() < 0.05
+        call_id, attempt = int(form["call_id"]), int(form["attempt"])
+        arrived = Call(
+            self.clock.now(), call_id, attempt, UNKNOWN if hangs or breaks else ended, headers["Idempotency-Key"]
+        )
+        self.calls.append(arrived)
+        self.faults.cross()
+        if hangs:
+            await self.clock.sleep(3600)
         await self.clock.sleep(self.dice.choice([0.05, 0.2, 1.0, 25.0]))
+        if breaks:
+            raise GatewayBroke
         return exchange
 
-    async def report(
-        self,
-        url: str,  # noqa: ARG002 # the seam's
-        body: bytes,
-        headers: Mapping[str, str],  # noqa: ARG002 # the seam's
-    ) -> Exchange:
+    async def report(self, url: str, body: bytes, headers: Mapping[str, str]) -> Exchange:
+        assert url.startswith("http://tenant.example/result")
+        self.faults.cross()
         await self.clock.sleep(self.dice.choice([0.05, 0.2, 9.0]))
-        exchange = self._exchange(
-            [Answered(500, {}, b""), Answered(429, {"retry-after": "900"}, b""), Unknown("timeout"), NotSent("dns")]
-        )
+        if self.deaf_until is not None and self.clock.now() < self.deaf_until:
+            return NotSent("refused")
+        sick = self.faults.happens(self.faults.odds.sick)
+        exchange = self.dice.choice(_REPORTS_GONE_WRONG) if sick else Answered(200, {}, b"")
         if isinstance(exchange, Answered):
             form = dict(parse_qsl(body.decode()))
-            heard = form["result"] if exchange.status == 200 else "refused"
-            self.reports.append(Asked(self.clock.now(), int(form["call_id"]), int(form["attempts"]), heard))
+            ids = headers["webhook-id"], headers["Idempotency-Key"]
+            self.reports.append(Report(self.clock.now(), int(form["call_id"]), form["result"], ids, exchange.status))
+        self.faults.cross()
         return exchange
-
-    def _exchange(self, failures: list[Exchange]) -> Exchange:
-        if self.healthy or self.dice.random() < 0.7:
-            return Answered(200, {}, b"")
-        return self.dice.choice(failures)

@@ -24,7 +24,7 @@ def test_a_dial_is_read_back_as_it_was_written(dial: Dial) -> None:
     assert from_message(to_message(dial)) == dial
 
 
-@given(st.builds(Report, KEYS, st.text()))
+@given(st.builds(Report, KEYS, st.integers(1, 10), st.text()))
 def test_a_report_is_read_back_as_it_was_written(report: Report) -> None:
     assert from_message(to_message(report)) == report
 

@@ -1,0 +1,151 @@
+"""Safeguards taken away, one at a time: what the checker must notice, or it is worth nothing.
+
+A control is an edit of the code as it stands. Text that isn't there any more is an error, so that none comes quietly to
+nothing when the code changes.
+"""
+
+import inspect
+import sys
+import textwrap
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import FunctionType, ModuleType
+from typing import Any
+
+from chalicelib import dialer
+from chalicelib.dialer import Dialer
+from chalicelib.domain import last_look, pacing, settling
+from chalicelib.settler import Settler
+from chalicelib.storage.advances import Advances
+from chalicelib.storage.calls import Calls
+from chalicelib.storage.writes import Transaction
+from chalicelib.views import Views
+
+
+@dataclass(frozen=True)
+class Edit:
+    """Of one function: what stands there once, and what is to stand there."""
+
+    #: a module or class, and the name of the function in it
+    owner: Any
+    name: str
+    changes: Mapping[str, str]
+
+    def edited(self) -> FunctionType:
+        function = getattr(self.owner, self.name)
+        source = textwrap.dedent(inspect.getsource(function))
+        for was, becomes in self.changes.items():
+            if source.count(was) != 1:
+                raise LookupError(f"{was!r} stands {source.count(was)} times in {self.name}")
+            source = source.replace(was, becomes)
+        found: dict[str, Any] = {}
+        exec(compile(source, inspect.getfile(function), "exec"), function.__globals__, found)  # noqa: S102 # our own code
+        edited: FunctionType = found[self.name]
+        return edited
+
+
+@dataclass(frozen=True)
+class Control:
+    """What is missing then, and the edits that make it so."""
+
+    missing: str
+    edits: tuple[Edit, ...]
+    #: a story in which it was missed, to look at first
+    seen_in: int = 0
+
+    def apply(self, replace: Callable[[Any, str, Any], None]) -> None:
+        """`replace` is what puts an attribute in the place of another, for as long as the test lasts."""
+        for edit in self.edits:
+            original, edited = getattr(edit.owner, edit.name), edit.edited()
+            for owner in {edit.owner, *_modules()}:
+                if vars(owner).get(edit.name) is original:
+                    replace(owner, edit.name, edited)
+
+
+def _modules() -> set[ModuleType]:
+    """Those that may have a function of another by its name."""
+    return {module for name, module in sys.modules.items() if name.startswith("chalicelib.")}
+
+
+CONTROLS = (
+    Control(
+        "the claim is given once",
+        (Edit(Calls, "claim", {"except WriteRefused:\n        return None": "except WriteRefused:\n        pass"}),),
+    ),
+    Control(
+        "a claim that the SDK repeats is known by its nonce",
+        (Edit(Calls, "claim", {"waiting | (self._items.nonce == nonce)": "waiting"}),),
+    ),
+    Control(
+        "the last look",
+        (Edit(Dialer, "_place", {"why is not None or view.campaign is None": "view.campaign is None"}),),
+    ),
+    Control(
+        "the sweep of numbers whose message is lost",
+        (Edit(Settler, "_walk", {"handed_over_long_ago=sequence < lost_before": "handed_over_long_ago=False"}),),
+    ),
+    Control(
+        "the generation",
+        (Edit(last_look, "refusal", {"campaign.generation != dial.generation": "False"}),),
+    ),
+    Control(
+        "missed ticks are made up at twice the pace at most",
+        (Edit(pacing, "_slots_of_opening", {"begin + (instant - first) // 2": "begin"}),),
+    ),
+    Control(
+        "missed ticks are made up within their own period only",
+        (
+            Edit(
+                pacing,
+                "_slots_of_opening",
+                {
+                    "max(_elapsed(opening, cursor.released), current_cycle * pace.cycle - 1)": (
+                        "_elapsed(opening, cursor.released)"
+                    ),
+                    "if cycle == current_cycle else instant\n": "\n",
+                    "min(cycle * pace.cycle + pace.period, closing)": "closing",
+                },
+            ),
+        ),
+    ),
+    Control(
+        "a claim without an outcome becomes uncertain",
+        (Edit(settling, "is_stale", {"now - call.claimed_at >= CLAIM_HELD_FOR": "False"}),),
+    ),
+    Control(
+        "what is known of a campaign is fresh",
+        (
+            Edit(Views, "of", {"or now - view.asked_at > FRESH_FOR": ""}),
+            Edit(last_look, "refusal", {"now - asked_at > KNOWN_FOR": "False"}),
+        ),
+    ),
+    Control(
+        "a call is its own period's only",
+        (Edit(last_look, "refusal", {"now >= (dial.expires if connected else dial.late)": "False"}),),
+    ),
+    Control(
+        "slots are one pacer's",
+        (
+            Edit(
+                Advances,
+                "reserve",
+                {"self._unpaced(campaign) | (self._items.paced == paced)": "self._items.id == campaign.id"},
+            ),
+        ),
+    ),
+    Control(
+        "the calling hours have a margin for clocks that differ",
+        (
+            Edit(last_look, "refusal", {"closes - CLOCKS_DIFFER": "closes"}),
+            Edit(last_look, "hold", {"CLOCKS_DIFFER - (now - began) / 2": "timedelta(0)"}),
+        ),
+    ),
+    Control(
+        "a transaction that the SDK repeats is known by its token",
+        (Edit(Transaction, "commit", {"client_request_token=self._token": "client_request_token=None"}),),
+    ),
+    Control(
+        "an attempt at a report is made once",
+        (Edit(dialer, "_is_owed", {" and call.report_attempts == attempt - 1": ""}),),
+    ),
+)
