@@ -4,11 +4,13 @@
 PYTHON ?= python3
 # what else the program is to be told, such as ARGS="--port 8001 --state .other"
 ARGS ?=
+# how many stories `make simulate` tells
+SEEDS ?= 10000
 
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: install run demo test lint types check package clean
+.PHONY: install run demo test simulate lint types check package clean
 
 install: $(INSTALLED)
 
@@ -33,6 +35,10 @@ demo: $(INSTALLED)
 
 test: $(INSTALLED)
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup $(ARGS)
+
+# More of what `make test` tells a thousand seeds of: stories in which all goes wrong that can.
+simulate: $(INSTALLED)
+	@$(BIN)/python -m tests.simulation --seeds $(SEEDS) $(ARGS)
 
 lint: $(INSTALLED)
 	@$(BIN)/python -m ruff check

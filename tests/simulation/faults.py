@@ -64,8 +64,9 @@ class Odds:
     doubled: float = 0.0
     #: of a query: the index is behind
     behind: float = 0.0
-    #: of a tick: it doesn't come, comes twice; of a minute: the next few ticks don't come
+    #: of a tick: it doesn't come, comes much too late, comes twice; of a minute: the next few ticks don't come
     missed: float = 0.0
+    late: float = 0.0
     twice: float = 0.0
     outage: float = 0.0
     #: of a call: its server never answers, and nobody gives it up until the function is ended
@@ -95,6 +96,7 @@ class Odds:
             doubled=some(0.0, 0.04, 0.2),
             behind=some(0.0, 0.0, 0.5),
             missed=some(0.0, 0.08),
+            late=some(0.0, 0.2),
             twice=some(0.0, 0.06),
             outage=some(0.0, 0.0, 0.15),
             hung=some(0.0, 0.0, 0.03),

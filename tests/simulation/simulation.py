@@ -81,6 +81,8 @@ class Simulation:
         self.services = Services.over(self.database, self.clock)
 
         self.tenant = SimulatedTenant(self.clock, self.dice, self.faults)
+        if not self.calm and self.dice.random() < 0.05:
+            self.tenant.deaf_until = BEGIN + timedelta(hours=24 * self.dice.random())
         wish = Wish(ALL_HOURS[0] if self.calm else self.dice.choice(ALL_HOURS), BEGIN)
         self.story = Story(seed, self.tenant, self.faults, [wish], max_retries=self.dice.choice([0, 0, 2]))
         self.story.one_by_one = self.dice.random() < 0.25
@@ -174,16 +176,15 @@ class Simulation:
                 outage = max(outage - 1, 3 if dice.random() < odds.outage else 0)
                 times = 0 if outage or dice.random() < odds.missed else 2 if dice.random() < odds.twice else 1
                 for _ in range(times):
-                    self._at(minute + timedelta(seconds=0 if self.calm else 4 * dice.random()), action)
+                    late = 0.0 if self.calm else dice.random() * (40 if dice.random() < odds.late else 4)
+                    self._at(minute + timedelta(seconds=late), action)
                 minute += MINUTE
         for _ in range(dice.randrange(4)):
             self._at(BEGIN + (end - BEGIN) * dice.random(), self._look_closely)
         for _ in range(2 if self.calm else dice.randrange(8)):
             self._at(BEGIN + (end - BEGIN) * dice.random(), dice.choice(self._wishes))
-        if dice.random() < 0.1:
+        if dice.random() < 0.08:
             self._at(BEGIN + (end - BEGIN) * dice.random(), partial(self._grant, self.owner.delete))
-        if dice.random() < 0.05:
-            self.tenant.deaf_until = BEGIN + timedelta(hours=24 * dice.random())
 
     def _at(self, when: datetime, action: Action) -> None:
         heapq.heappush(self._events, (when, next(self._order), action))

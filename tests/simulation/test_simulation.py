@@ -5,13 +5,16 @@ A failure names its seed; `Simulation(seed).run()` tells the same story again.
 
 import logging
 from collections.abc import Iterator
+from datetime import timedelta
 from itertools import chain
 
 import pytest
 
 from tests.simulation.checker import faults
+from tests.simulation.clock import BEGIN
 from tests.simulation.controls import CONTROLS, Control
 from tests.simulation.simulation import Simulation
+from tests.simulation.story import Story
 
 #: Stories told at each run of the tests, in pieces that workers can share.
 SEEDS, PIECE = 1000, 20
@@ -49,8 +52,29 @@ def test_a_crash_at_any_one_boundary_breaks_no_promise(seed: int) -> None:
     assert broken == {}
 
 
-def test_the_same_seed_tells_the_same_story() -> None:
-    first, second = Simulation(3).run(), Simulation(3).run()
+def _deaf_for(hours: int) -> Story:
+    simulation = Simulation(2, crash_at=NEVER)
+    simulation.tenant.deaf_until = BEGIN + timedelta(hours=hours)
+    return simulation.run()
+
+
+def test_a_result_url_that_is_down_for_a_day_hears_of_every_call() -> None:
+    story = _deaf_for(hours=24)
+    assert faults(story) == []
+    assert {(call["report"], call["report_error"]) for call in story.calls} == {("delivered", None)}
+    assert {call["report_attempts"] for call in story.calls} <= {9, 10}
+
+
+def test_a_report_is_given_up_after_ten_attempts_and_the_call_shows_why() -> None:
+    story = _deaf_for(hours=48)
+    shown = {(call["report"], call["report_attempts"], call["report_error"]) for call in story.calls}
+    assert shown == {("given_up", 10, "refused")}
+    assert story.final["status"] == "completed"
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_same_seed_tells_the_same_story(seed: int) -> None:
+    first, second = Simulation(seed).run(), Simulation(seed).run()
     assert first.tenant.calls == second.tenant.calls != []
     assert first.tenant.reports == second.tenant.reports
     assert first.faults.boundaries == second.faults.boundaries
