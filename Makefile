@@ -4,11 +4,13 @@
 PYTHON ?= python3
 # what else the program is to be told, such as ARGS="--port 8001 --state .other"
 ARGS ?=
+# how many steps two accounts take beside each other, at several a second
+STEPS ?= 10000
 
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: install run demo test lint types check package clean
+.PHONY: install run demo test isolation lint types check package clean
 
 install: $(INSTALLED)
 
@@ -33,6 +35,9 @@ demo: $(INSTALLED)
 
 test: $(INSTALLED)
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup $(ARGS)
+
+isolation: $(INSTALLED)
+	@ISOLATION_STEPS=$(STEPS) $(BIN)/python -m pytest tests/functional/test_two_accounts.py --timeout 14400 $(ARGS)
 
 lint: $(INSTALLED)
 	@$(BIN)/python -m ruff check
