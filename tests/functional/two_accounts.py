@@ -37,8 +37,9 @@ sides = st.sampled_from([0, 1])
 #: which of those that there are; what there is depends on what has happened
 picks = st.integers(0, 23)
 #: one that both accounts use, some that look like ids, and the account's own
-nicknames = st.sampled_from(["", "both", "1", "2", f"{MARK} a", f"{MARK} b"])
-keys = st.none() | st.none() | st.sampled_from(["k1", "k2", "k3", "k4"])
+nicknames = st.sampled_from(["", "both", "both", "1", "2", f"{MARK} 2", f"{MARK} 3"])
+#: those of the first three are used in the beginning, each for one kind
+keys = st.sampled_from([None, None, None, None, "s1", "p1", "c1", "k1", "k2"])
 days = st.lists(st.sampled_from(["sat", "mon", "tue", "fri"]), min_size=1, max_size=3)
 #: whole seconds between calls
 paces = st.sampled_from([(30, 6, 10), (1, 1, 0), (60, 1, 0), (7, 7, 3)]).map(
