@@ -29,7 +29,7 @@ ASKED_FOR = int(os.environ.get("ISOLATION_STEPS", "0"))
 #: how many are told before it is said how far they are
 STORIES_AT_ONCE = 20
 #: Otherwise: always the same stories, in which the single things are looked at by turns.
-STORIES, TURNS = 4, 4
+STORIES, TURNS = 4, 8
 STEPS_OF_A_STORY = 50
 #: steps in which each account must have been answered 200 by every endpoint
 ENOUGH_FOR_ALL = 2000
@@ -53,6 +53,8 @@ def database(emulator: Emulator) -> Database:
 
 
 def tell(database: Database, profile: settings, turns: int, tally: Tally) -> None:
+    """Each story begins at the same time, and with accounts of its own."""
+
     def story() -> TwoAccounts:
         clock = HandClock(BEGIN)
         return TwoAccounts(Services.over(database, clock), clock, tally, turns)

@@ -415,7 +415,7 @@ class TwoAccounts(RuleBasedStateMachine):
     def compare(self, reply: Reply, expected: Answer, request: Request) -> None:
         body = reply.text if reply.headers["content-type"].startswith("text/csv") else reply.json
         told = Answer(reply.status, body, "idempotency-replayed" in reply.headers)
-        assert told == expected, request
+        assert told == expected, f"{request}\n  was answered {told}\n    instead of {expected}"
 
     def marked(self, who: int, text: str) -> str:
         return text.replace(MARK, self.sides[who].mark)
