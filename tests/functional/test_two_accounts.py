@@ -32,7 +32,7 @@ STORIES_AT_ONCE = 20
 STORIES, TURNS = 4, 8
 STEPS_OF_A_STORY = 50
 #: steps in which each account must have been answered 200 by every endpoint
-ENOUGH_FOR_ALL = 2000
+ENOUGH_FOR_ALL = 10_000
 #: in how many stories a mistake must be noticed
 NOTICED_WITHIN = 100
 
