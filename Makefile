@@ -6,11 +6,13 @@ PYTHON ?= python3
 ARGS ?=
 # how many stories `make simulate` tells
 SEEDS ?= 10000
+# how many steps two accounts take beside each other, at several a second
+STEPS ?= 10000
 
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: install run demo test simulate lint types check package clean
+.PHONY: install run demo test simulate isolation lint types check package clean
 
 install: $(INSTALLED)
 
@@ -39,6 +41,9 @@ test: $(INSTALLED)
 # More of what `make test` tells a thousand seeds of: stories in which all goes wrong that can.
 simulate: $(INSTALLED)
 	@$(BIN)/python -m tests.simulation --seeds $(SEEDS) $(ARGS)
+
+isolation: $(INSTALLED)
+	@ISOLATION_STEPS=$(STEPS) $(BIN)/python -m pytest tests/functional/test_two_accounts.py --timeout 14400 $(ARGS)
 
 lint: $(INSTALLED)
 	@$(BIN)/python -m ruff check
