@@ -3,7 +3,10 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+if TYPE_CHECKING:
+    from botocore.session import Session
 
 #: what SQS takes in one request
 BATCH = 10
@@ -92,10 +95,9 @@ class DeadLetters:
         self._client.send_message(QueueUrl=self._url, MessageBody=body)
 
 
-def connect() -> SQS:
+def connect(session: "Session") -> SQS:
     """The SQS client of a deployed function, in the account, region and endpoint that the environment names."""
     from botocore.config import Config
-    from botocore.session import get_session
 
     config = Config(connect_timeout=2, read_timeout=8, retries={"mode": "standard", "total_max_attempts": 4})
-    return cast(SQS, get_session().create_client("sqs", config=config))
+    return cast(SQS, session.create_client("sqs", config=config))

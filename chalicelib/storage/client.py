@@ -5,14 +5,16 @@ from typing import TYPE_CHECKING, cast
 from chalicelib.storage.tables import Database
 
 if TYPE_CHECKING:
+    from botocore.session import Session
+
     from chalicelib.storage.tables import DynamoDB
 
 
-def connect(prefix: str) -> Database:
+def connect(prefix: str, session: "Session | None" = None) -> Database:
     """The tables whose names begin with `prefix`, in the account, region and endpoint that the environment names.
 
     Retries are botocore's own. A repeated transaction is known by its client token, a repeated conditional write by
-    the nonce it carries.
+    the nonce it carries. Whoever has other clients too hands in the session of them all.
     """
     from botocore.config import Config
     from botocore.session import get_session
@@ -24,4 +26,4 @@ def connect(prefix: str) -> Database:
         parameter_validation=False,
         retries={"mode": "standard", "total_max_attempts": 4},
     )
-    return Database(prefix, cast("DynamoDB", get_session().create_client("dynamodb", config=config)))
+    return Database(prefix, cast("DynamoDB", (session or get_session()).create_client("dynamodb", config=config)))
