@@ -1,0 +1,348 @@
+"""How long a function takes from a fresh process to its first answer, beside a bare Chalice and boto3 hello world's.
+
+    python -m infra.coldstart [--rounds N] [--emulator-rounds N]
+
+Every function starts from its package alone, as in Lambda: unpacked, with nothing else on the path, and without keeping
+what it compiles. What is compared is measured by turns, so that a busy machine is busy for all. The API must not take
+more than one and a half times what the hello world takes that has bytecode too, which is the faster one.
+"""
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import zipfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from infra.deployment import deploy
+from infra.emulator import REGION, Emulator, plain_environment
+from infra.package import Package, build, chalice_package, compile_all, pack
+
+#: how many times as long as the hello world the API may take
+LIMIT = 1.5
+#: bytes that Lambda takes, as a zip handed over directly and unpacked
+_LARGEST_ZIP, _LARGEST = 50_000_000, 250_000_000
+_STAGE = "coldstart"
+_TABLES = f"callpacer-{_STAGE}"
+
+#: like callpacer's API it has its client made by the first request, and asks the database once
+HELLO_APP = """
+import os
+
+import boto3
+from chalice import Chalice
+
+app = Chalice(app_name="hello")
+
+
+@app.route("/")
+def index():
+    boto3.client("dynamodb").get_item(TableName=os.environ["HELLO_TABLE"], Key={"digest": {"S": "nobody"}})
+    return {"hello": "world"}
+"""
+_HELLO_CONFIG = {"version": "2.0", "app_name": "hello", "stages": {"dev": {}}}
+#: what the hello world has of itself if boto3 is the runtime's own
+_HELLO_ITSELF = ("app.py", "chalice", "__pycache__")
+
+#: Runs in the fresh process. Seconds are CPU's: other programs on the machine don't count.
+_PROGRAM = """
+import importlib, json, sys, time
+folder, handler, event = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
+class Context:
+    get_remaining_time_in_millis = staticmethod(lambda: 60_000)
+sys.path.insert(0, folder)
+module, _, function = handler.rpartition(".")
+begun = time.process_time()
+found = getattr(importlib.import_module(module), function)
+imported = time.process_time()
+answer = found(event, Context())
+print(json.dumps({"import": imported - begun, "answer": time.process_time(), "answered": answer}))
+"""
+
+
+class Unexpected(Exception):
+    """A function answered something else, so that its time says nothing."""
+
+
+@dataclass(frozen=True)
+class Function:
+    name: str
+    handler: str
+    event: Mapping[str, Any]
+    #: what its answer to the event must contain
+    answer: Mapping[str, Any]
+
+    def check(self, answer: Mapping[str, Any]) -> None:
+        if not self.answer.items() <= answer.items():
+            raise Unexpected(f"{self.name} answered {json.dumps(answer)}")
+
+
+def _request(path: str, headers: Mapping[str, str]) -> dict[str, Any]:
+    """As API Gateway hands it over."""
+    return {
+        "requestContext": {"resourcePath": path, "httpMethod": "GET", "path": path, "stage": _STAGE},
+        "headers": dict(headers),
+        "multiValueQueryStringParameters": None,
+        "pathParameters": None,
+        "stageVariables": None,
+        "body": None,
+        "isBase64Encoded": False,
+    }
+
+
+_TICK = {
+    "version": "0",
+    "id": "3cbde128-32b6-47aa-9e62-6353f8b06812",
+    "account": "000000000000",
+    "region": REGION,
+    "time": "2026-01-01T00:00:00Z",
+    "source": "aws.events",
+    "detail-type": "Scheduled Event",
+    "detail": {},
+    "resources": [],
+}
+API = Function(
+    "API",
+    "app.app",
+    # The token is looked up, and is nobody's.
+    _request("/api/schedules", {"authorization": "Bearer 3cbde128-32b6-47aa-9e62-6353f8b06812"}),
+    {"statusCode": 401},
+)
+FUNCTIONS = (
+    API,
+    Function("pacer", "chalicelib.functions.pacer.handle", _TICK, {"dials": 0}),
+    Function("dialer", "chalicelib.functions.dialer.handle", {"Records": []}, {"batchItemFailures": []}),
+    Function("settler", "chalicelib.functions.settler.handle", _TICK, {"settled": 0}),
+)
+HELLO = Function("hello world", "app.app", _request("/", {}), {"statusCode": 200})
+#: as Chalice packages it, boto3 included
+PACKED = "hello world, as Chalice packages it"
+#: the faster one, which the others are compared with: all of it with bytecode, as the boto3 of Lambda's runtime
+COMPILED = "hello world, with bytecode"
+
+
+class _EmptyDatabase(BaseHTTPRequestHandler):
+    """DynamoDB with nothing in it, for whatever question."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        nothing = b'{"Count":0,"Items":[],"ScannedCount":0}'
+        self.send_response(200)
+        self.send_header("Content-Type", "application/x-amz-json-1.0")
+        self.send_header("Content-Length", str(len(nothing)))
+        self.end_headers()
+        self.wfile.write(nothing)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 # the base class's own name for it
+        pass
+
+
+@contextmanager
+def empty_database() -> Iterator[str]:
+    """Its URL."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), _EmptyDatabase) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@dataclass(frozen=True)
+class Started:
+    """One start, in seconds of CPU."""
+
+    #: what importing the handler's module took
+    imported: float
+    #: from the process's beginning to its first answer
+    answered: float
+
+
+def start(folder: Path, function: Function, endpoint: str) -> Started:
+    """Starts a function in a process of its own, with nothing on its path but what was unpacked into the folder."""
+    environment = plain_environment() | {
+        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_LAMBDA_FUNCTION_NAME": function.name,
+        "CALLPACER_TABLES": _TABLES,
+        "CALLPACER_QUEUE_URL": f"{endpoint}/calls",
+        "CALLPACER_DEAD_LETTER_QUEUE_URL": f"{endpoint}/dead",
+        "HELLO_TABLE": f"{_TABLES}-tokens",
+    }
+    command = [sys.executable, "-I", "-S", "-B", "-c", _PROGRAM]
+    done = subprocess.run(
+        [*command, str(folder), function.handler, json.dumps(function.event)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise Unexpected(f"{function.name}: {done.stderr}")
+    said = json.loads(done.stdout)
+    function.check(said["answered"])
+    return Started(said["import"], said["answer"])
+
+
+def unpack(archive: Path, folder: Path) -> Path:
+    with zipfile.ZipFile(archive) as packed:
+        packed.extractall(folder)
+    return folder
+
+
+def package_hello(work: Path) -> Path:
+    """The hello world's zip, made by Chalice as anybody's would be."""
+    project, result = work / "project", work / "package"
+    (project / ".chalice").mkdir(parents=True)
+    (project / "app.py").write_text(HELLO_APP)
+    (project / "requirements.txt").write_text("boto3\n")
+    (project / ".chalice" / "config.json").write_text(json.dumps(_HELLO_CONFIG))
+    chalice_package(project, result)
+    return result / "deployment.zip"
+
+
+def by_turns(measures: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, list[Any]]:
+    found: dict[str, list[Any]] = {name: [] for name in measures}
+    for _ in range(rounds):
+        for name, measure in measures.items():
+            found[name].append(measure())
+    return found
+
+
+def processes(package: Path, packed: Path, compiled: Path, rounds: int) -> dict[str, list[Started]]:
+    """Every function's starts, from the unpacked package and the two unpacked hello worlds."""
+    with empty_database() as endpoint:
+
+        def starting(folder: Path, function: Function) -> Callable[[], Started]:
+            return lambda: start(folder, function, endpoint)
+
+        measures = {PACKED: starting(packed, HELLO), COMPILED: starting(compiled, HELLO)}
+        measures |= {function.name: starting(package, function) for function in FUNCTIONS}
+        return by_turns(measures, rounds)
+
+
+def invocations(package: Package, packed: Path, compiled: Path, rounds: int) -> dict[str, list[float]]:
+    """Seconds that first invocations on the emulator take, unpacking included. The compiled hello world has boto3 from
+    the emulator's Python, which has it ready as Lambda's has.
+    """
+    with tempfile.TemporaryDirectory() as state, Emulator(Path(state)) as emulator:
+        deploy(package, f"callpacer-{_STAGE}", {"Stage": _STAGE}, emulator.endpoint)
+        events, functions = emulator.client("events"), emulator.client("lambda")
+        for rule in events.list_rules()["Rules"]:
+            # nothing else is to start functions
+            events.disable_rule(Name=rule["Name"])
+        for name, archive in (("packed", packed), ("compiled", compiled)):
+            functions.create_function(
+                FunctionName=f"hello-{name}",
+                Runtime=f"python{sys.version_info.major}.{sys.version_info.minor}",
+                Role="arn:aws:iam::000000000000:role/hello",
+                Handler=HELLO.handler,
+                Code={"ZipFile": archive.read_bytes()},
+                Environment={"Variables": {"HELLO_TABLE": f"{_TABLES}-tokens"}},
+                MemorySize=1769,
+                Timeout=60,
+            )
+        names = {
+            found["Handler"]: found["FunctionName"]
+            for found in functions.list_functions()["Functions"]
+            if not found["FunctionName"].startswith("hello-")
+        }
+
+        def invoking(name: str, function: Function) -> Callable[[], float]:
+            return lambda: _invoke(functions, name, function)
+
+        measures = {PACKED: invoking("hello-packed", HELLO), COMPILED: invoking("hello-compiled", HELLO)}
+        measures |= {function.name: invoking(names[function.handler], function) for function in FUNCTIONS}
+        return by_turns(measures, rounds)
+
+
+def _invoke(functions: Any, name: str, function: Function) -> float:
+    # A function that was changed is started anew.
+    timeout = functions.get_function_configuration(FunctionName=name)["Timeout"]
+    functions.update_function_configuration(FunctionName=name, Timeout=61 if timeout == 60 else 60)
+    begun = time.perf_counter()
+    answered = functions.invoke(FunctionName=name, Payload=json.dumps(function.event))
+    answer = json.load(answered["Payload"])
+    taken = time.perf_counter() - begun
+    function.check(answer)
+    return taken
+
+
+def table(columns: Mapping[str, Mapping[str, Sequence[float]]]) -> str:
+    """Medians in milliseconds, each with how many times the faster hello world's it is."""
+    lines = [f"{'':36}" + "".join(f"{title:>24}" for title in columns)]
+    for name in next(iter(columns.values())):
+        cells = ((median(times[name]), median(times[COMPILED])) for times in columns.values())
+        lines.append(f"{name:36}" + "".join(f"{1000 * own:>14.0f} ms {own / hello:>5.2f} x" for own, hello in cells))
+    return "\n".join(lines)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m infra.coldstart", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--rounds", type=int, default=15, help="how often each is started in a process (15)")
+    parser.add_argument("--emulator-rounds", type=int, default=5, help="how often each is invoked afresh (5)")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as directory:
+        work = Path(directory)
+        package, hello = build(), package_hello(work / "hello")
+        callpacer, packed = unpack(package.archive, work / "callpacer"), unpack(hello, work / "packed")
+        compiled = unpack(hello, work / "compiled")
+        compile_all(compiled)
+        small, bare = work / "itself", work / "itself.zip"
+        for name in _HELLO_ITSELF:
+            part = compiled / name
+            (shutil.copytree if part.is_dir() else shutil.copyfile)(part, _beside(small / name))
+        pack(small, bare)
+        weights = [(found.stat().st_size, _unpacked_size(found)) for found in (package.archive, hello)]
+        print(
+            "Packed and unpacked: callpacer {:.1f} and {:.1f} MB, hello world {:.1f} and {:.1f} MB\n".format(
+                *(size / 1e6 for weight in weights for size in weight)
+            )
+        )
+        started = processes(callpacer, packed, compiled, options.rounds)
+        columns: dict[str, dict[str, list[float]]] = {
+            "import": {name: [one.imported for one in starts] for name, starts in started.items()},
+            "first answer": {name: [one.answered for one in starts] for name, starts in started.items()},
+        }
+        print(f"CPU time of a fresh process, median of {options.rounds}\n{table(columns)}\n", flush=True)
+        invoked = {"first invocation": invocations(package, hello, bare, options.emulator_rounds)}
+        print(f"On the emulator, unpacking included, median of {options.emulator_rounds}\n{table(invoked)}\n")
+    (zipped, unzipped), _ = weights
+    if zipped > _LARGEST_ZIP or unzipped > _LARGEST:
+        print("The package is larger than Lambda takes.", file=sys.stderr)
+        return 1
+    slow = [
+        f"{title} {ratio:.2f} x"
+        for title, times in (columns | invoked).items()
+        if (ratio := median(times[API.name]) / median(times[COMPILED])) > LIMIT
+    ]
+    if slow:
+        print(f"The API may take {LIMIT} times what the hello world takes: {', '.join(slow)}", file=sys.stderr)
+    return 1 if slow else 0
+
+
+def _beside(path: Path) -> Path:
+    path.parent.mkdir(exist_ok=True)
+    return path
+
+
+def _unpacked_size(archive: Path) -> int:
+    with zipfile.ZipFile(archive) as packed:
+        return sum(entry.file_size for entry in packed.infolist())
+
+
+if __name__ == "__main__":
+    sys.exit(main())
