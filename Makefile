@@ -12,7 +12,7 @@ STEPS ?= 10000
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: install run demo test simulate isolation lint types check package clean
+.PHONY: install run demo test simulate isolation coldstart lint types check package clean
 
 install: $(INSTALLED)
 
@@ -44,6 +44,10 @@ simulate: $(INSTALLED)
 
 isolation: $(INSTALLED)
 	@ISOLATION_STEPS=$(STEPS) $(BIN)/python -m pytest tests/functional/test_two_accounts.py --timeout 14400 $(ARGS)
+
+# How long each function takes to its first answer, beside a bare hello world; fails if the API is too slow.
+coldstart: $(INSTALLED)
+	@$(BIN)/python -m infra.coldstart $(ARGS)
 
 lint: $(INSTALLED)
 	@$(BIN)/python -m ruff check
