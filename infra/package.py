@@ -151,11 +151,12 @@ def _make_light(archive: Path, unpacked: Path) -> None:
 
 
 def compile_all(folder: Path) -> None:
-    """Puts bytecode beside every module, for as long as the module itself isn't looked at.
+    """Puts bytecode beside every module, which Python then takes without a look at the module.
 
     Lambda can't keep what it compiles, and a zip doesn't keep the times by which Python usually tells whether bytecode
     is still good. The sources stay, for tracebacks and for another Python than the one that has packaged.
     """
+    # The places of tracebacks are those in Lambda, not those of this machine.
     how = ["-q", "--invalidation-mode", "unchecked-hash", "-s", str(folder), "-p", _TASK_ROOT]
     # Sets, and so constants that are sets, have an order of their own with each hash seed.
     _run([sys.executable, "-m", "compileall", *how, str(folder)], {"PYTHONHASHSEED": "0"})
