@@ -31,6 +31,7 @@ from chalicelib.storage.calls import Calls
 from chalicelib.storage.campaigns import Campaigns
 from chalicelib.storage.catalog import Schedules
 from chalicelib.storage.deferred import Slips
+from chalicelib.storage.switch import Switch
 from chalicelib.storage.writes import new_nonce
 from chalicelib.views import Views
 
@@ -60,6 +61,7 @@ class Dialer:
     def __init__(
         self,
         *,
+        switch: Switch,
         calls: Calls,
         campaigns: Campaigns,
         schedules: Schedules,
@@ -73,6 +75,7 @@ class Dialer:
         chance: Callable[[], float] = random.random,
     ) -> None:
         """`chance` answers a number from 0 to 1, for jitter."""
+        self._switch = switch
         self._calls = calls
         self._campaigns = campaigns
         self._schedules = schedules
@@ -92,7 +95,7 @@ class Dialer:
 
         `ends_at` is when this function is ended, whatever it is doing.
         """
-        views = Views(self._campaigns, self._schedules, self._clock, self._offload)
+        views = Views(self._switch, self._campaigns, self._schedules, self._clock, self._offload)
         messages = [_read(delivery) for delivery in deliveries]
         begins = handover.begins(
             [message for message in messages if isinstance(message, handover.Dial)], self._clock.now()
@@ -179,6 +182,7 @@ class Dialer:
                 view.campaign,
                 view.schedule,
                 now,
+                halted=view.halted,
                 asked_at=view.asked_at,
                 connected=connected,
                 time_left=ends_at - now,

@@ -28,6 +28,7 @@ from chalicelib.storage.campaigns import SHARDS, Campaigns
 from chalicelib.storage.catalog import Profiles, Schedules
 from chalicelib.storage.deferred import Slips
 from chalicelib.storage.log import Log
+from chalicelib.storage.switch import Switch
 
 logger = logging.getLogger(__name__)
 
@@ -74,6 +75,7 @@ class Pacer:
     def __init__(
         self,
         *,
+        switch: Switch,
         advances: Advances,
         campaigns: Campaigns,
         schedules: Schedules,
@@ -84,6 +86,7 @@ class Pacer:
         clock: Clock,
         each: Each,
     ) -> None:
+        self._switch = switch
         self._advances = advances
         self._campaigns = campaigns
         self._schedules = schedules
@@ -97,12 +100,14 @@ class Pacer:
     def tick(self, deadline: datetime, shards: Iterable[int] = range(SHARDS)) -> Ticked:
         """Hand over what is due, starting nothing new after `deadline`.
 
-        What fails for one campaign doesn't hold up the others. Raises ExceptionGroup, when all are done.
+        While dialling is halted, that is reports. What fails for one campaign doesn't hold up the others. Raises
+        ExceptionGroup, when all are done.
         """
+        dials = self._switch.is_on()
 
         def attempt(campaign: tuple[str, int]) -> Ticked | Exception:
             try:
-                return self._tick_campaign(*campaign, deadline)
+                return self._tick_campaign(*campaign, deadline, dials=dials)
             except Exception as error:
                 logger.exception("campaign %s was not paced", campaign_key(*campaign))
                 return error
@@ -114,13 +119,14 @@ class Pacer:
             raise ExceptionGroup("some campaigns were not paced", failures)
         return sum((result for result in results if isinstance(result, Ticked)), Ticked())
 
-    def _tick_campaign(self, account: str, identifier: int, deadline: datetime) -> Ticked:
+    def _tick_campaign(self, account: str, identifier: int, deadline: datetime, *, dials: bool) -> Ticked:
         campaign = self._campaigns.find(account, identifier)
         if campaign is None:
             return Ticked()
         reports = self._hand_over_reports(campaign)
-        dials = self._hand_over_dials(campaign, deadline) if campaign.status is Status.RUNNING else 0
-        return Ticked(dials, reports)
+        if not (dials and campaign.status is Status.RUNNING):
+            return Ticked(0, reports)
+        return Ticked(self._hand_over_dials(campaign, deadline), reports)
 
     def _hand_over_reports(self, campaign: Campaign) -> int:
         """Reports are owed even by a campaign that is stopped or deleted."""

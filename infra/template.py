@@ -58,6 +58,7 @@ def merge_template() -> JSON:
         },
         "Outputs": {
             "Tables": {"Value": PREFIX},
+            "Deployment": {"Value": {"Ref": "AWS::StackId"}},
             "QueueUrl": {"Value": {"Ref": "CallQueue"}},
             "DeadLetterQueueUrl": {"Value": {"Ref": "DeadLetterQueue"}},
         },
@@ -68,6 +69,7 @@ def _environment() -> JSON:
     """Every function's variables; chalicelib.settings reads them."""
     return {
         "CALLPACER_TABLES": PREFIX,
+        "CALLPACER_DEPLOYMENT": {"Ref": "AWS::StackId"},
         "CALLPACER_QUEUE_URL": {"Ref": "CallQueue"},
         "CALLPACER_DEAD_LETTER_QUEUE_URL": {"Ref": "DeadLetterQueue"},
         "CALLPACER_ALLOW_LOOPBACK": {"Ref": "AllowLoopback"},
@@ -89,6 +91,7 @@ def _tables() -> JSON:
         "CallsTable": _table("calls", {"call": "S"}),
         "DeferredTable": _table("deferred", {"campaign": "S", "key": "S"}),
         "ReceiptsTable": _table("receipts", {"account": "S", "key": "S"}, expires=True),
+        "OperatorTable": _table("operator", {"name": "S"}),
     }
 
 

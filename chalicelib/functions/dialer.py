@@ -20,6 +20,7 @@ from chalicelib.storage.campaigns import Campaigns
 from chalicelib.storage.catalog import Schedules
 from chalicelib.storage.client import connect
 from chalicelib.storage.deferred import Slips
+from chalicelib.storage.switch import Switch
 
 dialer_function = Blueprint(__name__)
 
@@ -38,6 +39,7 @@ def _dialer() -> Dialer:
     database = connect(settings.tables)
     gateway = HttpGateway(allow_loopback=settings.allow_loopback)
     return Dialer(
+        switch=Switch(database, settings.deployment),
         calls=Calls(database),
         campaigns=Campaigns(database),
         schedules=Schedules(database),

@@ -20,6 +20,7 @@ from chalicelib.storage.catalog import Profiles, Schedules
 from chalicelib.storage.client import connect
 from chalicelib.storage.deferred import Slips
 from chalicelib.storage.log import Log
+from chalicelib.storage.switch import Switch
 
 pacer_function = Blueprint(__name__)
 
@@ -41,6 +42,7 @@ def _pacer() -> Pacer:
     database = connect(settings.tables)
     clock = SystemClock()
     return Pacer(
+        switch=Switch(database, settings.deployment),
         advances=Advances(database),
         campaigns=Campaigns(database),
         schedules=Schedules(database),

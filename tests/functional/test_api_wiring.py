@@ -18,6 +18,7 @@ SETTINGS = {
     "AWS_SECRET_ACCESS_KEY": "test",
     "AWS_DEFAULT_REGION": "us-east-1",
     "CALLPACER_TABLES": "wired",
+    "CALLPACER_DEPLOYMENT": "wired once",
     "CALLPACER_QUEUE_URL": "http://queue.example/calls",
     "CALLPACER_DEAD_LETTER_QUEUE_URL": "http://queue.example/dead",
 }

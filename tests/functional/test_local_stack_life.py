@@ -85,6 +85,18 @@ def test_what_was_there_is_there_again(tmp_path: Path) -> None:
     assert alive(str(tmp_path)) == []
 
 
+def test_it_stays_halted_until_it_is_let_go_on(tmp_path: Path) -> None:
+    def turned(*turn: str) -> str:
+        tool = [sys.executable, "-m", "infra.halt", *turn, "--local", str(tmp_path)]
+        return subprocess.run(tool, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+    with running("--state", str(tmp_path)):
+        assert turned("on") == "callpacer-local is halted: it dials nobody.\n"
+    with running("--state", str(tmp_path)):
+        assert turned() == "callpacer-local is halted: it dials nobody.\n"
+        assert turned("off") == "callpacer-local dials.\n"
+
+
 def test_several_run_side_by_side(tmp_path: Path) -> None:
     token = "3cbde128-32b6-47d6-a1b7-cdc2a0c7e7b3"
     with (

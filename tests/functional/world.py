@@ -22,6 +22,7 @@ from chalicelib.gateway.telephone import LastLook
 from chalicelib.pacer import Pacer
 from chalicelib.settler import Settler
 from chalicelib.storage.advances import Advances
+from chalicelib.storage.switch import Switch
 from chalicelib.storage.tables import Database
 
 P = ParamSpec("P")
@@ -137,7 +138,10 @@ class World:
         services.accounts.ensure("acme", new_secret())
         services.accounts.ensure("globex", new_secret())
         self.advances = Advances(database)
+        self.switch = Switch(database, "this one")
+        self.switch.turn(on=True, now=clock.now())
         self.pacer = Pacer(
+            switch=self.switch,
             advances=self.advances,
             campaigns=services.campaigns,
             schedules=services.schedules,
@@ -153,6 +157,7 @@ class World:
 
     def dialer_over(self, tenant: FakeTenant) -> Dialer:
         return Dialer(
+            switch=self.switch,
             calls=self.services.calls,
             campaigns=self.services.campaigns,
             schedules=self.services.schedules,

@@ -94,6 +94,10 @@ CONTROLS = (
         seen_in=133,
     ),
     Control(
+        "the operator's switch",
+        (Edit(last_look, "refusal", {"if halted:": "if False:"}),),
+    ),
+    Control(
         "missed ticks are made up at twice the pace at most",
         (Edit(pacing, "_slots_of_opening", {"begin + (instant - first) // 2": "begin"}),),
         seen_in=13,
