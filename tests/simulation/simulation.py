@@ -41,6 +41,7 @@ from chalicelib.storage.campaigns import SHARDS
 from chalicelib.storage.switch import Switch
 from chalicelib.storage.tables import Database, DynamoDB
 from tests.databases import create_tables
+from tests.functional.world import FakeMetrics
 from tests.simulation.clock import BEGIN, SimulatedClock, SkewedClock
 from tests.simulation.dynamodb import SimulatedDynamoDB
 from tests.simulation.faults import INVOCATION, Crash, Faults, FaultyDynamoDB, FaultySQS, Invocation, Odds
@@ -272,6 +273,7 @@ class Simulation:
                 slips=services.slips,
                 queue=CallQueue(self._faulty_sqs(), self.queue, invocation.clock.now, self._pause),
                 clock=invocation.clock,
+                metrics=FakeMetrics(),
                 each=map,
             )
             pacer.tick(invocation.clock.now() + TICK_LIVES - SPARE, self._shards)
@@ -280,7 +282,8 @@ class Simulation:
 
     async def _settle(self) -> None:
         def settle(invocation: Invocation) -> None:
-            Settler(self.database, invocation.clock).settle(invocation.clock.now() + TICK_LIVES - SPARE, self._shards)
+            settler = Settler(self.database, invocation.clock, FakeMetrics())
+            settler.settle(invocation.clock.now() + TICK_LIVES - SPARE, self._shards)
 
         await self._invoke(TICK_LIVES, lambda invocation: blocking(settle, invocation))
 
@@ -311,6 +314,7 @@ class Simulation:
                 telephone=self.tenant,
                 desk=self.tenant,
                 clock=invocation.clock,
+                metrics=FakeMetrics(),
                 offload=blocking,
                 chance=self.dice.random,
             )
