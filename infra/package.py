@@ -28,6 +28,8 @@ SOURCES = ("app.py", "chalicelib", "requirements.txt", ".chalice")
 #: the Pythons in which new functions can be made on AWS
 AWS_PYTHONS = ((3, 12), (3, 13))
 STAGE = "prod"
+#: the API's stage in API Gateway, as .chalice/config.json has it
+GATEWAY_STAGE = "v1"
 #: folders among the sources that Python and Chalice keep for themselves
 _LEFTOVERS = frozenset({"__pycache__", "deployed", "deployments"})
 
