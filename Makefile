@@ -4,6 +4,8 @@
 PYTHON ?= python3
 # what else the program is to be told, such as ARGS="--port 8001 --state .other"
 ARGS ?=
+# which deployment on AWS
+STAGE ?= prod
 # how many stories `make simulate` tells
 SEEDS ?= 10000
 # how many steps two accounts take beside each other, at several a second
@@ -12,7 +14,7 @@ STEPS ?= 10000
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: install run demo test simulate isolation lint types check package clean
+.PHONY: install run demo test simulate isolation lint types check package deploy clean
 
 install: $(INSTALLED)
 
@@ -56,6 +58,9 @@ check: lint types test
 
 package: $(INSTALLED)
 	@$(BIN)/python -m infra.package --for-aws
+
+deploy: $(INSTALLED)
+	@$(BIN)/python -m infra.deploy --stage $(STAGE) $(ARGS)
 
 # What the local stack keeps, in .callpacer, stays.
 clean:

@@ -25,6 +25,7 @@ from chalicelib.settings import Settings
 from chalicelib.storage.switch import Switch
 from chalicelib.storage.tables import Database
 from chalicelib.storage.tokens import TokenTaken
+from infra.aws import Emulated
 from infra.deployment import DeploymentFailed, deploy
 from infra.emulator import Emulator, EmulatorFailed, listen, plain_environment
 from infra.package import GATEWAY_STAGE, PackagingFailed, build
@@ -143,7 +144,7 @@ class Stack:
         self._emulator.start(keep_open=lock)
         self._progress("deploying")
         parameters = {"Stage": STAGE, "AllowLoopback": "true", "DialerConcurrency": str(DIALERS)}
-        outputs = deploy(package, f"callpacer-{STAGE}", parameters, self.endpoint)
+        outputs = deploy(package, f"callpacer-{STAGE}", parameters, Emulated(self.endpoint))
         self.environment = {
             "CALLPACER_TABLES": outputs["Tables"],
             "CALLPACER_DEPLOYMENT": outputs["Deployment"],
