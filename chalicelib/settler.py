@@ -17,7 +17,7 @@ from itertools import islice
 from chalicelib.clock import Clock
 from chalicelib.domain.call import Call, DeferredDial, Ended, ReportState, Slip, State
 from chalicelib.domain.models import CallKey, Campaign, Status
-from chalicelib.domain.settling import LOST_AFTER, Step, counted, is_owed, is_stale, step
+from chalicelib.domain.settling import Step, counted, is_owed, is_stale, lost_before, marked, step
 from chalicelib.domain.timetable import is_over
 from chalicelib.logs import about, about_campaign
 from chalicelib.metrics import Metric, Metrics
@@ -94,15 +94,13 @@ class Settler:
     def _walk(self, campaign: Campaign) -> Campaign:
         """One stride. Answers the campaign as it is to be, settled up to the first number that is under way."""
         now = self._clock.now()
-        sweeps = campaign.swept_at is not None and now - campaign.swept_at >= LOST_AFTER
-        lost_before = campaign.swept_head if sweeps else 0
-        if campaign.settled < campaign.head and (campaign.swept_at is None or sweeps):
-            campaign = replace(campaign, swept_head=campaign.head, swept_at=now)
+        handed_over_long_ago = lost_before(campaign.marks, now)
+        campaign = replace(campaign, marks=marked(campaign.marks, campaign.head, campaign.settled, now))
         first, beyond = campaign.settled, min(campaign.settled + STRIDE, campaign.head)
         calls = {call.key.sequence: call for call in self._calls.between(campaign.account, campaign.id, first, beyond)}
         for sequence in range(first, beyond):
             call = calls.get(sequence)
-            what = step(call, now, handed_over_long_ago=sequence < lost_before)
+            what = step(call, now, handed_over_long_ago=sequence < handed_over_long_ago)
             if call is None and what is Step.DEFER_LOST:
                 is_settled = self._defer_lost(campaign, sequence)
             else:
