@@ -41,7 +41,7 @@ def deploy(package: Package, stack: str, parameters: Mapping[str, str], cloud: C
     except ClientError as error:
         if "No updates are to be performed" not in str(error):
             raise DeploymentFailed(str(error)) from error
-    return _await_completion(cloudformation, stack, cloud.patience)
+    return await_completion(cloudformation, stack, cloud.patience)
 
 
 def _publish(package: Package, parameters: Mapping[str, str], cloud: Cloud) -> str:
@@ -93,12 +93,13 @@ def _parameters_of(cloudformation: Any, stack: str) -> dict[str, str] | None:
     return {one["ParameterKey"]: one["ParameterValue"] for one in found.get("Parameters", [])}
 
 
-def _await_completion(cloudformation: Any, stack: str, patience: float) -> dict[str, str]:
+def await_completion(cloudformation: Any, stack: str, patience: float) -> dict[str, str]:
+    """The stack's outputs, as soon as nothing is done to it any more. Raises DeploymentFailed."""
     deadline = time.monotonic() + patience
     while time.monotonic() < deadline:
         (description,) = cloudformation.describe_stacks(StackName=stack)["Stacks"]
         status = description["StackStatus"]
-        if status in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
+        if status in ("CREATE_COMPLETE", "IMPORT_COMPLETE", "UPDATE_COMPLETE"):
             return {output["OutputKey"]: output["OutputValue"] for output in description.get("Outputs", [])}
         if not status.endswith("IN_PROGRESS"):
             raise DeploymentFailed(f"{stack} is {status}: {_first_fault(cloudformation, stack)}")

@@ -11,11 +11,15 @@ from chalicelib.storage.campaign_items import to_item
 from chalicelib.storage.switch import Switch
 from chalicelib.storage.tables import Database
 from infra import deploy as program
+from infra import restore as restoring
 from infra.aws import Emulated
 from infra.deploy import bring_up
 from infra.deployment import deploy
 from infra.emulator import Emulator
 from infra.package import build
+from infra.restore import restore
+
+PLAN = Plan(date(2026, 1, 5), date(2026, 1, 5), 1, (Window(1, 480, 660),), "http://tenant.example/", None)
 
 
 @pytest.fixture(scope="module")
@@ -58,8 +62,7 @@ def test_stages_are_apart_and_keep_their_parameters(cloud: Emulated) -> None:
 def test_it_dials_unless_it_finds_what_another_deployment_left(cloud: Emulated) -> None:
     outputs = deploy(build(), "callpacer-restored", {"Stage": "restored"}, cloud)
     database = Database(outputs["Tables"], cloud.client("dynamodb"))
-    plan = Plan(date(2026, 1, 5), date(2026, 1, 5), 1, (Window(1, 480, 660),), "http://tenant.example/", None)
-    to_item(database.campaigns, Campaign("acme", 1, plan, Status.RUNNING)).save()
+    to_item(database.campaigns, Campaign("acme", 1, PLAN, Status.RUNNING)).save()
     told = bring_up(cloud, "restored", {})
     assert "It is halted" in told
     assert "infra.halt off --stage restored" in told
@@ -74,6 +77,32 @@ def test_what_is_deployed_again_stays_halted(cloud: Emulated) -> None:
     assert switch.is_on()
     switch.turn(on=False, now=datetime.now(UTC))
     assert "It is halted" in bring_up(cloud, "again", {})
+
+
+def test_a_restored_backup_has_what_was_there_and_is_halted(cloud: Emulated) -> None:
+    bring_up(cloud, "was", {})
+    client = cloud.client("dynamodb")
+    before = Database("callpacer-was", client)
+    to_item(before.campaigns, Campaign("acme", 1, PLAN, Status.RUNNING)).save()
+    told = restore(cloud, "was", datetime.now(UTC), "now")
+    assert "callpacer-now is deployed." in told
+    assert "It is halted" in told
+    after = Database("callpacer-now", client)
+    assert [item.id for item in after.campaigns.scan()] == [1]
+    described = client.describe_table(TableName="callpacer-now-calls")["Table"]
+    assert described["DeletionProtectionEnabled"]
+    (stack,) = cloud.client("cloudformation").describe_stacks(StackName="callpacer-now")["Stacks"]
+    switch = Switch(after, stack["StackId"])
+    assert not switch.is_on()
+    switch.turn(on=True, now=datetime.now(UTC))
+    assert "It is halted" not in bring_up(cloud, "now", {})
+
+
+@pytest.mark.parametrize("text", ["yesterday", "2026-11-24T12:00:00"])
+def test_a_backups_time_names_its_zone(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        restoring.main(["--to", "now", "--at", text])
+    assert "2026-11-24T12:00:00Z" in capsys.readouterr().err
 
 
 @pytest.fixture
