@@ -38,7 +38,7 @@ demo: $(INSTALLED)
 	@$(BIN)/python -m infra.demo $(ARGS)
 
 test: $(INSTALLED)
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses 3 --dist loadgroup $(ARGS)
 
 # More of what `make test` tells a thousand seeds of: stories in which all goes wrong that can.
 simulate: $(INSTALLED)
