@@ -17,7 +17,7 @@ def _register_functions() -> None:
     app.register_blueprint(settler_function)
 
 
-app = Chalice(app_name="callpacer")
+app = Chalice(app_name="callpacer", configure_logs=False)
 app.register_blueprint(routes)
 # In Lambda this module is the API's function alone. What the others import would make its start half as long again.
 if "AWS_LAMBDA_FUNCTION_NAME" not in os.environ:

@@ -25,6 +25,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from infra.aws import Emulated
 from infra.deployment import deploy
 from infra.emulator import REGION, Emulator, plain_environment
 from infra.package import Package, build, chalice_package, compile_all, pack
@@ -180,6 +181,7 @@ def start(folder: Path, function: Function, endpoint: str) -> Started:
         "AWS_ENDPOINT_URL": endpoint,
         "AWS_LAMBDA_FUNCTION_NAME": function.name,
         "CALLPACER_TABLES": _TABLES,
+        "CALLPACER_DEPLOYMENT": _STAGE,
         "CALLPACER_QUEUE_URL": f"{endpoint}/calls",
         "CALLPACER_DEAD_LETTER_QUEUE_URL": f"{endpoint}/dead",
         "HELLO_TABLE": f"{_TABLES}-tokens",
@@ -194,7 +196,8 @@ def start(folder: Path, function: Function, endpoint: str) -> Started:
     )
     if done.returncode != 0:
         raise Unexpected(f"{function.name}: {done.stderr}")
-    said = json.loads(done.stdout)
+    # before it come the function's own log and metrics
+    said = json.loads(done.stdout.splitlines()[-1])
     function.check(said["answered"])
     return Started(said["import"], said["answer"])
 
@@ -248,7 +251,7 @@ def processes(archive: Path, hellos: Mapping[str, Path], work: Path, rounds: int
 def invocations(package: Package, hellos: Mapping[str, Path], rounds: int) -> dict[str, list[float]]:
     """Seconds that first invocations on the emulator take, unpacking included."""
     with tempfile.TemporaryDirectory() as state, Emulator(Path(state)) as emulator:
-        deploy(package, f"callpacer-{_STAGE}", {"Stage": _STAGE}, emulator.endpoint)
+        deploy(package, f"callpacer-{_STAGE}", {"Stage": _STAGE}, Emulated(emulator.endpoint))
         events, functions = emulator.client("events"), emulator.client("lambda")
         for rule in events.list_rules()["Rules"]:
             # nothing else is to start functions
