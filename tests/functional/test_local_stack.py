@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import os
 import socket
 import time
 from contextlib import closing
@@ -37,6 +38,11 @@ def raw(stack: Stack, text: str) -> str:
         caller.sendall(text.encode())
         with caller.makefile("rb") as answer:
             return answer.read().decode()
+
+
+def test_all_tests_of_a_stack_run_in_one_worker(request: pytest.FixtureRequest, stack: Stack) -> None:
+    """Or each worker would have a stack of its own, and the machine no time for any of them."""
+    assert "PYTEST_XDIST_WORKER" not in os.environ or request.node.nodeid.endswith("@stack"), stack
 
 
 def test_the_token_opens_the_api(stack: Stack) -> None:
