@@ -77,9 +77,9 @@ class Settler:
             after = self._walk(campaign)
             if after != campaign and not self._advances.settle(campaign, after):
                 break  # another settler walks too
-            moved, campaign = after.settled > campaign.settled, after
-            if not moved:
-                break
+            strode, campaign = after.settled == campaign.settled + STRIDE, after
+            if not strode:
+                break  # it has come to those under way; who waits for them reads the same records again and again
         if not self._needs_more(campaign):
             self._advances.rest(campaign)
         return campaign.settled - before
