@@ -211,8 +211,15 @@ class Pacer:
 
 
 def _delivered(due: datetime, now: datetime) -> datetime | None:
-    """What is due soon is delivered at once, since the dialer may have to be woken for it, which takes a while."""
-    return None if due - now < 2 * pacing.LEAD else due
+    """When the dialer is to have it; None for at once.
+
+    For what is due soon the dialer may have to be woken, which takes a while. After that ever less: those that are
+    awake wait for their calls, and waiting is what they cost most for.
+    """
+    soon = due - now - pacing.LEAD
+    if soon <= timedelta(0):
+        return None
+    return min(due, now + 2 * soon)
 
 
 def _deferred(filled: Sequence[tuple[Slot, Number]]) -> int:
