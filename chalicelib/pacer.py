@@ -21,7 +21,7 @@ from chalicelib.domain.models import CallKey, Campaign, Entry, Status
 from chalicelib.domain.pacing import Pace, Slot
 from chalicelib.domain.timetable import Timetable
 from chalicelib.errors import NotFound
-from chalicelib.gateway.queue import CallQueue, Message
+from chalicelib.gateway.queue import GATHERED_FOR, CallQueue, Message
 from chalicelib.storage.advances import Advances
 from chalicelib.storage.campaign_items import campaign_key
 from chalicelib.storage.campaigns import SHARDS, Campaigns
@@ -214,12 +214,12 @@ def _delivered(due: datetime, now: datetime) -> datetime | None:
     """When the dialer is to have it; None for at once.
 
     For what is due soon the dialer may have to be woken, which takes a while. After that ever less: those that are
-    awake wait for their calls, and waiting is what they cost most for.
+    awake wait for their calls, and waiting is what they cost most for. Messages are gathered before anybody has them.
     """
     soon = due - now - pacing.LEAD
     if soon <= timedelta(0):
         return None
-    return min(due, now + 2 * soon)
+    return min(due, now + 2 * soon) - GATHERED_FOR
 
 
 def _deferred(filled: Sequence[tuple[Slot, Number]]) -> int:

@@ -2,14 +2,13 @@
 
 import json
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 from chalice.app import SQSEventConfig
 from chalice.constants import DEFAULT_LAMBDA_ARCHITECTURE
 
 from app import app
 from infra.package import ROOT, STAGE
-from infra.template import merge_template
 
 
 @dataclass(frozen=True)
@@ -28,12 +27,10 @@ class Deployment:
         config = json.loads((ROOT / ".chalice" / "config.json").read_text())
         stage = config["stages"][STAGE]
         functions = stage["lambda_functions"]
-        template: dict[str, Any] = merge_template()
-        source = template["Resources"]["Dialer"]["Properties"]["Events"]["DialerSqsEventSource"]["Properties"]
         (queue,) = (one for one in app.event_sources if isinstance(one, SQSEventConfig))
         return cls(
             memory={name: int(function["lambda_memory_size"]) for name, function in functions.items()},
             architecture={**config, **stage}.get("lambda_architecture", DEFAULT_LAMBDA_ARCHITECTURE),
-            batch=int(source.get("BatchSize", queue.batch_size)),
-            window=int(source["MaximumBatchingWindowInSeconds"]),
+            batch=queue.batch_size,
+            window=queue.maximum_batching_window_in_seconds,
         )

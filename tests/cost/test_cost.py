@@ -50,7 +50,7 @@ def test_what_is_read_for_a_call_is_shared_by_many(world: World) -> None:
 
 def test_messages_go_ten_to_a_request(world: World) -> None:
     assert world.ledger.sqs["SendMessageBatch"] == CALLS // 10
-    assert world.ledger.sqs["DeleteMessageBatch"] == world.ledger.runs["dialer"].number < CALLS / 5
+    assert CALLS / 10 <= world.ledger.sqs["DeleteMessageBatch"] < CALLS / 5
 
 
 def test_calls_go_out_on_time_although_the_processor_is_shared(world: World) -> None:
