@@ -88,8 +88,8 @@ about
   start_url to answer, and both answer 200.
   A message reaches the event source {_ms(world.RECEIPT)} after its delay is over, with up to {deployment.batch} of \
 those there, gathered for {deployment.window} s.
-  SQS may give fewer at once, which costs more: see --compare. {world.POLLERS} pollers also ask for nothing every \
-{world.LONG_POLL} s.
+  One poller gathers them all. If several did, each for itself, batches would be smaller, and the dialer dearer by as
+  much. {world.POLLERS} pollers also ask for nothing every {world.LONG_POLL} s.
   Logs are counted at INFO, and with Lambda's own three lines for each invocation. Unless told otherwise, Lambda keeps
   only warnings.
 Left out: storage ($0.25 for a GB and month; a call keeps about half a KB), what is sent to tenants' servers ($0.09 for
