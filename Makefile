@@ -4,6 +4,8 @@
 PYTHON ?= python3
 # what else the program is to be told, such as ARGS="--port 8001 --state .other"
 ARGS ?=
+# which deployment on AWS
+STAGE ?= prod
 # how many stories `make simulate` tells
 SEEDS ?= 10000
 # how many steps two accounts take beside each other, at several a second
@@ -15,7 +17,7 @@ LATENCY_MS ?= 200
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: install run demo test simulate isolation cost lint types check package clean
+.PHONY: install run demo test simulate isolation cost lint types check package deploy clean
 
 install: $(INSTALLED)
 
@@ -39,7 +41,7 @@ demo: $(INSTALLED)
 	@$(BIN)/python -m infra.demo $(ARGS)
 
 test: $(INSTALLED)
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses 3 --dist loadgroup $(ARGS)
 
 # More of what `make test` tells a thousand seeds of: stories in which all goes wrong that can.
 simulate: $(INSTALLED)
@@ -63,6 +65,9 @@ check: lint types test
 
 package: $(INSTALLED)
 	@$(BIN)/python -m infra.package --for-aws
+
+deploy: $(INSTALLED)
+	@$(BIN)/python -m infra.deploy --stage $(STAGE) $(ARGS)
 
 # What the local stack keeps, in .callpacer, stays.
 clean:

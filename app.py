@@ -7,7 +7,7 @@ from chalicelib.functions.dialer import dialer_function
 from chalicelib.functions.pacer import pacer_function
 from chalicelib.functions.settler import settler_function
 
-app = Chalice(app_name="callpacer")
+app = Chalice(app_name="callpacer", configure_logs=False)
 app.register_blueprint(routes)
 app.register_blueprint(pacer_function)
 app.register_blueprint(dialer_function)

@@ -20,10 +20,12 @@ from chalicelib.domain.call import Call, Claim, ReportState, State
 from chalicelib.domain.forms import dial_form
 from chalicelib.domain.last_look import Refusal, hold, refusal
 from chalicelib.domain.models import Campaign, Schedule
-from chalicelib.domain.outcome import Exchange, Unknown
+from chalicelib.domain.outcome import Exchange, Result, Unknown
 from chalicelib.domain.verdict import Finish, Retry, TryUnsentAgain, verdict
 from chalicelib.gateway.queue import DeadLetters
 from chalicelib.gateway.telephone import ReportDesk, Telephone, form_body
+from chalicelib.logs import about
+from chalicelib.metrics import Metric, Metrics
 from chalicelib.offload import Offload, insist
 from chalicelib.reporter import Reporter, Signer
 from chalicelib.storage.accounts import Accounts
@@ -31,6 +33,7 @@ from chalicelib.storage.calls import Calls
 from chalicelib.storage.campaigns import Campaigns
 from chalicelib.storage.catalog import Schedules
 from chalicelib.storage.deferred import Slips
+from chalicelib.storage.switch import Switch
 from chalicelib.storage.writes import new_nonce
 from chalicelib.views import Views
 
@@ -38,6 +41,13 @@ logger = logging.getLogger(__name__)
 
 #: What a call takes at most, from the last look to its recorded outcome: the gateway's deadline, and some to write.
 CALL_TIME = timedelta(seconds=35)
+
+
+_COUNTED = {
+    Result.COMPLETED: Metric.COMPLETED,
+    Result.FAILED: Metric.FAILED,
+    Result.UNCERTAIN: Metric.UNCERTAIN,
+}
 
 
 @dataclass(frozen=True)
@@ -60,6 +70,7 @@ class Dialer:
     def __init__(
         self,
         *,
+        switch: Switch,
         calls: Calls,
         campaigns: Campaigns,
         schedules: Schedules,
@@ -69,10 +80,12 @@ class Dialer:
         telephone: Telephone,
         desk: ReportDesk,
         clock: Clock,
+        metrics: Metrics,
         offload: Offload,
         chance: Callable[[], float] = random.random,
     ) -> None:
         """`chance` answers a number from 0 to 1, for jitter."""
+        self._switch = switch
         self._calls = calls
         self._campaigns = campaigns
         self._schedules = schedules
@@ -80,11 +93,18 @@ class Dialer:
         self._dead_letters = dead_letters
         self._telephone = telephone
         self._clock = clock
+        self._metrics = metrics
         self._offload = offload
         self._chance = chance
         self._signer = Signer(accounts, clock, offload)
         self._reporter = Reporter(
-            calls=calls, signer=self._signer, desk=desk, clock=clock, offload=offload, chance=chance
+            calls=calls,
+            signer=self._signer,
+            desk=desk,
+            clock=clock,
+            metrics=metrics,
+            offload=offload,
+            chance=chance,
         )
 
     async def deal_with(self, deliveries: Sequence[Delivery], ends_at: datetime) -> list[str]:
@@ -92,7 +112,7 @@ class Dialer:
 
         `ends_at` is when this function is ended, whatever it is doing.
         """
-        views = Views(self._campaigns, self._schedules, self._clock, self._offload)
+        views = Views(self._switch, self._campaigns, self._schedules, self._clock, self._offload)
         messages = [_read(delivery) for delivery in deliveries]
         begins = handover.begins(
             [message for message in messages if isinstance(message, handover.Dial)], self._clock.now()
@@ -124,7 +144,7 @@ class Dialer:
             if is_dealt_with and message.slip is not None:
                 await self._offload(self._slips.forget_name, message.key, message.slip)
         except Exception:
-            logger.exception("call %s is not dealt with, and its message comes again", message.key.call_id)
+            logger.exception("not dealt with; its message comes again", extra=about(message.key))
             return True
         return False
 
@@ -153,13 +173,14 @@ class Dialer:
             new_nonce(),
         )
         if claim is None:
-            logger.info("call %s: attempt %s is somebody else's", dial.key.call_id, dial.attempt)
+            logger.info("the attempt is somebody else's", extra=about(dial.key, dial.entry, dial.attempt))
             call = await self._offload(self._calls.get, dial.key)
             return call is not None and call.state is not State.DIALLING
         try:
             exchange, campaign = await self._place(dial, claim, views, ends_at)
         except Refused as refused:
-            logger.info("call %s: not now: %s", dial.key.call_id, refused.why)
+            logger.info("not now: %s", refused.why, extra=about(dial.key, dial.entry, dial.attempt))
+            self._metrics.count(Metric.DEFERRED)
             await insist(self._offload, self._clock, self._calls.give_up, claim, refused.why)
             return True
         await self._record(claim, exchange, campaign, ends_at)
@@ -179,6 +200,7 @@ class Dialer:
                 view.campaign,
                 view.schedule,
                 now,
+                halted=view.halted,
                 asked_at=view.asked_at,
                 connected=connected,
                 time_left=ends_at - now,
@@ -192,6 +214,7 @@ class Dialer:
             nonlocal sending
             await look(connected=True)
             sending = True
+            self._metrics.measure(Metric.PACE_LAG, (self._clock.now() - dial.due).total_seconds())
 
         try:
             campaign, schedule = await look(connected=False)  # what is refused already needs no connection
@@ -206,28 +229,32 @@ class Dialer:
             raise
         except Exception:
             if sending:
-                logger.exception("call %s: nobody knows whether it went out", claim.key.call_id)
+                logger.exception("nobody knows whether the call went out", extra=about(claim.key, claim.entry))
                 return Unknown("internal_error"), campaign
             await insist(self._offload, self._clock, self._calls.give_up, claim, "internal_error")
             raise
 
     async def _record(self, claim: Claim, exchange: Exchange, campaign: Campaign, ends_at: datetime) -> None:
         now = self._clock.now()
-        call_id = claim.key.call_id
+        which = about(claim.key, claim.entry, claim.attempt)
         match verdict(exchange, claim, campaign.plan, now, self._chance()):
             case TryUnsentAgain(reason, not_before):
-                logger.info("call %s: not sent: %s", call_id, reason)
+                logger.info("not sent: %s", reason, extra=which)
+                self._metrics.count(Metric.DEFERRED)
                 await insist(self._offload, self._clock, self._calls.defer_unsent, claim, reason, not_before)
             case Retry(outcome, not_before):
-                logger.info("call %s: attempt %s failed: %s", call_id, claim.attempt, outcome.reason)
+                logger.info("failed, to be tried again: %s", outcome.reason, extra=which)
+                self._metrics.count(Metric.DEFERRED)
                 await insist(self._offload, self._clock, self._calls.defer_retry, claim, outcome, now, not_before)
             case Finish(outcome):
-                logger.info("call %s: %s: %s", call_id, outcome.result, outcome.reason)
+                logger.info("%s: %s", outcome.result, outcome.reason, extra=which)
                 report = ReportState.PENDING if campaign.plan.result_url else ReportState.NONE
                 call = await insist(self._offload, self._clock, self._calls.finish, claim, outcome, now, report)
                 if call is None:
-                    logger.error("call %s: its claim was lost before its outcome was recorded", call_id)
-                elif report is ReportState.PENDING:
+                    logger.error("its claim was lost before its outcome was recorded", extra=which)
+                    return
+                self._metrics.count(_COUNTED[outcome.result])
+                if report is ReportState.PENDING:
                     await self._reporter.report(call, campaign, ends_at)
 
     async def _report_again(self, report: handover.Report, views: Views, ends_at: datetime) -> bool:

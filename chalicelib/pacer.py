@@ -22,12 +22,15 @@ from chalicelib.domain.pacing import Pace, Slot
 from chalicelib.domain.timetable import Timetable
 from chalicelib.errors import NotFound
 from chalicelib.gateway.queue import GATHERED_FOR, CallQueue, Message
+from chalicelib.logs import about_campaign
+from chalicelib.metrics import Metric, Metrics
 from chalicelib.storage.advances import Advances
 from chalicelib.storage.campaign_items import campaign_key
 from chalicelib.storage.campaigns import SHARDS, Campaigns
 from chalicelib.storage.catalog import Profiles, Schedules
 from chalicelib.storage.deferred import Slips
 from chalicelib.storage.log import Log
+from chalicelib.storage.switch import Switch
 
 logger = logging.getLogger(__name__)
 
@@ -74,6 +77,7 @@ class Pacer:
     def __init__(
         self,
         *,
+        switch: Switch,
         advances: Advances,
         campaigns: Campaigns,
         schedules: Schedules,
@@ -82,8 +86,10 @@ class Pacer:
         slips: Slips,
         queue: CallQueue,
         clock: Clock,
+        metrics: Metrics,
         each: Each,
     ) -> None:
+        self._switch = switch
         self._advances = advances
         self._campaigns = campaigns
         self._schedules = schedules
@@ -92,19 +98,23 @@ class Pacer:
         self._slips = slips
         self._queue = queue
         self._clock = clock
+        self._metrics = metrics
         self._each = each
 
     def tick(self, deadline: datetime, shards: Iterable[int] = range(SHARDS)) -> Ticked:
         """Hand over what is due, starting nothing new after `deadline`.
 
-        What fails for one campaign doesn't hold up the others. Raises ExceptionGroup, when all are done.
+        While dialling is halted, that is reports. What fails for one campaign doesn't hold up the others. Raises
+        ExceptionGroup, when all are done.
         """
+        begun = self._clock.now()
+        dials = self._switch.is_on()
 
         def attempt(campaign: tuple[str, int]) -> Ticked | Exception:
             try:
-                return self._tick_campaign(*campaign, deadline)
+                return self._tick_campaign(*campaign, deadline, dials=dials)
             except Exception as error:
-                logger.exception("campaign %s was not paced", campaign_key(*campaign))
+                logger.exception("the campaign was not paced", extra=about_campaign(*campaign))
                 return error
 
         found = [campaign for shard in shards for campaign in self._advances.with_work(shard)]
@@ -112,15 +122,18 @@ class Pacer:
         failures = [result for result in results if isinstance(result, Exception)]
         if failures:
             raise ExceptionGroup("some campaigns were not paced", failures)
+        self._metrics.count(Metric.TICKS)
+        self._metrics.measure(Metric.TICK_DURATION, (self._clock.now() - begun).total_seconds())
         return sum((result for result in results if isinstance(result, Ticked)), Ticked())
 
-    def _tick_campaign(self, account: str, identifier: int, deadline: datetime) -> Ticked:
+    def _tick_campaign(self, account: str, identifier: int, deadline: datetime, *, dials: bool) -> Ticked:
         campaign = self._campaigns.find(account, identifier)
         if campaign is None:
             return Ticked()
         reports = self._hand_over_reports(campaign)
-        dials = self._hand_over_dials(campaign, deadline) if campaign.status is Status.RUNNING else 0
-        return Ticked(dials, reports)
+        if not (dials and campaign.status is Status.RUNNING):
+            return Ticked(0, reports)
+        return Ticked(self._hand_over_dials(campaign, deadline), reports)
 
     def _hand_over_reports(self, campaign: Campaign) -> int:
         """Reports are owed even by a campaign that is stopped or deleted."""
@@ -163,7 +176,7 @@ class Pacer:
             if sent < len(filled):
                 break
         if head != campaign.head and not self._advances.pass_to(campaign, head):
-            logger.info("campaign %s: handed over by another pacer", campaign_key(campaign.account, campaign.id))
+            logger.info("handed over by another pacer", extra=about_campaign(campaign.account, campaign.id))
         elif head == campaign.tail and timetable.open_until(now) is not None and next(numbers, None) is None:
             self._idle(campaign, head, now)
         return dials

@@ -12,6 +12,8 @@ from chalicelib.domain.models import CallKey, Campaign
 from chalicelib.domain.outcome import Answered, Exchange, Verdict, report_delay, report_verdict
 from chalicelib.gateway.signing import signed_headers
 from chalicelib.gateway.telephone import ReportDesk, form_body
+from chalicelib.logs import about
+from chalicelib.metrics import Metric, Metrics
 from chalicelib.offload import Offload
 from chalicelib.storage.accounts import Accounts
 from chalicelib.storage.calls import Calls
@@ -56,6 +58,7 @@ class Reporter:
         signer: Signer,
         desk: ReportDesk,
         clock: Clock,
+        metrics: Metrics,
         offload: Offload,
         chance: Callable[[], float] = random.random,
     ) -> None:
@@ -64,6 +67,7 @@ class Reporter:
         self._signer = signer
         self._desk = desk
         self._clock = clock
+        self._metrics = metrics
         self._offload = offload
         self._chance = chance
 
@@ -89,10 +93,12 @@ class Reporter:
         answer = report_verdict(exchange, now)
         attempts = call.report_attempts + 1
         if answer.verdict is Verdict.DELIVERED:
+            self._metrics.count(Metric.REPORTS_DELIVERED)
             await self._offload(self._calls.report_ended, call.key, ReportState.DELIVERED, attempts, None)
             return
         error = _error_of(exchange)
-        logger.info("call %s: report %s failed: %s", call.key.call_id, attempts, error)
+        self._metrics.count(Metric.REPORTS_FAILED)
+        logger.info("report %s failed: %s", attempts, error, extra=about(call.key))
         wait = report_delay(attempts, self._chance(), answer.retry_after)
         if answer.verdict is Verdict.GONE or wait is None:
             await self._offload(self._calls.report_ended, call.key, ReportState.GIVEN_UP, attempts, error)

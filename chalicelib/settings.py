@@ -13,6 +13,8 @@ class Settings:
 
     #: what every table's name begins with, such as `callpacer-prod`
     tables: str
+    #: what tells it from a deployment that had the same name before: the id of its CloudFormation stack
+    deployment: str
     #: the queue of numbers to dial and outcomes to report
     queue_url: str
     #: where messages go that can't be read at all
@@ -23,13 +25,19 @@ class Settings:
     @classmethod
     def from_env(cls, environment: Mapping[str, str]) -> Self:
         """Raises MissingSettings, naming all that is missing, not only the first."""
-        required = ("CALLPACER_TABLES", "CALLPACER_QUEUE_URL", "CALLPACER_DEAD_LETTER_QUEUE_URL")
+        required = (
+            "CALLPACER_TABLES",
+            "CALLPACER_DEPLOYMENT",
+            "CALLPACER_QUEUE_URL",
+            "CALLPACER_DEAD_LETTER_QUEUE_URL",
+        )
         missing = [name for name in required if not environment.get(name)]
         if missing:
             raise MissingSettings(missing)
-        tables, queue_url, dead_letter_queue_url = (environment[name] for name in required)
+        tables, deployment, queue_url, dead_letter_queue_url = (environment[name] for name in required)
         return cls(
             tables=tables,
+            deployment=deployment,
             queue_url=queue_url,
             dead_letter_queue_url=dead_letter_queue_url,
             allow_loopback=environment.get("CALLPACER_ALLOW_LOOPBACK", "") == "true",

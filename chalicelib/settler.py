@@ -17,8 +17,10 @@ from itertools import islice
 from chalicelib.clock import Clock
 from chalicelib.domain.call import Call, DeferredDial, Ended, ReportState, Slip, State
 from chalicelib.domain.models import CallKey, Campaign, Status
-from chalicelib.domain.settling import LOST_AFTER, Step, counted, is_owed, is_stale, step
+from chalicelib.domain.settling import Step, counted, is_owed, is_stale, lost_before, marked, step
 from chalicelib.domain.timetable import is_over
+from chalicelib.logs import about, about_campaign
+from chalicelib.metrics import Metric, Metrics
 from chalicelib.storage.advances import Advances
 from chalicelib.storage.calls import Calls
 from chalicelib.storage.campaign_items import campaign_key
@@ -36,10 +38,12 @@ STRIDE = 500
 HANDED_OVER_AT_ONCE = 300
 #: How many numbers that were passed over are counted in one transaction, which may have 100 parts.
 COUNTED_AT_ONCE = 90
+#: How many of a campaign's slips are counted for the metrics: whoever looks at them wants to know if there are many.
+COUNTED_AT_MOST = 1000
 
 
 class Settler:
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, metrics: Metrics) -> None:
         self._database = database
         self._advances = Advances(database)
         self._campaigns = Campaigns(database)
@@ -47,6 +51,7 @@ class Settler:
         self._slips = Slips(database)
         self._log = Log(database)
         self._clock = clock
+        self._metrics = metrics
 
     def settle(self, deadline: datetime, shards: Iterable[int] = range(SHARDS)) -> int:
         """Settle what can be settled, starting nothing new after `deadline`. Answers how far it came, in numbers.
@@ -58,7 +63,7 @@ class Settler:
             try:
                 settled += self._settle_campaign(account, identifier, deadline)
             except Exception as error:
-                logger.exception("campaign %s was not settled", campaign_key(account, identifier))
+                logger.exception("the campaign was not settled", extra=about_campaign(account, identifier))
                 failures.append(error)
         if failures:
             raise ExceptionGroup("some campaigns were not settled", failures)
@@ -80,6 +85,8 @@ class Settler:
             strode, campaign = after.settled == campaign.settled + STRIDE, after
             if not strode:
                 break  # it has come to those under way; who waits for them reads the same records again and again
+        self._metrics.count(Metric.REPORTS_PENDING, self._slips.count_reports(account, identifier, COUNTED_AT_MOST))
+        self._metrics.count(Metric.NUMBERS_WAITING, self._slips.count_dials(account, identifier, COUNTED_AT_MOST))
         if not self._needs_more(campaign):
             self._advances.rest(campaign)
         return campaign.settled - before
@@ -87,15 +94,13 @@ class Settler:
     def _walk(self, campaign: Campaign) -> Campaign:
         """One stride. Answers the campaign as it is to be, settled up to the first number that is under way."""
         now = self._clock.now()
-        sweeps = campaign.swept_at is not None and now - campaign.swept_at >= LOST_AFTER
-        lost_before = campaign.swept_head if sweeps else 0
-        if campaign.settled < campaign.head and (campaign.swept_at is None or sweeps):
-            campaign = replace(campaign, swept_head=campaign.head, swept_at=now)
+        handed_over_long_ago = lost_before(campaign.marks, now)
+        campaign = replace(campaign, marks=marked(campaign.marks, campaign.head, campaign.settled, now))
         first, beyond = campaign.settled, min(campaign.settled + STRIDE, campaign.head)
         calls = {call.key.sequence: call for call in self._calls.between(campaign.account, campaign.id, first, beyond)}
         for sequence in range(first, beyond):
             call = calls.get(sequence)
-            what = step(call, now, handed_over_long_ago=sequence < lost_before)
+            what = step(call, now, handed_over_long_ago=sequence < handed_over_long_ago)
             if call is None and what is Step.DEFER_LOST:
                 is_settled = self._defer_lost(campaign, sequence)
             else:
@@ -134,14 +139,17 @@ class Settler:
         return replace(campaign, head=head)
 
     def _expire(self, call: Call, campaign: Campaign, now: datetime) -> None:
-        logger.warning("call %s: claimed, and never heard of again", call.key.call_id)
-        self._calls.expire(call, report=campaign.plan.result_url is not None, now=now)
+        logger.warning("claimed, and never heard of again", extra=about(call.key, call.entry, call.attempt))
+        if self._calls.expire(call, report=campaign.plan.result_url is not None, now=now):
+            self._metrics.count(Metric.UNCERTAIN)
 
     def _defer_lost(self, campaign: Campaign, sequence: int) -> bool:
         key = CallKey(campaign.account, campaign.id, sequence)
-        logger.warning("call %s: handed over, and never claimed", key.call_id)
         ((_, entry),) = self._log.read(campaign_key(campaign.account, campaign.id), sequence, 1)
-        return self._calls.defer_lost(key, entry)
+        logger.warning("handed over, and never claimed", extra=about(key, entry))
+        is_deferred = self._calls.defer_lost(key, entry)
+        self._metrics.count(Metric.LOST, is_deferred)
+        return is_deferred
 
     def _take_back_what_lapsed(self, campaign: Campaign) -> None:
         """What was handed over long ago is dealt with, or is to be handed over again."""

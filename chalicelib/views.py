@@ -11,6 +11,7 @@ from chalicelib.errors import NotFound
 from chalicelib.offload import Offload
 from chalicelib.storage.campaigns import Campaigns
 from chalicelib.storage.catalog import Schedules
+from chalicelib.storage.switch import Switch
 
 #: How long what one call of a batch has read serves the others.
 FRESH_FOR = timedelta(seconds=1)
@@ -18,8 +19,9 @@ FRESH_FOR = timedelta(seconds=1)
 
 @dataclass(frozen=True)
 class View:
-    """A campaign and its schedule; None for what is gone."""
+    """A campaign and its schedule, None for what is gone; and whether anything is dialled at all."""
 
+    halted: bool
     campaign: Campaign | None
     schedule: Schedule | None
     #: when it was asked for, which is before it was read
@@ -29,7 +31,10 @@ class View:
 class Views:
     """What the calls of one batch see. Of many that want the same at once, one reads it."""
 
-    def __init__(self, campaigns: Campaigns, schedules: Schedules, clock: Clock, offload: Offload) -> None:
+    def __init__(
+        self, switch: Switch, campaigns: Campaigns, schedules: Schedules, clock: Clock, offload: Offload
+    ) -> None:
+        self._switch = switch
         self._campaigns = campaigns
         self._schedules = schedules
         self._clock = clock
@@ -47,11 +52,12 @@ class Views:
                 view = self._views[campaign] = View(*await self._offload(self._read, *campaign), asked_at=now)
             return view
 
-    def _read(self, account: str, identifier: int) -> tuple[Campaign | None, Schedule | None]:
+    def _read(self, account: str, identifier: int) -> tuple[bool, Campaign | None, Schedule | None]:
+        halted = not self._switch.is_on()
         campaign = self._campaigns.find(account, identifier)
         if campaign is None:
-            return None, None
+            return halted, None, None
         try:
-            return campaign, self._schedules.get(account, campaign.plan.schedule_id)
+            return halted, campaign, self._schedules.get(account, campaign.plan.schedule_id)
         except NotFound:
-            return campaign, None
+            return halted, campaign, None

@@ -15,17 +15,20 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 from http.client import HTTPConnection
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn, Self
 
 from chalicelib.settings import Settings
+from chalicelib.storage.switch import Switch
 from chalicelib.storage.tables import Database
 from chalicelib.storage.tokens import TokenTaken
+from infra.aws import Emulated
 from infra.deployment import DeploymentFailed, deploy
 from infra.emulator import Emulator, EmulatorFailed, listen, plain_environment
-from infra.package import PackagingFailed, build
+from infra.package import GATEWAY_STAGE, PackagingFailed, build
 from infra.state import DEFAULT, Running, State, StateInUse
 from infra.tokens import open_account
 
@@ -66,6 +69,8 @@ class Stack:
         self._api: subprocess.Popen[bytes] | None = None
         #: the API's, `/api` included
         self.url = ""
+        #: the same API behind the emulator's API Gateway: the deployed function, and slower
+        self.gateway_url = ""
         #: opens the account `demo`
         self.token = ""
         #: what the functions are told by theirs
@@ -139,24 +144,34 @@ class Stack:
         self._emulator.start(keep_open=lock)
         self._progress("deploying")
         parameters = {"Stage": STAGE, "AllowLoopback": "true", "DialerConcurrency": str(DIALERS)}
-        outputs = deploy(package, f"callpacer-{STAGE}", parameters, self.endpoint)
+        outputs = deploy(package, f"callpacer-{STAGE}", parameters, Emulated(self.endpoint))
         self.environment = {
             "CALLPACER_TABLES": outputs["Tables"],
+            "CALLPACER_DEPLOYMENT": outputs["Deployment"],
             "CALLPACER_QUEUE_URL": outputs["QueueUrl"],
             "CALLPACER_DEAD_LETTER_QUEUE_URL": outputs["DeadLetterQueueUrl"],
             "CALLPACER_ALLOW_LOOPBACK": parameters["AllowLoopback"],
         }
+        self.gateway_url = f"{self.endpoint}/restapis/{outputs['RestAPIId']}/{GATEWAY_STAGE}/_user_request_/api"
+        self._let_it_dial()
         self.token = self._ensure_token()
         self.url = f"http://127.0.0.1:{listener.getsockname()[1]}/api"
         self._api = self._serve(listener)
         self._await_api(listener.getsockname()[1])
-        self._state.announce(Running(os.getpid(), self.url, self.endpoint, self.settings.tables))
+        settings = self.settings
+        self._state.announce(Running(os.getpid(), self.url, self.endpoint, settings.tables, settings.deployment))
 
     def _take_state(self) -> int:
         try:
             return self._state.take()
         except StateInUse as error:
             raise StackFailed(f"callpacer runs with {error} already. Choose another directory with --state.") from None
+
+    def _let_it_dial(self) -> None:
+        """Unless somebody has halted it since it was made."""
+        switch = Switch(self.database(), self.settings.deployment)
+        if not switch.is_set():
+            switch.turn(on=True, now=datetime.now(UTC))
 
     def _ensure_token(self) -> str:
         file = self._state.directory / "token"

@@ -28,6 +28,8 @@ class Running:
     endpoint: str
     #: what the tables' names begin with
     tables: str
+    #: the id of its CloudFormation stack
+    deployment: str
 
 
 class State:

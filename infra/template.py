@@ -10,11 +10,17 @@ from typing import Any, Literal
 
 from chalicelib.api.request import MAX_BODY_BYTES
 from chalicelib.gateway.queue import GATHERED, GATHERED_FOR
+from infra.alarms import alarms
+from infra.dashboard import dashboard
 
 JSON = dict[str, Any]
 
 #: what the names of all tables and queues begin with
 PREFIX = {"Fn::Sub": "callpacer-${Stage}"}
+_CALLS = "callpacer-${Stage}-calls"
+#: put together: the two queues would refer to each other in a circle otherwise
+_CALLS_ARN = "arn:${AWS::Partition}:sqs:${AWS::Region}:${AWS::AccountId}:" + _CALLS
+_CONSOLE = "https://${AWS::Region}.console.aws.amazon.com/cloudwatch/home"
 #: seconds the dialer may take for one batch
 DIALER_TIMEOUT = 90
 #: seconds a message stays hidden while it is worked on: six times the dialer's timeout and the time in which messages
@@ -47,7 +53,13 @@ def merge_template() -> JSON:
                 "MaxValue": 1000,
                 "Description": f"How many batches of up to {GATHERED} calls go out at the same time.",
             },
+            "AlarmTopic": {
+                "Type": "String",
+                "Default": "",
+                "Description": "The ARN of the SNS topic that alarms are told to; empty: the console alone shows them.",
+            },
         },
+        "Conditions": {"HasAlarmTopic": {"Fn::Not": [{"Fn::Equals": [{"Ref": "AlarmTopic"}, ""]}]}},
         "Globals": {"Function": {"Environment": {"Variables": _environment()}}},
         "Resources": {
             **_tables(),
@@ -57,11 +69,15 @@ def merge_template() -> JSON:
             "Settler": _once_a_minute(),
             "RestAPI": _rest_api(),
             "ApiHandlerLogGroup": _api_log_group(),
+            **alarms(),
+            "Dashboard": dashboard(),
         },
         "Outputs": {
             "Tables": {"Value": PREFIX},
+            "Deployment": {"Value": {"Ref": "AWS::StackId"}},
             "QueueUrl": {"Value": {"Ref": "CallQueue"}},
             "DeadLetterQueueUrl": {"Value": {"Ref": "DeadLetterQueue"}},
+            "DashboardURL": {"Value": {"Fn::Sub": f"{_CONSOLE}#dashboards/dashboard/${{Dashboard}}"}},
         },
     }
 
@@ -70,6 +86,7 @@ def _environment() -> JSON:
     """Every function's variables; chalicelib.settings reads them."""
     return {
         "CALLPACER_TABLES": PREFIX,
+        "CALLPACER_DEPLOYMENT": {"Ref": "AWS::StackId"},
         "CALLPACER_QUEUE_URL": {"Ref": "CallQueue"},
         "CALLPACER_DEAD_LETTER_QUEUE_URL": {"Ref": "DeadLetterQueue"},
         "CALLPACER_ALLOW_LOOPBACK": {"Ref": "AllowLoopback"},
@@ -91,6 +108,7 @@ def _tables() -> JSON:
         "CallsTable": _table("calls", {"call": "S"}),
         "DeferredTable": _table("deferred", {"campaign": "S", "key": "S"}),
         "ReceiptsTable": _table("receipts", {"account": "S", "key": "S"}, expires=True),
+        "OperatorTable": _table("operator", {"name": "S"}),
     }
 
 
@@ -100,12 +118,18 @@ def _table(
     index: tuple[str, Mapping[str, AttributeType], str] | None = None,
     expires: bool = False,
 ) -> JSON:
-    """A table billed by request. Of its keys, and the index's, the first is the hash key, the second the range key."""
+    """A table billed by request. Of its keys, and the index's, the first is the hash key, the second the range key.
+
+    It outlives its stack, and what is deleted or overwritten in it by mistake can be had back for 35 days.
+    """
     attributes = dict(keys)
     properties: JSON = {
         "TableName": {"Fn::Sub": f"callpacer-${{Stage}}-{name}"},
         "BillingMode": "PAY_PER_REQUEST",
         "KeySchema": _key_schema(list(keys)),
+        "DeletionProtectionEnabled": True,
+        "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True},
+        "SSESpecification": {"SSEEnabled": True},
     }
     if index is not None:
         index_name, index_keys, projection = index
@@ -122,7 +146,12 @@ def _table(
     properties["AttributeDefinitions"] = [
         {"AttributeName": attribute, "AttributeType": kind} for attribute, kind in attributes.items()
     ]
-    return {"Type": "AWS::DynamoDB::Table", "Properties": properties}
+    return {
+        "Type": "AWS::DynamoDB::Table",
+        "DeletionPolicy": "Retain",
+        "UpdateReplacePolicy": "Retain",
+        "Properties": properties,
+    }
 
 
 def _key_schema(names: Sequence[str]) -> list[JSON]:
@@ -134,8 +163,9 @@ def _queues() -> JSON:
         "CallQueue": {
             "Type": "AWS::SQS::Queue",
             "Properties": {
-                "QueueName": {"Fn::Sub": "callpacer-${Stage}-calls"},
+                "QueueName": {"Fn::Sub": _CALLS},
                 "VisibilityTimeout": VISIBILITY_TIMEOUT,
+                "SqsManagedSseEnabled": True,
                 "RedrivePolicy": {
                     "deadLetterTargetArn": {"Fn::GetAtt": ["DeadLetterQueue", "Arn"]},
                     "maxReceiveCount": 5,
@@ -148,6 +178,9 @@ def _queues() -> JSON:
                 "QueueName": {"Fn::Sub": "callpacer-${Stage}-calls-dead"},
                 # Fourteen days, the longest there is: somebody has to look at these.
                 "MessageRetentionPeriod": 1_209_600,
+                "SqsManagedSseEnabled": True,
+                # Nobody else's messages end here.
+                "RedriveAllowPolicy": {"redrivePermission": "byQueue", "sourceQueueArns": [{"Fn::Sub": _CALLS_ARN}]},
             },
         },
     }

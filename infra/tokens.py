@@ -13,19 +13,12 @@ import sys
 import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 
 from chalicelib.gateway.signing import new_secret
 from chalicelib.storage.accounts import Accounts
-from chalicelib.storage.client import connect
 from chalicelib.storage.tables import Database
 from chalicelib.storage.tokens import NoSuchToken, Token, Tokens, TokenTaken
-from infra.emulator import client
-from infra.state import DEFAULT, State
-
-
-class Unusable(Exception):
-    """What was asked for can't be done; the message is for whoever asked."""
+from infra.place import Unusable, add_place, find_place
 
 
 def open_account(database: Database, account: str, token: str | None = None) -> tuple[str, str]:
@@ -42,7 +35,7 @@ def open_account(database: Database, account: str, token: str | None = None) -> 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
-        database = _database(options.local, options.stage)
+        database = find_place(options).database
         if options.command == "create":
             _create(database, options.account, options.token)
         elif options.command == "list":
@@ -58,16 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     where = argparse.ArgumentParser(add_help=False)
     where.add_argument("--account", required=True, type=_name, help="whose tokens")
-    place = where.add_mutually_exclusive_group()
-    place.add_argument(
-        "--local",
-        nargs="?",
-        const=DEFAULT,
-        type=Path,
-        metavar="STATE",
-        help=f"the local stack that runs with this state directory ({DEFAULT})",
-    )
-    place.add_argument("--stage", help="the deployment on AWS (prod)")
+    add_place(where)
     parser = argparse.ArgumentParser(prog="python -m infra.tokens", description=(__doc__ or "").partition("\n")[0])
     commands = parser.add_subparsers(dest="command", required=True)
     create = commands.add_parser("create", parents=[where], help="give the account a token; makes the account too")
@@ -89,17 +73,6 @@ def _token(text: str) -> str:
     if not text or not all("!" <= c <= "~" for c in text):
         raise argparse.ArgumentTypeError("has to fit a header: printable ASCII without spaces")
     return text
-
-
-def _database(local: Path | None, stage: str | None) -> Database:
-    """A named place, or else the local stack if one runs here, or else the deployment called prod."""
-    if stage is None:
-        running = State(local or DEFAULT).running()
-        if running is not None:
-            return Database(running.tables, client("dynamodb", running.endpoint))
-        if local is not None:
-            raise Unusable(f"No callpacer runs with {local}.")
-    return connect(f"callpacer-{stage or 'prod'}")
 
 
 def _create(database: Database, account: str, wanted: str | None) -> None:

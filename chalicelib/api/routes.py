@@ -1,12 +1,14 @@
 """Which path and method leads to which endpoint. All that knows Chalice."""
 
 import os
+import sys
 from collections.abc import Callable
 from functools import cache
 from typing import cast
 
 from chalice.app import Blueprint, MultiDict, Request, Response
 
+from chalicelib import logs
 from chalicelib.api import calls, campaigns, envelope, forecast, profiles, schedules
 from chalicelib.api.envelope import Answer
 from chalicelib.api.exchange import Endpoint, Received, answer
@@ -94,7 +96,9 @@ def _answer(services: Callable[[], Services], request: Request) -> Answer:
 
 @cache
 def from_environment() -> Services:
-    return Services.over(connect(Settings.from_env(os.environ).tables), SystemClock())
+    tables = Settings.from_env(os.environ).tables
+    logs.configure(sys.stdout)
+    return Services.over(connect(tables), SystemClock())
 
 
 routes = blueprint(from_environment)

@@ -21,6 +21,8 @@ KNOWN_FOR = timedelta(seconds=1.5)
 class Refusal(StrEnum):
     """Why a number is not dialled now. All of them are no fault of the number, which stays queued."""
 
+    #: the operator has halted all dialling
+    HALTED = "halted"
     #: the campaign doesn't run, or is deleted
     STOPPED = "stopped"
     #: it was stopped and started again since the number was handed over
@@ -43,6 +45,7 @@ def refusal(
     schedule: Schedule | None,
     now: datetime,
     *,
+    halted: bool,
     asked_at: datetime,
     connected: bool,
     time_left: timedelta,
@@ -50,12 +53,14 @@ def refusal(
 ) -> Refusal | None:
     """Why the number must not be dialled at `now`, or None if it may.
 
-    `campaign` is None when it is deleted; it and the schedule were asked for at `asked_at`. Before there is a
+    `campaign` is None when it is deleted; all that is known was asked for at `asked_at`. Before there is a
     connection a late call is refused; once there is one, only a call of another period. `time_left` is what the
     function has before it is ended, `time_needed` what a call takes at most.
     """
     if now - asked_at > KNOWN_FOR:
         return Refusal.UNSURE
+    if halted:
+        return Refusal.HALTED
     if campaign is None or schedule is None or campaign.status is not Status.RUNNING:
         return Refusal.STOPPED
     if campaign.generation != dial.generation:

@@ -2,17 +2,22 @@
 
 import asyncio
 import os
+import sys
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
 from chalice.app import Blueprint, SQSEvent
 
+from chalicelib import logs
 from chalicelib.clock import SystemClock
 from chalicelib.dialer import Delivery, Dialer
 from chalicelib.functions.ending import ends_at
+from chalicelib.functions.saying import say
 from chalicelib.gateway.http import HttpGateway
 from chalicelib.gateway.queue import GATHERED, GATHERED_FOR, DeadLetters
 from chalicelib.gateway.queue import connect as connect_queue
+from chalicelib.metrics import EmbeddedMetrics
 from chalicelib.settings import Settings
 from chalicelib.storage.accounts import Accounts
 from chalicelib.storage.calls import Calls
@@ -20,6 +25,7 @@ from chalicelib.storage.campaigns import Campaigns
 from chalicelib.storage.catalog import Schedules
 from chalicelib.storage.client import connect
 from chalicelib.storage.deferred import Slips
+from chalicelib.storage.switch import Switch
 
 dialer_function = Blueprint(__name__)
 
@@ -33,16 +39,21 @@ dialer_function = Blueprint(__name__)
 def handle(event: SQSEvent) -> dict[str, Any]:
     """Answers the messages that must come again, and only those (ReportBatchItemFailures)."""
     deliveries = [Delivery(record["messageId"], record["body"]) for record in event.to_dict()["Records"]]
-    again = asyncio.run(_dialer().deal_with(deliveries, ends_at(event)))
+    dialer, metrics = _dialer()
+    again = asyncio.run(dialer.deal_with(deliveries, ends_at(event)))
+    metrics.flush(datetime.now(UTC))
     return {"batchItemFailures": [{"itemIdentifier": identifier} for identifier in again]}
 
 
 @cache
-def _dialer() -> Dialer:
+def _dialer() -> tuple[Dialer, EmbeddedMetrics]:
     settings = Settings.from_env(os.environ)
+    logs.configure(sys.stdout)
+    metrics = EmbeddedMetrics(settings.tables, say)
     database = connect(settings.tables)
     gateway = HttpGateway(allow_loopback=settings.allow_loopback)
-    return Dialer(
+    dialer = Dialer(
+        switch=Switch(database, settings.deployment),
         calls=Calls(database),
         campaigns=Campaigns(database),
         schedules=Schedules(database),
@@ -52,5 +63,7 @@ def _dialer() -> Dialer:
         telephone=gateway,
         desk=gateway,
         clock=SystemClock(),
+        metrics=metrics,
         offload=asyncio.to_thread,
     )
+    return dialer, metrics

@@ -1,17 +1,21 @@
 """The pacer's Lambda function: a rule invokes it each minute."""
 
 import os
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cache
 
 from chalice.app import Blueprint, CloudWatchEvent
 
+from chalicelib import logs
 from chalicelib.clock import SystemClock
 from chalicelib.functions.ending import ends_at
+from chalicelib.functions.saying import say
 from chalicelib.gateway.queue import CallQueue
 from chalicelib.gateway.queue import connect as connect_queue
+from chalicelib.metrics import EmbeddedMetrics
 from chalicelib.pacer import Pacer
 from chalicelib.settings import Settings
 from chalicelib.storage.advances import Advances
@@ -20,6 +24,7 @@ from chalicelib.storage.catalog import Profiles, Schedules
 from chalicelib.storage.client import connect
 from chalicelib.storage.deferred import Slips
 from chalicelib.storage.log import Log
+from chalicelib.storage.switch import Switch
 
 pacer_function = Blueprint(__name__)
 
@@ -31,16 +36,21 @@ THREADS = 8
 
 @pacer_function.schedule("rate(1 minute)", name="pacer")
 def handle(event: CloudWatchEvent) -> dict[str, int]:
-    ticked = _pacer().tick(deadline=ends_at(event) - SPARE)
+    pacer, metrics = _pacer()
+    ticked = pacer.tick(deadline=ends_at(event) - SPARE)
+    metrics.flush(datetime.now(UTC))
     return {"dials": ticked.dials, "reports": ticked.reports}
 
 
 @cache
-def _pacer() -> Pacer:
+def _pacer() -> tuple[Pacer, EmbeddedMetrics]:
     settings = Settings.from_env(os.environ)
+    logs.configure(sys.stdout)
+    metrics = EmbeddedMetrics(settings.tables, say)
     database = connect(settings.tables)
     clock = SystemClock()
-    return Pacer(
+    pacer = Pacer(
+        switch=Switch(database, settings.deployment),
         advances=Advances(database),
         campaigns=Campaigns(database),
         schedules=Schedules(database),
@@ -49,5 +59,7 @@ def _pacer() -> Pacer:
         slips=Slips(database),
         queue=CallQueue(connect_queue(), settings.queue_url, clock.now, time.sleep),
         clock=clock,
+        metrics=metrics,
         each=ThreadPoolExecutor(THREADS).map,
     )
+    return pacer, metrics

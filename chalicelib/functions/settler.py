@@ -1,13 +1,17 @@
 """The settler's Lambda function: a rule invokes it each minute."""
 
 import os
-from datetime import timedelta
+import sys
+from datetime import UTC, datetime, timedelta
 from functools import cache
 
 from chalice.app import Blueprint, CloudWatchEvent
 
+from chalicelib import logs
 from chalicelib.clock import SystemClock
 from chalicelib.functions.ending import ends_at
+from chalicelib.functions.saying import say
+from chalicelib.metrics import EmbeddedMetrics
 from chalicelib.settings import Settings
 from chalicelib.settler import Settler
 from chalicelib.storage.client import connect
@@ -20,9 +24,15 @@ SPARE = timedelta(seconds=15)
 
 @settler_function.schedule("rate(1 minute)", name="settler")
 def handle(event: CloudWatchEvent) -> dict[str, int]:
-    return {"settled": _settler().settle(deadline=ends_at(event) - SPARE)}
+    settler, metrics = _settler()
+    settled = settler.settle(deadline=ends_at(event) - SPARE)
+    metrics.flush(datetime.now(UTC))
+    return {"settled": settled}
 
 
 @cache
-def _settler() -> Settler:
-    return Settler(connect(Settings.from_env(os.environ).tables), SystemClock())
+def _settler() -> tuple[Settler, EmbeddedMetrics]:
+    tables = Settings.from_env(os.environ).tables
+    logs.configure(sys.stdout)
+    metrics = EmbeddedMetrics(tables, say)
+    return Settler(connect(tables), SystemClock(), metrics), metrics

@@ -16,6 +16,7 @@ see to it that the second comes to nothing.
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 
 from chalicelib.domain.call import Deferred, DeferredDial, DeferredReport, Ended, Slip, State
 from chalicelib.domain.models import CallKey, Entry
@@ -68,6 +69,14 @@ class Slips:
         for kind in (_DIAL, _HANDED + _DIAL):
             for item in self._of_kind(kind, account, campaign_id):
                 yield int(item.sequence)
+
+    def count_dials(self, account: str, campaign_id: int, most: int) -> int:
+        """How many slips of numbers that wait to be dialled there are, due or not; of many, the first `most`."""
+        return self._count(_DIAL, account, campaign_id, most)
+
+    def count_reports(self, account: str, campaign_id: int, most: int) -> int:
+        """How many reports wait to be sent again, due or not; of many, the first `most`."""
+        return self._count(_REPORT, account, campaign_id, most)
 
     def ended(self, account: str, campaign_id: int) -> Iterator[Ended]:
         for item in self._of_kind(_ENDED, account, campaign_id):
@@ -124,6 +133,9 @@ class Slips:
                 campaign_key(account, campaign_id), self._items.key.startswith(f"{kind}/"), consistent_read=True
             )
         )
+
+    def _count(self, kind: str, account: str, campaign_id: int, most: int) -> int:
+        return sum(1 for _ in islice(self._of_kind(kind, account, campaign_id), most))
 
     def _any(self, account: str, campaign_id: int, after: str) -> bool:
         found = self._items.query(

@@ -140,9 +140,9 @@ class CampaignItem(Model):
     completed = NumberAttribute()
     failed = NumberAttribute()
     uncertain = NumberAttribute()
-    #: where the head was when the settler last looked for lost numbers, and when that was
-    swept_head = NumberAttribute(default=0)
-    swept_at = UTCDateTimeAttribute(null=True)
+    #: where the head was when the settler looked, and when that was
+    marked_heads: ListAttribute[Any] = ListAttribute(of=NumberAttribute, default=list)
+    marked_at: ListAttribute[Any] = ListAttribute(of=UTCDateTimeAttribute, default=list)
     #: for each window, the last due instant released, and when that call goes out
     paced_until: ListAttribute[Any] = ListAttribute(of=UTCDateTimeAttribute)
     paced_due: ListAttribute[Any] = ListAttribute(of=UTCDateTimeAttribute)
@@ -250,6 +250,17 @@ class ReceiptItem(Model):
     expires_at = TTLAttribute()
 
 
+class OperatorItem(Model):
+    """What the operator has decided for the whole deployment."""
+
+    #: `dialling`
+    name = UnicodeAttribute(hash_key=True)
+    on = BooleanAttribute()
+    #: the id of the stack that it was decided for
+    deployment = UnicodeAttribute()
+    changed_at = UTCDateTimeAttribute()
+
+
 class _SharedConnection(Connection):
     """pynamodb's connection, over a client it is given."""
 
@@ -288,6 +299,7 @@ class Database:
         self.calls = self._bind(CallItem, "calls")
         self.deferred = self._bind(DeferredItem, "deferred")
         self.receipts = self._bind(ReceiptItem, "receipts")
+        self.operator = self._bind(OperatorItem, "operator")
 
     def transaction(self) -> Transaction:
         return Transaction(self._connection, self._pause)

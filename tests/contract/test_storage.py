@@ -31,6 +31,7 @@ from chalicelib.storage.catalog import Profiles, Schedules
 from chalicelib.storage.deferred import Slips
 from chalicelib.storage.log import CHUNK_BYTES, Log
 from chalicelib.storage.receipts import AlreadyAnswered, Receipt, Receipts
+from chalicelib.storage.switch import Switch
 from chalicelib.storage.tables import Database
 from chalicelib.storage.tokens import Tokens, TokenTaken
 
@@ -528,6 +529,22 @@ class TestCalls:
         mine = calls.claim(KEY, ENTRY, 1, NOW, "mine")
         assert calls.claim(KEY, ENTRY, 1, NOW, "mine") == mine
         assert calls.claim(KEY, ENTRY, 1, NOW, "another's") is None
+
+
+class TestSwitch:
+    def test_it_is_off_until_somebody_turns_it_on(self, database: Database) -> None:
+        switch = Switch(database, "stack/1")
+        assert not switch.is_set()
+        assert not switch.is_on()
+        switch.turn(on=True, now=NOW)
+        assert switch.is_on()
+        switch.turn(on=False, now=NOW)
+        assert (switch.is_set(), switch.is_on()) == (True, False)
+
+    def test_a_deployment_over_another_ones_tables_is_off(self, database: Database) -> None:
+        Switch(database, "stack/1").turn(on=True, now=NOW)
+        restored = Switch(database, "stack/2")
+        assert (restored.is_set(), restored.is_on()) == (False, False)
 
 
 class TestSlips:

@@ -5,13 +5,13 @@ from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from chalicelib.logs import JsonLines
 from tests.cost import units
 
 #: CloudWatch adds this to each line, and bills it
 LINE_OVERHEAD = 26
-#: bytes of Lambda's own lines for each invocation, START, END and REPORT, and of what it puts before each line of ours
+#: bytes of Lambda's own lines for each invocation: START, END and REPORT
 INVOCATION_LINES = 66 + 53 + 165 + 3 * LINE_OVERHEAD
-LINE_HEAD = len("[INFO]\t2026-01-05T13:00:00.000Z\t00000000-0000-0000-0000-000000000000\t\n")
 
 
 @dataclass(frozen=True, order=True)
@@ -55,6 +55,10 @@ class Ledger:
         used.reads += reads
         used.writes += writes
 
+    def note_log(self, line: str) -> None:
+        self.log_lines += 1
+        self.log_bytes += len(line.encode()) + LINE_OVERHEAD
+
     def note_run(self, function: str, seconds: float) -> None:
         runs = self.runs[function]
         runs.number += 1
@@ -63,15 +67,15 @@ class Ledger:
 
 
 class LogCounter(logging.Handler):
-    """Counts the lines that functions log, as Lambda writes them."""
+    """Counts the lines that functions log, as they write them."""
 
     def __init__(self, ledger: Ledger, counts: Callable[[], bool]) -> None:
         """`counts` says whether it is a function that logs."""
         super().__init__()
+        self.setFormatter(JsonLines())
         self._ledger = ledger
         self._counts = counts
 
     def emit(self, record: logging.LogRecord) -> None:
         if self._counts():
-            self._ledger.log_lines += 1
-            self._ledger.log_bytes += LINE_HEAD + len(self.format(record).encode()) + LINE_OVERHEAD
+            self._ledger.note_log(self.format(record))

@@ -90,10 +90,10 @@ about
 those there, gathered for {deployment.window} s.
   One poller gathers them all. If several did, each for itself, batches would be smaller, and the dialer dearer by as
   much. {world.POLLERS} pollers also ask for nothing every {world.LONG_POLL} s.
-  Logs are counted at INFO, and with Lambda's own three lines for each invocation. Unless told otherwise, Lambda keeps
-  only warnings.
+  Logs are counted as they are written, and with Lambda's own three lines for each invocation.
 Left out: storage ($0.25 for a GB and month; a call keeps about half a KB), what is sent to tenants' servers ($0.09 for
-a GB after the first hundred in a month; a call sends a few KB), alarms and the dashboard."""
+a GB after the first hundred in a month; a call sends a few KB), alarms, custom metrics
+and the dashboard, which cost the same however many calls are made."""
 
 
 def compared(bills: Sequence[tuple[Conditions, Bill]]) -> Iterator[str]:

@@ -28,9 +28,11 @@ from chalicelib.domain.outcome import Answered, Exchange
 from chalicelib.gateway.queue import CallQueue, DeadLetters
 from chalicelib.gateway.signing import new_secret
 from chalicelib.gateway.telephone import LastLook
+from chalicelib.metrics import EmbeddedMetrics
 from chalicelib.pacer import Pacer
 from chalicelib.settler import Settler
 from chalicelib.storage.advances import Advances
+from chalicelib.storage.switch import Switch
 from chalicelib.storage.tables import Database, DynamoDB
 from tests.cost.clients import CountingDynamoDB, CountingSQS
 from tests.cost.deployment import Deployment
@@ -117,6 +119,8 @@ class World:
         self.due: dict[int, datetime] = {}
         self._sent = asyncio.Event()
         self._counting_sqs = CountingSQS(self._sqs, self.ledger, self._sent.set)
+        self._switch = Switch(self.database, PREFIX)
+        self._metrics = EmbeddedMetrics(PREFIX, self.ledger.note_log)
         # It is kept between invocations, as a warm function keeps it.
         self._dialer = self._new_dialer()
         self._under_way: set[asyncio.Task[None]] = set()
@@ -160,6 +164,7 @@ class World:
 
     async def _prepare(self) -> None:
         """The account is there, and the owner asks for the rest."""
+        self._switch.turn(on=True, now=BEGIN)
         self._services.accounts.ensure(ACCOUNT, new_secret())
         self._services.tokens.create(ACCOUNT, TOKEN, BEGIN)
         calls, campaigns = self.conditions.calls, self.conditions.campaigns
@@ -233,7 +238,13 @@ class World:
             assert isinstance(dial, handover.Dial)
             self.due[dial.key.call_id] = dial.due
         ends_at = self.clock.now() + DIALER_LIVES
-        again = await self._invoke("dialer", lambda: self._dialer.deal_with(deliveries, ends_at))
+
+        async def deal() -> list[str]:
+            again = await self._dialer.deal_with(deliveries, ends_at)
+            self._metrics.flush(self.clock.now())
+            return again
+
+        again = await self._invoke("dialer", deal)
         assert not again
         for start in range(0, len(messages), BATCH):
             self.ledger.sqs["DeleteMessageBatch"] += 1
@@ -245,6 +256,7 @@ class World:
     def _tick(self) -> None:
         services = self._services
         pacer = Pacer(
+            switch=self._switch,
             advances=Advances(self.database),
             campaigns=services.campaigns,
             schedules=services.schedules,
@@ -253,16 +265,20 @@ class World:
             slips=services.slips,
             queue=CallQueue(self._counting_sqs, self._queue, self.clock.now, self._pause),
             clock=self.clock,
+            metrics=self._metrics,
             each=map,
         )
         pacer.tick(self.clock.now() + TICK_LIVES)
+        self._metrics.flush(self.clock.now())
 
     def _settle(self) -> None:
-        Settler(self.database, self.clock).settle(self.clock.now() + TICK_LIVES)
+        Settler(self.database, self.clock, self._metrics).settle(self.clock.now() + TICK_LIVES)
+        self._metrics.flush(self.clock.now())
 
     def _new_dialer(self) -> Dialer:
         services = self._services
         return Dialer(
+            switch=self._switch,
             calls=services.calls,
             campaigns=services.campaigns,
             schedules=services.schedules,
@@ -272,6 +288,7 @@ class World:
             telephone=self.tenant,
             desk=self.tenant,
             clock=self.clock,
+            metrics=self._metrics,
             offload=blocking,
         )
 

@@ -1,5 +1,6 @@
 """The app that is deployed serves the API, over what its environment names."""
 
+import logging
 from collections.abc import Iterator
 
 import pytest
@@ -18,6 +19,7 @@ SETTINGS = {
     "AWS_SECRET_ACCESS_KEY": "test",
     "AWS_DEFAULT_REGION": "us-east-1",
     "CALLPACER_TABLES": "wired",
+    "CALLPACER_DEPLOYMENT": "wired once",
     "CALLPACER_QUEUE_URL": "http://queue.example/calls",
     "CALLPACER_DEAD_LETTER_QUEUE_URL": "http://queue.example/dead",
 }
@@ -26,9 +28,13 @@ SETTINGS = {
 @pytest.fixture
 def client() -> Iterator[Client]:
     """As in a function that has just started."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
     from_environment.cache_clear()
     yield Client(app)
     from_environment.cache_clear()
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 def test_the_app_answers_from_the_tables_that_its_environment_names(

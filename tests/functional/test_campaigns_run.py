@@ -376,10 +376,10 @@ def test_one_message_that_fails_does_not_bring_back_the_rest(world: World, monke
     bodies = [message.body for message in world.sqs.take(EIGHT + MINUTE)]
     claim = world.services.calls.claim
 
-    def failing(key, entry, attempt, now):  # type: ignore[no-untyped-def] # claim's own signature
+    def failing(key, entry, attempt, now, nonce):  # type: ignore[no-untyped-def] # claim's own signature
         if key.sequence == 1:
             raise RuntimeError("a disk on fire")
-        return claim(key, entry, attempt, now)
+        return claim(key, entry, attempt, now, nonce)
 
     monkeypatch.setattr(world.services.calls, "claim", failing)
     assert world.dial(bodies) == ["1"]

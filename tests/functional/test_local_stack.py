@@ -12,7 +12,7 @@ import pytest
 
 from chalicelib.api.request import MAX_BODY_BYTES
 from chalicelib.storage.tokens import Tokens
-from infra import tokens
+from infra import halt, tokens
 from infra.local import Stack, StackFailed
 
 TOO_LARGE = {"status": "error", "error": f"The request body is larger than the limit of {MAX_BODY_BYTES} bytes."}
@@ -126,6 +126,21 @@ def test_a_taken_port_is_named(stack: Stack, tmp_path: Path) -> None:
     with pytest.raises(StackFailed, match=f"Port {port}: .* --port"):
         Stack(tmp_path / "state", port).start()
     assert not (tmp_path / "state").exists()
+
+
+class TestHalt:
+    """The tool; what it does to calls is told where no other test waits for some."""
+
+    def run(self, stack: Stack, *turn: str) -> int:
+        return halt.main([*turn, "--local", str(stack.directory)])
+
+    def test_a_new_stack_dials(self, stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
+        assert self.run(stack) == 0
+        assert capsys.readouterr().out == "callpacer-local dials.\n"
+
+    def test_without_a_stack_it_says_so(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert halt.main(["on", "--local", str(tmp_path)]) == 1
+        assert "No callpacer runs" in capsys.readouterr().err
 
 
 class TestTokens:

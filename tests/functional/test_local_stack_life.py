@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.functional.processes import alive
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -67,12 +69,6 @@ def running(*arguments: str) -> Iterator[Program]:
                 process.communicate(timeout=60)
 
 
-def alive(pattern: str) -> list[int]:
-    """The processes whose command line contains this."""
-    listed = subprocess.run(["ps", "-A", "-ww", "-o", "pid=,args="], capture_output=True, text=True, check=True).stdout
-    return [int(line.split()[0]) for line in listed.splitlines() if pattern in line]
-
-
 def test_what_was_there_is_there_again(tmp_path: Path) -> None:
     with running("--state", str(tmp_path)) as first:
         first.add_schedule("kept")
@@ -83,6 +79,18 @@ def test_what_was_there_is_there_again(tmp_path: Path) -> None:
         assert second.schedules() == ["kept"]
         assert second.stop(signal.SIGTERM)[0] == 0
     assert alive(str(tmp_path)) == []
+
+
+def test_it_stays_halted_until_it_is_let_go_on(tmp_path: Path) -> None:
+    def turned(*turn: str) -> str:
+        tool = [sys.executable, "-m", "infra.halt", *turn, "--local", str(tmp_path)]
+        return subprocess.run(tool, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+    with running("--state", str(tmp_path)):
+        assert turned("on") == "callpacer-local is halted: it dials nobody.\n"
+    with running("--state", str(tmp_path)):
+        assert turned() == "callpacer-local is halted: it dials nobody.\n"
+        assert turned("off") == "callpacer-local dials.\n"
 
 
 def test_several_run_side_by_side(tmp_path: Path) -> None:

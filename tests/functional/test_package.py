@@ -46,6 +46,7 @@ def test_every_function_is_told_where_it_belongs(template: dict[str, Any]) -> No
     assert functions(template).keys() == {"APIHandler", "Pacer", "Dialer", "Settler"}
     assert template["Globals"]["Function"]["Environment"]["Variables"].keys() == {
         "CALLPACER_TABLES",
+        "CALLPACER_DEPLOYMENT",
         "CALLPACER_QUEUE_URL",
         "CALLPACER_DEAD_LETTER_QUEUE_URL",
         "CALLPACER_ALLOW_LOOPBACK",

@@ -6,6 +6,7 @@ Nothing about races, lost answers or limits is shown here; that needs a real ser
 
 import asyncio
 import json
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -19,9 +20,11 @@ from chalicelib.domain.outcome import Answered, Exchange
 from chalicelib.gateway.queue import CallQueue, DeadLetters
 from chalicelib.gateway.signing import new_secret
 from chalicelib.gateway.telephone import LastLook
+from chalicelib.metrics import Metric, Metrics
 from chalicelib.pacer import Pacer
 from chalicelib.settler import Settler
 from chalicelib.storage.advances import Advances
+from chalicelib.storage.switch import Switch
 from chalicelib.storage.tables import Database
 
 P = ParamSpec("P")
@@ -126,6 +129,18 @@ class FakeTenant:
         return [call.form["phone_number"] for call in self.calls]
 
 
+class FakeMetrics(Metrics):
+    def __init__(self) -> None:
+        self.counted: Counter[Metric] = Counter()
+        self.measured: dict[Metric, list[float]] = defaultdict(list)
+
+    def count(self, metric: Metric, number: int = 1) -> None:
+        self.counted[metric] += number
+
+    def measure(self, metric: Metric, value: float) -> None:
+        self.measured[metric].append(value)
+
+
 class World:
     def __init__(self, database: Database, clock: HandClock) -> None:
         self.clock = clock
@@ -136,8 +151,12 @@ class World:
         services = self.services
         services.accounts.ensure("acme", new_secret())
         services.accounts.ensure("globex", new_secret())
+        self.metrics = FakeMetrics()
         self.advances = Advances(database)
+        self.switch = Switch(database, "this one")
+        self.switch.turn(on=True, now=clock.now())
         self.pacer = Pacer(
+            switch=self.switch,
             advances=self.advances,
             campaigns=services.campaigns,
             schedules=services.schedules,
@@ -146,13 +165,15 @@ class World:
             slips=services.slips,
             queue=CallQueue(self.sqs, "calls", clock.now, pause=lambda _: None),
             clock=clock,
+            metrics=self.metrics,
             each=map,
         )
         self.dialer = self.dialer_over(self.tenant)
-        self.settler = Settler(database, clock)
+        self.settler = Settler(database, clock, self.metrics)
 
     def dialer_over(self, tenant: FakeTenant) -> Dialer:
         return Dialer(
+            switch=self.switch,
             calls=self.services.calls,
             campaigns=self.services.campaigns,
             schedules=self.services.schedules,
@@ -162,6 +183,7 @@ class World:
             telephone=tenant,
             desk=tenant,
             clock=self.clock,
+            metrics=self.metrics,
             offload=_at_once,
             chance=lambda: 0.0,
         )

@@ -62,7 +62,7 @@ def _is_over(wish: Wish, instant: datetime) -> bool:
 
 
 def _not_after_a_stop(story: Story) -> Iterator[str]:
-    for stop in story.stops:
+    for stop in [*story.stops, *story.halts]:
         for call in story.tenant.calls:
             if stop.answered + GRACE < call.at and (stop.started is None or call.at < stop.started):
                 yield f"P4: a call at {call.at}, stopped at {stop.answered}"

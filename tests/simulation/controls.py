@@ -85,13 +85,21 @@ CONTROLS = (
     ),
     Control(
         "the sweep of numbers whose message is lost",
-        (Edit(Settler, "_walk", {"handed_over_long_ago=sequence < lost_before": "handed_over_long_ago=False"}),),
+        (
+            Edit(
+                Settler, "_walk", {"handed_over_long_ago=sequence < handed_over_long_ago": "handed_over_long_ago=False"}
+            ),
+        ),
         seen_in=6,
     ),
     Control(
         "the generation",
         (Edit(last_look, "refusal", {"campaign.generation != dial.generation": "False"}),),
         seen_in=133,
+    ),
+    Control(
+        "the operator's switch",
+        (Edit(last_look, "refusal", {"if halted:": "if False:"}),),
     ),
     Control(
         "missed ticks are made up at twice the pace at most",

@@ -21,6 +21,9 @@ from functools import partial
 from itertools import count
 from typing import Any, TypeAlias, TypeVar, cast
 
+from botocore.exceptions import BotoCoreError, ClientError
+from pynamodb.exceptions import PynamoDBException
+
 from chalicelib.api import calls as calls_api
 from chalicelib.api import campaigns as campaigns_api
 from chalicelib.api.envelope import Answer
@@ -28,14 +31,17 @@ from chalicelib.api.exchange import Endpoint, Received, answer
 from chalicelib.api.services import Services
 from chalicelib.dialer import Delivery, Dialer
 from chalicelib.domain.models import SEQUENCES_PER_CAMPAIGN, Day, Profile, Schedule
+from chalicelib.errors import CallpacerError
 from chalicelib.gateway.queue import CallQueue, DeadLetters
 from chalicelib.gateway.signing import PREFIX
 from chalicelib.pacer import Pacer
 from chalicelib.settler import Settler
 from chalicelib.storage.advances import Advances
 from chalicelib.storage.campaigns import SHARDS
+from chalicelib.storage.switch import Switch
 from chalicelib.storage.tables import Database, DynamoDB
 from tests.databases import create_tables
+from tests.functional.world import FakeMetrics
 from tests.simulation.clock import BEGIN, SimulatedClock, SkewedClock
 from tests.simulation.dynamodb import SimulatedDynamoDB
 from tests.simulation.faults import INVOCATION, Crash, Faults, FaultyDynamoDB, FaultySQS, Invocation, Odds
@@ -79,6 +85,7 @@ class Simulation:
         self.database = Database("simulated", cast(DynamoDB, FaultyDynamoDB(dynamodb, self.faults)), self._pause)
         create_tables(self.database)
         self.services = Services.over(self.database, self.clock)
+        self.switch = Switch(self.database, "this one")
 
         self.tenant = SimulatedTenant(self.clock, self.dice, self.faults)
         if not self.calm and self.dice.random() < 0.05:
@@ -88,12 +95,14 @@ class Simulation:
         self.story.one_by_one = self.dice.random() < 0.25
         self.owner = Owner(self._ask, self.clock, self.dice, self.story, self._tail)
         self._wishes = [partial(self._grant, wish) for wish in self.owner.wishes()]
-        self._comes_between: list[Action] = [self._tick, self._settle, *self._wishes]
+        self._comes_between: list[Action] = [self._tick, self._settle, self._halt, *self._wishes]
         self._shards: list[int] = []
         self._events: list[tuple[datetime, int, Action]] = []
         self._order = count()
         self._under_way: set[asyncio.Task[None]] = set()
+        self._unforeseen: list[BaseException] = []
         self._asking = 0
+        self._halting = False
         self._sent = asyncio.Event()
 
     def run(self) -> Story:
@@ -108,9 +117,12 @@ class Simulation:
         await self._play(end)
         self.faults.on = False
         await self._calm_down()
+        if self._unforeseen:
+            raise BaseExceptionGroup("nobody meant this to happen", self._unforeseen)
         return self.story
 
     async def _prepare(self) -> None:
+        self.switch.turn(on=True, now=BEGIN)
         self.services.accounts.ensure(ACCOUNT, PREFIX + "c2VjcmV0")
         self.services.tokens.create(ACCOUNT, TOKEN, BEGIN)
         self.services.schedules.add(Schedule(ACCOUNT, 1, None, tuple(Day)), None, BEGIN)
@@ -136,7 +148,7 @@ class Simulation:
 
     async def _calm_down(self) -> None:
         """Until nothing is left to do."""
-        while self._asking:  # or a stop might hold that is older than the start that follows
+        while self._asking or self._halting:  # or a stop might hold that is older than the start that follows
             await asyncio.wait(self._under_way, return_when=asyncio.FIRST_COMPLETED)
         await self.owner.start()
         begun = self.clock.now()
@@ -181,6 +193,8 @@ class Simulation:
                 minute += MINUTE
         for _ in range(dice.randrange(4)):
             self._at(BEGIN + (end - BEGIN) * dice.random(), self._look_closely)
+        if dice.random() < 0.2:
+            self._at(BEGIN + (end - BEGIN) * dice.random(), self._halt)
         for _ in range(2 if self.calm else dice.randrange(8)):
             self._at(BEGIN + (end - BEGIN) * dice.random(), dice.choice(self._wishes))
         if dice.random() < 0.08:
@@ -216,12 +230,33 @@ class Simulation:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._under_way.discard(task)
-        task.result()
+        error = task.exception()
+        if error is not None:
+            self._unforeseen.append(error)
 
     async def _grant(self, wish: Action) -> None:
         self._asking += 1
         await wish()
         self._asking -= 1
+
+    async def _halt(self) -> None:
+        """The operator halts all dialling for a while; only one of them at a time."""
+        if self._halting:
+            return
+        self._halting = True
+        stop = Stop(self.clock.now())
+        if await self._invoke(REQUEST_LIVES, lambda invocation: blocking(self._turn, invocation, on=False)):
+            stop.answered = self.clock.now()
+            self.story.halts.append(stop)
+        await self.clock.sleep(self.dice.choice([1, 10, 100]))
+        stop.started = self.clock.now()
+        while not await self._invoke(REQUEST_LIVES, lambda invocation: blocking(self._turn, invocation, on=True)):
+            pass  # an operator doesn't go home before it dials again
+        self._halting = False
+
+    def _turn(self, invocation: Invocation, *, on: bool) -> bool:
+        self.switch.turn(on=on, now=invocation.clock.now())
+        return True
 
     # the functions
 
@@ -229,6 +264,7 @@ class Simulation:
         def tick(invocation: Invocation) -> None:
             services = self.services
             pacer = Pacer(
+                switch=self.switch,
                 advances=Advances(self.database),
                 campaigns=services.campaigns,
                 schedules=services.schedules,
@@ -237,6 +273,7 @@ class Simulation:
                 slips=services.slips,
                 queue=CallQueue(self._faulty_sqs(), self.queue, invocation.clock.now, self._pause),
                 clock=invocation.clock,
+                metrics=FakeMetrics(),
                 each=map,
             )
             pacer.tick(invocation.clock.now() + TICK_LIVES - SPARE, self._shards)
@@ -245,7 +282,8 @@ class Simulation:
 
     async def _settle(self) -> None:
         def settle(invocation: Invocation) -> None:
-            Settler(self.database, invocation.clock).settle(invocation.clock.now() + TICK_LIVES - SPARE, self._shards)
+            settler = Settler(self.database, invocation.clock, FakeMetrics())
+            settler.settle(invocation.clock.now() + TICK_LIVES - SPARE, self._shards)
 
         await self._invoke(TICK_LIVES, lambda invocation: blocking(settle, invocation))
 
@@ -266,6 +304,7 @@ class Simulation:
         async def dial(invocation: Invocation) -> list[str]:
             services = self.services
             dialer = Dialer(
+                switch=self.switch,
                 calls=services.calls,
                 campaigns=services.campaigns,
                 schedules=services.schedules,
@@ -275,6 +314,7 @@ class Simulation:
                 telephone=self.tenant,
                 desk=self.tenant,
                 clock=invocation.clock,
+                metrics=FakeMetrics(),
                 offload=blocking,
                 chance=self.dice.random,
             )
@@ -290,10 +330,7 @@ class Simulation:
                 self.sqs.delete_message(QueueUrl=self.queue, ReceiptHandle=message["ReceiptHandle"])
 
     async def _invoke(self, lives: timedelta, function: Callable[[Invocation], Coroutine[Any, Any, R]]) -> R | None:
-        """What the function answers; None if it fails, dies or is ended by the clock.
-
-        Functions fail with what they raise on purpose, and with nothing else.
-        """
+        """What the function answers; None if it dies, is ended by the clock, or fails because AWS failed it."""
         ahead = timedelta(seconds=self.dice.uniform(-1, 1) * self.faults.odds.skew)
         invocation = Invocation(SkewedClock(self.clock, ahead))
         before = INVOCATION.set(invocation)
@@ -302,7 +339,7 @@ class Simulation:
                 return await asyncio.create_task(function(invocation))
         except TimeoutError:
             self.story.timeouts += 1
-        except (Crash, ExceptionGroup):
+        except (Crash, ExceptionGroup, CallpacerError, PynamoDBException, BotoCoreError, ClientError):
             pass
         finally:
             INVOCATION.reset(before)

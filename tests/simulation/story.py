@@ -54,6 +54,8 @@ class Story:
     #: of which a part was accepted
     torn_uploads: int = 0
     stops: list[Stop] = field(default_factory=list)
+    #: by the operator, of all campaigns
+    halts: list[Stop] = field(default_factory=list)
     #: calls that were a dying dialer's to make
     caught: set[int] = field(default_factory=set)
     #: dialers ended by the clock

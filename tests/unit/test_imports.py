@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 LAYERS = (
     ("chalicelib.errors",),
     ("chalicelib.domain",),
-    ("chalicelib.clock", "chalicelib.settings"),
+    ("chalicelib.clock", "chalicelib.logs", "chalicelib.metrics", "chalicelib.settings"),
     ("chalicelib.storage", "chalicelib.gateway"),
     ("chalicelib.offload", "chalicelib.views", "chalicelib.reporter"),
     ("chalicelib.api", "chalicelib.pacer", "chalicelib.dialer", "chalicelib.settler"),

@@ -25,6 +25,7 @@ def look(
     campaign: Campaign | None = CAMPAIGN,
     schedule: Schedule | None = SCHEDULE,
     age: timedelta = timedelta(0),
+    halted: bool = False,
     connected: bool = False,
     time_left: timedelta = NEEDED,
 ) -> Refusal | None:
@@ -33,6 +34,7 @@ def look(
         campaign,
         schedule,
         now,
+        halted=halted,
         asked_at=now - age,
         connected=connected,
         time_left=time_left,
@@ -47,6 +49,10 @@ def test_a_number_whose_time_has_come_is_dialled() -> None:
 @pytest.mark.parametrize("status", [Status.CREATED, Status.STOPPED])
 def test_a_campaign_that_does_not_run_dials_nothing(status: Status) -> None:
     assert look(campaign=replace(CAMPAIGN, status=status)) is Refusal.STOPPED
+
+
+def test_while_all_dialling_is_halted_nothing_is_dialled() -> None:
+    assert look(halted=True) is Refusal.HALTED
 
 
 def test_a_campaign_that_is_gone_dials_nothing() -> None:

@@ -1,6 +1,7 @@
 """The template makes what the code expects, and lets each function at what it needs."""
 
 import json
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -11,6 +12,7 @@ from pynamodb.models import Model
 from chalicelib.api.request import MAX_BODY_BYTES
 from chalicelib.domain.last_look import CLOCKS_DIFFER
 from chalicelib.domain.settling import CLAIM_HELD_FOR
+from chalicelib.metrics import Metric
 from chalicelib.storage.tables import Database, DynamoDB
 from infra.template import DIALER_TIMEOUT, VISIBILITY_TIMEOUT, merge_template
 
@@ -20,6 +22,8 @@ CHALICE = Path(__file__).parents[2] / ".chalice"
 CONFIG = json.loads((CHALICE / "config.json").read_text())
 FUNCTIONS = CONFIG["stages"]["prod"]["lambda_functions"]
 
+#: the alarms' topic, if there is one
+TOPIC = {"Fn::If": ["HasAlarmTopic", [{"Ref": "AlarmTopic"}], {"Ref": "AWS::NoValue"}]}
 #: a prefix in whose place the template has CloudFormation's own
 PREFIX = "callpacer-${Stage}"
 
@@ -72,6 +76,40 @@ def test_a_message_stays_hidden_longer_than_the_dialer_may_take() -> None:
 
 def test_a_claim_is_waited_for_longer_than_its_holder_lives_by_any_clock() -> None:
     assert timedelta(seconds=DIALER_TIMEOUT) + 2 * CLOCKS_DIFFER < CLAIM_HELD_FOR
+
+
+@pytest.mark.parametrize("table", [name for name in RESOURCES if RESOURCES[name].get("Type") == "AWS::DynamoDB::Table"])
+def test_a_table_outlives_its_stack_and_what_is_done_to_it_by_mistake(table: str) -> None:
+    resource = RESOURCES[table]
+    assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("Retain", "Retain")
+    properties = resource["Properties"]
+    assert properties["DeletionProtectionEnabled"]
+    assert properties["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+    assert properties["SSESpecification"] == {"SSEEnabled": True}
+
+
+def test_queues_are_encrypted() -> None:
+    queues = [resource for resource in RESOURCES.values() if resource.get("Type") == "AWS::SQS::Queue"]
+    assert [queue["Properties"]["SqsManagedSseEnabled"] for queue in queues] == [True, True]
+
+
+def test_the_dashboard_is_json_whatever_is_put_in_and_names_only_what_there_is() -> None:
+    body = RESOURCES["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+    known = {*RESOURCES, "APIHandler"}
+    for reference in re.findall(r"\$\{(\w+)[.\w]*\}", body):
+        assert reference in known | {"AWS", "Stage"}, reference
+    widgets = json.loads(re.sub(r"\$\{[^}]*\}", "x", body))["widgets"]
+    metrics = {metric[1] for widget in widgets for metric in widget["properties"].get("metrics", [])}
+    assert metrics >= {str(metric) for metric in Metric if metric is not Metric.TICKS}
+
+
+def test_every_alarm_says_what_it_means_and_tells_the_topic() -> None:
+    found = {name: one["Properties"] for name, one in RESOURCES.items() if one.get("Type") == "AWS::CloudWatch::Alarm"}
+    assert len(found) == 12
+    for name, alarm in found.items():
+        assert alarm["AlarmDescription"].endswith("."), name
+        assert alarm["AlarmActions"] == alarm["OKActions"] == TOPIC
+    assert found["NoTickAlarm"]["TreatMissingData"] == "breaching"
 
 
 def test_the_gateway_answers_in_the_envelope_of_the_api() -> None:
