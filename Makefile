@@ -10,11 +10,14 @@ STAGE ?= prod
 SEEDS ?= 10000
 # how many steps two accounts take beside each other, at several a second
 STEPS ?= 10000
+# how many calls `make cost` makes, and how long a start_url takes to answer
+CALLS ?= 10000
+LATENCY_MS ?= 200
 
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: install run demo test simulate isolation lint types check package deploy clean
+.PHONY: install run demo test simulate isolation cost lint types check package deploy clean
 
 install: $(INSTALLED)
 
@@ -46,6 +49,10 @@ simulate: $(INSTALLED)
 
 isolation: $(INSTALLED)
 	@ISOLATION_STEPS=$(STEPS) $(BIN)/python -m pytest tests/functional/test_two_accounts.py --timeout 14400 $(ARGS)
+
+# What a million calls cost on AWS, and what for.
+cost: $(INSTALLED)
+	@$(BIN)/python -m tests.cost --calls $(CALLS) --latency-ms $(LATENCY_MS) $(ARGS)
 
 lint: $(INSTALLED)
 	@$(BIN)/python -m ruff check
