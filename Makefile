@@ -10,11 +10,14 @@ STAGE ?= prod
 SEEDS ?= 10000
 # how many steps two accounts take beside each other, at several a second
 STEPS ?= 10000
+# how many calls `make cost` makes, and how long a start_url takes to answer
+CALLS ?= 10000
+LATENCY_MS ?= 200
 
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: install run demo test simulate isolation coldstart lint types check package deploy clean
+.PHONY: install run demo test simulate isolation cost coldstart lint types check package deploy clean
 
 install: $(INSTALLED)
 
@@ -50,6 +53,10 @@ isolation: $(INSTALLED)
 # How long each function takes to its first answer, beside a bare hello world; fails if the API is too slow.
 coldstart: $(INSTALLED)
 	@$(BIN)/python -m infra.coldstart $(ARGS)
+
+# What a million calls cost on AWS, and what for.
+cost: $(INSTALLED)
+	@$(BIN)/python -m tests.cost --calls $(CALLS) --latency-ms $(LATENCY_MS) $(ARGS)
 
 lint: $(INSTALLED)
 	@$(BIN)/python -m ruff check

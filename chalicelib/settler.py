@@ -82,9 +82,9 @@ class Settler:
             after = self._walk(campaign)
             if after != campaign and not self._advances.settle(campaign, after):
                 break  # another settler walks too
-            moved, campaign = after.settled > campaign.settled, after
-            if not moved:
-                break
+            strode, campaign = after.settled == campaign.settled + STRIDE, after
+            if not strode:
+                break  # it has come to those under way; who waits for them reads the same records again and again
         self._metrics.count(Metric.REPORTS_PENDING, self._slips.count_reports(account, identifier, COUNTED_AT_MOST))
         self._metrics.count(Metric.NUMBERS_WAITING, self._slips.count_dials(account, identifier, COUNTED_AT_MOST))
         if not self._needs_more(campaign):

@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m infra.deploy", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--stage", default="prod", help="which deployment (prod)")
     parser.add_argument("--alarm-topic", help="the ARN of the SNS topic that alarms are told to")
-    parser.add_argument("--dialers", type=int, help="how many batches of up to 10 calls go out at the same time (50)")
+    parser.add_argument("--dialers", type=int, help="how many batches of up to 20 calls go out at the same time (50)")
     options = parser.parse_args(arguments)
     given = {"AlarmTopic": options.alarm_topic, "DialerConcurrency": options.dialers}
     parameters = {name: str(value) for name, value in given.items() if value is not None}

@@ -32,7 +32,7 @@ from chalicelib.api.services import Services
 from chalicelib.dialer import Delivery, Dialer
 from chalicelib.domain.models import SEQUENCES_PER_CAMPAIGN, Day, Profile, Schedule
 from chalicelib.errors import CallpacerError
-from chalicelib.gateway.queue import CallQueue, DeadLetters
+from chalicelib.gateway.queue import BATCH, GATHERED, CallQueue, DeadLetters
 from chalicelib.gateway.signing import PREFIX
 from chalicelib.pacer import Pacer
 from chalicelib.settler import Settler
@@ -288,8 +288,14 @@ class Simulation:
         await self._invoke(TICK_LIVES, lambda invocation: blocking(settle, invocation))
 
     def _deliver(self) -> None:
-        most = 1 if self.story.one_by_one else self.dice.randint(1, 10)
-        received = self.sqs.receive_message(QueueUrl=self.queue, MaxNumberOfMessages=most).get("Messages", [])
+        most = 1 if self.story.one_by_one else self.dice.randint(1, GATHERED)
+        received: list[dict[str, Any]] = []
+        while len(received) < most:
+            asked = min(most - len(received), BATCH)
+            found = self.sqs.receive_message(QueueUrl=self.queue, MaxNumberOfMessages=asked).get("Messages", [])
+            if not found:
+                break
+            received += found
         kept = [message for message in received if not self.faults.happens(self.faults.odds.lost)]
         for message in kept:
             if self.faults.happens(self.faults.odds.doubled):  # it will come a second time
