@@ -1,7 +1,7 @@
 """Packages the functions: the zip and the CloudFormation template that are deployed, on AWS and on a laptop alike.
 
-python -m infra.package            # for whatever Python this is
-python -m infra.package --for-aws  # only with one that Lambda still takes
+python -m infra.package            # for whatever Python and processor this is
+python -m infra.package --for-aws  # only with a Python that Lambda still takes, and for the processor used there
 """
 
 import argparse
@@ -10,6 +10,7 @@ import hashlib
 import importlib.util
 import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -28,6 +29,9 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ("app.py", "chalicelib", "requirements.txt", ".chalice")
 #: the Pythons in which new functions can be made on AWS
 AWS_PYTHONS = ((3, 12), (3, 13))
+#: What functions on AWS run on: it costs a fifth less. A laptop's run on its own.
+AWS_PROCESSOR = "arm64"
+OWN_PROCESSOR = "arm64" if platform.machine() in ("aarch64", "arm64") else "x86_64"
 STAGE = "prod"
 #: the API's stage in API Gateway, as .chalice/config.json has it
 GATEWAY_STAGE = "v1"
@@ -61,9 +65,9 @@ class Package:
     digest: str
 
 
-def build(output: Path = ROOT / "build", project: Path = ROOT) -> Package:
+def build(output: Path = ROOT / "build", project: Path = ROOT, processor: str = OWN_PROCESSOR) -> Package:
     """The package of these sources. Made anew only if something in it has changed."""
-    runtime = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    runtime = f"python{sys.version_info.major}.{sys.version_info.minor}-{processor}"
     place = output / runtime
     place.mkdir(parents=True, exist_ok=True)
     with _alone(place / "lock"):
@@ -74,7 +78,7 @@ def build(output: Path = ROOT / "build", project: Path = ROOT) -> Package:
             return package
         stamp.unlink(missing_ok=True)
         with tempfile.TemporaryDirectory(dir=place, prefix="work-") as work:
-            made = _make(project, Path(work))
+            made = _make(project, Path(work), processor)
             shutil.rmtree(finished, ignore_errors=True)
             made.rename(finished)
         stamp.write_text(digest)
@@ -89,7 +93,7 @@ def build_for_aws() -> Package:
             f"What is deployed to AWS is built with Python 3.12 or 3.13; this is {running[0]}.{running[1]}.\n"
             "Make the environment anew with one of them: make clean install PYTHON=python3.13"
         )
-    return build()
+    return build(processor=AWS_PROCESSOR)
 
 
 @contextmanager
@@ -128,13 +132,15 @@ def _digest(project: Path, runtime: str) -> str:
     return digest.hexdigest()
 
 
-def _make(project: Path, work: Path) -> Path:
+def _make(project: Path, work: Path, processor: str) -> Path:
     """Packages a copy of the sources: nothing that changes meanwhile gets in, and Chalice leaves nothing behind."""
     sources, result, overlay = work / "sources", work / "package", work / "overlay.json"
     for file in _files(project):
         copy = sources / file.relative_to(project)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, copy)
+    config = sources / ".chalice" / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"lambda_architecture": processor}))
     overlay.write_text(json.dumps(merge_template()))
     chalice_package(sources, result, "--stage", STAGE, "--merge-template", str(overlay))
     _make_light(result / "deployment.zip", work / "light")
@@ -200,7 +206,7 @@ def _environment(environment: Mapping[str, str]) -> dict[str, str]:
 
 def _check_complete(result: Path, unpacked: Path) -> None:
     """Imports every function from the zip alone, and makes every client: what is missing there would be found in the
-    caller's packages.
+    caller's packages. What is compiled for another processor isn't tried; Python's own code stands in for it.
     """
     with zipfile.ZipFile(result / "deployment.zip") as archive:
         archive.extractall(unpacked)
