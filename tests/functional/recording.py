@@ -92,21 +92,20 @@ class DiesUnsealed(Campaigns):
 def everything(code: Collection[Path]) -> Record:
     """What is asked for, and which lines of the code are run for it."""
     record = Record()
-    with _watching(record, code):
+    with _watching(record, code), _quiet():
         _stories(record)
         _what_a_customer_asks(record)
         _uploads_without_a_seal(record)
         _what_goes_wrong_at_the_queue(record)
         _reports_that_are_not_sent(record)
+        _reports_that_are_lost(record)
     return record
 
 
 def _stories(record: Record) -> None:
-    logging.disable(logging.CRITICAL)  # they say a lot about all that goes wrong
     for seed in SEEDS:
         for function, asked in Simulation(seed).run().faults.asked.items():
             record.asked[function] |= asked
-    logging.disable(logging.NOTSET)
 
 
 def _what_a_customer_asks(record: Record) -> None:
@@ -207,10 +206,40 @@ def _reports_that_are_not_sent(record: Record) -> None:
     assert world.tenant.reports == []
 
 
+def _reports_that_are_lost(record: Record) -> None:
+    """With the dialer that was to send it, and then with the message that it was to be sent again for."""
+    world = RecordedWorld(record)
+    prepare(world, [Entry("tel:+12223334444")])
+
+    def lost(_: Mapping[str, str]) -> Exchange:
+        raise ConnectionError
+
+    world.tenant.on_report = lost
+    start(world)
+    world.tick()
+    (message,) = world.sqs.take(world.clock.now() + MINUTE)
+    assert world.dial([message.body]) == ["0"]
+    for _ in range(2):
+        world.clock.turn_to(world.clock.now() + timedelta(minutes=20))
+        world.settle()
+        world.tick()
+        assert len(world.sqs.take(world.clock.now())) == 1
+
+
 def _database(record: Record) -> Database:
     database = Database("recorded", RecordedDynamoDB(record))
     create_tables(database)
     return database
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """The functions say a lot about all that goes wrong."""
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 @contextmanager

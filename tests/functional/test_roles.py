@@ -125,21 +125,21 @@ def asking(path: Path) -> set[int]:
 
 
 def asking_of_storage(path: Path) -> Iterator[int]:
-    """The lines that name a method of a store or queue, which is an attribute of something: `self._calls.claim`."""
+    """The lines that name something of a store or a queue, which is an attribute itself: `self._calls.claim`."""
     for node in ast.walk(ast.parse(path.read_text())):
-        if (
-            isinstance(node, ast.Attribute)
-            and isinstance(node.value, ast.Attribute)
-            and node.value.attr.lstrip("_") in LEADING
-        ):
-            yield node.lineno
+        match node:
+            case ast.Attribute(value=ast.Attribute(attr=name)) if name.lstrip("_") in LEADING:
+                yield node.lineno
 
 
 def asking_of_aws(path: Path) -> Iterator[int]:
     for owner in ast.parse(path.read_text()).body:
         for function in ast.iter_child_nodes(owner):
-            if (getattr(owner, "name", ""), getattr(function, "name", "")) in OPERATORS:
+            if (getattr(owner, "name", None), getattr(function, "name", None)) in OPERATORS:
                 continue
             for node in ast.walk(function):
-                if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in ASKING:
-                    yield node.lineno
+                match node:
+                    case ast.Call(func=ast.Attribute(value=ast.Name(id="self"))):
+                        pass  # a method of its own
+                    case ast.Call(func=ast.Attribute(attr=name)) if name in ASKING:
+                        yield node.lineno
