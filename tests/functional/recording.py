@@ -27,7 +27,7 @@ from tests.simulation.dynamodb import SimulatedDynamoDB
 from tests.simulation.simulation import Simulation
 
 #: How many stories are told: in the first ones most happens of what can, and more are told for what is left out.
-FEWEST, MOST = 4, 40
+FEWEST, MOST = 4, 20
 #: too many for one chunk
 MANY = [f"+1222{place:07}, {'x' * 200}" for place in range(700)]
 
