@@ -53,8 +53,8 @@ ROLES: dict[str, dict[str, str]] = {
 }
 
 #: The log groups as Chalice names them, and what they are called. Not for the functions, as Lambda would have it: a
-#: role that names its log group would have to wait for its own function. Its ARN stands for the streams in it too, which
-#: have no names before they are made.
+#: role that names its log group would have to wait for its own function. A log group's ARN stands for the streams in it
+#: too, which have no names before they are made.
 LOG_GROUPS = {
     "APIHandler": ("ApiHandlerLogGroup", "api"),
     "Pacer": ("PacerLogGroup", "pacer"),
