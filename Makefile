@@ -4,15 +4,20 @@
 PYTHON ?= python3
 # what else the program is to be told, such as ARGS="--port 8001 --state .other"
 ARGS ?=
+# which deployment on AWS
+STAGE ?= prod
 # how many stories `make simulate` tells
 SEEDS ?= 10000
 # how many steps two accounts take beside each other, at several a second
 STEPS ?= 10000
+# how many calls `make cost` makes, and how long a start_url takes to answer
+CALLS ?= 10000
+LATENCY_MS ?= 200
 
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: install run demo test simulate isolation lint types check package clean
+.PHONY: install run demo test simulate isolation cost lint types check package deploy clean
 
 install: $(INSTALLED)
 
@@ -36,7 +41,7 @@ demo: $(INSTALLED)
 	@$(BIN)/python -m infra.demo $(ARGS)
 
 test: $(INSTALLED)
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses 3 --dist loadgroup $(ARGS)
 
 # More of what `make test` tells a thousand seeds of: stories in which all goes wrong that can.
 simulate: $(INSTALLED)
@@ -44,6 +49,10 @@ simulate: $(INSTALLED)
 
 isolation: $(INSTALLED)
 	@ISOLATION_STEPS=$(STEPS) $(BIN)/python -m pytest tests/functional/test_two_accounts.py --timeout 14400 $(ARGS)
+
+# What a million calls cost on AWS, and what for.
+cost: $(INSTALLED)
+	@$(BIN)/python -m tests.cost --calls $(CALLS) --latency-ms $(LATENCY_MS) $(ARGS)
 
 lint: $(INSTALLED)
 	@$(BIN)/python -m ruff check
@@ -56,6 +65,9 @@ check: lint types test
 
 package: $(INSTALLED)
 	@$(BIN)/python -m infra.package --for-aws
+
+deploy: $(INSTALLED)
+	@$(BIN)/python -m infra.deploy --stage $(STAGE) $(ARGS)
 
 # What the local stack keeps, in .callpacer, stays.
 clean:

@@ -21,7 +21,7 @@ from chalicelib.domain.models import CallKey, Campaign, Entry, Status
 from chalicelib.domain.pacing import Pace, Slot
 from chalicelib.domain.timetable import Timetable
 from chalicelib.errors import NotFound
-from chalicelib.gateway.queue import CallQueue, Message
+from chalicelib.gateway.queue import GATHERED_FOR, CallQueue, Message
 from chalicelib.logs import about_campaign
 from chalicelib.metrics import Metric, Metrics
 from chalicelib.storage.advances import Advances
@@ -224,8 +224,15 @@ class Pacer:
 
 
 def _delivered(due: datetime, now: datetime) -> datetime | None:
-    """What is due soon is delivered at once, since the dialer may have to be woken for it, which takes a while."""
-    return None if due - now < 2 * pacing.LEAD else due
+    """When the dialer is to have it; None for at once.
+
+    For what is due soon the dialer may have to be woken, which takes a while. After that ever less: those that are
+    awake wait for their calls, and waiting is what they cost most for. Messages are gathered before anybody has them.
+    """
+    soon = due - now - pacing.LEAD
+    if soon <= timedelta(0):
+        return None
+    return min(due, now + 2 * soon) - GATHERED_FOR
 
 
 def _deferred(filled: Sequence[tuple[Slot, Number]]) -> int:

@@ -17,7 +17,7 @@ from itertools import islice
 from chalicelib.clock import Clock
 from chalicelib.domain.call import Call, DeferredDial, Ended, ReportState, Slip, State
 from chalicelib.domain.models import CallKey, Campaign, Status
-from chalicelib.domain.settling import LOST_AFTER, Step, counted, is_owed, is_stale, step
+from chalicelib.domain.settling import Step, counted, is_owed, is_stale, lost_before, marked, step
 from chalicelib.domain.timetable import is_over
 from chalicelib.logs import about, about_campaign
 from chalicelib.metrics import Metric, Metrics
@@ -82,9 +82,9 @@ class Settler:
             after = self._walk(campaign)
             if after != campaign and not self._advances.settle(campaign, after):
                 break  # another settler walks too
-            moved, campaign = after.settled > campaign.settled, after
-            if not moved:
-                break
+            strode, campaign = after.settled == campaign.settled + STRIDE, after
+            if not strode:
+                break  # it has come to those under way; who waits for them reads the same records again and again
         self._metrics.count(Metric.REPORTS_PENDING, self._slips.count_reports(account, identifier, COUNTED_AT_MOST))
         self._metrics.count(Metric.NUMBERS_WAITING, self._slips.count_dials(account, identifier, COUNTED_AT_MOST))
         if not self._needs_more(campaign):
@@ -94,15 +94,13 @@ class Settler:
     def _walk(self, campaign: Campaign) -> Campaign:
         """One stride. Answers the campaign as it is to be, settled up to the first number that is under way."""
         now = self._clock.now()
-        sweeps = campaign.swept_at is not None and now - campaign.swept_at >= LOST_AFTER
-        lost_before = campaign.swept_head if sweeps else 0
-        if campaign.settled < campaign.head and (campaign.swept_at is None or sweeps):
-            campaign = replace(campaign, swept_head=campaign.head, swept_at=now)
+        handed_over_long_ago = lost_before(campaign.marks, now)
+        campaign = replace(campaign, marks=marked(campaign.marks, campaign.head, campaign.settled, now))
         first, beyond = campaign.settled, min(campaign.settled + STRIDE, campaign.head)
         calls = {call.key.sequence: call for call in self._calls.between(campaign.account, campaign.id, first, beyond)}
         for sequence in range(first, beyond):
             call = calls.get(sequence)
-            what = step(call, now, handed_over_long_ago=sequence < lost_before)
+            what = step(call, now, handed_over_long_ago=sequence < handed_over_long_ago)
             if call is None and what is Step.DEFER_LOST:
                 is_settled = self._defer_lost(campaign, sequence)
             else:

@@ -1,4 +1,4 @@
-"""Puts a package into the emulator, by CloudFormation, as it would be put into AWS."""
+"""Puts a package where it is to run, by CloudFormation: the same way on AWS and in the emulator."""
 
 import json
 import time
@@ -7,50 +7,54 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from infra.emulator import client
+from infra.aws import Cloud
 from infra.package import Package
 
-#: seconds a deployment may take
-_PATIENCE = 120.0
-#: where packages lie
-_BUCKET = "callpacer-packages"
+#: seconds between two looks at a deployment under way: a thousandth of what it may take, a second at most
+_LONGEST_PAUSE = 1.0
 
 
 class DeploymentFailed(Exception):
     """CloudFormation refused the template, or a resource in it."""
 
 
-def deploy(package: Package, stack: str, parameters: Mapping[str, str], endpoint: str) -> dict[str, str]:
-    """Creates the stack or brings it up to date; nothing happens if nothing changed. Returns its outputs."""
-    cloudformation = client("cloudformation", endpoint)
+def deploy(package: Package, stack: str, parameters: Mapping[str, str], cloud: Cloud) -> dict[str, str]:
+    """Creates the stack or brings it up to date; nothing happens if nothing changed. Returns its outputs.
+
+    Parameters that aren't named stay as they are. Raises DeploymentFailed.
+    """
+    cloudformation = cloud.client("cloudformation")
+    before = _parameters_of(cloudformation, stack)
     request = {
         "StackName": stack,
-        "TemplateURL": _publish(package, parameters, endpoint),
-        "Parameters": [{"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()],
+        "TemplateURL": _publish(package, {**(before or {}), **parameters}, cloud),
+        "Parameters": [
+            {"ParameterKey": name, "ParameterValue": value} for name, value in {**(before or {}), **parameters}.items()
+        ],
         "Capabilities": ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
     }
     try:
-        if _exists(cloudformation, stack):
-            cloudformation.update_stack(**request)
-        else:
+        if before is None:
             cloudformation.create_stack(**request)
+        else:
+            cloudformation.update_stack(**request)
     except ClientError as error:
         if "No updates are to be performed" not in str(error):
             raise DeploymentFailed(str(error)) from error
-    return _await_completion(cloudformation, stack)
+    return await_completion(cloudformation, stack, cloud.patience)
 
 
-def _publish(package: Package, parameters: Mapping[str, str], endpoint: str) -> str:
+def _publish(package: Package, parameters: Mapping[str, str], cloud: Cloud) -> str:
     """Puts the archive and the template, which is too long for a request, into S3. Returns the template's URL."""
-    s3 = client("s3", endpoint)
-    s3.create_bucket(Bucket=_BUCKET)
+    cloud.make_bucket()
+    s3 = cloud.client("s3")
     # Names that another package never has, so that a changed one is deployed.
     archive, template = f"{package.digest}.zip", f"{package.digest}.json"
     with package.archive.open("rb") as content:
-        s3.put_object(Bucket=_BUCKET, Key=archive, Body=content)
-    text = json.dumps(_template(package, {"Bucket": _BUCKET, "Key": archive}, parameters))
-    s3.put_object(Bucket=_BUCKET, Key=template, Body=text.encode())
-    return f"{endpoint}/{_BUCKET}/{template}"
+        s3.put_object(Bucket=cloud.bucket, Key=archive, Body=content)
+    text = json.dumps(_template(package, {"Bucket": cloud.bucket, "Key": archive}, parameters))
+    s3.put_object(Bucket=cloud.bucket, Key=template, Body=text.encode())
+    return cloud.url(template)
 
 
 def _template(package: Package, place: Mapping[str, str], parameters: Mapping[str, str]) -> dict[str, Any]:
@@ -78,27 +82,29 @@ def _with_numbers(part: Any, numbers: Mapping[str, int]) -> Any:
     return {key: _with_numbers(value, numbers) for key, value in part.items()}
 
 
-def _exists(cloudformation: Any, stack: str) -> bool:
+def _parameters_of(cloudformation: Any, stack: str) -> dict[str, str] | None:
+    """As they were given last; None if there is no such stack."""
     try:
-        cloudformation.describe_stacks(StackName=stack)
+        (found,) = cloudformation.describe_stacks(StackName=stack)["Stacks"]
     except ClientError as error:
         if "does not exist" in str(error):
-            return False
+            return None
         raise
-    return True
+    return {one["ParameterKey"]: one["ParameterValue"] for one in found.get("Parameters", [])}
 
 
-def _await_completion(cloudformation: Any, stack: str) -> dict[str, str]:
-    deadline = time.monotonic() + _PATIENCE
+def await_completion(cloudformation: Any, stack: str, patience: float) -> dict[str, str]:
+    """The stack's outputs, as soon as nothing is done to it any more. Raises DeploymentFailed."""
+    deadline = time.monotonic() + patience
     while time.monotonic() < deadline:
         (description,) = cloudformation.describe_stacks(StackName=stack)["Stacks"]
         status = description["StackStatus"]
-        if status in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
+        if status in ("CREATE_COMPLETE", "IMPORT_COMPLETE", "UPDATE_COMPLETE"):
             return {output["OutputKey"]: output["OutputValue"] for output in description.get("Outputs", [])}
         if not status.endswith("IN_PROGRESS"):
             raise DeploymentFailed(f"{stack} is {status}: {_first_fault(cloudformation, stack)}")
-        time.sleep(0.1)
-    raise DeploymentFailed(f"{stack} isn't done after {_PATIENCE:.0f} s")
+        time.sleep(min(_LONGEST_PAUSE, patience / 1000))
+    raise DeploymentFailed(f"{stack} isn't done after {patience:.0f} s")
 
 
 def _first_fault(cloudformation: Any, stack: str) -> str:

@@ -25,9 +25,10 @@ from chalicelib.settings import Settings
 from chalicelib.storage.switch import Switch
 from chalicelib.storage.tables import Database
 from chalicelib.storage.tokens import TokenTaken
+from infra.aws import Emulated
 from infra.deployment import DeploymentFailed, deploy
 from infra.emulator import Emulator, EmulatorFailed, listen, plain_environment
-from infra.package import PackagingFailed, build
+from infra.package import GATEWAY_STAGE, PackagingFailed, build
 from infra.state import DEFAULT, Running, State, StateInUse
 from infra.tokens import open_account
 
@@ -68,6 +69,8 @@ class Stack:
         self._api: subprocess.Popen[bytes] | None = None
         #: the API's, `/api` included
         self.url = ""
+        #: the same API behind the emulator's API Gateway: the deployed function, and slower
+        self.gateway_url = ""
         #: opens the account `demo`
         self.token = ""
         #: what the functions are told by theirs
@@ -141,7 +144,7 @@ class Stack:
         self._emulator.start(keep_open=lock)
         self._progress("deploying")
         parameters = {"Stage": STAGE, "AllowLoopback": "true", "DialerConcurrency": str(DIALERS)}
-        outputs = deploy(package, f"callpacer-{STAGE}", parameters, self.endpoint)
+        outputs = deploy(package, f"callpacer-{STAGE}", parameters, Emulated(self.endpoint))
         self.environment = {
             "CALLPACER_TABLES": outputs["Tables"],
             "CALLPACER_DEPLOYMENT": outputs["Deployment"],
@@ -149,6 +152,7 @@ class Stack:
             "CALLPACER_DEAD_LETTER_QUEUE_URL": outputs["DeadLetterQueueUrl"],
             "CALLPACER_ALLOW_LOOPBACK": parameters["AllowLoopback"],
         }
+        self.gateway_url = f"{self.endpoint}/restapis/{outputs['RestAPIId']}/{GATEWAY_STAGE}/_user_request_/api"
         self._let_it_dial()
         self.token = self._ensure_token()
         self.url = f"http://127.0.0.1:{listener.getsockname()[1]}/api"

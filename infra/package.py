@@ -28,8 +28,14 @@ SOURCES = ("app.py", "chalicelib", "requirements.txt", ".chalice")
 #: the Pythons in which new functions can be made on AWS
 AWS_PYTHONS = ((3, 12), (3, 13))
 STAGE = "prod"
+#: the API's stage in API Gateway, as .chalice/config.json has it
+GATEWAY_STAGE = "v1"
 #: folders among the sources that Python and Chalice keep for themselves
 _LEFTOVERS = frozenset({"__pycache__", "deployed", "deployments"})
+
+
+class WrongPython(Exception):
+    """What AWS runs is built by another Python; the message says how."""
 
 
 class PackagingFailed(Exception):
@@ -64,6 +70,17 @@ def build(output: Path = ROOT / "build", project: Path = ROOT) -> Package:
             made.rename(finished)
         stamp.write_text(digest)
         return package
+
+
+def build_for_aws() -> Package:
+    """Raises WrongPython, PackagingFailed."""
+    running = sys.version_info[:2]
+    if running not in AWS_PYTHONS:
+        raise WrongPython(
+            f"What is deployed to AWS is built with Python 3.12 or 3.13; this is {running[0]}.{running[1]}.\n"
+            "Make the environment anew with one of them: make clean install PYTHON=python3.13"
+        )
+    return build()
 
 
 @contextmanager
@@ -158,16 +175,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m infra.package", description=__doc__.partition("\n")[0])
     parser.add_argument("--for-aws", action="store_true", help="refuse a Python that Lambda takes no new functions for")
     arguments = parser.parse_args()
-    running = sys.version_info[:2]
-    if arguments.for_aws and running not in AWS_PYTHONS:
-        print(
-            f"What is deployed to AWS is built with Python 3.12 or 3.13; this is {running[0]}.{running[1]}.\n"
-            "Make the environment anew with one of them: make clean install PYTHON=python3.13",
-            file=sys.stderr,
-        )
-        return 1
     try:
-        package = build()
+        package = build_for_aws() if arguments.for_aws else build()
+    except WrongPython as error:
+        print(error, file=sys.stderr)
+        return 1
     except PackagingFailed as error:
         print(f"Packaging failed:\n{error}", file=sys.stderr)
         return 1

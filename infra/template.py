@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from chalicelib.api.request import MAX_BODY_BYTES
+from chalicelib.gateway.queue import GATHERED, GATHERED_FOR
 from infra.alarms import alarms
 from infra.dashboard import dashboard
 from infra.roles import identity, roles
@@ -23,8 +24,9 @@ _CALLS_ARN = "arn:${AWS::Partition}:sqs:${AWS::Region}:${AWS::AccountId}:" + _CA
 _CONSOLE = "https://${AWS::Region}.console.aws.amazon.com/cloudwatch/home"
 #: seconds the dialer may take for one batch
 DIALER_TIMEOUT = 90
-#: seconds a message stays hidden while it is worked on: six times the dialer's timeout, as AWS advises
-VISIBILITY_TIMEOUT = 6 * DIALER_TIMEOUT
+#: seconds a message stays hidden while it is worked on: six times the dialer's timeout and the time in which messages
+#: are gathered, as AWS advises
+VISIBILITY_TIMEOUT = 6 * DIALER_TIMEOUT + int(GATHERED_FOR.total_seconds())
 
 AttributeType = Literal["S", "N"]
 
@@ -50,7 +52,7 @@ def merge_template() -> JSON:
                 "Default": 50,
                 "MinValue": 2,
                 "MaxValue": 1000,
-                "Description": "How many batches of up to 10 calls go out at the same time.",
+                "Description": f"How many batches of up to {GATHERED} calls go out at the same time.",
             },
             "AlarmTopic": {
                 "Type": "String",
@@ -206,7 +208,6 @@ def _dialer() -> JSON:
                     "Properties": {
                         # Chalice writes Fn::Sub too; another function would be merged beside it, not instead of it.
                         "Queue": {"Fn::Sub": "${CallQueue.Arn}"},
-                        "MaximumBatchingWindowInSeconds": 0,
                         "FunctionResponseTypes": ["ReportBatchItemFailures"],
                         "ScalingConfig": {"MaximumConcurrency": {"Ref": "DialerConcurrency"}},
                     }

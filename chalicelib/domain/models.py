@@ -114,6 +114,14 @@ class Cursor:
 
 
 @dataclass(frozen=True)
+class Mark:
+    """Where the head of a campaign was at some time: every number before it was handed over by then."""
+
+    head: int
+    at: datetime
+
+
+@dataclass(frozen=True)
 class Campaign:
     """A plan, and how far its queue has come.
 
@@ -138,9 +146,8 @@ class Campaign:
     #: every number before this one has a final outcome, or was passed over
     settled: int = 0
     counts: Counts = field(default_factory=Counts)
-    #: where the head was when the settler last looked for lost numbers, and when that was
-    swept_head: int = 0
-    swept_at: datetime | None = None
+    #: where the head was when the settler looked, the latest last; only those that still tell something
+    marks: tuple[Mark, ...] = ()
     #: how far each of the plan's windows is paced; empty before the first start
     cursors: tuple[Cursor, ...] = ()
     #: which write of the head or the cursors was the last

@@ -4,12 +4,13 @@ The settler walks from `settled` on and stops at the first number that is under 
 for days, must not hold it up: it is passed over, and counted when it ends.
 """
 
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from chalicelib.domain.call import Call, ReportState, State
-from chalicelib.domain.models import Counts
+from chalicelib.domain.models import Counts, Mark
 
 #: How long after it was handed over a number without a record is taken for lost: its message is gone.
 LOST_AFTER = timedelta(minutes=5)
@@ -51,6 +52,20 @@ def step(call: Call | None, now: datetime, *, handed_over_long_ago: bool) -> Ste
     if call.report is ReportState.PENDING:
         return Step.DEFER_REPORT if is_owed(call, now) else Step.WAIT
     return Step.COUNT
+
+
+def lost_before(marks: Iterable[Mark], now: datetime) -> int:
+    """Every number before this one was handed over so long ago that without a record it is lost."""
+    return max((mark.head for mark in marks if now - mark.at >= LOST_AFTER), default=0)
+
+
+def marked(marks: Sequence[Mark], head: int, settled: int, now: datetime) -> tuple[Mark, ...]:
+    """The marks with one for where the head is now, and without those that tell nothing any more."""
+    long_ago = lost_before(marks, now)
+    kept = [mark for mark in marks if mark.head > settled and (mark.head == long_ago or now - mark.at < LOST_AFTER)]
+    if head > max((mark.head for mark in kept), default=settled):
+        kept.append(Mark(head, now))
+    return tuple(kept)
 
 
 def is_stale(call: Call, now: datetime) -> bool:

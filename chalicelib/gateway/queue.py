@@ -2,11 +2,15 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol, cast
 
 #: what SQS takes in one request
 BATCH = 10
+#: messages that the dialer takes on together at most, and the time for which they are gathered: SQS often hands out
+#: few at once, and a dialer costs as much while it waits for one call as for twenty
+GATHERED = 20
+GATHERED_FOR = timedelta(seconds=1)
 #: seconds: the longest that SQS holds a message back
 LONGEST_DELAY = 900
 #: how often what SQS refused of a batch is offered again, and the pause before, in seconds

@@ -41,7 +41,7 @@ class Advances:
         return self._update(campaign, [self._items.head.set(head)], self._items.head == campaign.head)
 
     def settle(self, before: Campaign, after: Campaign) -> bool:
-        """Move `settled`, the counts and the sweep's mark to those of `after`. False if another settler was first."""
+        """Move `settled`, the counts and the marks to those of `after`. False if another settler was first."""
         nonce = new_nonce()
         moves = [*self._settled_moves(after), self._items.settled_nonce.set(nonce)]
         return self._update(before, moves, self._settled_as(before) | (self._items.settled_nonce == nonce))
@@ -86,15 +86,11 @@ class Advances:
         )
 
     def _settled_moves(self, campaign: Campaign) -> list[Action]:
-        moves: list[Action] = [
+        return [
             self._items.settled.set(campaign.settled),
             self._items.completed.set(campaign.counts.completed),
             self._items.failed.set(campaign.counts.failed),
             self._items.uncertain.set(campaign.counts.uncertain),
+            self._items.marked_heads.set([mark.head for mark in campaign.marks]),
+            self._items.marked_at.set([mark.at for mark in campaign.marks]),
         ]
-        if campaign.swept_at is not None:
-            moves += [
-                self._items.swept_head.set(campaign.swept_head),
-                self._items.swept_at.set(campaign.swept_at),
-            ]
-        return moves

@@ -6,7 +6,7 @@ from typing import Any
 
 from pynamodb.expressions.update import Action
 
-from chalicelib.domain.models import Campaign, Counts, Cursor, Plan, Status, Window
+from chalicelib.domain.models import Campaign, Counts, Cursor, Mark, Plan, Status, Window
 from chalicelib.storage.tables import CampaignItem, WindowMap
 from chalicelib.storage.writes import new_nonce
 
@@ -95,8 +95,7 @@ def from_item(item: CampaignItem) -> Campaign:
         head=int(item.head),
         settled=int(item.settled),
         counts=Counts(int(item.completed), int(item.failed), int(item.uncertain)),
-        swept_head=int(item.swept_head or 0),
-        swept_at=item.swept_at,
+        marks=tuple(Mark(int(head), at) for head, at in zip(item.marked_heads, item.marked_at, strict=True)),
         cursors=_cursors(item.paced_until, item.paced_due),
         paced=item.paced,
     )

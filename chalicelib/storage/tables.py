@@ -140,9 +140,9 @@ class CampaignItem(Model):
     completed = NumberAttribute()
     failed = NumberAttribute()
     uncertain = NumberAttribute()
-    #: where the head was when the settler last looked for lost numbers, and when that was
-    swept_head = NumberAttribute(default=0)
-    swept_at = UTCDateTimeAttribute(null=True)
+    #: where the head was when the settler looked, and when that was
+    marked_heads: ListAttribute[Any] = ListAttribute(of=NumberAttribute, default=list)
+    marked_at: ListAttribute[Any] = ListAttribute(of=UTCDateTimeAttribute, default=list)
     #: for each window, the last due instant released, and when that call goes out
     paced_until: ListAttribute[Any] = ListAttribute(of=UTCDateTimeAttribute)
     paced_due: ListAttribute[Any] = ListAttribute(of=UTCDateTimeAttribute)

@@ -1,16 +1,58 @@
-"""The account that the reference's examples belong to."""
+"""The account that the reference's examples belong to: in this process, and in a deployment."""
 
-from collections.abc import Iterator
+import uuid
+from collections.abc import Iterator, Mapping
+from http.client import HTTPConnection
+from urllib.parse import urlsplit
 
 import pytest
 
 from chalicelib.api.services import Services
+from chalicelib.clock import SystemClock
+from infra.local import Stack
 from tests.databases import in_moto
 from tests.functional.customer import Customer
+from tests.functional.http import TOKEN, Reply
 from tests.functional.world import HandClock
 
+#: of an answer, what is the API's own; the gateway adds more
+_HEADERS = ("content-type", "idempotency-replayed", "allow")
 
-@pytest.fixture
-def customer() -> Iterator[Customer]:
+
+class AtTheGateway(Customer):
+    """Asks over HTTP: what is asked goes through API Gateway to the deployed function, by a token of its own."""
+
+    def __init__(self, services: Services, gateway_url: str) -> None:
+        self._own_token = str(uuid.uuid4())
+        super().__init__(services, account=f"documented-{self._own_token}", token=self._own_token)
+        self._gateway = urlsplit(gateway_url.removesuffix("/api"))
+
+    def ask(self, method: str, target: str, body: bytes = b"", headers: Mapping[str, str] | None = None) -> Reply:
+        sent = {"Authorization": f"Bearer {self._own_token}", **(headers or {})}
+        # The examples' own token would be everybody's here; and their host is not where the gateway is.
+        sent["Authorization"] = sent["Authorization"].replace(TOKEN, self._own_token)
+        sent.pop("Host", None)
+        connection = HTTPConnection(self._gateway.hostname or "", self._gateway.port, timeout=30)
+        try:
+            connection.request(method, self._gateway.path + target, body, sent)
+            answer = connection.getresponse()
+            text = answer.read().decode()
+        finally:
+            connection.close()
+        found = {name.lower(): value for name, value in answer.getheaders() if name.lower() in _HEADERS}
+        return Reply(answer.status, found, text)
+
+
+@pytest.fixture(scope="session")
+def deployed(stack: Stack) -> Services:
+    return Services.over(stack.database(), SystemClock())
+
+
+@pytest.fixture(params=["in process", pytest.param("deployed", marks=pytest.mark.xdist_group("stack"))])
+def customer(request: pytest.FixtureRequest) -> Iterator[Customer]:
+    if request.param == "deployed":
+        stack: Stack = request.getfixturevalue("stack")
+        yield AtTheGateway(request.getfixturevalue("deployed"), stack.gateway_url)
+        return
     with in_moto() as database:
         yield Customer(Services.over(database, HandClock()))

@@ -237,7 +237,7 @@ def test_get_campaigns(customer: Customer) -> None:
 @pytest.mark.parametrize("name", ["start_campaign", "start_campaign_json"])
 def test_start_campaign(customer: Customer, name: str) -> None:
     customer.skip_to(Kind.CAMPAIGN, 6)
-    customer.any_campaign(end_date="2026-01-31")
+    customer.any_campaign(end_date="2099-12-31")
     assert whole(replay(customer, name)) == (200, JSON, SUCCESS)
     assert customer.get("/api/campaigns/6").json["status"] == "running"
     assert whole(replay(customer, name)) == (200, JSON, SUCCESS)
@@ -245,7 +245,7 @@ def test_start_campaign(customer: Customer, name: str) -> None:
 
 def test_stop_campaign(customer: Customer) -> None:
     customer.skip_to(Kind.CAMPAIGN, 2)
-    customer.any_campaign(end_date="2026-01-31")
+    customer.any_campaign(end_date="2099-12-31")
     customer.post("/api/campaigns/start", campaign_id=2)
     assert whole(replay(customer, "stop_campaign")) == (200, JSON, SUCCESS)
     assert customer.get("/api/campaigns/2").json["status"] == "stopped"

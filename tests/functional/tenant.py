@@ -1,5 +1,7 @@
 """A tenant's web server on this machine, which writes down when it is asked what."""
 
+import select
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -16,6 +18,8 @@ class Heard:
     #: Unix seconds, when the request was read
     at: float
     form: dict[str, str]
+    #: the same whenever the same is told again
+    webhook_id: str
 
 
 @dataclass
@@ -25,6 +29,10 @@ class Tenant:
     url: str
     calls: list[Heard] = field(default_factory=list)
     reports: list[Heard] = field(default_factory=list)
+    #: those of the calls that aren't answered yet
+    under_way: list[Heard] = field(default_factory=list)
+    #: those of the calls whose caller had hung up when they were to be answered
+    cut_off: list[Heard] = field(default_factory=list)
 
     @property
     def start_url(self) -> str:
@@ -43,15 +51,30 @@ def serve(seconds_per_call: float = 0.2) -> Iterator[Tenant]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            heard = Heard(time.time(), dict(parse_qsl(body.decode(), keep_blank_values=True)))
+            form = dict(parse_qsl(body.decode(), keep_blank_values=True))
+            heard = Heard(time.time(), form, self.headers["webhook-id"])
             if self.path == "/start":
                 tenant.calls.append(heard)
+                tenant.under_way.append(heard)
                 time.sleep(seconds_per_call)
+                tenant.under_way.remove(heard)
+                if self.is_cut_off():
+                    tenant.cut_off.append(heard)
+                    self.close_connection = True
+                    return
             else:
                 tenant.reports.append(heard)
             self.send_response(200)
             self.send_header("Content-Length", "0")
             self.end_headers()
+
+        def is_cut_off(self) -> bool:
+            """A caller that lives says nothing more until it is answered."""
+            said, _, _ = select.select([self.connection], [], [], 0)
+            try:
+                return bool(said) and not self.connection.recv(1, socket.MSG_PEEK)
+            except ConnectionError:
+                return True
 
         def log_message(self, *_: object) -> None:
             """The test's output is for its failures."""

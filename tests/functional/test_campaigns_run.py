@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Iterator, Mapping
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 import pytest
 
@@ -81,6 +81,19 @@ def test_calls_are_a_second_apart_at_sixty_a_minute(world: World) -> None:
     starts = [call.at for call in world.tenant.calls]
     # The first, a second after the opening, is held back for clocks that differ.
     assert starts == [EIGHT + timedelta(seconds=second) for second in (1.5, *range(2, 151))]
+
+
+def test_the_first_calls_are_delivered_ahead_and_those_after_them_ever_less(world: World) -> None:
+    """A dialer must be woken for the first; waiting for the others would only cost, beyond the second of gathering."""
+    prepare(world, numbers(150))
+    start(world)
+    world.tick()
+    ahead = {}
+    for message in world.sqs.messages:
+        due = datetime.fromisoformat(json.loads(message.body)["dial"]["due"])
+        ahead[(due - EIGHT).total_seconds()] = (due - message.visible_at).total_seconds()
+    assert [ahead[second] for second in (1, 4, 8, 10, 12, 14)] == [1, 4, 8, 7, 5, 3]
+    assert all(1 <= spare <= 2 for second, spare in ahead.items() if second >= 15)
 
 
 def test_a_created_campaign_calls_nobody(world: World) -> None:

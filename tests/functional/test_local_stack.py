@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import os
 import socket
 import time
 from contextlib import closing
@@ -37,6 +38,11 @@ def raw(stack: Stack, text: str) -> str:
         caller.sendall(text.encode())
         with caller.makefile("rb") as answer:
             return answer.read().decode()
+
+
+def test_all_tests_of_a_stack_run_in_one_worker(request: pytest.FixtureRequest, stack: Stack) -> None:
+    """Or each worker would have a stack of its own, and the machine no time for any of them."""
+    assert "PYTEST_XDIST_WORKER" not in os.environ or request.node.nodeid.endswith("@stack"), stack
 
 
 def test_the_token_opens_the_api(stack: Stack) -> None:
@@ -112,7 +118,7 @@ def test_a_minutely_rule_waits_for_each_of_them(stack: Stack) -> None:
 def test_the_queue_feeds_the_dialer(stack: Stack) -> None:
     (mapping,) = stack.client("lambda").list_event_source_mappings()["EventSourceMappings"]
     assert mapping["EventSourceArn"].endswith(":callpacer-local-calls")
-    assert (mapping["BatchSize"], mapping["FunctionResponseTypes"]) == (10, ["ReportBatchItemFailures"])
+    assert (mapping["BatchSize"], mapping["FunctionResponseTypes"]) == (20, ["ReportBatchItemFailures"])
 
 
 def test_nobody_else_starts_with_the_same_state(stack: Stack) -> None:

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.functional.processes import alive
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -65,12 +67,6 @@ def running(*arguments: str) -> Iterator[Program]:
             if process.poll() is None:
                 process.terminate()
                 process.communicate(timeout=60)
-
-
-def alive(pattern: str) -> list[int]:
-    """The processes whose command line contains this."""
-    listed = subprocess.run(["ps", "-A", "-ww", "-o", "pid=,args="], capture_output=True, text=True, check=True).stdout
-    return [int(line.split()[0]) for line in listed.splitlines() if pattern in line]
 
 
 def test_what_was_there_is_there_again(tmp_path: Path) -> None:

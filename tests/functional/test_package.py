@@ -1,15 +1,22 @@
 """The package: the merged template holds together, and the zip is enough."""
 
+import copy
 import json
 import shutil
 import subprocess
 import sys
 import zipfile
+from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from chalice.config import Config
+from chalice.deploy.validate import validate_configuration
+from samtranslator.translator.transform import transform
 
+from app import app
 from infra import package
 from infra.package import PackagingFailed, build
 
@@ -42,6 +49,26 @@ def test_cloudformation_takes_the_template(template: dict[str, Any], tmp_path: P
     assert (done.returncode, done.stdout) == (0, "")
 
 
+def test_serverless_makes_of_it_what_aws_will_run(template: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The transform that CloudFormation applies, as AWS publishes it."""
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    published = copy.deepcopy(template)
+    for function in functions(published).values():
+        function["CodeUri"] = {"Bucket": "packages", "Key": "deployment.zip"}
+    policies = SimpleNamespace(load=dict)  # those that AWS manages, of which none is used
+    made = Counter(one["Type"] for one in transform(published, {}, policies)["Resources"].values())
+    assert made["AWS::Lambda::Function"] == made["AWS::IAM::Role"] == made["AWS::Logs::LogGroup"] == 4
+    assert made["AWS::Events::Rule"] == made["AWS::Lambda::EventInvokeConfig"] == 2
+    assert made["AWS::Lambda::EventSourceMapping"] == made["AWS::ApiGateway::RestApi"] == 1
+    assert made["AWS::DynamoDB::Table"] == 10
+
+
+def test_chalice_finds_nothing_that_would_fail_at_deployment() -> None:
+    settings = json.loads((package.ROOT / ".chalice" / "config.json").read_text())
+    given = {"chalice_app": app, "project_dir": str(package.ROOT)}
+    validate_configuration(Config(package.STAGE, user_provided_params=given, config_from_disk=settings))
+
+
 def test_every_function_is_told_where_it_belongs(template: dict[str, Any]) -> None:
     assert functions(template).keys() == {"APIHandler", "Pacer", "Dialer", "Settler"}
     assert template["Globals"]["Function"]["Environment"]["Variables"].keys() == {
@@ -63,8 +90,8 @@ def test_the_dialer_takes_from_the_queue_that_is_made(template: dict[str, Any]) 
     (source,) = functions(template)["Dialer"]["Events"].values()
     assert source["Properties"] == {
         "Queue": {"Fn::Sub": "${CallQueue.Arn}"},
-        "BatchSize": 10,
-        "MaximumBatchingWindowInSeconds": 0,
+        "BatchSize": 20,
+        "MaximumBatchingWindowInSeconds": 1,
         "FunctionResponseTypes": ["ReportBatchItemFailures"],
         "ScalingConfig": {"MaximumConcurrency": {"Ref": "DialerConcurrency"}},
     }

@@ -3,19 +3,17 @@
 They run at the same time, each of its own account, and the tests look at what was left of them.
 """
 
-import json
-import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from infra.local import Stack
+from tests.functional.caller import Caller, wait
 from tests.functional.tenant import Tenant, serve
 
 #: seconds a campaign may take here: three minutes of calling, a minute until the first tick and one to settle
@@ -53,55 +51,6 @@ def expected(count: int) -> list[str]:
 
 
 @dataclass
-class Caller:
-    """A customer with curl."""
-
-    stack: Stack
-    token: str
-    directory: Path
-
-    def curl(self, path: str, *arguments: str) -> Any:
-        command = ["curl", "-sS", f"{self.stack.url}{path}", "-H", f"Authorization: Bearer {self.token}", *arguments]
-        return json.loads(subprocess.run(command, check=True, capture_output=True, cwd=self.directory).stdout)
-
-    def campaign(self, tenant: Tenant, numbers: str, per_minute: int) -> int:
-        (self.directory / "numbers.csv").write_bytes(numbers.encode())
-        days = '["mon","tue","wed","thu","fri","sat","sun"]'
-        self.curl("/schedules", "-F", f"days={days}", "-F", "nickname=daily")
-        pace = ("-F", "period=1", "-F", f"amount_per_period={per_minute}", "-F", "time_between_periods=0")
-        self.curl("/profiles", "-F", "nickname=steady", *pace)
-        window = '[{"profile":"steady","start_time":"00:00","end_time":"24:00"}]'
-        fields = {
-            "start_date": "2026-01-01",
-            "end_date": "2099-12-31",
-            "schedule": "daily",
-            "profiles": window,
-            "start_url": tenant.start_url,
-            "result_url": tenant.result_url,
-            "phone_numbers": "@numbers.csv",
-        }
-        form = [part for name, value in fields.items() for part in ("-F", f"{name}={value}")]
-        return int(self.curl("/campaigns", *form)["response"]["id"])
-
-    def ask(self, action: str, campaign: int) -> None:
-        assert self.curl(f"/campaigns/{action}", "-F", f"campaign_id={campaign}") == {"status": "success"}
-
-    def show(self, campaign: int) -> Any:
-        return self.curl(f"/campaigns/{campaign}")
-
-    def run_to_the_end(self, campaign: int) -> Any:
-        _wait(lambda: self.show(campaign)["status"] == "completed")
-        return self.show(campaign)
-
-
-def _wait(until: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not until():
-        assert time.monotonic() < deadline, "it takes too long"
-        time.sleep(0.5)
-
-
-@dataclass
 class Story:
     """What became of a campaign."""
 
@@ -121,23 +70,23 @@ def _straight_through(caller: Caller, count: int) -> Story:
     with serve() as tenant:
         campaign = caller.campaign(tenant, csv(count), per_minute=60)
         caller.ask("start", campaign)
-        shown = caller.run_to_the_end(campaign)
-        return Story(tenant, count, shown, caller.curl(f"/campaigns/{campaign}/calls"))
+        shown = caller.run_to_the_end(campaign, PATIENCE)
+        return Story(tenant, count, shown, caller.calls(campaign))
 
 
 def _with_a_stop_in_the_middle(caller: Caller, count: int) -> Story:
     with serve() as tenant:
         campaign = caller.campaign(tenant, csv(count), per_minute=90)
         caller.ask("start", campaign)
-        _wait(lambda: len(tenant.calls) >= count // 3)
+        wait(lambda: len(tenant.calls) >= count // 3, PATIENCE)
         caller.ask("stop", campaign)
         stopped = time.time()
         time.sleep(20)  # there are calls of the next minute in the queue
         paused = caller.show(campaign)["progress"]
         restarted = time.time()
         caller.ask("start", campaign)
-        shown = caller.run_to_the_end(campaign)
-        calls = caller.curl(f"/campaigns/{campaign}/calls")
+        shown = caller.run_to_the_end(campaign, PATIENCE)
+        calls = caller.calls(campaign)
         return Story(tenant, count, shown, calls, stopped, restarted, paused)
 
 

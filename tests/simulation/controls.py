@@ -85,7 +85,11 @@ CONTROLS = (
     ),
     Control(
         "the sweep of numbers whose message is lost",
-        (Edit(Settler, "_walk", {"handed_over_long_ago=sequence < lost_before": "handed_over_long_ago=False"}),),
+        (
+            Edit(
+                Settler, "_walk", {"handed_over_long_ago=sequence < handed_over_long_ago": "handed_over_long_ago=False"}
+            ),
+        ),
         seen_in=6,
     ),
     Control(

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.domain.call import Call, Ended, ReportState, State
-from chalicelib.domain.models import CallKey, Campaign, Counts, Entry, Plan, Status, Window
+from chalicelib.domain.models import CallKey, Campaign, Counts, Entry, Mark, Plan, Status, Window
 from chalicelib.domain.outcome import CalleeType
 from chalicelib.domain.progress import progress, status
-from chalicelib.domain.settling import Step, step
+from chalicelib.domain.settling import Step, lost_before, marked, step
 
 NOW = datetime(2026, 1, 5, 13, tzinfo=UTC)
 PLAN = Plan(date(2026, 1, 5), date(2026, 1, 5), 1, (Window(1, 8 * 60, 11 * 60),), "http://tenant.example/", None)
@@ -92,6 +92,26 @@ OLD = NOW - timedelta(minutes=2)
 )
 def test_what_the_settler_does_with_a_number(record: Call | None, handed_over_long_ago: bool, expected: Step) -> None:
     assert step(record, NOW, handed_over_long_ago=handed_over_long_ago) is expected
+
+
+def minutes_ago(minutes: int, head: int) -> Mark:
+    return Mark(head, NOW - timedelta(minutes=minutes))
+
+
+def test_a_number_is_lost_five_minutes_after_it_was_seen_behind_the_head() -> None:
+    marks = (minutes_ago(6, 10), minutes_ago(5, 20), minutes_ago(4, 30))
+    assert lost_before(marks, NOW) == 20
+    assert lost_before(marks, NOW + timedelta(minutes=1)) == 30
+    assert lost_before((), NOW) == 0
+
+
+def test_each_look_marks_how_far_the_head_has_come_and_forgets_what_tells_nothing() -> None:
+    marks = (minutes_ago(6, 10), minutes_ago(5, 20), minutes_ago(4, 30))
+    assert marked(marks, head=40, settled=0, now=NOW) == (*marks[1:], Mark(40, NOW))
+    assert marked(marks, head=30, settled=0, now=NOW) == marks[1:]
+    assert marked(marks, head=30, settled=20, now=NOW) == marks[2:]
+    assert marked(marks, head=30, settled=30, now=NOW) == ()
+    assert marked((), head=5, settled=3, now=NOW) == (Mark(5, NOW),)
 
 
 def test_a_campaign_is_completed_when_all_is_settled_and_nothing_is_left_to_report() -> None:

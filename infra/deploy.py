@@ -1,0 +1,72 @@
+"""Deploys callpacer to AWS: its package, its CloudFormation stack, and the operator's switch.
+
+    python -m infra.deploy [--stage prod] [--alarm-topic ARN] [--dialers 50]
+
+With the credentials and the region that the AWS tools use. Deployed again, it brings what is there up to date.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from chalicelib.storage.switch import Switch
+from chalicelib.storage.tables import Database
+from infra.aws import Aws, Cloud, NoRegion
+from infra.deployment import DeploymentFailed, deploy
+from infra.package import PackagingFailed, WrongPython, build_for_aws
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m infra.deploy", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--stage", default="prod", help="which deployment (prod)")
+    parser.add_argument("--alarm-topic", help="the ARN of the SNS topic that alarms are told to")
+    parser.add_argument("--dialers", type=int, help="how many batches of up to 10 calls go out at the same time (50)")
+    options = parser.parse_args(arguments)
+    given = {"AlarmTopic": options.alarm_topic, "DialerConcurrency": options.dialers}
+    parameters = {name: str(value) for name, value in given.items() if value is not None}
+    try:
+        print(bring_up(Aws(), options.stage, parameters), end="")
+    except NoRegion:
+        return _failed("Name a region, such as AWS_REGION=us-east-1.")
+    except (WrongPython, PackagingFailed, DeploymentFailed, BotoCoreError, ClientError) as error:
+        return _failed(str(error))
+    return 0
+
+
+def bring_up(cloud: Cloud, stage: str, parameters: dict[str, str]) -> str:
+    """Deploys, and answers what whoever deployed wants to know. Raises what went wrong."""
+    package = build_for_aws()
+    outputs = deploy(package, f"callpacer-{stage}", {"Stage": stage, **parameters}, cloud)
+    database = Database(outputs["Tables"], cloud.client("dynamodb"))
+    switch = Switch(database, outputs["Deployment"])
+    if not switch.is_set() and not any(database.campaigns.scan(limit=1)):
+        switch.turn(on=True, now=datetime.now(UTC))
+    halted = "" if switch.is_on() else _HALTED.format(stage=stage)
+    return _TOLD.format(stage=stage, endpoint=f"{outputs['EndpointURL']}api", **outputs) + halted
+
+
+_TOLD = """\
+callpacer-{stage} is deployed.
+
+  endpoint     {endpoint}
+  dashboard    {DashboardURL}
+  first token  .venv/bin/python -m infra.tokens create --account NAME --stage {stage}
+"""
+_HALTED = """
+It is halted, and dials nobody: it found the campaigns of another deployment, or somebody has halted it. Read
+docs/operations.md, «A restored backup», before you let it go on:
+
+  .venv/bin/python -m infra.halt off --stage {stage}
+"""
+
+
+def _failed(why: str) -> int:
+    print(f"Not deployed: {why}", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,349 @@
+"""Some thousand calls through the real pacer, dialer, settler and API, on simulated time, with clients that count.
+
+Nothing goes wrong here. What is assumed of Lambda's event source, and of the time that things take, stands in
+`Conditions` and in `tests.cost.machine`; what is deployed, in `tests.cost.deployment`.
+"""
+
+import asyncio
+import json
+import logging
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from contextvars import Context
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, TypeVar, cast
+from urllib.parse import parse_qsl
+
+from chalicelib.api import campaigns as campaigns_api
+from chalicelib.api import profiles as profiles_api
+from chalicelib.api import schedules as schedules_api
+from chalicelib.api.envelope import Answer
+from chalicelib.api.exchange import Endpoint, Received, answer
+from chalicelib.api.services import Services
+from chalicelib.dialer import Delivery, Dialer
+from chalicelib.domain import handover
+from chalicelib.domain.models import Status
+from chalicelib.domain.outcome import Answered, Exchange
+from chalicelib.gateway.queue import CallQueue, DeadLetters
+from chalicelib.gateway.signing import new_secret
+from chalicelib.gateway.telephone import LastLook
+from chalicelib.metrics import EmbeddedMetrics
+from chalicelib.pacer import Pacer
+from chalicelib.settler import Settler
+from chalicelib.storage.advances import Advances
+from chalicelib.storage.switch import Switch
+from chalicelib.storage.tables import Database, DynamoDB
+from tests.cost.clients import CountingDynamoDB, CountingSQS
+from tests.cost.deployment import Deployment
+from tests.cost.ledger import Ledger, LogCounter
+from tests.cost.machine import BEGIN_WORK, CONNECT_WAIT, MACHINE, TENANT_WORK, Machine
+from tests.databases import create_tables
+from tests.simulation.clock import BEGIN, SimulatedClock
+from tests.simulation.dynamodb import SimulatedDynamoDB
+from tests.simulation.greenlets import blocking, wait
+from tests.simulation.sqs import BATCH, SimulatedSQS
+
+R = TypeVar("R")
+
+ACCOUNT, TOKEN, PREFIX = "acme", "token", "callpacer-prod"
+MINUTE = timedelta(minutes=1)
+#: as in .chalice/config.json and chalicelib.functions
+DIALER_LIVES, TICK_LIVES = timedelta(seconds=90), timedelta(seconds=45)
+#: seconds from a message being visible to a poller having it
+RECEIPT = 0.02
+#: pollers of the event source, and seconds that one waits for a message before it asks again
+POLLERS, LONG_POLL = 5, 20
+#: no page of a query is larger than that; in DynamoDB a page has a megabyte
+PAGE = 100_000
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What is asked of the deployment, and of those around it."""
+
+    calls: int = 10_000
+    #: how many campaigns share the calls, running at the same time
+    campaigns: int = 1
+    #: calls a minute, of all campaigns together
+    pace: int = 600
+    #: seconds until start_url answers, and result_url likewise
+    latency: float = 0.2
+    #: how many messages a poller gets at once, at most
+    received: int = BATCH
+    #: for how many minutes it goes on at least
+    minutes: int = 0
+
+
+@dataclass
+class SimulatedTenant:
+    """Takes its time, and then is content."""
+
+    clock: SimulatedClock
+    latency: float
+    #: when each call was made, by its id
+    calls: dict[int, datetime] = field(default_factory=dict)
+    reports: int = 0
+
+    async def place_call(self, url: str, body: bytes, headers: Mapping[str, str], *, last_look: LastLook) -> Exchange:
+        del url, headers
+        await MACHINE.get().work(TENANT_WORK)
+        await self.clock.sleep(CONNECT_WAIT)
+        await last_look()
+        self.calls[int(dict(parse_qsl(body.decode()))["call_id"])] = self.clock.now()
+        await self.clock.sleep(self.latency)
+        return Answered(200, {}, b"")
+
+    async def report(self, url: str, body: bytes, headers: Mapping[str, str]) -> Exchange:
+        del url, body, headers
+        await MACHINE.get().work(TENANT_WORK)
+        await self.clock.sleep(CONNECT_WAIT + self.latency)
+        self.reports += 1
+        return Answered(200, {}, b"")
+
+
+class World:
+    def __init__(self, conditions: Conditions, deployment: Deployment) -> None:
+        self.conditions = conditions
+        self.deployment = deployment
+        self.ledger = Ledger()
+        self.clock = SimulatedClock()
+        self.tenant = SimulatedTenant(self.clock, conditions.latency)
+        self._sqs = SimulatedSQS(self.clock.now)
+        self._queue = self._sqs.create_queue(QueueName="calls", Attributes={"VisibilityTimeout": "540"})["QueueUrl"]
+        client = CountingDynamoDB(SimulatedDynamoDB(page_size=PAGE), self.ledger, PREFIX)
+        self.database = Database(PREFIX, cast(DynamoDB, client), self._pause)
+        create_tables(self.database)
+        self._services = Services.over(self.database, self.clock)
+        #: when each call was due, by its id
+        self.due: dict[int, datetime] = {}
+        self._sent = asyncio.Event()
+        self._counting_sqs = CountingSQS(self._sqs, self.ledger, self._sent.set)
+        self._switch = Switch(self.database, PREFIX)
+        self._metrics = EmbeddedMetrics(PREFIX, self.ledger.note_log)
+        # It is kept between invocations, as a warm function keeps it.
+        self._dialer = self._new_dialer()
+        self._under_way: set[asyncio.Task[None]] = set()
+
+    def run(self) -> Ledger:
+        with self._logs():
+            self.clock.run(self._live())
+        assert len(self.tenant.calls) == self.tenant.reports == self.conditions.calls
+        return self.ledger
+
+    @contextmanager
+    def _logs(self) -> Iterator[None]:
+        logger = logging.getLogger("chalicelib")
+        counter = LogCounter(self.ledger, lambda: MACHINE.get(None) is not None)
+        level, propagate = logger.level, logger.propagate
+        logger.setLevel(logging.INFO)
+        logger.propagate = False
+        logger.addHandler(counter)
+        try:
+            yield
+        finally:
+            logger.removeHandler(counter)
+            logger.setLevel(level)
+            logger.propagate = propagate
+
+    async def _live(self) -> None:
+        await self._prepare()
+        event_source = asyncio.get_running_loop().create_task(self._poll())
+        begun = self.clock.now()
+        minutes = 0
+        while minutes < self.conditions.minutes or not self._is_over():
+            await self._sleep_until(begun + minutes * MINUTE + timedelta(seconds=7))
+            minutes += 1
+            self.ledger.scheduled_events += 2
+            self._begin(self._invoke("pacer", lambda: blocking(self._tick)))
+            self._begin(self._invoke("settler", lambda: blocking(self._settle)))
+            await self._sleep_until(begun + minutes * MINUTE)
+        event_source.cancel()
+        await asyncio.gather(*self._under_way)
+        self.ledger.sqs["ReceiveMessage, of nothing"] += minutes * 60 // LONG_POLL * POLLERS
+
+    async def _prepare(self) -> None:
+        """The account is there, and the owner asks for the rest."""
+        self._switch.turn(on=True, now=BEGIN)
+        self._services.accounts.ensure(ACCOUNT, new_secret())
+        self._services.tokens.create(ACCOUNT, TOKEN, BEGIN)
+        calls, campaigns = self.conditions.calls, self.conditions.campaigns
+        await self._ask(schedules_api.create, days=["mon"])
+        pace = max(1, self.conditions.pace // max(1, campaigns))
+        await self._ask(profiles_api.create, period=1, amount_per_period=pace, time_between_periods=0)
+        for campaign in range(1, campaigns + 1):
+            numbers = range(calls * (campaign - 1) // campaigns, calls * campaign // campaigns)
+            await self._ask(
+                campaigns_api.create,
+                start_date="2026-01-05",
+                end_date="2026-01-05",
+                schedule="1",
+                profiles=[{"profile": "1", "start_time": "08:00", "end_time": "24:00"}],
+                start_url="https://calls.tenant.example/callpacer/start",
+                result_url="https://calls.tenant.example/callpacer/result",
+                phone_numbers=[f"tel:+1222{number:07d}, invoice-{number:06d}" for number in numbers],
+            )
+            await self._ask(campaigns_api.start, campaign_id=campaign)
+
+    def lateness(self) -> list[float]:
+        """Seconds by which each call was made after its instant, the least first."""
+        return sorted((made - self.due[call]).total_seconds() for call, made in self.tenant.calls.items())
+
+    def _is_over(self) -> bool:
+        """Is every number counted?"""
+        found = (self._services.campaigns.get(ACCOUNT, 1 + number) for number in range(self.conditions.campaigns))
+        return all(
+            campaign.status is Status.RUNNING and campaign.counts.completed == campaign.tail for campaign in found
+        )
+
+    # the event source
+
+    async def _poll(self) -> None:
+        while True:
+            visible = self._sqs.next_visible(self._queue)
+            if visible is None or visible > self.clock.now():
+                self._sent.clear()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(None if visible is None else self._seconds_until(visible)):
+                        await self._sent.wait()
+                continue
+            await self.clock.sleep(RECEIPT)
+            await self._gather()
+
+    async def _gather(self) -> None:
+        """A batch: what is there, or what comes within the window."""
+        messages = self._receive(self.deployment.batch)
+        closes = self.clock.now() + timedelta(seconds=self.deployment.window)
+        while messages and len(messages) < self.deployment.batch:
+            visible = self._sqs.next_visible(self._queue)
+            if visible is None or visible >= closes:
+                if self.deployment.window:
+                    await self._sleep_until(closes)
+                break
+            await self._sleep_until(visible)
+            messages += self._receive(self.deployment.batch - len(messages))
+        if messages:
+            self._begin(self._deliver(messages))
+
+    def _receive(self, most: int) -> list[dict[str, Any]]:
+        most = min(most, self.conditions.received)
+        received = self._sqs.receive_message(QueueUrl=self._queue, MaxNumberOfMessages=most).get("Messages", [])
+        self.ledger.sqs["ReceiveMessage"] += 1
+        return cast(list[dict[str, Any]], received)
+
+    async def _deliver(self, messages: list[dict[str, Any]]) -> None:
+        deliveries = [Delivery(message["MessageId"], message["Body"]) for message in messages]
+        for delivery in deliveries:
+            dial = handover.from_message(delivery.body)
+            assert isinstance(dial, handover.Dial)
+            self.due[dial.key.call_id] = dial.due
+        ends_at = self.clock.now() + DIALER_LIVES
+
+        async def deal() -> list[str]:
+            again = await self._dialer.deal_with(deliveries, ends_at)
+            self._metrics.flush(self.clock.now())
+            return again
+
+        again = await self._invoke("dialer", deal)
+        assert not again
+        for start in range(0, len(messages), BATCH):
+            self.ledger.sqs["DeleteMessageBatch"] += 1
+            for message in messages[start : start + BATCH]:
+                self._sqs.delete_message(QueueUrl=self._queue, ReceiptHandle=message["ReceiptHandle"])
+
+    # the functions
+
+    def _tick(self) -> None:
+        services = self._services
+        pacer = Pacer(
+            switch=self._switch,
+            advances=Advances(self.database),
+            campaigns=services.campaigns,
+            schedules=services.schedules,
+            profiles=services.profiles,
+            log=services.log,
+            slips=services.slips,
+            queue=CallQueue(self._counting_sqs, self._queue, self.clock.now, self._pause),
+            clock=self.clock,
+            metrics=self._metrics,
+            each=map,
+        )
+        pacer.tick(self.clock.now() + TICK_LIVES)
+        self._metrics.flush(self.clock.now())
+
+    def _settle(self) -> None:
+        Settler(self.database, self.clock, self._metrics).settle(self.clock.now() + TICK_LIVES)
+        self._metrics.flush(self.clock.now())
+
+    def _new_dialer(self) -> Dialer:
+        services = self._services
+        return Dialer(
+            switch=self._switch,
+            calls=services.calls,
+            campaigns=services.campaigns,
+            schedules=services.schedules,
+            accounts=services.accounts,
+            slips=services.slips,
+            dead_letters=DeadLetters(self._counting_sqs, "dead"),
+            telephone=self.tenant,
+            desk=self.tenant,
+            clock=self.clock,
+            metrics=self._metrics,
+            offload=blocking,
+        )
+
+    async def _ask(self, endpoint: Endpoint, **fields: Any) -> None:
+        """A request to the API, which must be granted."""
+
+        def ask() -> Answer:
+            services = Services.over(self.database, self.clock)
+            return answer(lambda: services, _received(fields), endpoint)
+
+        answered = await self._invoke("api_handler", lambda: blocking(ask))
+        assert answered.status == 200, answered.body
+        self.ledger.api_requests += 1
+
+    async def _invoke(self, function: str, handle: Callable[[], Coroutine[Any, Any, R]]) -> R:
+        machine = Machine(function, self.deployment.memory[function], self.clock)
+        begun = self.clock.now()
+
+        async def run() -> R:
+            MACHINE.set(machine)
+            await machine.work(BEGIN_WORK)
+            return await handle()
+
+        answered = await asyncio.get_running_loop().create_task(run(), context=Context())
+        self.ledger.note_run(function, (self.clock.now() - begun).total_seconds())
+        return answered
+
+    # time
+
+    def _begin(self, what: Coroutine[Any, Any, Any]) -> None:
+        task = asyncio.get_running_loop().create_task(what)
+        self._under_way.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._under_way.discard(task)
+        if not task.cancelled():
+            task.result()
+
+    async def _sleep_until(self, instant: datetime) -> None:
+        await self.clock.sleep(max(0.0, self._seconds_until(instant)))
+
+    def _seconds_until(self, instant: datetime) -> float:
+        return (instant - self.clock.now()).total_seconds()
+
+    def _pause(self, seconds: float) -> None:
+        wait(self.clock.sleep(seconds))
+
+
+def _received(fields: dict[str, Any]) -> Received:
+    return Received(
+        method="POST",
+        path="/",
+        headers={"authorization": f"Bearer {TOKEN}"},
+        query={},
+        body=json.dumps(fields).encode(),
+        identifier=None,
+    )

@@ -1,0 +1,126 @@
+"""Deploying, to the emulator in AWS's place: what comes up, what is told, and what stays as it was."""
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pytest
+
+from chalicelib.domain.models import Campaign, Plan, Status, Window
+from chalicelib.storage.campaign_items import to_item
+from chalicelib.storage.switch import Switch
+from chalicelib.storage.tables import Database
+from infra import deploy as program
+from infra import restore as restoring
+from infra.aws import Emulated
+from infra.deploy import bring_up
+from infra.deployment import deploy
+from infra.emulator import Emulator
+from infra.package import build
+from infra.restore import restore
+
+PLAN = Plan(date(2026, 1, 5), date(2026, 1, 5), 1, (Window(1, 480, 660),), "http://tenant.example/", None)
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulated]:
+    """One of its own: what is deployed runs each minute, for as long as it lives."""
+    with Emulator(tmp_path_factory.mktemp("deployed")) as emulator:
+        yield Emulated(emulator.endpoint)
+
+
+@pytest.fixture(autouse=True)
+def _this_python_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """AWS may not take it any more; the emulator does."""
+    monkeypatch.setattr(program, "build_for_aws", build)
+
+
+def parameters(cloud: Emulated, stage: str) -> dict[str, str]:
+    (stack,) = cloud.client("cloudformation").describe_stacks(StackName=f"callpacer-{stage}")["Stacks"]
+    return {one["ParameterKey"]: one["ParameterValue"] for one in stack["Parameters"]}
+
+
+def test_it_tells_what_whoever_deployed_wants_to_know(cloud: Emulated) -> None:
+    told = bring_up(cloud, "told", {})
+    assert "callpacer-told is deployed." in told
+    assert ".amazonaws.com/v1/api\n" in told
+    assert "dashboards/dashboard/callpacer-told\n" in told
+    assert "infra.tokens create --account NAME --stage told" in told
+    assert "halted" not in told
+
+
+def test_stages_are_apart_and_keep_their_parameters(cloud: Emulated) -> None:
+    bring_up(cloud, "one", {"DialerConcurrency": "7"})
+    bring_up(cloud, "two", {})
+    bring_up(cloud, "one", {"AlarmTopic": "arn:aws:sns:us-east-1:000000000000:night-shift"})
+    assert parameters(cloud, "one")["DialerConcurrency"] == "7"
+    assert parameters(cloud, "two")["DialerConcurrency"] == "50"
+    names = cloud.client("dynamodb").list_tables()["TableNames"]
+    assert {"callpacer-one-calls", "callpacer-two-calls"} <= set(names)
+
+
+def test_it_dials_unless_it_finds_what_another_deployment_left(cloud: Emulated) -> None:
+    outputs = deploy(build(), "callpacer-restored", {"Stage": "restored"}, cloud)
+    database = Database(outputs["Tables"], cloud.client("dynamodb"))
+    to_item(database.campaigns, Campaign("acme", 1, PLAN, Status.RUNNING)).save()
+    told = bring_up(cloud, "restored", {})
+    assert "It is halted" in told
+    assert "infra.halt off --stage restored" in told
+    assert not Switch(database, outputs["Deployment"]).is_on()
+
+
+def test_what_is_deployed_again_stays_halted(cloud: Emulated) -> None:
+    bring_up(cloud, "again", {})
+    outputs = deploy(build(), "callpacer-again", {"Stage": "again"}, cloud)
+    database = Database(outputs["Tables"], cloud.client("dynamodb"))
+    switch = Switch(database, outputs["Deployment"])
+    assert switch.is_on()
+    switch.turn(on=False, now=datetime.now(UTC))
+    assert "It is halted" in bring_up(cloud, "again", {})
+
+
+def test_a_restored_backup_has_what_was_there_and_is_halted(cloud: Emulated) -> None:
+    bring_up(cloud, "was", {})
+    client = cloud.client("dynamodb")
+    before = Database("callpacer-was", client)
+    to_item(before.campaigns, Campaign("acme", 1, PLAN, Status.RUNNING)).save()
+    told = restore(cloud, "was", datetime.now(UTC), "now")
+    assert "callpacer-now is deployed." in told
+    assert "It is halted" in told
+    after = Database("callpacer-now", client)
+    assert [item.id for item in after.campaigns.scan()] == [1]
+    described = client.describe_table(TableName="callpacer-now-calls")["Table"]
+    assert described["DeletionProtectionEnabled"]
+    (stack,) = cloud.client("cloudformation").describe_stacks(StackName="callpacer-now")["Stacks"]
+    switch = Switch(after, stack["StackId"])
+    assert not switch.is_on()
+    switch.turn(on=True, now=datetime.now(UTC))
+    assert "It is halted" not in bring_up(cloud, "now", {})
+
+
+@pytest.mark.parametrize("text", ["yesterday", "2026-11-24T12:00:00"])
+def test_a_backups_time_names_its_zone(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        restoring.main(["--to", "now", "--at", text])
+    assert "2026-11-24T12:00:00Z" in capsys.readouterr().err
+
+
+@pytest.fixture
+def nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No region and no credentials."""
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+
+@pytest.mark.usefixtures("nowhere")
+def test_without_a_region_or_credentials_it_says_what_is_missing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert program.main([]) == 1
+    assert capsys.readouterr().err == "Not deployed: Name a region, such as AWS_REGION=us-east-1.\n"
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    assert program.main([]) == 1
+    assert "credentials" in capsys.readouterr().err
