@@ -12,6 +12,7 @@ from chalicelib.api.request import MAX_BODY_BYTES
 from chalicelib.gateway.queue import GATHERED, GATHERED_FOR
 from infra.alarms import alarms
 from infra.dashboard import dashboard
+from infra.roles import identity, roles
 
 JSON = dict[str, Any]
 
@@ -64,11 +65,12 @@ def merge_template() -> JSON:
         "Resources": {
             **_tables(),
             **_queues(),
+            "APIHandler": {"Properties": identity("APIHandler")},
             "Dialer": _dialer(),
-            "Pacer": _once_a_minute(),
-            "Settler": _once_a_minute(),
+            "Pacer": _once_a_minute("Pacer"),
+            "Settler": _once_a_minute("Settler"),
+            **roles(),
             "RestAPI": _rest_api(),
-            "ApiHandlerLogGroup": _api_log_group(),
             **alarms(),
             "Dashboard": dashboard(),
         },
@@ -186,15 +188,21 @@ def _queues() -> JSON:
     }
 
 
-def _once_a_minute() -> JSON:
+def _once_a_minute(function: str) -> JSON:
     """A tick that fails isn't repeated: the next one comes in a minute, and takes up what it left."""
-    return {"Properties": {"EventInvokeConfig": {"MaximumRetryAttempts": 0, "MaximumEventAgeInSeconds": 60}}}
+    return {
+        "Properties": {
+            **identity(function),
+            "EventInvokeConfig": {"MaximumRetryAttempts": 0, "MaximumEventAgeInSeconds": 60},
+        }
+    }
 
 
 def _dialer() -> JSON:
     """The dialer's event source, pointed at the queue that this template makes."""
     return {
         "Properties": {
+            **identity("Dialer"),
             "Events": {
                 "DialerSqsEventSource": {
                     "Properties": {
@@ -204,14 +212,9 @@ def _dialer() -> JSON:
                         "ScalingConfig": {"MaximumConcurrency": {"Ref": "DialerConcurrency"}},
                     }
                 }
-            }
+            },
         }
     }
-
-
-def _api_log_group() -> JSON:
-    """The name that Chalice gives the API's log group refers to a function it named otherwise."""
-    return {"Properties": {"LogGroupName": {"Fn::Sub": "/aws/lambda/${APIHandler}"}}}
 
 
 def _rest_api() -> JSON:

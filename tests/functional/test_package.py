@@ -102,11 +102,6 @@ def test_bodies_reach_the_code_as_they_are(template: dict[str, Any]) -> None:
     assert api["x-amazon-apigateway-binary-media-types"] == ["*/*"]
 
 
-def test_each_function_has_a_role_of_its_own(template: dict[str, Any]) -> None:
-    roles = [json.dumps(function["Role"]) for function in functions(template).values()]
-    assert len(set(roles)) == len(roles)
-
-
 def test_nothing_is_made_twice() -> None:
     first = build()
     made = first.archive.stat().st_mtime_ns

@@ -66,8 +66,11 @@ class FakeSQS:
     messages: list[Queued] = field(default_factory=list)
     requests: list[int] = field(default_factory=list)
     refuses: int = 0
+    #: told of each request, by the name of the operation
+    listen: Callable[[str, Mapping[str, Any]], None] = lambda *_: None
 
     def send_message_batch(self, **request: Any) -> dict[str, Any]:
+        self.listen("SendMessageBatch", request)
         entries = request["Entries"]
         assert 1 <= len(entries) <= 10
         self.requests.append(len(entries))
@@ -83,6 +86,7 @@ class FakeSQS:
         return answer
 
     def send_message(self, **request: Any) -> dict[str, Any]:
+        self.listen("SendMessage", request)
         self.messages.append(Queued(request["MessageBody"], self.clock.now()))
         return {}
 
@@ -179,7 +183,7 @@ class World:
             schedules=self.services.schedules,
             accounts=self.services.accounts,
             slips=self.services.slips,
-            dead_letters=DeadLetters(self.dead, "dead"),
+            dead_letters=DeadLetters(self.dead, "calls-dead"),
             telephone=tenant,
             desk=tenant,
             clock=self.clock,

@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 
 from chalicelib.domain.models import SEQUENCES_PER_CAMPAIGN
 from chalicelib.gateway.queue import GATHERED
+from infra.template import merge_template
+from tests.permissions import granted
 from tests.simulation.story import AMOUNT, MINUTE, PERIOD, Story, Wish
 from tests.simulation.tenant import COMPLETED, FAILED, UNKNOWN, Call
 
@@ -16,6 +18,8 @@ GRACE = timedelta(seconds=2)
 HANDED_OVER = timedelta(seconds=80)
 #: At twice the pace five calls are made in ten seconds; slow connections may push some more of them together.
 BURST, BURST_TIME = 12, timedelta(seconds=10)
+#: what each function may ask AWS for
+ROLES = granted(merge_template())
 
 
 def faults(story: Story) -> list[str]:
@@ -31,6 +35,7 @@ def faults(story: Story) -> list[str]:
         *_seldom_uncertain(story),
         *_reported(story),
         *_added_up(story),
+        *_permitted(story),
     ]
 
 
@@ -204,3 +209,9 @@ def _added_up(story: Story) -> Iterator[str]:
     for progress, states in story.twin_looks:
         if {name: number for name, number in progress.items() if number} != states:
             yield f"progress is {progress}, where the calls are {states}"
+
+
+def _permitted(story: Story) -> Iterator[str]:
+    for function, role in ROLES.items():
+        for action, resource in sorted(story.faults.asked[function] - role):
+            yield f"{function} asked for {action} on {resource}, which its role doesn't let it"

@@ -6,8 +6,8 @@ function may die, wait, or find that others were faster.
 
 import asyncio
 import random
-from collections import Counter
-from collections.abc import Callable
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -17,6 +17,7 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 
 from chalicelib.clock import Clock
 from chalicelib.offload import PAUSES
+from tests.permissions import Permission, asked_of_dynamodb, asked_of_sqs
 from tests.simulation.greenlets import wait
 
 R = TypeVar("R")
@@ -30,6 +31,8 @@ class Crash(BaseException):
 class Invocation:
     """A function at work, or the API at one request."""
 
+    #: its name in the template; the operator's for a program of the operator's
+    function: str
     #: as this machine has it
     clock: Clock
     #: dead; what its blocking code still does on its way out reaches nobody
@@ -116,6 +119,8 @@ class Faults:
     crash_at: int | None = None
     boundaries: int = 0
     crashes: int = 0
+    #: what each function asked AWS for
+    asked: defaultdict[str, set[Permission]] = field(default_factory=lambda: defaultdict(set))
     #: begins something else, which goes on whenever the others wait
     meanwhile: Callable[[], None] = lambda: None
 
@@ -136,6 +141,12 @@ class Faults:
             self.crashes += 1
             invocation.gone = True
             raise Crash
+
+    def hear(self, needed: Iterable[Permission]) -> None:
+        """What the function under way is about to ask for."""
+        invocation = INVOCATION.get(None)
+        if invocation is not None:
+            self.asked[invocation.function].update(needed)
 
     def ask(self, operation: str, request: Callable[[], R]) -> R:
         """One request with the SDK's repetitions. Raises Crash, ClientError, ReadTimeoutError."""
@@ -200,6 +211,7 @@ class FaultyDynamoDB:
         self._faults = faults
 
     def _make_api_call(self, operation_name: str, api_params: dict[str, Any]) -> dict[str, Any]:
+        self._faults.hear(asked_of_dynamodb(operation_name, api_params))
         return self._faults.ask(operation_name, lambda: self._client._make_api_call(operation_name, api_params))
 
 
@@ -217,7 +229,9 @@ class FaultySQS:
             self._sent()
             return answer
 
+        self._faults.hear(asked_of_sqs("SendMessageBatch", request))
         return self._faults.ask("SendMessageBatch", send)
 
     def send_message(self, **request: Any) -> dict[str, Any]:
+        self._faults.hear(asked_of_sqs("SendMessage", request))
         return self._faults.ask("SendMessage", lambda: self._client.send_message(**request))

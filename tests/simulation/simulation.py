@@ -78,7 +78,7 @@ class Simulation:
 
         self.sqs = SimulatedSQS(self.clock.now, self.dice, refuses=self.faults.refuses)
         self.queue = self.sqs.create_queue(QueueName="calls", Attributes={"VisibilityTimeout": "540"})["QueueUrl"]
-        self.dead = self.sqs.create_queue(QueueName="dead")["QueueUrl"]
+        self.dead = self.sqs.create_queue(QueueName="calls-dead")["QueueUrl"]
         dynamodb = SimulatedDynamoDB(
             self.dice, page_size=50, index_lag=self.faults.lag, unprocessed=self.faults.left_undone
         )
@@ -245,12 +245,14 @@ class Simulation:
             return
         self._halting = True
         stop = Stop(self.clock.now())
-        if await self._invoke(REQUEST_LIVES, lambda invocation: blocking(self._turn, invocation, on=False)):
+        if await self._invoke("Operator", REQUEST_LIVES, lambda invocation: blocking(self._turn, invocation, on=False)):
             stop.answered = self.clock.now()
             self.story.halts.append(stop)
         await self.clock.sleep(self.dice.choice([1, 10, 100]))
         stop.started = self.clock.now()
-        while not await self._invoke(REQUEST_LIVES, lambda invocation: blocking(self._turn, invocation, on=True)):
+        while not await self._invoke(
+            "Operator", REQUEST_LIVES, lambda invocation: blocking(self._turn, invocation, on=True)
+        ):
             pass  # an operator doesn't go home before it dials again
         self._halting = False
 
@@ -278,14 +280,14 @@ class Simulation:
             )
             pacer.tick(invocation.clock.now() + TICK_LIVES - SPARE, self._shards)
 
-        await self._invoke(TICK_LIVES, lambda invocation: blocking(tick, invocation))
+        await self._invoke("Pacer", TICK_LIVES, lambda invocation: blocking(tick, invocation))
 
     async def _settle(self) -> None:
         def settle(invocation: Invocation) -> None:
             settler = Settler(self.database, invocation.clock, FakeMetrics())
             settler.settle(invocation.clock.now() + TICK_LIVES - SPARE, self._shards)
 
-        await self._invoke(TICK_LIVES, lambda invocation: blocking(settle, invocation))
+        await self._invoke("Settler", TICK_LIVES, lambda invocation: blocking(settle, invocation))
 
     def _deliver(self) -> None:
         most = 1 if self.story.one_by_one else self.dice.randint(1, GATHERED)
@@ -326,7 +328,7 @@ class Simulation:
             )
             return await dialer.deal_with(deliveries, invocation.clock.now() + DIALER_LIVES)
 
-        again = await self._invoke(DIALER_LIVES, dial)
+        again = await self._invoke("Dialer", DIALER_LIVES, dial)
         if again is None:  # all of its messages come again
             self.story.caught |= {_call_id(delivery.body) for delivery in deliveries}
             return
@@ -335,10 +337,12 @@ class Simulation:
             if message["MessageId"] not in kept or message["MessageId"] not in again:
                 self.sqs.delete_message(QueueUrl=self.queue, ReceiptHandle=message["ReceiptHandle"])
 
-    async def _invoke(self, lives: timedelta, function: Callable[[Invocation], Coroutine[Any, Any, R]]) -> R | None:
+    async def _invoke(
+        self, name: str, lives: timedelta, function: Callable[[Invocation], Coroutine[Any, Any, R]]
+    ) -> R | None:
         """What the function answers; None if it dies, is ended by the clock, or fails because AWS failed it."""
         ahead = timedelta(seconds=self.dice.uniform(-1, 1) * self.faults.odds.skew)
-        invocation = Invocation(SkewedClock(self.clock, ahead))
+        invocation = Invocation(name, SkewedClock(self.clock, ahead))
         before = INVOCATION.set(invocation)
         try:
             async with asyncio.timeout(lives.total_seconds()):
@@ -366,7 +370,7 @@ class Simulation:
             services = Services.over(self.database, invocation.clock)
             return answer(lambda: services, _received(endpoint, identifier, key, fields), endpoint)
 
-        return await self._invoke(REQUEST_LIVES, lambda invocation: blocking(ask, invocation))
+        return await self._invoke("APIHandler", REQUEST_LIVES, lambda invocation: blocking(ask, invocation))
 
     def _ask_at_once(self, endpoint: Endpoint, identifier: str | None = None, **fields: Any) -> Answer:
         """The story's own request: nothing goes wrong with it, and nothing comes between."""

@@ -1,4 +1,4 @@
-"""The template makes what the code expects, and lets each function at what it needs."""
+"""The template makes what the code expects."""
 
 import json
 import re
@@ -118,26 +118,6 @@ def test_the_gateway_answers_in_the_envelope_of_the_api() -> None:
         assert json.loads(response["responseTemplates"]["application/json"]).keys() == {"status", "error"}
     assert responses["MISSING_AUTHENTICATION_TOKEN"]["statusCode"] == 404
     assert str(MAX_BODY_BYTES) in responses["REQUEST_TOO_LARGE"]["responseTemplates"]["application/json"]
-
-
-@pytest.mark.parametrize("function", FUNCTIONS)
-def test_a_policy_names_only_what_the_template_makes(function: str) -> None:
-    policy = json.loads((CHALICE / FUNCTIONS[function]["iam_policy_file"]).read_text())
-    for statement in policy["Statement"]:
-        places = statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
-        for place in places:
-            if "Fn::GetAtt" in place:
-                assert place["Fn::GetAtt"][0] in RESOURCES
-            else:
-                assert place["Fn::Sub"].startswith(("arn:${AWS::Partition}:logs:", "${CampaignsTable.Arn}/index/"))
-
-
-@pytest.mark.parametrize("function", FUNCTIONS)
-def test_a_function_may_do_nothing_to_everything(function: str) -> None:
-    policy = json.loads((CHALICE / FUNCTIONS[function]["iam_policy_file"]).read_text())
-    for statement in policy["Statement"]:
-        assert statement["Resource"] != "*"
-        assert not any("*" in action for action in statement["Action"])
 
 
 @pytest.mark.parametrize("function", ["Pacer", "Settler"])

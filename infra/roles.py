@@ -1,0 +1,115 @@
+"""What each function may do, and to what: all that it asks for, and nothing else.
+
+`tests/functional/test_roles.py` holds this table against what the code asks for, and fails on what is missing and on
+what nobody uses. What happens in a transaction is permitted as if it happened by itself.
+"""
+
+from typing import Any
+
+JSON = dict[str, Any]
+
+#: by the logical names of the template: each function, what it does something to, and what that is
+ROLES: dict[str, dict[str, str]] = {
+    "APIHandler": {
+        "TokensTable": "GetItem",
+        "AccountsTable": "UpdateItem",
+        "CatalogTable": "DeleteItem GetItem PutItem Query UpdateItem",
+        "CampaignsTable": "GetItem PutItem Query UpdateItem",
+        "LogTable": "DeleteItem GetItem PutItem Query",
+        "ChunksTable": "BatchWriteItem GetItem PutItem UpdateItem",
+        "CallsTable": "BatchGetItem",
+        "DeferredTable": "Query",
+        "ReceiptsTable": "GetItem PutItem",
+    },
+    "Pacer": {
+        "OperatorTable": "GetItem",
+        "CatalogTable": "GetItem",
+        "CampaignsTable": "GetItem UpdateItem",
+        "CampaignsTable/index/attention": "Query",
+        "LogTable": "GetItem Query",
+        "ChunksTable": "GetItem",
+        "DeferredTable": "BatchWriteItem PutItem Query",
+        "CallQueue": "SendMessage",
+    },
+    "Dialer": {
+        "OperatorTable": "GetItem",
+        "AccountsTable": "GetItem",
+        "CatalogTable": "GetItem",
+        "CampaignsTable": "GetItem",
+        "CallsTable": "GetItem UpdateItem",
+        "DeferredTable": "DeleteItem PutItem",
+        # for Lambda, which takes the messages out with the function's role
+        "CallQueue": "DeleteMessage GetQueueAttributes ReceiveMessage",
+        "DeadLetterQueue": "SendMessage",
+    },
+    "Settler": {
+        "CampaignsTable": "GetItem UpdateItem",
+        "CampaignsTable/index/attention": "Query",
+        "LogTable": "DeleteItem Query",
+        "ChunksTable": "GetItem UpdateItem",
+        "CallsTable": "BatchGetItem UpdateItem",
+        "DeferredTable": "BatchWriteItem DeleteItem PutItem Query",
+    },
+}
+
+#: The log groups as Chalice names them, and what they are called. Not for the functions, as Lambda would have it: a
+#: role that names its log group would have to wait for its own function. A log group's ARN stands for the streams in it
+#: too, which have no names before they are made.
+LOG_GROUPS = {
+    "APIHandler": ("ApiHandlerLogGroup", "api"),
+    "Pacer": ("PacerLogGroup", "pacer"),
+    "Dialer": ("DialerLogGroup", "dialer"),
+    "Settler": ("SettlerLogGroup", "settler"),
+}
+_SERVICES = {"Table": "dynamodb", "Queue": "sqs", "LogGroup": "logs"}
+
+
+def roles() -> JSON:
+    """The resources: each function's role and log group."""
+    resources: JSON = {}
+    for function, permissions in ROLES.items():
+        log_group, name = LOG_GROUPS[function]
+        resources[_role_of(function)] = _role({**permissions, log_group: "CreateLogStream PutLogEvents"})
+        resources[log_group] = {"Properties": {"LogGroupName": {"Fn::Sub": f"/aws/lambda/callpacer-${{Stage}}-{name}"}}}
+    return resources
+
+
+def identity(function: str) -> JSON:
+    """The properties by which the function has its role, and says what it says in its log group."""
+    return {
+        "Role": {"Fn::GetAtt": [_role_of(function), "Arn"]},
+        "LoggingConfig": {"LogGroup": {"Ref": LOG_GROUPS[function][0]}},
+    }
+
+
+def _role_of(function: str) -> str:
+    return f"{function}Role"
+
+
+def _role(permissions: dict[str, str]) -> JSON:
+    by_lambda = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    return {
+        "Type": "AWS::IAM::Role",
+        "Properties": {
+            "AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": [by_lambda]},
+            "Policies": [
+                {
+                    "PolicyName": "AllThatItAsksFor",
+                    "PolicyDocument": {
+                        "Version": "2012-10-17",
+                        "Statement": [_statement(*permission) for permission in permissions.items()],
+                    },
+                }
+            ],
+        },
+    }
+
+
+def _statement(resource: str, actions: str) -> JSON:
+    name, _, part = resource.partition("/")
+    service = next(service for kind, service in _SERVICES.items() if name.endswith(kind))
+    return {
+        "Effect": "Allow",
+        "Action": [f"{service}:{action}" for action in actions.split()],
+        "Resource": {"Fn::Sub": f"${{{name}.Arn}}/{part}"} if part else {"Fn::GetAtt": [name, "Arn"]},
+    }
