@@ -101,6 +101,7 @@ def everything(asking: Mapping[Path, set[int]]) -> Record:
         _what_goes_wrong_at_the_queue(record)
         _reports_that_are_not_sent(record)
         _reports_that_are_lost(record)
+        _a_retry_whose_report_is_lost(record)
         for seed in range(MOST):
             if seed >= FEWEST and not record.left_out(asking):
                 break
@@ -225,6 +226,28 @@ def _reports_that_are_lost(record: Record) -> None:
         world.settle()
         world.tick()
         assert len(world.sqs.take(world.clock.now())) == 1
+
+
+def _a_retry_whose_report_is_lost(record: Record) -> None:
+    """With the dialer that was to send it, when the settler had passed the number over."""
+    world = RecordedWorld(record)
+    prepare(world, [Entry("tel:+12223334444")], max_retries=1)
+    world.tenant.on_call = lambda form: Answered(503 if form["attempt"] == "1" else 200, {}, b"")
+
+    def lost(_: Mapping[str, str]) -> Exchange:
+        raise ConnectionError
+
+    world.tenant.on_report = lost
+    start(world)
+    world.run(minutes=1)
+    world.clock.turn_to(world.clock.now() + timedelta(minutes=5))
+    world.tick()
+    (message,) = world.sqs.take(world.clock.now() + MINUTE)
+    world.clock.turn_to(message.visible_at)
+    assert world.dial([message.body]) == ["0"]
+    world.clock.turn_to(world.clock.now() + timedelta(minutes=5))
+    world.settle()
+    assert len(list(world.services.slips.due_reports("acme", 1, world.clock.now()))) == 1
 
 
 def _database(record: Record) -> Database:
