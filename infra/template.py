@@ -22,6 +22,16 @@ _CALLS = "callpacer-${Stage}-calls"
 #: put together: the two queues would refer to each other in a circle otherwise
 _CALLS_ARN = "arn:${AWS::Partition}:sqs:${AWS::Region}:${AWS::AccountId}:" + _CALLS
 _CONSOLE = "https://${AWS::Region}.console.aws.amazon.com/cloudwatch/home"
+# Why the functions have the times and sizes that stand in .chalice/config.json, where there is no room for reasons:
+#
+# API      29 s, as long as API Gateway waits. 1,769 MB is one whole processor: a request is answered as fast as one can.
+# Pacer    60 s: then the next tick comes. One processor, since a minute's calls have to be out before they are due.
+# Settler  60 s, likewise.
+# Dialer   90 s: half a minute of waiting for the first call, and the gateway's deadline for the last; claims are waited
+#          for a little longer (CLAIM_HELD_FOR). It waits more than it works, so 512 MB; with 256 `make cost` sees calls
+#          up to 0.7 s late.
+#
+# None has reserved concurrency, which would take from the account's; the queue's event source is limited instead.
 #: seconds the dialer may take for one batch
 DIALER_TIMEOUT = 90
 #: seconds a message stays hidden while it is worked on: six times the dialer's timeout and the time in which messages
