@@ -24,7 +24,7 @@ _CALLS_ARN = "arn:${AWS::Partition}:sqs:${AWS::Region}:${AWS::AccountId}:" + _CA
 _CONSOLE = "https://${AWS::Region}.console.aws.amazon.com/cloudwatch/home"
 # Why the functions have the times and sizes that stand in .chalice/config.json, where there is no room for reasons:
 #
-# API      29 s, as long as API Gateway waits. 1,769 MB is one whole processor: a request is answered as fast as one can.
+# API      29 s, as long as API Gateway waits. 1,769 MB are one whole processor: it is somebody who waits for answers.
 # Pacer    60 s: then the next tick comes. One processor, since a minute's calls have to be out before they are due.
 # Settler  60 s, likewise.
 # Dialer   90 s: half a minute of waiting for the first call, and the gateway's deadline for the last; claims are waited
