@@ -98,7 +98,7 @@ class Backstage:
 def _tell(stack: Stack, directory: Path) -> Story:
     account = "killed"
     token, _ = stack.open_account(account)
-    caller = Caller(stack, token, directory)
+    caller = Caller(stack.url, token, directory)
     with serve(seconds_per_call=2) as tenant:
         campaign = caller.campaign(tenant, "".join(f"+1222333{n:04d}\n" for n in range(COUNT)), PER_MINUTE)
         backstage = Backstage(stack, account, campaign)

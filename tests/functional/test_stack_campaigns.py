@@ -92,14 +92,17 @@ def _with_a_stop_in_the_middle(caller: Caller, count: int) -> Story:
 
 @pytest.fixture(scope="module")
 def stories(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Story]]:
-    def tell(name: str, story: Callable[[Caller, int], Story], count: int) -> Story:
+    def tell(name: str, story: Callable[[Caller, int], Story], count: int, url: str) -> Story:
         token, _ = stack.open_account(f"story-{name}")
-        return story(Caller(stack, token, tmp_path_factory.mktemp(name)), count)
+        return story(Caller(url, token, tmp_path_factory.mktemp(name)), count)
 
-    with ThreadPoolExecutor(2) as threads:
-        straight = threads.submit(tell, "straight", _straight_through, 150)
-        stopped = threads.submit(tell, "stopped", _with_a_stop_in_the_middle, 90)
-        yield {"straight": straight.result(), "stopped": stopped.result()}
+    with ThreadPoolExecutor(3) as threads:
+        told = {
+            "straight": threads.submit(tell, "straight", _straight_through, 150, stack.url),
+            "stopped": threads.submit(tell, "stopped", _with_a_stop_in_the_middle, 90, stack.url),
+            "deployed": threads.submit(tell, "deployed", _straight_through, 20, stack.gateway_url),
+        }
+        yield {name: story.result() for name, story in told.items()}
 
 
 @pytest.fixture
@@ -110,6 +113,18 @@ def straight(stories: dict[str, Story]) -> Story:
 @pytest.fixture
 def stopped(stories: dict[str, Story]) -> Story:
     return stories["stopped"]
+
+
+@pytest.fixture
+def deployed(stories: dict[str, Story]) -> Story:
+    """Asked for at the gateway of the deployment, and so of the function there."""
+    return stories["deployed"]
+
+
+def test_a_campaign_that_is_asked_for_at_the_gateway_runs_like_any_other(deployed: Story) -> None:
+    assert sorted(deployed.tenant.numbers_called()) == sorted(expected(deployed.count))
+    assert (deployed.shown["status"], deployed.shown["progress"]["completed"]) == ("completed", deployed.count)
+    assert [call["report"] for call in deployed.calls] == ["delivered"] * deployed.count
 
 
 def test_each_number_of_the_file_is_called_exactly_once(straight: Story) -> None:
