@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from typing import Self
 
 from chalice.app import SQSEventConfig
-from chalice.constants import DEFAULT_LAMBDA_ARCHITECTURE
 
 from app import app
-from infra.package import ROOT, STAGE
+from infra.package import AWS_PROCESSOR, ROOT, STAGE
 
 
 @dataclass(frozen=True)
@@ -25,12 +24,11 @@ class Deployment:
     @classmethod
     def read(cls) -> Self:
         config = json.loads((ROOT / ".chalice" / "config.json").read_text())
-        stage = config["stages"][STAGE]
-        functions = stage["lambda_functions"]
+        functions = config["stages"][STAGE]["lambda_functions"]
         (queue,) = (one for one in app.event_sources if isinstance(one, SQSEventConfig))
         return cls(
             memory={name: int(function["lambda_memory_size"]) for name, function in functions.items()},
-            architecture={**config, **stage}.get("lambda_architecture", DEFAULT_LAMBDA_ARCHITECTURE),
+            architecture=AWS_PROCESSOR,
             batch=queue.batch_size,
             window=queue.maximum_batching_window_in_seconds,
         )
