@@ -71,17 +71,15 @@ CONTROLS = (
     Control(
         "the claim is given once",
         (Edit(Calls, "claim", {"except WriteRefused:\n        return None": "except WriteRefused:\n        pass"}),),
-        seen_in=5,
     ),
     Control(
         "a claim that the SDK repeats is known by its nonce",
         (Edit(Calls, "claim", {"waiting | (self._items.nonce == nonce)": "waiting"}),),
-        seen_in=5,
+        seen_in=13,
     ),
     Control(
         "the last look",
         (Edit(Dialer, "_place", {"why is not None or view.campaign is None": "view.campaign is None"}),),
-        seen_in=2,
     ),
     Control(
         "the sweep of numbers whose message is lost",
@@ -90,12 +88,11 @@ CONTROLS = (
                 Settler, "_walk", {"handed_over_long_ago=sequence < handed_over_long_ago": "handed_over_long_ago=False"}
             ),
         ),
-        seen_in=6,
     ),
     Control(
         "the generation",
         (Edit(last_look, "refusal", {"campaign.generation != dial.generation": "False"}),),
-        seen_in=133,
+        seen_in=124,
     ),
     Control(
         "the operator's switch",
@@ -104,7 +101,7 @@ CONTROLS = (
     Control(
         "missed ticks are made up at twice the pace at most",
         (Edit(pacing, "_slots_of_opening", {"begin + (instant - first) // 2": "begin"}),),
-        seen_in=13,
+        seen_in=11,
     ),
     Control(
         "missed ticks are made up within their own period only",
@@ -121,11 +118,12 @@ CONTROLS = (
                 },
             ),
         ),
-        seen_in=3,
+        seen_in=20,
     ),
     Control(
         "a claim without an outcome becomes uncertain",
         (Edit(settling, "is_stale", {"now - call.claimed_at >= CLAIM_HELD_FOR": "False"}),),
+        seen_in=5,
     ),
     Control(
         "what is known of a campaign is fresh",
@@ -133,12 +131,12 @@ CONTROLS = (
             Edit(Views, "of", {"or now - view.asked_at > FRESH_FOR": ""}),
             Edit(last_look, "refusal", {"now - asked_at > KNOWN_FOR": "False"}),
         ),
-        seen_in=8,
+        seen_in=53,
     ),
     Control(
         "a call is its own period's only",
         (Edit(last_look, "refusal", {"now >= (dial.expires if connected else dial.late)": "False"}),),
-        seen_in=165,
+        seen_in=345,
     ),
     Control(
         "slots are one pacer's",
@@ -149,7 +147,7 @@ CONTROLS = (
                 {"self._unpaced(campaign) | (self._items.paced == paced)": "self._items.id == campaign.id"},
             ),
         ),
-        seen_in=53,
+        seen_in=814,
     ),
     Control(
         "the calling hours have a margin for clocks that differ",
@@ -157,12 +155,12 @@ CONTROLS = (
             Edit(last_look, "refusal", {"closes - CLOCKS_DIFFER": "closes"}),
             Edit(last_look, "hold", {"CLOCKS_DIFFER - (now - began) / 2": "timedelta(0)"}),
         ),
-        seen_in=51,
+        seen_in=125,
     ),
     Control(
         "a transaction that the SDK repeats is known by its token",
         (Edit(Transaction, "commit", {"client_request_token=self._token": "client_request_token=None"}),),
-        seen_in=13,
+        seen_in=40,
     ),
     Control(
         "an attempt at a report is made once",

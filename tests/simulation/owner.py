@@ -43,6 +43,7 @@ class Owner:
             self.start,
             self.start,
             self._restart,
+            self._restart,
             self._add,
             self._add_insisting,
             self._change_url,

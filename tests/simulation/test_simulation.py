@@ -80,6 +80,7 @@ def test_the_same_seed_tells_the_same_story(seed: int) -> None:
     assert first.faults.boundaries == second.faults.boundaries
 
 
+@pytest.mark.timeout(900)  # where the story has changed in which it was seen, others are looked at
 @pytest.mark.parametrize("control", CONTROLS, ids=lambda control: control.missing)
 def test_a_safeguard_taken_away_is_missed(control: Control, monkeypatch: pytest.MonkeyPatch) -> None:
     control.apply(monkeypatch.setattr)
