@@ -58,6 +58,17 @@ class Delivery:
     body: str
 
 
+@dataclass(frozen=True)
+class Batch:
+    """What those that are dealt with at once share."""
+
+    views: Views
+    #: when this function is ended, whatever it is doing
+    ends_at: datetime
+    #: the calls whose outcome was taken as soon as it was told
+    told: list[Call]
+
+
 class Refused(Exception):
     """The last look said no."""
 
@@ -99,6 +110,7 @@ class Dialer:
         self._signer = Signer(accounts, clock, offload)
         self._reporter = Reporter(
             calls=calls,
+            slips=slips,
             signer=self._signer,
             desk=desk,
             clock=clock,
@@ -113,16 +125,18 @@ class Dialer:
         `ends_at` is when this function is ended, whatever it is doing.
         """
         views = Views(self._switch, self._campaigns, self._schedules, self._clock, self._offload)
+        batch = Batch(views, ends_at, told=[])
         messages = [_read(delivery) for delivery in deliveries]
         begins = handover.begins(
             [message for message in messages if isinstance(message, handover.Dial)], self._clock.now()
         )
         failures = await asyncio.gather(
             *(
-                self._deal_with_one(delivery, message, begins, views, ends_at)
+                self._deal_with_one(delivery, message, begins, batch)
                 for delivery, message in zip(deliveries, messages, strict=True)
             )
         )
+        await self._reporter.note(batch.told)
         return [delivery.id for delivery, failed in zip(deliveries, failures, strict=True) if failed]
 
     async def _deal_with_one(
@@ -130,17 +144,16 @@ class Dialer:
         delivery: Delivery,
         message: handover.Dial | handover.Report | None,
         begins: Mapping[handover.Dial, datetime],
-        views: Views,
-        ends_at: datetime,
+        batch: Batch,
     ) -> bool:
         """Must it come again? Whatever is wrong with one message stays with it."""
         if message is None:
             return not await self._put_away(delivery)
         try:
             if isinstance(message, handover.Dial):
-                is_dealt_with = await self._dial(message, begins[message], views, ends_at)
+                is_dealt_with = await self._dial(message, begins[message], batch)
             else:
-                is_dealt_with = await self._report_again(message, views, ends_at)
+                is_dealt_with = await self._report_again(message, batch)
             if is_dealt_with and message.slip is not None:
                 await self._offload(self._slips.forget_name, message.key, message.slip)
         except Exception:
@@ -156,10 +169,10 @@ class Dialer:
             return False
         return True
 
-    async def _dial(self, dial: handover.Dial, begin: datetime, views: Views, ends_at: datetime) -> bool:
+    async def _dial(self, dial: handover.Dial, begin: datetime, batch: Batch) -> bool:
         """False if somebody else is at the number: who knows whether that will come to an end."""
         early = begin - self._clock.now()
-        if timedelta(0) < early < ends_at - self._clock.now() - CALL_TIME:
+        if timedelta(0) < early < batch.ends_at - self._clock.now() - CALL_TIME:
             await self._clock.sleep(early.total_seconds())
         # A claim that is given and not heard of would hold the number until it counts as uncertain.
         claim = await insist(
@@ -177,23 +190,21 @@ class Dialer:
             call = await self._offload(self._calls.get, dial.key)
             return call is not None and call.state is not State.DIALLING
         try:
-            exchange, campaign = await self._place(dial, claim, views, ends_at)
+            exchange, campaign = await self._place(dial, claim, batch)
         except Refused as refused:
             logger.info("not now: %s", refused.why, extra=about(dial.key, dial.entry, dial.attempt))
             self._metrics.count(Metric.DEFERRED)
             await insist(self._offload, self._clock, self._calls.give_up, claim, refused.why)
             return True
-        await self._record(claim, exchange, campaign, ends_at)
+        await self._record(claim, exchange, campaign, batch)
         return True
 
-    async def _place(
-        self, dial: handover.Dial, claim: Claim, views: Views, ends_at: datetime
-    ) -> tuple[Exchange, Campaign]:
+    async def _place(self, dial: handover.Dial, claim: Claim, batch: Batch) -> tuple[Exchange, Campaign]:
         """Raises Refused, and whatever else kept the call from being sent; then the claim is given up."""
         sending = False
 
         async def look(*, connected: bool) -> tuple[Campaign, Schedule]:
-            view = await views.of(dial.key)
+            view = await batch.views.of(dial.key)
             now = self._clock.now()
             why = refusal(
                 dial,
@@ -203,7 +214,7 @@ class Dialer:
                 halted=view.halted,
                 asked_at=view.asked_at,
                 connected=connected,
-                time_left=ends_at - now,
+                time_left=batch.ends_at - now,
                 time_needed=CALL_TIME,
             )
             if why is not None or view.campaign is None or view.schedule is None:
@@ -234,7 +245,7 @@ class Dialer:
             await insist(self._offload, self._clock, self._calls.give_up, claim, "internal_error")
             raise
 
-    async def _record(self, claim: Claim, exchange: Exchange, campaign: Campaign, ends_at: datetime) -> None:
+    async def _record(self, claim: Claim, exchange: Exchange, campaign: Campaign, batch: Batch) -> None:
         now = self._clock.now()
         which = about(claim.key, claim.entry, claim.attempt)
         match verdict(exchange, claim, campaign.plan, now, self._chance()):
@@ -255,13 +266,13 @@ class Dialer:
                     return
                 self._metrics.count(_COUNTED[outcome.result])
                 if report is ReportState.PENDING:
-                    await self._reporter.report(call, campaign, ends_at)
+                    await self._reporter.report(call, campaign, batch.ends_at, batch.told)
 
-    async def _report_again(self, report: handover.Report, views: Views, ends_at: datetime) -> bool:
+    async def _report_again(self, report: handover.Report, batch: Batch) -> bool:
         call = await self._offload(self._calls.get, report.key)
-        campaign = (await views.of(report.key)).campaign
+        campaign = (await batch.views.of(report.key)).campaign
         if call is not None and campaign is not None and _is_owed(call, report.attempt):
-            await self._reporter.report(call, campaign, ends_at)
+            await self._reporter.report(call, campaign, batch.ends_at)
         return True
 
 

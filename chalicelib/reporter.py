@@ -1,8 +1,10 @@
 """Telling result_url how a call ended, until it listens or has been told often enough."""
 
+import asyncio
 import logging
 import random
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 
 from chalicelib.clock import Clock
@@ -12,16 +14,20 @@ from chalicelib.domain.models import CallKey, Campaign
 from chalicelib.domain.outcome import Answered, Exchange, Verdict, report_delay, report_verdict
 from chalicelib.gateway.signing import signed_headers
 from chalicelib.gateway.telephone import ReportDesk, form_body
-from chalicelib.logs import about
+from chalicelib.logs import about, about_campaign
 from chalicelib.metrics import Metric, Metrics
-from chalicelib.offload import Offload
+from chalicelib.offload import Offload, insist
 from chalicelib.storage.accounts import Accounts
 from chalicelib.storage.calls import Calls
+from chalicelib.storage.deferred import Slips
 
 logger = logging.getLogger(__name__)
 
 #: What a report takes at most, from its first byte to what is recorded of it.
 REPORT_TIME = timedelta(seconds=15)
+#: From how many calls on it is cheaper to note together that they were told. Such a note is written, and removed again
+#: when they are counted; in a call's own record it is one write.
+TOLD_TOGETHER = 3
 
 
 class UnknownAccount(Exception):
@@ -55,6 +61,7 @@ class Reporter:
         self,
         *,
         calls: Calls,
+        slips: Slips,
         signer: Signer,
         desk: ReportDesk,
         clock: Clock,
@@ -64,6 +71,7 @@ class Reporter:
     ) -> None:
         """`chance` answers a number from 0 to 1, for jitter."""
         self._calls = calls
+        self._slips = slips
         self._signer = signer
         self._desk = desk
         self._clock = clock
@@ -71,8 +79,11 @@ class Reporter:
         self._offload = offload
         self._chance = chance
 
-    async def report(self, call: Call, campaign: Campaign, ends_at: datetime) -> None:
-        """Tell it once, and record what came of it. `ends_at` is when this function is ended."""
+    async def report(self, call: Call, campaign: Campaign, ends_at: datetime, told: list[Call] | None = None) -> None:
+        """Tell it once, and record what came of it. `ends_at` is when this function is ended.
+
+        If it is taken the first time it is only added to `told`, where that is given: see `note`.
+        """
         key = call.key
         url = campaign.plan.result_url
         if url is None:
@@ -86,14 +97,40 @@ class Reporter:
         body = form_body(report_form(call))
         headers = await self._signer.headers(key, f"report_{key.call_id}", call.attempt, body)
         exchange = await self._desk.report(url, body, headers)
-        await self._record(call, exchange)
+        await self._record(call, exchange, told)
 
-    async def _record(self, call: Call, exchange: Exchange) -> None:
+    async def note(self, told: Iterable[Call]) -> None:
+        """Record that these were told, those of one campaign together.
+
+        What isn't recorded for once is told again, by the same ids.
+        """
+        of_campaign: dict[tuple[str, int], list[Call]] = defaultdict(list)
+        for call in told:
+            of_campaign[call.key.account, call.key.campaign_id].append(call)
+        await asyncio.gather(*(self._note(*campaign, calls) for campaign, calls in of_campaign.items()))
+
+    async def _note(self, account: str, campaign_id: int, told: Sequence[Call]) -> None:
+        try:
+            if len(told) >= TOLD_TOGETHER:
+                sequences = [call.key.sequence for call in told]
+                now = self._clock.now()
+                await insist(self._offload, self._clock, self._slips.add_told, account, campaign_id, sequences, now)
+            else:
+                for call in told:
+                    await self._offload(self._calls.report_ended, call.key, ReportState.DELIVERED, 1, None)
+        except Exception:
+            logger.exception("told, and not recorded", extra=about_campaign(account, campaign_id))
+
+    async def _record(self, call: Call, exchange: Exchange, told: list[Call] | None) -> None:
         now = self._clock.now()
         answer = report_verdict(exchange, now)
         attempts = call.report_attempts + 1
         if answer.verdict is Verdict.DELIVERED:
             self._metrics.count(Metric.REPORTS_DELIVERED)
+            # A number that was passed over lies behind `settled`, where nobody looks for a note.
+            if told is not None and attempts == 1 and not call.passed_over:
+                told.append(call)
+                return
             await self._offload(self._calls.report_ended, call.key, ReportState.DELIVERED, attempts, None)
             return
         error = _error_of(exchange)

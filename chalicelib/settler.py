@@ -9,15 +9,15 @@ at any more are uncertain, reports that were begun and never ended are sent agai
 """
 
 import logging
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
 
 from chalicelib.clock import Clock
-from chalicelib.domain.call import Call, DeferredDial, Ended, ReportState, Slip, State
+from chalicelib.domain.call import Call, DeferredDial, Ended, ReportState, Slip, State, Told
 from chalicelib.domain.models import CallKey, Campaign, Status
-from chalicelib.domain.settling import Step, counted, is_owed, is_stale, lost_before, marked, step
+from chalicelib.domain.settling import Step, as_told, counted, is_owed, is_stale, lost_before, marked, step
 from chalicelib.domain.timetable import is_over
 from chalicelib.logs import about, about_campaign
 from chalicelib.metrics import Metric, Metrics
@@ -40,6 +40,18 @@ HANDED_OVER_AT_ONCE = 300
 COUNTED_AT_ONCE = 90
 #: How many of a campaign's slips are counted for the metrics: whoever looks at them wants to know if there are many.
 COUNTED_AT_MOST = 1000
+
+
+@dataclass(frozen=True)
+class Notes:
+    """Who was told what, without a word of it in the calls' own records."""
+
+    read_at: datetime
+    told: Sequence[Told]
+
+    @property
+    def sequences(self) -> frozenset[int]:
+        return frozenset().union(*(one.sequences for one in self.told))
 
 
 class Settler:
@@ -70,6 +82,8 @@ class Settler:
         return settled
 
     def _settle_campaign(self, account: str, identifier: int, deadline: datetime) -> int:
+        # Before the campaign: what another settler forgets of them until then lies behind its `settled`.
+        notes = Notes(self._clock.now(), self._slips.told(account, identifier))
         campaign = self._campaigns.find(account, identifier)
         if campaign is None:
             return 0
@@ -79,28 +93,31 @@ class Settler:
         campaign = self._pass_what_was_handed_over(campaign)
         campaign = self._count_those_passed_over(campaign)
         while self._clock.now() < deadline:
-            after = self._walk(campaign)
+            after = self._walk(campaign, notes)
             if after != campaign and not self._advances.settle(campaign, after):
                 break  # another settler walks too
             strode, campaign = after.settled == campaign.settled + STRIDE, after
             if not strode:
                 break  # it has come to those under way; who waits for them reads the same records again and again
+        counted_for_good = [one for one in notes.told if max(one.sequences) < campaign.settled]
+        self._slips.forget_told(account, identifier, counted_for_good)
         self._metrics.count(Metric.REPORTS_PENDING, self._slips.count_reports(account, identifier, COUNTED_AT_MOST))
         self._metrics.count(Metric.NUMBERS_WAITING, self._slips.count_dials(account, identifier, COUNTED_AT_MOST))
         if not self._needs_more(campaign):
             self._advances.rest(campaign)
         return campaign.settled - before
 
-    def _walk(self, campaign: Campaign) -> Campaign:
+    def _walk(self, campaign: Campaign, notes: Notes) -> Campaign:
         """One stride. Answers the campaign as it is to be, settled up to the first number that is under way."""
-        now = self._clock.now()
+        now, told = self._clock.now(), notes.sequences
         handed_over_long_ago = lost_before(campaign.marks, now)
         campaign = replace(campaign, marks=marked(campaign.marks, campaign.head, campaign.settled, now))
         first, beyond = campaign.settled, min(campaign.settled + STRIDE, campaign.head)
-        calls = {call.key.sequence: call for call in self._calls.between(campaign.account, campaign.id, first, beyond)}
+        found = self._calls.between(campaign.account, campaign.id, first, beyond)
+        calls = {call.key.sequence: as_told(call, told) for call in found}
         for sequence in range(first, beyond):
             call = calls.get(sequence)
-            what = step(call, now, handed_over_long_ago=sequence < handed_over_long_ago)
+            what = step(call, now, handed_over_long_ago=sequence < handed_over_long_ago, told_until=notes.read_at)
             if call is None and what is Step.DEFER_LOST:
                 is_settled = self._defer_lost(campaign, sequence)
             else:

@@ -30,7 +30,7 @@ class ReportState(StrEnum):
 
     #: there is no result_url to tell
     NONE = "none"
-    #: not told yet
+    #: not told yet; or told and taken at once, which is noted for many together (`Told`)
     PENDING = "pending"
     #: told in vain, to be told again
     DEFERRED = "deferred"
@@ -107,6 +107,15 @@ class Slip:
     """A deferred thing as it lies in storage."""
 
     deferred: Deferred
+    #: storage's own name for it
+    name: str
+
+
+@dataclass(frozen=True)
+class Told:
+    """Numbers whose outcome result_url took when it was first told. Their own records don't say so."""
+
+    sequences: frozenset[int]
     #: storage's own name for it
     name: str
 

@@ -4,7 +4,7 @@ The settler walks from `settled` on and stops at the first number that is under 
 for days, must not hold it up: it is passed over, and counted when it ends.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -39,8 +39,21 @@ class Step(StrEnum):
     DEFER_REPORT = "defer_report"
 
 
-def step(call: Call | None, now: datetime, *, handed_over_long_ago: bool) -> Step:
-    """`call` is None for a number without a record."""
+def as_told(call: Call, told: Container[int], settled: int = 0) -> Call:
+    """The call with what its record leaves out: that its outcome was taken when it was first told.
+
+    That is noted for many numbers at once, those in `told`; and forgotten when they are behind `settled`, which no
+    number passes whose report is on its way.
+    """
+    if call.report is not ReportState.PENDING or call.passed_over:
+        return call
+    if call.key.sequence >= settled and call.key.sequence not in told:
+        return call
+    return replace(call, report=ReportState.DELIVERED, report_attempts=1)
+
+
+def step(call: Call | None, now: datetime, *, handed_over_long_ago: bool, told_until: datetime) -> Step:
+    """`call` is None for a number without a record; whom was told what is known as of `told_until`."""
     if call is None:
         return Step.DEFER_LOST if handed_over_long_ago else Step.WAIT
     if call.passed_over:
@@ -50,7 +63,7 @@ def step(call: Call | None, now: datetime, *, handed_over_long_ago: bool) -> Ste
     if call.state is State.DIALLING:
         return Step.EXPIRE if is_stale(call, now) else Step.WAIT
     if call.report is ReportState.PENDING:
-        return Step.DEFER_REPORT if is_owed(call, now) else Step.WAIT
+        return Step.DEFER_REPORT if is_owed(call, told_until) else Step.WAIT
     return Step.COUNT
 
 

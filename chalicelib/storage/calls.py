@@ -152,7 +152,7 @@ class Calls:
         """The report is delivered, or given up."""
         try:
             with conditional():
-                self._items(_call_key(key)).update(self._reported(report, attempts, error), self._is_told())
+                self._items(_call_key(key)).update(self._reported(report, attempts, error), self._is_owed())
         except WriteRefused:
             return  # delivered, or given up, by another message meanwhile
 
@@ -170,7 +170,7 @@ class Calls:
             _CALL,
             self._items(_call_key(call.key)),
             self._reported(ReportState.DEFERRED, attempts, error),
-            self._is_told() & unchanged,
+            self._is_owed() & unchanged,
         )
         self._slips.add(transaction, DeferredReport(call.key, attempts + 1, not_before))
         try:
@@ -212,7 +212,7 @@ class Calls:
             return False
         return True
 
-    def _is_told(self) -> Condition:
+    def _is_owed(self) -> Condition:
         """Is its report still on its way?"""
         return self._items.report.is_in(ReportState.PENDING, ReportState.DEFERRED)
 

@@ -8,17 +8,18 @@
 | `handed-dial/2026-11-23T18:15:00/000000000017/…` | it is handed over, and lost if not dealt with by then |
 | `handed-report/…` | likewise |
 | `ended/000000000017` | number 17, which the settler had passed over, has its outcome |
+| `told/2026-11-23T18:00:00/…` | how its numbers ended was told by six, and taken; their records don't say so |
 
 What is handed over has a slip until the dialer has dealt with it, so a message that is lost costs a delay. Each slip
 ends in a mark of its own: there may be two for one number, and forgetting one must not lose the other. Storage's claims
 see to it that the second comes to nothing.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 
-from chalicelib.domain.call import Deferred, DeferredDial, DeferredReport, Ended, Slip, State
+from chalicelib.domain.call import Deferred, DeferredDial, DeferredReport, Ended, Slip, State, Told
 from chalicelib.domain.models import CallKey, Entry
 from chalicelib.storage.campaign_items import campaign_key
 from chalicelib.storage.catalog import padded
@@ -30,6 +31,7 @@ HANDED_OVER_FOR = timedelta(minutes=15)
 _DIAL = "dial"
 _REPORT = "report"
 _ENDED = "ended"
+_TOLD = "told"
 _HANDED = "handed-"
 #: sorts before every date
 _AT_ONCE = "0"
@@ -81,6 +83,22 @@ class Slips:
     def ended(self, account: str, campaign_id: int) -> Iterator[Ended]:
         for item in self._of_kind(_ENDED, account, campaign_id):
             yield Ended(CallKey(account, campaign_id, int(item.sequence)), State(item.state))
+
+    def add_told(self, account: str, campaign_id: int, sequences: Iterable[int], now: datetime) -> None:
+        """May be added twice: it says the same."""
+        key = f"{_TOLD}/{_text(now)}/{new_nonce()}"
+        self._items(campaign_key(account, campaign_id), key, sequences=sorted(sequences)).save()
+
+    def told(self, account: str, campaign_id: int) -> list[Told]:
+        return [
+            Told(frozenset(int(sequence) for sequence in item.sequences), item.key)
+            for item in self._of_kind(_TOLD, account, campaign_id)
+        ]
+
+    def forget_told(self, account: str, campaign_id: int, told: Iterable[Told]) -> None:
+        with self._items.batch_write() as batch:
+            for one in told:
+                batch.delete(self._items(campaign_key(account, campaign_id), one.name))
 
     def any(self, account: str, campaign_id: int) -> bool:
         """Is there a slip of any kind?"""

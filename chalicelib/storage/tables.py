@@ -229,13 +229,15 @@ class DeferredItem(Model):
     #: `account/id` of the campaign
     campaign = UnicodeAttribute(hash_key=True)
     key = UnicodeAttribute(range_key=True)
-    sequence = NumberAttribute()
+    sequence = NumberAttribute(null=True)
     #: the attempt to be made, at a dial or a report, 1 for the first
     attempt = NumberAttribute(null=True)
     #: the entry's line, for a dial
     entry = UnicodeAttribute(null=True)
     #: the outcome, for an ended call
     state = UnicodeAttribute(null=True)
+    #: for what was told of many numbers: which
+    sequences: ListAttribute[Any] = ListAttribute(of=NumberAttribute, null=True)
 
 
 class ReceiptItem(Model):

@@ -615,6 +615,19 @@ class TestSlips:
         assert slips.any_but_dials_waiting("acme", 1)
         assert not slips.any("acme", 2)
 
+    def test_who_was_told_is_noted_for_many_together_until_it_is_forgotten(self, database: Database) -> None:
+        slips = Slips(database)
+        slips.add_told("acme", 1, [2**31, 17, 3], NOW)
+        slips.add_told("acme", 1, [4], NOW + timedelta(seconds=1))
+        slips.add_told("acme", 2, [5], NOW)
+        first, second = slips.told("acme", 1)
+        assert (first.sequences, second.sequences) == (frozenset({3, 17, 2**31}), frozenset({4}))
+        assert slips.any_but_dials_waiting("acme", 1)
+        assert not any(slips.waiting("acme", 1))
+        assert not any(slips.ended("acme", 1))
+        slips.forget_told("acme", 1, [first])
+        assert slips.told("acme", 1) == [second]
+
 
 class TestReceipts:
     def test_a_receipt_is_found_until_it_expires(self, database: Database) -> None:

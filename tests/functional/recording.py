@@ -100,6 +100,7 @@ def everything(asking: Mapping[Path, set[int]]) -> Record:
         _uploads_without_a_seal(record)
         _what_goes_wrong_at_the_queue(record)
         _reports_that_are_not_sent(record)
+        _a_report_that_is_not_wanted(record)
         _reports_that_are_lost(record)
         _a_retry_whose_report_is_lost(record)
         for seed in range(MOST):
@@ -206,6 +207,15 @@ def _reports_that_are_not_sent(record: Record) -> None:
     world.services.campaigns.change("acme", 1, lambda plan: replace(plan, result_url=None), world.clock.now())
     world.run(minutes=1)
     assert world.tenant.reports == []
+
+
+def _a_report_that_is_not_wanted(record: Record) -> None:
+    world = RecordedWorld(record)
+    prepare(world, [Entry("tel:+12223334444")])
+    world.tenant.on_report = lambda _: Answered(410, {}, b"")
+    start(world)
+    world.run(minutes=1)
+    assert len(world.tenant.reports) == 1
 
 
 def _reports_that_are_lost(record: Record) -> None:

@@ -34,6 +34,7 @@ def faults(story: Story) -> list[str]:
         *_ended_as_told(story),
         *_seldom_uncertain(story),
         *_reported(story),
+        *_reported_as_told(story),
         *_added_up(story),
         *_permitted(story),
     ]
@@ -184,7 +185,7 @@ def _reported(story: Story) -> Iterator[str]:
         ids[report.call_id].add(report.ids)
         if report.status == 410:
             refused.add(report.call_id)
-    delivered = {report.call_id for report in story.tenant.reports if report.status == 200}
+    delivered = story.tenant.took
     for call_id, results in heard.items():
         if len(results) > 1 or len(ids[call_id]) > 1:
             yield f"P7: call {call_id} was reported as {sorted(results)}, by the ids {sorted(ids[call_id])}"
@@ -199,6 +200,20 @@ def _reported(story: Story) -> Iterator[str]:
             yield f"P7: call {call_id} is {state}, and nobody was told"
         elif heard[call_id] != {state}:
             yield f"P7: call {call_id} is {state}, and was reported {sorted(heard[call_id])}"
+
+
+def _reported_as_told(story: Story) -> Iterator[str]:
+    """What the API shows of reports is true, and stays so."""
+    before: set[int] = set()
+    for shown, taken in story.report_looks:
+        if shown - taken:
+            yield f"P7: shown as delivered, and taken by nobody: {sorted(shown - taken)}"
+        if before - shown:
+            yield f"P7: no longer shown as delivered: {sorted(before - shown)}"
+        before = shown
+    for call in story.calls if story.final.get("status") == "completed" else []:
+        if call["report"] not in ("delivered", "given_up"):
+            yield f"P7: all is over, and the report of call {call['call_id']} is {call['report']}"
 
 
 def _added_up(story: Story) -> Iterator[str]:

@@ -163,6 +163,10 @@ CONTROLS = (
         seen_in=40,
     ),
     Control(
+        "a report that nobody is known to have taken is told again",
+        (Edit(settling, "as_told", {"call.key.sequence not in told": "False"}),),
+    ),
+    Control(
         "an attempt at a report is made once",
         (Edit(dialer, "_is_owed", {" and call.report_attempts == attempt - 1": ""}),),
         seen_in=10,

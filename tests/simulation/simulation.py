@@ -378,14 +378,16 @@ class Simulation:
 
     async def _look_closely(self) -> None:
         """At the campaign, and at what has become of its calls at the same moment."""
-        shown = self._ask_at_once(campaigns_api.show, "1")
-        if shown.status == 404:
+        campaign = self._ask_at_once(campaigns_api.show, "1")
+        if campaign.status == 404:
             self.story.final = {}
             return
-        self.story.final = json.loads(shown.body)
+        self.story.final = json.loads(campaign.body)
         self.story.calls = json.loads(self._ask_at_once(calls_api.page, "1").body)
         states = Counter(call["state"] for call in self.story.calls)
         self.story.twin_looks.append((self.story.final["progress"], {"total": len(self.story.calls), **states}))
+        shown = {call["call_id"] for call in self.story.calls if call["report"] == "delivered"}
+        self.story.report_looks.append((shown, self.tenant.took))
 
     def _tail(self) -> int:
         token = INVOCATION.get(None)

@@ -64,6 +64,8 @@ class Story:
     looks: list[dict[str, int]] = field(default_factory=list)
     #: progress, and the states of all numbers at the same moment
     twin_looks: list[tuple[dict[str, int], dict[str, int]]] = field(default_factory=list)
+    #: the calls whose reports the API showed as delivered, and those whose reports had been taken by then
+    report_looks: list[tuple[set[int], set[int]]] = field(default_factory=list)
     #: the campaign as the API shows it at the end, {} if it is deleted, and its calls when they were last shown
     final: dict[str, Any] = field(default_factory=dict)
     calls: list[dict[str, Any]] = field(default_factory=list)

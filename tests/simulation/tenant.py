@@ -77,6 +77,11 @@ class SimulatedTenant:
     #: until then result_url can't be reached at all
     deaf_until: datetime | None = None
 
+    @property
+    def took(self) -> set[int]:
+        """The calls whose reports it has taken."""
+        return {report.call_id for report in self.reports if report.status == 200}
+
     async def place_call(self, url: str, body: bytes, headers: Mapping[str, str], *, last_look: LastLook) -> Exchange:
         assert url.startswith("http://tenant.example/start")
         self.faults.cross()

@@ -11,7 +11,7 @@ from chalicelib.domain.call import Call, Ended, ReportState, State
 from chalicelib.domain.models import CallKey, Campaign, Counts, Entry, Mark, Plan, Status, Window
 from chalicelib.domain.outcome import CalleeType
 from chalicelib.domain.progress import progress, status
-from chalicelib.domain.settling import Step, lost_before, marked, step
+from chalicelib.domain.settling import Step, as_told, lost_before, marked, step
 
 NOW = datetime(2026, 1, 5, 13, tzinfo=UTC)
 PLAN = Plan(date(2026, 1, 5), date(2026, 1, 5), 1, (Window(1, 8 * 60, 11 * 60),), "http://tenant.example/", None)
@@ -91,7 +91,32 @@ OLD = NOW - timedelta(minutes=2)
     ],
 )
 def test_what_the_settler_does_with_a_number(record: Call | None, handed_over_long_ago: bool, expected: Step) -> None:
-    assert step(record, NOW, handed_over_long_ago=handed_over_long_ago) is expected
+    assert step(record, NOW, handed_over_long_ago=handed_over_long_ago, told_until=NOW) is expected
+
+
+def test_a_report_is_not_owed_before_it_is_known_who_was_told() -> None:
+    record = call(0, State.COMPLETED, ReportState.PENDING, at=OLD)
+    assert step(record, NOW, handed_over_long_ago=False, told_until=NOW - timedelta(seconds=1)) is Step.WAIT
+
+
+def test_a_pending_report_was_delivered_if_a_note_says_so_or_it_is_settled() -> None:
+    pending = call(7, State.FAILED, ReportState.PENDING)
+    delivered = replace(pending, report=ReportState.DELIVERED, report_attempts=1)
+    assert as_told(pending, {6, 7}) == as_told(pending, (), settled=8) == delivered
+    assert as_told(pending, {6, 8}, settled=7) == pending
+
+
+@pytest.mark.parametrize(
+    "told_by_itself",
+    [
+        call(7, State.COMPLETED, ReportState.NONE),
+        call(7, State.COMPLETED, ReportState.DEFERRED),
+        call(7, State.COMPLETED, ReportState.GIVEN_UP),
+        call(7, State.COMPLETED, ReportState.PENDING, passed_over=True),
+    ],
+)
+def test_any_other_report_is_what_its_record_says(told_by_itself: Call) -> None:
+    assert as_told(told_by_itself, {7}, settled=8) == told_by_itself
 
 
 def minutes_ago(minutes: int, head: int) -> Mark:
