@@ -75,7 +75,7 @@ CONTROLS = (
     Control(
         "a claim that the SDK repeats is known by its nonce",
         (Edit(Calls, "claim", {"waiting | (self._items.nonce == nonce)": "waiting"}),),
-        seen_in=13,
+        seen_in=3,
     ),
     Control(
         "the last look",
@@ -88,20 +88,22 @@ CONTROLS = (
                 Settler, "_walk", {"handed_over_long_ago=sequence < handed_over_long_ago": "handed_over_long_ago=False"}
             ),
         ),
+        seen_in=6,
     ),
     Control(
         "the generation",
         (Edit(last_look, "refusal", {"campaign.generation != dial.generation": "False"}),),
-        seen_in=124,
+        seen_in=136,
     ),
     Control(
         "the operator's switch",
         (Edit(last_look, "refusal", {"if halted:": "if False:"}),),
+        seen_in=3,
     ),
     Control(
         "missed ticks are made up at twice the pace at most",
         (Edit(pacing, "_slots_of_opening", {"begin + (instant - first) // 2": "begin"}),),
-        seen_in=11,
+        seen_in=24,
     ),
     Control(
         "missed ticks are made up within their own period only",
@@ -118,7 +120,7 @@ CONTROLS = (
                 },
             ),
         ),
-        seen_in=20,
+        seen_in=13,
     ),
     Control(
         "a claim without an outcome becomes uncertain",
@@ -131,12 +133,12 @@ CONTROLS = (
             Edit(Views, "of", {"or now - view.asked_at > FRESH_FOR": ""}),
             Edit(last_look, "refusal", {"now - asked_at > KNOWN_FOR": "False"}),
         ),
-        seen_in=53,
+        seen_in=8,
     ),
     Control(
         "a call is its own period's only",
         (Edit(last_look, "refusal", {"now >= (dial.expires if connected else dial.late)": "False"}),),
-        seen_in=345,
+        seen_in=76,
     ),
     Control(
         "slots are one pacer's",
@@ -147,7 +149,7 @@ CONTROLS = (
                 {"self._unpaced(campaign) | (self._items.paced == paced)": "self._items.id == campaign.id"},
             ),
         ),
-        seen_in=814,
+        seen_in=410,
     ),
     Control(
         "the calling hours have a margin for clocks that differ",
@@ -155,16 +157,17 @@ CONTROLS = (
             Edit(last_look, "refusal", {"closes - CLOCKS_DIFFER": "closes"}),
             Edit(last_look, "hold", {"CLOCKS_DIFFER - (now - began) / 2": "timedelta(0)"}),
         ),
-        seen_in=125,
+        seen_in=36,
     ),
     Control(
         "a transaction that the SDK repeats is known by its token",
         (Edit(Transaction, "commit", {"client_request_token=self._token": "client_request_token=None"}),),
-        seen_in=40,
+        seen_in=125,
     ),
     Control(
         "a report that nobody is known to have taken is told again",
         (Edit(settling, "as_told", {"call.key.sequence not in told": "False"}),),
+        seen_in=3,
     ),
     Control(
         "an attempt at a report is made once",
