@@ -23,7 +23,7 @@ from chalicelib.storage.catalog import Profiles, Schedules
 from chalicelib.storage.log import Log, Staged
 from chalicelib.storage.receipts import Receipt, add_receipt, with_receipt
 from chalicelib.storage.tables import Database
-from chalicelib.storage.writes import Transaction, WriteRefused
+from chalicelib.storage.writes import Transaction, Tries, WriteRefused
 
 #: How many parts the index of campaigns with work is cut into: each can be looked after by itself.
 SHARDS = 16
@@ -90,6 +90,7 @@ class Campaigns:
         key = campaign_key(account, identifier)
         campaign = self.get(account, identifier)
         staged = self._log.stage(key, entries, now)
+        tries = Tries()
         while True:
             transaction = self._database.transaction()
             self._log.add(transaction, staged, first=campaign.tail)
@@ -103,7 +104,8 @@ class Campaigns:
             add_receipt(transaction, self._database, receipt, now)
             try:
                 with_receipt(transaction)
-            except WriteRefused:
+            except WriteRefused as refused:
+                tries.again(refused)
                 campaign = self.get(account, identifier)
                 continue
             break
@@ -114,6 +116,7 @@ class Campaigns:
 
         Raises NotFound, and InvalidFields if the new schedule or a new profile is gone by now.
         """
+        tries = Tries()
         while True:
             campaign = self.get(account, identifier)
             plan = revise(campaign.plan)
@@ -136,6 +139,7 @@ class Campaigns:
                 transaction.commit()
             except WriteRefused as refused:
                 if _CAMPAIGN in refused.parts:
+                    tries.again(refused)
                     continue
                 raise _gone(parts, refused) from refused
             return
@@ -163,6 +167,7 @@ class Campaigns:
 
     def delete(self, account: str, identifier: int) -> None:
         """Stop it, and let go of what it refers to. Raises NotFound."""
+        tries = Tries()
         while True:
             campaign = self.get(account, identifier)
             transaction = self._database.transaction()
@@ -179,7 +184,8 @@ class Campaigns:
             self._move_uses(transaction, account, identifier, before=campaign.plan, after=None)
             try:
                 transaction.commit()
-            except WriteRefused:
+            except WriteRefused as refused:
+                tries.again(refused)
                 continue
             return
 
@@ -192,6 +198,7 @@ class Campaigns:
         receipt: Receipt | None,
         now: datetime,
     ) -> None:
+        tries = Tries()
         while True:
             campaign = self.get(account, identifier)
             transaction = self._database.transaction()
@@ -208,7 +215,8 @@ class Campaigns:
             add_receipt(transaction, self._database, receipt, now)
             try:
                 with_receipt(transaction)
-            except WriteRefused:
+            except WriteRefused as refused:
+                tries.again(refused)
                 continue
             return
 

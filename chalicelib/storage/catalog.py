@@ -19,7 +19,7 @@ from chalicelib.errors import InUse, NicknameTaken, NotFound
 from chalicelib.storage.accounts import Kind
 from chalicelib.storage.receipts import Receipt, add_receipt, with_receipt
 from chalicelib.storage.tables import CatalogItem, Database
-from chalicelib.storage.writes import Transaction, WriteRefused
+from chalicelib.storage.writes import Transaction, Tries, WriteRefused
 
 T = TypeVar("T", Schedule, Profile)
 
@@ -89,6 +89,7 @@ class Catalog(ABC, Generic[T]):
 
         Raises NotFound, NicknameTaken.
         """
+        tries = Tries()
         while True:
             before = self.get(account, identifier)
             after = replace(before, **changes)
@@ -107,12 +108,14 @@ class Catalog(ABC, Generic[T]):
                 transaction.commit()
             except WriteRefused as refused:
                 if _THING in refused.parts:
+                    tries.again(refused)
                     continue  # somebody renamed it, or deleted it, in this moment
                 raise NicknameTaken from refused
             return after
 
     def delete(self, account: str, identifier: int) -> None:
         """Raises NotFound, InUse."""
+        tries = Tries()
         while True:
             thing = self.get(account, identifier)
             item = self._items(account, self._key(identifier))
@@ -121,10 +124,11 @@ class Catalog(ABC, Generic[T]):
             transaction.delete(_THING, item, (self._items.uses == 0) & self._has_nickname(thing))
             try:
                 transaction.commit()
-            except WriteRefused:
+            except WriteRefused as refused:
                 user = self._highest_user(account, identifier)
                 if user is not None:
                     raise InUse(self.kind, identifier, thing.nickname, user) from None
+                tries.again(refused)
                 continue  # it was renamed, or deleted, or its last user went, in this moment
             return
 

@@ -28,6 +28,8 @@ _REFUSED_PART = "ConditionalCheckFailed"
 #: how often a transaction that another one stood in the way of is tried again, and the longest pause, in seconds
 _TRIES = 12
 _LONGEST_PAUSE = 0.2
+#: how often a change is made on what was read before, if that is changed by somebody else each time
+CHANGES_TRIED = 100
 
 
 class WriteRefused(Exception):
@@ -37,6 +39,22 @@ class WriteRefused(Exception):
         super().__init__(", ".join(sorted(parts)))
         #: the names of the transaction's parts whose conditions didn't hold
         self.parts = parts
+
+
+class Tries:
+    """How often a change is made again, each time on what it then finds. Somebody else's came first each time.
+
+    It ends, for what is contradicted by storage itself is refused for ever.
+    """
+
+    def __init__(self) -> None:
+        self._left = CHANGES_TRIED
+
+    def again(self, refused: WriteRefused) -> None:
+        """Raises Busy if it was often enough."""
+        self._left -= 1
+        if not self._left:
+            raise Busy(f"refused {CHANGES_TRIED} times: {refused}") from refused
 
 
 def new_nonce() -> str:
