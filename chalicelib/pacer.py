@@ -26,7 +26,7 @@ from chalicelib.logs import about_campaign
 from chalicelib.metrics import Metric, Metrics
 from chalicelib.storage.advances import Advances
 from chalicelib.storage.campaign_items import campaign_key
-from chalicelib.storage.campaigns import SHARDS, Campaigns
+from chalicelib.storage.campaigns import Campaigns
 from chalicelib.storage.catalog import Profiles, Schedules
 from chalicelib.storage.deferred import Slips
 from chalicelib.storage.log import Log
@@ -101,8 +101,8 @@ class Pacer:
         self._metrics = metrics
         self._each = each
 
-    def tick(self, deadline: datetime, shards: Iterable[int] = range(SHARDS)) -> Ticked:
-        """Hand over what is due, starting nothing new after `deadline`.
+    def tick(self, deadline: datetime, campaigns: Iterable[tuple[str, int]]) -> Ticked:
+        """Hand over what is due of these, each an account and id, starting nothing new after `deadline`.
 
         While dialling is halted, that is reports. What fails for one campaign doesn't hold up the others. Raises
         ExceptionGroup, when all are done.
@@ -117,8 +117,7 @@ class Pacer:
                 logger.exception("the campaign was not paced", extra=about_campaign(*campaign))
                 return error
 
-        found = [campaign for shard in shards for campaign in self._advances.with_work(shard)]
-        results = list(self._each(attempt, found))
+        results = list(self._each(attempt, campaigns))
         failures = [result for result in results if isinstance(result, Exception)]
         if failures:
             raise ExceptionGroup("some campaigns were not paced", failures)

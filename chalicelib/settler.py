@@ -24,7 +24,7 @@ from chalicelib.metrics import Metric, Metrics
 from chalicelib.storage.advances import Advances
 from chalicelib.storage.calls import Calls
 from chalicelib.storage.campaign_items import campaign_key
-from chalicelib.storage.campaigns import SHARDS, Campaigns
+from chalicelib.storage.campaigns import Campaigns
 from chalicelib.storage.deferred import Slips
 from chalicelib.storage.log import Log
 from chalicelib.storage.tables import Database
@@ -65,13 +65,18 @@ class Settler:
         self._clock = clock
         self._metrics = metrics
 
-    def settle(self, deadline: datetime, shards: Iterable[int] = range(SHARDS)) -> int:
-        """Settle what can be settled, starting nothing new after `deadline`. Answers how far it came, in numbers.
+    def settle(self, deadline: datetime, campaigns: Iterable[tuple[str, int]]) -> int:
+        """Settle what can be settled of these, each an account and id. Answers how far it came, in numbers.
+
+        It starts nothing new after `deadline`: what is left then waits for the next time.
 
         What fails for one campaign doesn't hold up the others. Raises ExceptionGroup, when all are done.
         """
         settled, failures = 0, []
-        for account, identifier in (found for shard in shards for found in self._advances.with_work(shard)):
+        for account, identifier in campaigns:
+            if self._clock.now() >= deadline:
+                logger.warning("not all campaigns could be settled in time")
+                break
             try:
                 settled += self._settle_campaign(account, identifier, deadline)
             except Exception as error:

@@ -37,7 +37,7 @@ STAGE = "prod"
 GATEWAY_STAGE = "v1"
 #: The AWS services that functions have clients for. What botocore knows of four hundred others isn't packed: it would
 #: be most of the package, and botocore looks through it all for each client.
-SERVICES = ("dynamodb", "sqs")
+SERVICES = ("dynamodb", "sqs", "lambda")
 #: The one time zone that anything asks for, of six hundred files.
 ZONE = Path("America/New_York")
 _CHALICE = "from chalice.cli import main; main()"

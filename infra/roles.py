@@ -30,6 +30,8 @@ ROLES: dict[str, dict[str, str]] = {
         "ChunksTable": "GetItem",
         "DeferredTable": "BatchWriteItem PutItem Query",
         "CallQueue": "SendMessage",
+        # for what it has no time for itself
+        "Pacer": "InvokeFunction",
     },
     "Dialer": {
         "OperatorTable": "GetItem",
@@ -49,37 +51,46 @@ ROLES: dict[str, dict[str, str]] = {
         "ChunksTable": "GetItem UpdateItem",
         "CallsTable": "BatchGetItem UpdateItem",
         "DeferredTable": "BatchWriteItem DeleteItem PutItem Query",
+        "Settler": "InvokeFunction",
     },
 }
 
-#: The log groups as Chalice names them, and what they are called. Not for the functions, as Lambda would have it: a
-#: role that names its log group would have to wait for its own function. A log group's ARN stands for the streams in it
-#: too, which have no names before they are made.
+#: What the functions are called, after `callpacer-` and the stage. They have names so that a role can name its own
+#: function, which can't be made before its role.
+NAMES = {"APIHandler": "api", "Pacer": "pacer", "Dialer": "dialer", "Settler": "settler"}
+#: The log groups as Chalice names them. A log group's ARN stands for the streams in it too, which have no names before
+#: they are made.
 LOG_GROUPS = {
-    "APIHandler": ("ApiHandlerLogGroup", "api"),
-    "Pacer": ("PacerLogGroup", "pacer"),
-    "Dialer": ("DialerLogGroup", "dialer"),
-    "Settler": ("SettlerLogGroup", "settler"),
+    "APIHandler": "ApiHandlerLogGroup",
+    "Pacer": "PacerLogGroup",
+    "Dialer": "DialerLogGroup",
+    "Settler": "SettlerLogGroup",
 }
 _SERVICES = {"Table": "dynamodb", "Queue": "sqs", "LogGroup": "logs"}
+_FUNCTION_ARN = "arn:${AWS::Partition}:lambda:${AWS::Region}:${AWS::AccountId}:function:"
 
 
 def roles() -> JSON:
     """The resources: each function's role and log group."""
     resources: JSON = {}
     for function, permissions in ROLES.items():
-        log_group, name = LOG_GROUPS[function]
+        log_group = LOG_GROUPS[function]
         resources[_role_of(function)] = _role({**permissions, log_group: "CreateLogStream PutLogEvents"})
-        resources[log_group] = {"Properties": {"LogGroupName": {"Fn::Sub": f"/aws/lambda/callpacer-${{Stage}}-{name}"}}}
+        resources[log_group] = {"Properties": {"LogGroupName": {"Fn::Sub": f"/aws/lambda/{_name_of(function)}"}}}
     return resources
 
 
 def identity(function: str) -> JSON:
-    """The properties by which the function has its role, and says what it says in its log group."""
+    """The properties by which the function has its name and role, and says what it says in its log group."""
     return {
+        "FunctionName": {"Fn::Sub": _name_of(function)},
         "Role": {"Fn::GetAtt": [_role_of(function), "Arn"]},
-        "LoggingConfig": {"LogGroup": {"Ref": LOG_GROUPS[function][0]}},
+        "LoggingConfig": {"LogGroup": {"Ref": LOG_GROUPS[function]}},
     }
+
+
+def _name_of(function: str) -> str:
+    return f"callpacer-${{Stage}}-{NAMES[function]}"
 
 
 def _role_of(function: str) -> str:
@@ -107,6 +118,9 @@ def _role(permissions: dict[str, str]) -> JSON:
 
 def _statement(resource: str, actions: str) -> JSON:
     name, _, part = resource.partition("/")
+    if name in NAMES:
+        arn = {"Fn::Sub": _FUNCTION_ARN + _name_of(name)}
+        return {"Effect": "Allow", "Action": [f"lambda:{action}" for action in actions.split()], "Resource": arn}
     service = next(service for kind, service in _SERVICES.items() if name.endswith(kind))
     return {
         "Effect": "Allow",

@@ -1,7 +1,7 @@
 """Databases for tests: tables of their own, in moto or in the emulator."""
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -9,6 +9,8 @@ from botocore.session import get_session
 from moto import mock_aws
 from pynamodb.models import Model
 
+from chalicelib.storage.advances import Advances
+from chalicelib.storage.campaigns import SHARDS
 from chalicelib.storage.tables import Database
 
 
@@ -31,3 +33,8 @@ def create_tables(database: Database) -> None:
     for table in vars(database).values():
         if isinstance(table, type) and issubclass(table, Model):
             table.create_table(billing_mode="PAY_PER_REQUEST")
+
+
+def with_work(advances: Advances, shards: Iterable[int] = range(SHARDS)) -> list[tuple[str, int]]:
+    """The account and id of each campaign that there is something to do for."""
+    return [campaign for shard in shards for campaign in advances.with_work(shard)]

@@ -12,6 +12,7 @@ from infra.template import PREFIX
 
 Permission: TypeAlias = tuple[str, str]
 
+_PREFIX = f"{PREFIX['Fn::Sub']}-"
 #: A transaction is permitted part by part, by the actions that do the same alone.
 _PARTS = {"Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem", "ConditionCheck": "ConditionCheckItem"}
 
@@ -34,6 +35,12 @@ def asked_of_dynamodb(operation: str, request: Mapping[str, Any]) -> Iterator[Pe
 def asked_of_sqs(operation: str, request: Mapping[str, Any]) -> Iterator[Permission]:
     """The same; sending a batch is permitted as sending is."""
     yield f"sqs:{operation.removesuffix('Batch')}", request["QueueUrl"].rpartition("/")[2]
+
+
+def asked_of_lambda(operation: str, request: Mapping[str, Any]) -> Iterator[Permission]:
+    """The same; invoking goes by another name."""
+    assert operation == "Invoke"
+    yield "lambda:InvokeFunction", _last_name(request["FunctionName"])
 
 
 def granted(template: Mapping[str, Any]) -> dict[str, set[Permission]]:
@@ -65,6 +72,8 @@ def _named(resource: Any, resources: Mapping[str, Any]) -> str:
             return _name(resources[name])
         case {"Fn::Sub": str(text)} if found := re.fullmatch(r"\$\{(\w+)\.Arn\}(/index/\w+)", text):
             return _name(resources[found[1]]) + found[2]
+        case {"Fn::Sub": str(text)} if found := re.fullmatch(rf"arn:.*:function:{re.escape(_PREFIX)}(\w+)", text):
+            return found[1]
     return str(resource)
 
 
@@ -72,7 +81,7 @@ def _name(resource: Mapping[str, Any]) -> str:
     """Of a table or queue without what tells deployments apart; of a log group the whole."""
     properties = resource["Properties"]
     (name,) = (properties[key]["Fn::Sub"] for key in ("TableName", "QueueName", "LogGroupName") if key in properties)
-    return str(name).removeprefix(f"{PREFIX['Fn::Sub']}-")
+    return str(name).removeprefix(_PREFIX)
 
 
 def _last_name(table: str) -> str:

@@ -9,6 +9,9 @@ from chalice.app import BaseLambdaEvent
 class Context(Protocol):
     """What Lambda hands to a handler beside the event."""
 
+    @property
+    def invoked_function_arn(self) -> str: ...
+
     def get_remaining_time_in_millis(self) -> int: ...
 
 

@@ -5,13 +5,14 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, partial
 
 from botocore.session import get_session
 from chalice.app import Blueprint, CloudWatchEvent
 
 from chalicelib import logs
 from chalicelib.clock import SystemClock
+from chalicelib.functions.again import invoke_again, shards_of
 from chalicelib.functions.ending import ends_at
 from chalicelib.functions.saying import say
 from chalicelib.gateway.queue import CallQueue
@@ -19,6 +20,7 @@ from chalicelib.gateway.queue import connect as connect_queue
 from chalicelib.metrics import EmbeddedMetrics
 from chalicelib.pacer import Pacer
 from chalicelib.settings import Settings
+from chalicelib.sharing import campaigns_to_look_after
 from chalicelib.storage.advances import Advances
 from chalicelib.storage.campaigns import Campaigns
 from chalicelib.storage.catalog import Profiles, Schedules
@@ -37,14 +39,15 @@ THREADS = 8
 
 @pacer_function.schedule("rate(1 minute)", name="pacer")
 def handle(event: CloudWatchEvent) -> dict[str, int]:
-    pacer, metrics = _pacer()
-    ticked = pacer.tick(deadline=ends_at(event) - SPARE)
+    pacer, advances, metrics = _pacer()
+    campaigns = campaigns_to_look_after(advances, shards_of(event), partial(invoke_again, event))
+    ticked = pacer.tick(ends_at(event) - SPARE, campaigns)
     metrics.flush(datetime.now(UTC))
     return {"dials": ticked.dials, "reports": ticked.reports}
 
 
 @cache
-def _pacer() -> tuple[Pacer, EmbeddedMetrics]:
+def _pacer() -> tuple[Pacer, Advances, EmbeddedMetrics]:
     settings = Settings.from_env(os.environ)
     logs.configure(sys.stdout)
     metrics = EmbeddedMetrics(settings.tables, say)
@@ -52,9 +55,10 @@ def _pacer() -> tuple[Pacer, EmbeddedMetrics]:
     session = get_session()
     database = connect(settings.tables, session)
     clock = SystemClock()
+    advances = Advances(database)
     pacer = Pacer(
         switch=Switch(database, settings.deployment),
-        advances=Advances(database),
+        advances=advances,
         campaigns=Campaigns(database),
         schedules=Schedules(database),
         profiles=Profiles(database),
@@ -65,4 +69,4 @@ def _pacer() -> tuple[Pacer, EmbeddedMetrics]:
         metrics=metrics,
         each=ThreadPoolExecutor(THREADS).map,
     )
-    return pacer, metrics
+    return pacer, advances, metrics

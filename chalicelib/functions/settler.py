@@ -3,17 +3,20 @@
 import os
 import sys
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, partial
 
 from chalice.app import Blueprint, CloudWatchEvent
 
 from chalicelib import logs
 from chalicelib.clock import SystemClock
+from chalicelib.functions.again import invoke_again, shards_of
 from chalicelib.functions.ending import ends_at
 from chalicelib.functions.saying import say
 from chalicelib.metrics import EmbeddedMetrics
 from chalicelib.settings import Settings
 from chalicelib.settler import Settler
+from chalicelib.sharing import campaigns_to_look_after
+from chalicelib.storage.advances import Advances
 from chalicelib.storage.client import connect
 
 settler_function = Blueprint(__name__)
@@ -24,15 +27,17 @@ SPARE = timedelta(seconds=15)
 
 @settler_function.schedule("rate(1 minute)", name="settler")
 def handle(event: CloudWatchEvent) -> dict[str, int]:
-    settler, metrics = _settler()
-    settled = settler.settle(deadline=ends_at(event) - SPARE)
+    settler, advances, metrics = _settler()
+    campaigns = campaigns_to_look_after(advances, shards_of(event), partial(invoke_again, event))
+    settled = settler.settle(ends_at(event) - SPARE, campaigns)
     metrics.flush(datetime.now(UTC))
     return {"settled": settled}
 
 
 @cache
-def _settler() -> tuple[Settler, EmbeddedMetrics]:
+def _settler() -> tuple[Settler, Advances, EmbeddedMetrics]:
     tables = Settings.from_env(os.environ).tables
     logs.configure(sys.stdout)
     metrics = EmbeddedMetrics(tables, say)
-    return Settler(connect(tables), SystemClock(), metrics), metrics
+    database = connect(tables)
+    return Settler(database, SystemClock(), metrics), Advances(database), metrics

@@ -22,11 +22,11 @@ from chalicelib.domain.models import (
     Window,
 )
 from chalicelib.domain.outcome import Outcome, Result
-from chalicelib.errors import InUse, InvalidFields, NicknameTaken, NotFound
+from chalicelib.errors import Busy, InUse, InvalidFields, NicknameTaken, NotFound
 from chalicelib.storage.accounts import Accounts, Kind
 from chalicelib.storage.advances import Advances
 from chalicelib.storage.calls import Calls
-from chalicelib.storage.campaigns import SHARDS, Campaigns
+from chalicelib.storage.campaigns import Campaigns
 from chalicelib.storage.catalog import Profiles, Schedules
 from chalicelib.storage.deferred import Slips
 from chalicelib.storage.log import CHUNK_BYTES, Log
@@ -34,6 +34,7 @@ from chalicelib.storage.receipts import AlreadyAnswered, Receipt, Receipts
 from chalicelib.storage.switch import Switch
 from chalicelib.storage.tables import Database
 from chalicelib.storage.tokens import Tokens, TokenTaken
+from tests.databases import with_work
 
 NOW = datetime(2026, 1, 5, 13, tzinfo=UTC)
 OUTCOME = Outcome(Result.COMPLETED, "http_200")
@@ -77,10 +78,6 @@ def add(campaigns: Campaigns, identifier: int = 1, numbers: int = 0, receipt: Re
 
 def receipt(key: str = "once", body: str = "{}") -> Receipt:
     return Receipt("acme", key, "fingerprint", 200, body, NOW + timedelta(hours=24))
-
-
-def with_work(advances: Advances) -> list[tuple[str, int]]:
-    return [found for shard in range(SHARDS) for found in advances.with_work(shard)]
 
 
 class TestAccounts:
@@ -197,6 +194,13 @@ class TestCatalog:
         Schedules(database).delete("acme", 1)
         with pytest.raises(InUse):
             Schedules(database).delete("acme", 2)
+
+    def test_what_storage_itself_contradicts_is_not_tried_for_ever(self, database: Database) -> None:
+        Schedules(database).add(schedule(), None, NOW)
+        item = database.catalog("acme", "schedule/000000000001")
+        item.update([database.catalog.uses.add(1)])  # though nobody uses it
+        with pytest.raises(Busy):
+            Schedules(database).delete("acme", 1)
 
 
 class TestCampaigns:

@@ -38,7 +38,7 @@ from tests.cost.clients import CountingDynamoDB, CountingSQS
 from tests.cost.deployment import Deployment
 from tests.cost.ledger import Ledger, LogCounter
 from tests.cost.machine import BEGIN_WORK, CONNECT_WAIT, MACHINE, TENANT_WORK, Machine
-from tests.databases import create_tables
+from tests.databases import create_tables, with_work
 from tests.simulation.clock import BEGIN, SimulatedClock
 from tests.simulation.dynamodb import SimulatedDynamoDB
 from tests.simulation.greenlets import blocking, wait
@@ -254,10 +254,10 @@ class World:
     # the functions
 
     def _tick(self) -> None:
-        services = self._services
+        services, advances = self._services, Advances(self.database)
         pacer = Pacer(
             switch=self._switch,
-            advances=Advances(self.database),
+            advances=advances,
             campaigns=services.campaigns,
             schedules=services.schedules,
             profiles=services.profiles,
@@ -268,11 +268,12 @@ class World:
             metrics=self._metrics,
             each=map,
         )
-        pacer.tick(self.clock.now() + TICK_LIVES)
+        pacer.tick(self.clock.now() + TICK_LIVES, with_work(advances))
         self._metrics.flush(self.clock.now())
 
     def _settle(self) -> None:
-        Settler(self.database, self.clock, self._metrics).settle(self.clock.now() + TICK_LIVES)
+        settler = Settler(self.database, self.clock, self._metrics)
+        settler.settle(self.clock.now() + TICK_LIVES, with_work(Advances(self.database)))
         self._metrics.flush(self.clock.now())
 
     def _new_dialer(self) -> Dialer:

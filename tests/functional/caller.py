@@ -64,3 +64,10 @@ def wait(until: Callable[[], bool], patience: float, pause: float = 0.5) -> None
     while not until():
         assert time.monotonic() < deadline, f"it takes longer than {patience:.0f} s"
         time.sleep(pause)
+
+
+def messages_in(sqs: Any, queue_url: str) -> int:
+    """Those that are in the queue, or in somebody's hands. `sqs` is a client."""
+    answer = sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["All"])
+    found = answer["Attributes"].items()
+    return sum(int(count) for name, count in found if name.startswith("ApproximateNumberOfMessages"))

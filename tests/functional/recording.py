@@ -15,14 +15,16 @@ from typing import Any
 from chalicelib.api.services import Services
 from chalicelib.domain.models import Entry
 from chalicelib.domain.outcome import Answered, Exchange
+from chalicelib.functions.again import invoke_again
 from chalicelib.storage.campaigns import Campaigns
 from chalicelib.storage.log import Staged
 from chalicelib.storage.tables import Database
 from tests.databases import create_tables
 from tests.functional.customer import Customer
 from tests.functional.test_campaigns_run import MINUTE, prepare, start
+from tests.functional.ticks import tick_of
 from tests.functional.world import HandClock, World
-from tests.permissions import Permission, asked_of_dynamodb, asked_of_sqs
+from tests.permissions import Permission, asked_of_dynamodb, asked_of_lambda, asked_of_sqs
 from tests.simulation.dynamodb import SimulatedDynamoDB
 from tests.simulation.simulation import Simulation
 
@@ -65,6 +67,14 @@ class RecordedDynamoDB:
         return self._client._make_api_call(operation_name, api_params)
 
 
+class RecordedLambda:
+    def __init__(self, record: Record) -> None:
+        self._record = record
+
+    def invoke(self, **request: Any) -> None:
+        self._record.hear(asked_of_lambda("Invoke", request))
+
+
 class RecordedWorld(World):
     def __init__(self, record: Record) -> None:
         self.database = _database(record)
@@ -99,6 +109,7 @@ def everything(asking: Mapping[Path, set[int]]) -> Record:
         _what_a_customer_asks(record)
         _uploads_without_a_seal(record)
         _what_goes_wrong_at_the_queue(record)
+        _more_than_can_be_done_at_once(record)
         _reports_that_are_not_sent(record)
         _a_report_that_is_not_wanted(record)
         _reports_that_are_lost(record)
@@ -190,6 +201,13 @@ def _what_goes_wrong_at_the_queue(record: Record) -> None:
     world.sqs.refuses = 4
     world.tick()
     assert (world.sqs.refuses, world.sqs.messages) == (0, [])
+
+
+def _more_than_can_be_done_at_once(record: Record) -> None:
+    """So further invocations of the same function do some of it."""
+    for function in ("Pacer", "Settler"):
+        with record.of(function):
+            invoke_again(tick_of(function.lower()), [0], connect=lambda: RecordedLambda(record))
 
 
 def _reports_that_are_not_sent(record: Record) -> None:

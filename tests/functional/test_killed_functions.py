@@ -20,9 +20,10 @@ from chalicelib.domain.models import Campaign
 from chalicelib.gateway.queue import BATCH
 from chalicelib.storage.campaigns import Campaigns
 from infra.local import STAGE, Stack
-from tests.functional.caller import Caller, wait
+from tests.functional.caller import Caller, messages_in, wait
 from tests.functional.processes import alive, go_on, halt, kill
 from tests.functional.tenant import Tenant, serve
+from tests.functional.ticks import TICK
 
 #: Seconds until all is settled. Usually it takes seven or eight minutes, since a number that was lost is missed after
 #: five. But where dialers start so slowly that the first numbers are deferred, the pacer that is killed has handed over
@@ -31,19 +32,6 @@ PATIENCE = 1200
 
 COUNT = 300
 PER_MINUTE = 90
-
-#: what a rule tells the function it wakes
-WAKE_UP: dict[str, object] = {
-    "version": "0",
-    "id": "",
-    "detail-type": "Scheduled Event",
-    "source": "aws.events",
-    "account": "",
-    "time": "",
-    "region": "",
-    "resources": [],
-    "detail": {},
-}
 
 pytestmark = [pytest.mark.timeout(PATIENCE + 300), pytest.mark.xdist_group("killed")]
 
@@ -81,18 +69,14 @@ class Backstage:
 
     def wake(self, name: str) -> None:
         """Out of turn, as a rule may do that fires twice; so the test needn't wait for a minute each time."""
-        names = [found["FunctionName"] for found in self._lambda.list_functions()["Functions"]]
-        (function,) = (found for found in names if found.startswith(f"callpacer-{STAGE}-{name}"))
-        self._lambda.invoke(FunctionName=function, InvocationType="Event", Payload=json.dumps(WAKE_UP))
+        self._lambda.invoke(FunctionName=f"callpacer-{STAGE}-{name}", InvocationType="Event", Payload=json.dumps(TICK))
 
     def kill_functions(self) -> None:
         kill(self.functions())
 
     def queued(self) -> int:
         """The messages that are in the queue, or in somebody's hands."""
-        answer = self._sqs.get_queue_attributes(QueueUrl=self._stack.settings.queue_url, AttributeNames=["All"])
-        found = answer["Attributes"].items()
-        return sum(int(count) for name, count in found if name.startswith("ApproximateNumberOfMessages"))
+        return messages_in(self._sqs, self._stack.settings.queue_url)
 
 
 def _tell(stack: Stack, directory: Path) -> Story:
@@ -102,11 +86,11 @@ def _tell(stack: Stack, directory: Path) -> Story:
     with serve(seconds_per_call=2) as tenant:
         campaign = caller.campaign(tenant, "".join(f"+1222333{n:04d}\n" for n in range(COUNT)), PER_MINUTE)
         backstage = Backstage(stack, account, campaign)
-        backstage.wake("Settler")  # it has its process then, before there are many to be started
+        backstage.wake("settler")  # it has its process then, before there are many to be started
         caller.ask("start", campaign)
-        backstage.wake("Pacer")
+        backstage.wake("pacer")
         wait(lambda: backstage.campaign().head > 0, patience=60)
-        backstage.wake("Settler")  # what it finds handed over now, and misses in five minutes, is lost
+        backstage.wake("settler")  # what it finds handed over now, and misses in five minutes, is lost
         wait(lambda: len(tenant.calls) >= PER_MINUTE // 3, patience=120)
         handed_over = _kill_the_pacer_at_work(backstage)
         killed = time.time()
@@ -123,10 +107,10 @@ def _kill_the_pacer_at_work(backstage: Backstage) -> int:
     """
     for _ in range(3):
         before = backstage.campaign()
-        kill(backstage.functions("Pacer"))  # so that the tick has a process of its own
-        backstage.wake("Pacer")
-        wait(lambda: bool(backstage.functions("Pacer")), patience=30, pause=0.05)
-        pacer = backstage.functions("Pacer")
+        kill(backstage.functions("pacer"))  # so that the tick has a process of its own
+        backstage.wake("pacer")
+        wait(lambda: bool(backstage.functions("pacer")), patience=30, pause=0.05)
+        pacer = backstage.functions("pacer")
         try:
             handed_over = _let_it_hand_over(pacer, backstage, before)
         finally:

@@ -14,7 +14,8 @@ import pytest
 from chalicelib.api.request import MAX_BODY_BYTES
 from chalicelib.storage.tokens import Tokens
 from infra import halt, tokens
-from infra.local import Stack, StackFailed
+from infra.local import STAGE, Stack, StackFailed
+from tests.functional.ticks import TICK
 
 TOO_LARGE = {"status": "error", "error": f"The request body is larger than the limit of {MAX_BODY_BYTES} bytes."}
 NOT_FOUND = {"status": "error", "error": "Not found."}
@@ -98,15 +99,10 @@ def test_an_answer_to_head_has_no_body(stack: Stack) -> None:
     assert rest.startswith("HTTP/1.1 404 "), first
 
 
-@pytest.mark.parametrize("name", ["Pacer", "Settler"])
+@pytest.mark.parametrize("name", ["pacer", "settler"])
 def test_the_minutely_functions_run(stack: Stack, name: str) -> None:
     functions = stack.client("lambda")
-    (function,) = (
-        one["FunctionName"] for one in functions.list_functions()["Functions"] if f"-{name}-" in one["FunctionName"]
-    )
-    event = {"version": "0", "source": "aws.events", "detail-type": "Scheduled Event", "detail": {}, "resources": []}
-    event |= {"account": "1", "id": "1", "region": "us-east-1", "time": "2026-11-23T18:00:00Z"}
-    answer = functions.invoke(FunctionName=function, Payload=json.dumps(event))
+    answer = functions.invoke(FunctionName=f"callpacer-{STAGE}-{name}", Payload=json.dumps(TICK))
     assert (answer["StatusCode"], answer.get("FunctionError")) == (200, None), answer["Payload"].read()
 
 

@@ -134,9 +134,9 @@ def test_two_settlers_at_once_count_each_number_once(world: World, monkeypatch: 
 
     def meanwhile(before, after):  # type: ignore[no-untyped-def] # settle's own signature
         monkeypatch.undo()
-        settler.settle(EIGHT + 10 * MINUTE)
+        settler.settle(EIGHT + 10 * MINUTE, [("acme", 1)])
         return settle(before, after)
 
     monkeypatch.setattr(settler._advances, "settle", meanwhile)
-    settler.settle(EIGHT + 10 * MINUTE)
+    settler.settle(EIGHT + 10 * MINUTE, [("acme", 1)])
     assert campaign(world).counts == Counts(completed=10)

@@ -26,6 +26,7 @@ from chalicelib.settler import Settler
 from chalicelib.storage.advances import Advances
 from chalicelib.storage.switch import Switch
 from chalicelib.storage.tables import Database
+from tests.databases import with_work
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -193,10 +194,10 @@ class World:
         )
 
     def tick(self) -> None:
-        self.pacer.tick(self.clock.now() + timedelta(seconds=45))
+        self.pacer.tick(self.clock.now() + timedelta(seconds=45), with_work(self.advances))
 
     def settle(self) -> None:
-        self.settler.settle(self.clock.now() + timedelta(seconds=45))
+        self.settler.settle(self.clock.now() + timedelta(seconds=45), with_work(self.advances))
 
     def dial(self, bodies: Sequence[str], time_left: timedelta = timedelta(seconds=90)) -> list[str]:
         """Deliver these messages in one batch; answers those that must come again."""

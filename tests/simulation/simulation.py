@@ -40,7 +40,7 @@ from chalicelib.storage.advances import Advances
 from chalicelib.storage.campaigns import SHARDS
 from chalicelib.storage.switch import Switch
 from chalicelib.storage.tables import Database, DynamoDB
-from tests.databases import create_tables
+from tests.databases import create_tables, with_work
 from tests.functional.world import FakeMetrics
 from tests.simulation.clock import BEGIN, SimulatedClock, SkewedClock
 from tests.simulation.dynamodb import SimulatedDynamoDB
@@ -264,10 +264,10 @@ class Simulation:
 
     async def _tick(self) -> None:
         def tick(invocation: Invocation) -> None:
-            services = self.services
+            services, advances = self.services, Advances(self.database)
             pacer = Pacer(
                 switch=self.switch,
-                advances=Advances(self.database),
+                advances=advances,
                 campaigns=services.campaigns,
                 schedules=services.schedules,
                 profiles=services.profiles,
@@ -278,14 +278,15 @@ class Simulation:
                 metrics=FakeMetrics(),
                 each=map,
             )
-            pacer.tick(invocation.clock.now() + TICK_LIVES - SPARE, self._shards)
+            pacer.tick(invocation.clock.now() + TICK_LIVES - SPARE, with_work(advances, self._shards))
 
         await self._invoke("Pacer", TICK_LIVES, lambda invocation: blocking(tick, invocation))
 
     async def _settle(self) -> None:
         def settle(invocation: Invocation) -> None:
             settler = Settler(self.database, invocation.clock, FakeMetrics())
-            settler.settle(invocation.clock.now() + TICK_LIVES - SPARE, self._shards)
+            campaigns = with_work(Advances(self.database), self._shards)
+            settler.settle(invocation.clock.now() + TICK_LIVES - SPARE, campaigns)
 
         await self._invoke("Settler", TICK_LIVES, lambda invocation: blocking(settle, invocation))
 

@@ -1,0 +1,39 @@
+"""Which campaigns an invocation looks after itself, when there are more than one can see to within its minute.
+
+Campaigns with work stand in shards of an index. Whoever finds too many keeps the first shards, and hands the others to
+further invocations of the same function. Those look again, and may hand on; each hands on fewer shards than it was
+given, so it comes to an end. If a shard is looked after twice, storage sees to it that nothing happens twice.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+
+from chalicelib.domain.shares import shares
+from chalicelib.storage.advances import Advances
+
+logger = logging.getLogger(__name__)
+
+#: How many campaigns one invocation looks after. It asks AWS some ten things for each, which is a dozen milliseconds of
+#: its processor: a few seconds for all, so that the first calls of a minute aren't late.
+CAMPAIGNS_AT_ONCE = 200
+
+
+def campaigns_to_look_after(
+    advances: Advances,
+    shards: Iterable[int],
+    hand_over: Callable[[Sequence[int]], None],
+    most: int = CAMPAIGNS_AT_ONCE,
+) -> list[tuple[str, int]]:
+    """The account and id of each campaign that is this invocation's; the shards of the others are handed over.
+
+    What can't be handed over is its own after all: it may be late then, and isn't left out.
+    """
+    found = {shard: advances.with_work(shard) for shard in shards}
+    own, *others = shares({shard: len(campaigns) for shard, campaigns in found.items()}, most) or [()]
+    for share in others:
+        try:
+            hand_over(share)
+        except Exception:
+            logger.exception("shards %s were not handed over", share)
+            own += share
+    return [campaign for shard in own for campaign in found[shard]]
