@@ -28,11 +28,7 @@ from chalicelib.logs import about
 from chalicelib.metrics import Metric, Metrics
 from chalicelib.offload import Offload, insist
 from chalicelib.reporter import Reporter, Signer
-from chalicelib.storage.accounts import Accounts
-from chalicelib.storage.calls import Calls
-from chalicelib.storage.campaigns import Campaigns
-from chalicelib.storage.catalog import Schedules
-from chalicelib.storage.deferred import Slips
+from chalicelib.storage.stores import Stores
 from chalicelib.storage.switch import Switch
 from chalicelib.storage.writes import new_nonce
 from chalicelib.views import Views
@@ -81,12 +77,8 @@ class Dialer:
     def __init__(
         self,
         *,
+        stores: Stores,
         switch: Switch,
-        calls: Calls,
-        campaigns: Campaigns,
-        schedules: Schedules,
-        accounts: Accounts,
-        slips: Slips,
         dead_letters: DeadLetters,
         telephone: Telephone,
         desk: ReportDesk,
@@ -96,21 +88,20 @@ class Dialer:
         chance: Callable[[], float] = random.random,
     ) -> None:
         """`chance` answers a number from 0 to 1, for jitter."""
+        self._calls = stores.calls
+        self._campaigns = stores.campaigns
+        self._schedules = stores.schedules
+        self._slips = stores.slips
         self._switch = switch
-        self._calls = calls
-        self._campaigns = campaigns
-        self._schedules = schedules
-        self._slips = slips
         self._dead_letters = dead_letters
         self._telephone = telephone
         self._clock = clock
         self._metrics = metrics
         self._offload = offload
         self._chance = chance
-        self._signer = Signer(accounts, clock, offload)
+        self._signer = Signer(stores.accounts, clock, offload)
         self._reporter = Reporter(
-            calls=calls,
-            slips=slips,
+            stores=stores,
             signer=self._signer,
             desk=desk,
             clock=clock,

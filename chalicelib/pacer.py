@@ -24,12 +24,8 @@ from chalicelib.errors import NotFound
 from chalicelib.gateway.queue import GATHERED_FOR, CallQueue, Message
 from chalicelib.logs import about_campaign
 from chalicelib.metrics import Metric, Metrics
-from chalicelib.storage.advances import Advances
 from chalicelib.storage.campaign_items import campaign_key
-from chalicelib.storage.campaigns import Campaigns
-from chalicelib.storage.catalog import Profiles, Schedules
-from chalicelib.storage.deferred import Slips
-from chalicelib.storage.log import Log
+from chalicelib.storage.stores import Stores
 from chalicelib.storage.switch import Switch
 
 logger = logging.getLogger(__name__)
@@ -77,25 +73,20 @@ class Pacer:
     def __init__(
         self,
         *,
+        stores: Stores,
         switch: Switch,
-        advances: Advances,
-        campaigns: Campaigns,
-        schedules: Schedules,
-        profiles: Profiles,
-        log: Log,
-        slips: Slips,
         queue: CallQueue,
         clock: Clock,
         metrics: Metrics,
         each: Each,
     ) -> None:
+        self._advances = stores.advances
+        self._campaigns = stores.campaigns
+        self._schedules = stores.schedules
+        self._profiles = stores.profiles
+        self._log = stores.log
+        self._slips = stores.slips
         self._switch = switch
-        self._advances = advances
-        self._campaigns = campaigns
-        self._schedules = schedules
-        self._profiles = profiles
-        self._log = log
-        self._slips = slips
         self._queue = queue
         self._clock = clock
         self._metrics = metrics

@@ -18,8 +18,7 @@ from chalicelib.logs import about, about_campaign
 from chalicelib.metrics import Metric, Metrics
 from chalicelib.offload import Offload, insist
 from chalicelib.storage.accounts import Accounts
-from chalicelib.storage.calls import Calls
-from chalicelib.storage.deferred import Slips
+from chalicelib.storage.stores import Stores
 
 logger = logging.getLogger(__name__)
 
@@ -60,8 +59,7 @@ class Reporter:
     def __init__(
         self,
         *,
-        calls: Calls,
-        slips: Slips,
+        stores: Stores,
         signer: Signer,
         desk: ReportDesk,
         clock: Clock,
@@ -70,8 +68,8 @@ class Reporter:
         chance: Callable[[], float] = random.random,
     ) -> None:
         """`chance` answers a number from 0 to 1, for jitter."""
-        self._calls = calls
-        self._slips = slips
+        self._calls = stores.calls
+        self._slips = stores.slips
         self._signer = signer
         self._desk = desk
         self._clock = clock

@@ -21,13 +21,8 @@ from chalicelib.domain.settling import Step, as_told, counted, is_owed, is_stale
 from chalicelib.domain.timetable import is_over
 from chalicelib.logs import about, about_campaign
 from chalicelib.metrics import Metric, Metrics
-from chalicelib.storage.advances import Advances
-from chalicelib.storage.calls import Calls
 from chalicelib.storage.campaign_items import campaign_key
-from chalicelib.storage.campaigns import Campaigns
-from chalicelib.storage.deferred import Slips
-from chalicelib.storage.log import Log
-from chalicelib.storage.tables import Database
+from chalicelib.storage.stores import Stores
 from chalicelib.storage.writes import WriteRefused
 
 logger = logging.getLogger(__name__)
@@ -55,13 +50,13 @@ class Notes:
 
 
 class Settler:
-    def __init__(self, database: Database, clock: Clock, metrics: Metrics) -> None:
-        self._database = database
-        self._advances = Advances(database)
-        self._campaigns = Campaigns(database)
-        self._calls = Calls(database)
-        self._slips = Slips(database)
-        self._log = Log(database)
+    def __init__(self, stores: Stores, clock: Clock, metrics: Metrics) -> None:
+        self._database = stores.database
+        self._advances = stores.advances
+        self._campaigns = stores.campaigns
+        self._calls = stores.calls
+        self._slips = stores.slips
+        self._log = stores.log
         self._clock = clock
         self._metrics = metrics
 

@@ -20,12 +20,8 @@ from chalicelib.gateway.queue import GATHERED, GATHERED_FOR, DeadLetters
 from chalicelib.gateway.queue import connect as connect_queue
 from chalicelib.metrics import EmbeddedMetrics
 from chalicelib.settings import Settings
-from chalicelib.storage.accounts import Accounts
-from chalicelib.storage.calls import Calls
-from chalicelib.storage.campaigns import Campaigns
-from chalicelib.storage.catalog import Schedules
 from chalicelib.storage.client import connect
-from chalicelib.storage.deferred import Slips
+from chalicelib.storage.stores import Stores
 from chalicelib.storage.switch import Switch
 
 dialer_function = Blueprint(__name__)
@@ -56,12 +52,8 @@ def _dialer() -> tuple[Dialer, EmbeddedMetrics]:
     database = connect(settings.tables, session)
     gateway = HttpGateway(allow_loopback=settings.allow_loopback)
     dialer = Dialer(
+        stores=Stores.of(database),
         switch=Switch(database, settings.deployment),
-        calls=Calls(database),
-        campaigns=Campaigns(database),
-        schedules=Schedules(database),
-        accounts=Accounts(database),
-        slips=Slips(database),
         dead_letters=DeadLetters(connect_queue(session), settings.dead_letter_queue_url),
         telephone=gateway,
         desk=gateway,

@@ -21,12 +21,8 @@ from chalicelib.metrics import EmbeddedMetrics
 from chalicelib.pacer import Pacer
 from chalicelib.settings import Settings
 from chalicelib.sharing import campaigns_to_look_after
-from chalicelib.storage.advances import Advances
-from chalicelib.storage.campaigns import Campaigns
-from chalicelib.storage.catalog import Profiles, Schedules
 from chalicelib.storage.client import connect
-from chalicelib.storage.deferred import Slips
-from chalicelib.storage.log import Log
+from chalicelib.storage.stores import Stores
 from chalicelib.storage.switch import Switch
 
 pacer_function = Blueprint(__name__)
@@ -39,15 +35,15 @@ THREADS = 8
 
 @pacer_function.schedule("rate(1 minute)", name="pacer")
 def handle(event: CloudWatchEvent) -> dict[str, int]:
-    pacer, advances, metrics = _pacer()
-    campaigns = campaigns_to_look_after(advances, shards_of(event), partial(invoke_again, event))
+    pacer, stores, metrics = _pacer()
+    campaigns = campaigns_to_look_after(stores.advances, shards_of(event), partial(invoke_again, event))
     ticked = pacer.tick(ends_at(event) - SPARE, campaigns)
     metrics.flush(datetime.now(UTC))
     return {"dials": ticked.dials, "reports": ticked.reports}
 
 
 @cache
-def _pacer() -> tuple[Pacer, Advances, EmbeddedMetrics]:
+def _pacer() -> tuple[Pacer, Stores, EmbeddedMetrics]:
     settings = Settings.from_env(os.environ)
     logs.configure(sys.stdout)
     metrics = EmbeddedMetrics(settings.tables, say)
@@ -55,18 +51,13 @@ def _pacer() -> tuple[Pacer, Advances, EmbeddedMetrics]:
     session = get_session()
     database = connect(settings.tables, session)
     clock = SystemClock()
-    advances = Advances(database)
+    stores = Stores.of(database)
     pacer = Pacer(
+        stores=stores,
         switch=Switch(database, settings.deployment),
-        advances=advances,
-        campaigns=Campaigns(database),
-        schedules=Schedules(database),
-        profiles=Profiles(database),
-        log=Log(database),
-        slips=Slips(database),
         queue=CallQueue(connect_queue(session), settings.queue_url, clock.now, time.sleep),
         clock=clock,
         metrics=metrics,
         each=ThreadPoolExecutor(THREADS).map,
     )
-    return pacer, advances, metrics
+    return pacer, stores, metrics

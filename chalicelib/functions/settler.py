@@ -16,8 +16,8 @@ from chalicelib.metrics import EmbeddedMetrics
 from chalicelib.settings import Settings
 from chalicelib.settler import Settler
 from chalicelib.sharing import campaigns_to_look_after
-from chalicelib.storage.advances import Advances
 from chalicelib.storage.client import connect
+from chalicelib.storage.stores import Stores
 
 settler_function = Blueprint(__name__)
 
@@ -27,17 +27,17 @@ SPARE = timedelta(seconds=15)
 
 @settler_function.schedule("rate(1 minute)", name="settler")
 def handle(event: CloudWatchEvent) -> dict[str, int]:
-    settler, advances, metrics = _settler()
-    campaigns = campaigns_to_look_after(advances, shards_of(event), partial(invoke_again, event))
+    settler, stores, metrics = _settler()
+    campaigns = campaigns_to_look_after(stores.advances, shards_of(event), partial(invoke_again, event))
     settled = settler.settle(ends_at(event) - SPARE, campaigns)
     metrics.flush(datetime.now(UTC))
     return {"settled": settled}
 
 
 @cache
-def _settler() -> tuple[Settler, Advances, EmbeddedMetrics]:
+def _settler() -> tuple[Settler, Stores, EmbeddedMetrics]:
     tables = Settings.from_env(os.environ).tables
     logs.configure(sys.stdout)
     metrics = EmbeddedMetrics(tables, say)
-    database = connect(tables)
-    return Settler(database, SystemClock(), metrics), Advances(database), metrics
+    stores = Stores.of(connect(tables))
+    return Settler(stores, SystemClock(), metrics), stores, metrics

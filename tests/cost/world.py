@@ -31,7 +31,6 @@ from chalicelib.gateway.telephone import LastLook
 from chalicelib.metrics import EmbeddedMetrics
 from chalicelib.pacer import Pacer
 from chalicelib.settler import Settler
-from chalicelib.storage.advances import Advances
 from chalicelib.storage.switch import Switch
 from chalicelib.storage.tables import Database, DynamoDB
 from tests.cost.clients import CountingDynamoDB, CountingSQS
@@ -254,37 +253,26 @@ class World:
     # the functions
 
     def _tick(self) -> None:
-        services, advances = self._services, Advances(self.database)
         pacer = Pacer(
+            stores=self._services,
             switch=self._switch,
-            advances=advances,
-            campaigns=services.campaigns,
-            schedules=services.schedules,
-            profiles=services.profiles,
-            log=services.log,
-            slips=services.slips,
             queue=CallQueue(self._counting_sqs, self._queue, self.clock.now, self._pause),
             clock=self.clock,
             metrics=self._metrics,
             each=map,
         )
-        pacer.tick(self.clock.now() + TICK_LIVES, with_work(advances))
+        pacer.tick(self.clock.now() + TICK_LIVES, with_work(self._services.advances))
         self._metrics.flush(self.clock.now())
 
     def _settle(self) -> None:
-        settler = Settler(self.database, self.clock, self._metrics)
-        settler.settle(self.clock.now() + TICK_LIVES, with_work(Advances(self.database)))
+        settler = Settler(self._services, self.clock, self._metrics)
+        settler.settle(self.clock.now() + TICK_LIVES, with_work(self._services.advances))
         self._metrics.flush(self.clock.now())
 
     def _new_dialer(self) -> Dialer:
-        services = self._services
         return Dialer(
+            stores=self._services,
             switch=self._switch,
-            calls=services.calls,
-            campaigns=services.campaigns,
-            schedules=services.schedules,
-            accounts=services.accounts,
-            slips=services.slips,
             dead_letters=DeadLetters(self._counting_sqs, "dead"),
             telephone=self.tenant,
             desk=self.tenant,

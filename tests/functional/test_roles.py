@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import chalicelib
-from chalicelib.api.services import Services
+from chalicelib.storage.stores import Stores
 from infra.package import build
 from tests.functional.recording import Record, everything
 from tests.permissions import Permission, granted
@@ -34,7 +34,7 @@ CODE = Path(chalicelib.__file__).parent
 STORAGE = {*CODE.glob("storage/*.py")}
 USE_CASES = {*CODE.glob("api/*.py"), *CODE.glob("*.py")}
 #: attributes that lead to AWS
-LEADING = {field.name for field in fields(Services)} - {"clock"} | {"advances", "dead_letters", "queue", "switch"}
+LEADING = {field.name for field in fields(Stores)} - {"database"} | {"dead_letters", "queue", "switch"}
 #: methods of pynamodb, and of transactions
 ASKING = {"batch_get", "batch_write", "delete", "get", "put", "query", "refresh", "save", "update"}
 #: what only programs of the operator ask for, with the operator's own permissions

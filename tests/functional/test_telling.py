@@ -203,6 +203,7 @@ def test_who_looks_while_the_notes_are_forgotten_sees_that_all_were_told(
     told = world.services.slips.told
 
     def meanwhile(*which: Any) -> Any:
+        monkeypatch.undo()
         world.settle()
         return told(*which)
 

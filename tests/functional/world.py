@@ -23,7 +23,6 @@ from chalicelib.gateway.telephone import LastLook
 from chalicelib.metrics import Metric, Metrics
 from chalicelib.pacer import Pacer
 from chalicelib.settler import Settler
-from chalicelib.storage.advances import Advances
 from chalicelib.storage.switch import Switch
 from chalicelib.storage.tables import Database
 from tests.databases import with_work
@@ -157,33 +156,24 @@ class World:
         services.accounts.ensure("acme", new_secret())
         services.accounts.ensure("globex", new_secret())
         self.metrics = FakeMetrics()
-        self.advances = Advances(database)
+        self.advances = services.advances
         self.switch = Switch(database, "this one")
         self.switch.turn(on=True, now=clock.now())
         self.pacer = Pacer(
+            stores=services,
             switch=self.switch,
-            advances=self.advances,
-            campaigns=services.campaigns,
-            schedules=services.schedules,
-            profiles=services.profiles,
-            log=services.log,
-            slips=services.slips,
             queue=CallQueue(self.sqs, "calls", clock.now, pause=lambda _: None),
             clock=clock,
             metrics=self.metrics,
             each=map,
         )
         self.dialer = self.dialer_over(self.tenant)
-        self.settler = Settler(database, clock, self.metrics)
+        self.settler = Settler(services, clock, self.metrics)
 
     def dialer_over(self, tenant: FakeTenant) -> Dialer:
         return Dialer(
+            stores=self.services,
             switch=self.switch,
-            calls=self.services.calls,
-            campaigns=self.services.campaigns,
-            schedules=self.services.schedules,
-            accounts=self.services.accounts,
-            slips=self.services.slips,
             dead_letters=DeadLetters(self.dead, "calls-dead"),
             telephone=tenant,
             desk=tenant,

@@ -36,7 +36,6 @@ from chalicelib.gateway.queue import BATCH, GATHERED, CallQueue, DeadLetters
 from chalicelib.gateway.signing import PREFIX
 from chalicelib.pacer import Pacer
 from chalicelib.settler import Settler
-from chalicelib.storage.advances import Advances
 from chalicelib.storage.campaigns import SHARDS
 from chalicelib.storage.switch import Switch
 from chalicelib.storage.tables import Database, DynamoDB
@@ -141,8 +140,7 @@ class Simulation:
             phone_numbers=phone_numbers(0, self.story.uploaded),
         )
         assert created.status == 200, created.body
-        advances = Advances(self.database)
-        self._shards = [shard for shard in range(SHARDS) if advances.with_work(shard)]
+        self._shards = [shard for shard in range(SHARDS) if self.services.advances.with_work(shard)]
         self.story.stops.append(Stop(BEGIN - timedelta(days=1)))
         await self.owner.start()
 
@@ -175,8 +173,7 @@ class Simulation:
         await self._look_closely()
         if self.story.final:
             return bool(self.story.final["status"] == "completed")
-        advances = Advances(self.database)
-        return not any(advances.with_work(shard) for shard in self._shards)
+        return not with_work(self.services.advances, self._shards)
 
     # what is to happen, and when
 
@@ -264,28 +261,22 @@ class Simulation:
 
     async def _tick(self) -> None:
         def tick(invocation: Invocation) -> None:
-            services, advances = self.services, Advances(self.database)
             pacer = Pacer(
+                stores=self.services,
                 switch=self.switch,
-                advances=advances,
-                campaigns=services.campaigns,
-                schedules=services.schedules,
-                profiles=services.profiles,
-                log=services.log,
-                slips=services.slips,
                 queue=CallQueue(self._faulty_sqs(), self.queue, invocation.clock.now, self._pause),
                 clock=invocation.clock,
                 metrics=FakeMetrics(),
                 each=map,
             )
-            pacer.tick(invocation.clock.now() + TICK_LIVES - SPARE, with_work(advances, self._shards))
+            pacer.tick(invocation.clock.now() + TICK_LIVES - SPARE, with_work(self.services.advances, self._shards))
 
         await self._invoke("Pacer", TICK_LIVES, lambda invocation: blocking(tick, invocation))
 
     async def _settle(self) -> None:
         def settle(invocation: Invocation) -> None:
-            settler = Settler(self.database, invocation.clock, FakeMetrics())
-            campaigns = with_work(Advances(self.database), self._shards)
+            settler = Settler(self.services, invocation.clock, FakeMetrics())
+            campaigns = with_work(self.services.advances, self._shards)
             settler.settle(invocation.clock.now() + TICK_LIVES - SPARE, campaigns)
 
         await self._invoke("Settler", TICK_LIVES, lambda invocation: blocking(settle, invocation))
@@ -311,14 +302,9 @@ class Simulation:
         """One invocation of the dialer, and what the event source does with the messages then."""
 
         async def dial(invocation: Invocation) -> list[str]:
-            services = self.services
             dialer = Dialer(
+                stores=self.services,
                 switch=self.switch,
-                calls=services.calls,
-                campaigns=services.campaigns,
-                schedules=services.schedules,
-                accounts=services.accounts,
-                slips=services.slips,
                 dead_letters=DeadLetters(self._faulty_sqs(), self.dead),
                 telephone=self.tenant,
                 desk=self.tenant,

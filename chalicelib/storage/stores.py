@@ -1,0 +1,48 @@
+"""All that one deployment stores."""
+
+from dataclasses import dataclass
+from typing import Self
+
+from chalicelib.storage.accounts import Accounts
+from chalicelib.storage.advances import Advances
+from chalicelib.storage.calls import Calls
+from chalicelib.storage.campaigns import Campaigns
+from chalicelib.storage.catalog import Profiles, Schedules
+from chalicelib.storage.deferred import Slips
+from chalicelib.storage.log import Log
+from chalicelib.storage.receipts import Receipts
+from chalicelib.storage.tables import Database
+from chalicelib.storage.tokens import Tokens
+
+
+@dataclass(frozen=True)
+class Stores:
+    """Each over the same database."""
+
+    database: Database
+    accounts: Accounts
+    advances: Advances
+    calls: Calls
+    campaigns: Campaigns
+    log: Log
+    profiles: Profiles
+    receipts: Receipts
+    schedules: Schedules
+    slips: Slips
+    tokens: Tokens
+
+    @classmethod
+    def of(cls, database: Database) -> Self:
+        return cls(
+            database=database,
+            accounts=Accounts(database),
+            advances=Advances(database),
+            calls=Calls(database),
+            campaigns=Campaigns(database),
+            log=Log(database),
+            profiles=Profiles(database),
+            receipts=Receipts(database),
+            schedules=Schedules(database),
+            slips=Slips(database),
+            tokens=Tokens(database),
+        )
