@@ -88,12 +88,12 @@ CONTROLS = (
                 Settler, "_walk", {"handed_over_long_ago=sequence < handed_over_long_ago": "handed_over_long_ago=False"}
             ),
         ),
-        seen_in=6,
+        seen_in=2,
     ),
     Control(
         "the generation",
         (Edit(last_look, "refusal", {"campaign.generation != dial.generation": "False"}),),
-        seen_in=136,
+        seen_in=54,
     ),
     Control(
         "the operator's switch",
@@ -120,12 +120,11 @@ CONTROLS = (
                 },
             ),
         ),
-        seen_in=13,
+        seen_in=26,
     ),
     Control(
         "a claim without an outcome becomes uncertain",
         (Edit(settling, "is_stale", {"now - call.claimed_at >= CLAIM_HELD_FOR": "False"}),),
-        seen_in=5,
     ),
     Control(
         "what is known of a campaign is fresh",
@@ -133,7 +132,7 @@ CONTROLS = (
             Edit(Views, "of", {"or now - view.asked_at > FRESH_FOR": ""}),
             Edit(last_look, "refusal", {"now - asked_at > KNOWN_FOR": "False"}),
         ),
-        seen_in=8,
+        seen_in=135,
     ),
     Control(
         "a call is its own period's only",
