@@ -15,7 +15,7 @@ from chalicelib.clock import SystemClock
 from chalicelib.dialer import Delivery, Dialer
 from chalicelib.functions.ending import ends_at
 from chalicelib.functions.saying import say
-from chalicelib.gateway.http import HttpGateway
+from chalicelib.gateway.http.posting import HttpGateway
 from chalicelib.gateway.queue import GATHERED, GATHERED_FOR, DeadLetters
 from chalicelib.gateway.queue import connect as connect_queue
 from chalicelib.metrics import EmbeddedMetrics

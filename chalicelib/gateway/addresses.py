@@ -2,7 +2,7 @@
 
 A tenant could otherwise have the dialer knock on what only the dialer can reach: its own machine, the private network
 around it, the credentials a cloud hands out at a link-local address. Names are checked when they are resolved and once
-more at the socket (`chalicelib.gateway.http`); this module says what is allowed, and looks nothing up.
+more at the socket (`chalicelib.gateway.http.lookup`); this module says what is allowed, and looks nothing up.
 """
 
 import re

@@ -25,15 +25,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from chalicelib.domain.outcome import Answered, Exchange, NotSent, Unknown
 from chalicelib.gateway.addresses import is_allowed
-from chalicelib.gateway.http import (
-    LONGEST_ANSWER,
-    AddressNotAllowed,
-    AllowedAddresses,
-    HttpGateway,
-    OneCallConnector,
-    ThreadedLookup,
-    checked_socket,
-)
+from chalicelib.gateway.http.connection import OneCallConnector
+from chalicelib.gateway.http.lookup import AddressNotAllowed, AllowedAddresses, ThreadedLookup, checked_socket
+from chalicelib.gateway.http.posting import LONGEST_ANSWER, HttpGateway
 from chalicelib.gateway.telephone import form_body
 
 Behaviour = Callable[["Visit"], Awaitable[None]]

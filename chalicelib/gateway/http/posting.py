@@ -1,21 +1,11 @@
-"""Calls and reports over HTTP: one POST each, on a connection of its own.
-
-The one question everything here serves is whether the request has left. Until the last look has passed it surely
-hasn't; from then on nothing but a status line is an answer. aiohttp is imported in this module alone, since it takes
-long to load.
-"""
+"""One POST: what is sent, what comes back, and the words for what went wrong."""
 
 import asyncio
-import socket
 import ssl
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import partial
-from typing import TYPE_CHECKING
 
 from aiohttp import (
-    AddrInfoType,
     ClientConnectorDNSError,
     ClientConnectorError,
     ClientError,
@@ -28,152 +18,17 @@ from aiohttp import (
     ServerDisconnectedError,
     TCPConnector,
 )
-from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.http import HttpProcessingError
 from yarl import URL
 
 from chalicelib.domain.outcome import Answered, Exchange, NotSent, Unknown
-from chalicelib.gateway.addresses import Target, UrlFault, is_allowed, read_url
+from chalicelib.gateway.addresses import Target, UrlFault, read_url
+from chalicelib.gateway.http.connection import OneCallConnector
+from chalicelib.gateway.http.lookup import AddressNotAllowed, AllowedAddresses, Lookup, ThreadedLookup
 from chalicelib.gateway.telephone import LastLook
-
-if TYPE_CHECKING:
-    from aiohttp import ClientRequest
-    from aiohttp.connector import Connection
-    from aiohttp.tracing import Trace
 
 #: Bytes of an answer's body that are read; the rest is dropped, and the answer still counts. No header may be longer.
 LONGEST_ANSWER = 65_536
-
-#: From a host's name to its addresses as text. Raises OSError if there are none.
-Lookup = Callable[[str], Awaitable[Sequence[str]]]
-
-
-class AddressNotAllowed(OSError):
-    """Every address of the host is one that isn't dialled (P9)."""
-
-
-def addresses_of(host: str) -> Sequence[str]:
-    """What the machine's own resolver says. It blocks for as long as a name server is silent."""
-    found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
-    return [str(address[0]) for *_, address in found]
-
-
-class ThreadedLookup:
-    """A blocking lookup as one that can be waited for, and given up.
-
-    The threads are its own: for those of the event loop, the loop's end waits.
-    """
-
-    def __init__(self, blocking: Callable[[str], Sequence[str]] = addresses_of, threads: int = 32) -> None:
-        self._blocking = blocking
-        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="lookup")
-
-    async def __call__(self, host: str) -> Sequence[str]:
-        return await asyncio.get_running_loop().run_in_executor(self._executor, self._blocking, host)
-
-
-class AllowedAddresses(AbstractResolver):
-    """Passes on of a host's addresses only those that may be dialled."""
-
-    def __init__(self, lookup: Lookup, *, allow_loopback: bool) -> None:
-        self._lookup = lookup
-        self._allow_loopback = allow_loopback
-
-    async def resolve(self, host: str, port: int = 0, family: int = 0) -> list[ResolveResult]:  # noqa: ARG002
-        found = await self._lookup(host)
-        allowed = [address for address in found if is_allowed(address, allow_loopback=self._allow_loopback)]
-        if found and not allowed:
-            raise AddressNotAllowed(f"{host} is none of the public servers")
-        if not allowed:
-            raise OSError(f"{host} has no address")
-        return [
-            ResolveResult(
-                hostname=host,
-                host=address,
-                port=port,
-                family=socket.AF_INET6 if ":" in address else socket.AF_INET,
-                proto=0,
-                flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
-            )
-            for address in allowed
-        ]
-
-    async def close(self) -> None:
-        """There is nothing to close: the lookup isn't ours."""
-
-
-def checked_socket(destination: AddrInfoType, *, allow_loopback: bool) -> socket.socket:
-    """A socket for the very address that is about to be dialled, or AddressNotAllowed.
-
-    The last of the checks of P9, and the one that nothing can come after: no second lookup, no address in a URL.
-    """
-    family, kind, protocol, _, address = destination
-    if not is_allowed(str(address[0]), allow_loopback=allow_loopback):
-        raise AddressNotAllowed(f"{address[0]} is no public server")
-    return socket.socket(family, kind, protocol)
-
-
-class OneCallConnector(TCPConnector):
-    """A connection for one request, that asks once more before it hands itself over.
-
-    aiohttp awaits `connect` before it writes, so what is done here happens after DNS, TCP and TLS, and before the first
-    byte of the request.
-    """
-
-    def __init__(
-        self,
-        resolver: AbstractResolver,
-        *,
-        allow_loopback: bool,
-        timeout: float,
-        tls: ssl.SSLContext | None,
-        last_look: LastLook,
-    ) -> None:
-        super().__init__(
-            resolver=resolver,
-            use_dns_cache=False,
-            force_close=True,
-            ssl=True if tls is None else tls,
-            socket_factory=partial(checked_socket, allow_loopback=allow_loopback),
-        )
-        self._connect_timeout = timeout
-        self._last_look = last_look
-        self._transport: asyncio.Transport | None = None
-        #: the last look has passed: from here on nobody can say that nothing was sent
-        self.let_go = False
-        #: what the last look raised
-        self.objection: Exception | None = None
-
-    async def connect(
-        self,
-        req: "ClientRequest",
-        traces: list["Trace"],
-        timeout: ClientTimeout,  # noqa: ASYNC109 - aiohttp's signature
-    ) -> "Connection":
-        async with asyncio.timeout(self._connect_timeout):
-            connection = await super().connect(req, traces, timeout)
-        self._transport = connection.transport
-        try:
-            await self._look()
-            if connection.closed:
-                raise ServerDisconnectedError
-        except BaseException:
-            connection.close()
-            raise
-        self.let_go = True
-        return connection
-
-    async def _look(self) -> None:
-        try:
-            await self._last_look()
-        except Exception as objection:
-            self.objection = objection
-            raise
-
-    def hang_up(self) -> None:
-        """End the connection at once, whatever is left to read or write: a server that does neither can't hold it."""
-        if self._transport is not None:
-            self._transport.abort()
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,156 @@
+"""One value of a request, as a type of its own. Each function raises Invalid for what is no such value.
+
+The sentences follow the reference's one example: "The nickname has already been taken."
+"""
+
+import ipaddress
+import json
+import re
+from datetime import date
+from urllib.parse import urlsplit
+
+from chalicelib.domain.dialstring import UNPRINTABLE
+from chalicelib.gateway.addresses import LONGEST_URL
+
+#: reference, "11 digit maximum"
+MAX_DIGITS = 11
+#: reference, "64 character maximum"
+MAX_NICKNAME_LENGTH = 64
+#: minutes after midnight of the midnight that ends a day
+END_OF_DAY = 24 * 60
+
+_INTEGER = re.compile(r"-?[0-9]+")
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_TIME = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")
+#: What RFC 3986 allows in a URI. Other letters must be encoded by whoever writes the URL: two programs that encode them
+#: differently would look at one host and connect to another. A backslash has the same effect.
+_URL = re.compile(r"(?i:https?)://[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+")
+#: RFC 1123 §2.1, with the underscore that names in use have
+_HOST = re.compile(r"(?=.{1,253}\Z)(?:[A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{1,63}\.?")
+
+
+class Invalid(Exception):
+    """What is wrong with a value: a sentence in which `{name}` stands for the field's name."""
+
+
+def is_blank(value: object) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
+def integer(value: object, minimum: int, maximum: int | None, digits: int = MAX_DIGITS) -> int:
+    """As a number or as text; both bounds count."""
+    if isinstance(value, str) and _INTEGER.fullmatch(value.strip()):
+        # too many digits aren't converted: Python refuses thousands of them
+        value = int(value) if len(value.strip().lstrip("-")) <= digits else 10**digits
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise Invalid("The {name} field must be an integer.")
+    if abs(value) >= 10**digits:
+        raise Invalid(f"The {{name}} field must not have more than {digits} digits.")
+    if value < minimum:
+        raise Invalid(f"The {{name}} field must be at least {minimum}.")
+    if maximum is not None and value > maximum:
+        raise Invalid(f"The {{name}} field must not be greater than {maximum}.")
+    return value
+
+
+def boolean(value: object) -> bool:
+    """true, false, 1 or 0, as such or as text."""
+    if isinstance(value, bool | int | str):
+        text = str(value).strip().lower()
+        if text in ("true", "1"):
+            return True
+        if text in ("false", "0"):
+            return False
+    raise Invalid("The {name} field must be true or false.")
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise Invalid("The {name} field must be a string.")
+    value = value.strip()
+    if UNPRINTABLE.search(value):
+        raise Invalid("The {name} field must not contain control characters.")
+    return value
+
+
+def nickname(value: object) -> str:
+    """64 characters at most."""
+    text = _text(value)
+    if len(text) > MAX_NICKNAME_LENGTH:
+        raise Invalid(f"The {{name}} field must not be greater than {MAX_NICKNAME_LENGTH} characters.")
+    return text
+
+
+def reference(value: object) -> str:
+    """A nickname or an id. What can be neither is told like one that isn't there."""
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**MAX_DIGITS:
+        return str(value)
+    try:
+        named = nickname(value)
+    except Invalid:
+        named = ""
+    if not named:
+        raise Invalid("The selected {name} is invalid.")
+    return named
+
+
+def url(value: object) -> str:
+    """http or https, with a host, without credentials. Where it leads isn't looked at."""
+    text = _text(value)
+    if len(text) > LONGEST_URL:
+        raise Invalid(f"The {{name}} field must not be greater than {LONGEST_URL} characters.")
+    try:
+        parts = urlsplit(text)
+        is_valid = _URL.fullmatch(text) is not None and parts.port != 0 and _is_host(parts.netloc, parts.hostname or "")
+    except ValueError:
+        is_valid = False
+    if not is_valid:
+        raise Invalid("The {name} field must be a valid http or https URL.")
+    if "@" in parts.netloc:
+        raise Invalid("The {name} field must not contain credentials.")
+    return text
+
+
+def _is_host(netloc: str, host: str) -> bool:
+    """Is this a name or an address? Raises ValueError for brackets around something else."""
+    if "[" in netloc:
+        return ipaddress.IPv6Address(host).scope_id is None
+    return _HOST.fullmatch(host) is not None
+
+
+def day(value: object) -> date:
+    """YYYY-MM-DD."""
+    try:
+        if isinstance(value, str) and _DATE.fullmatch(value.strip()):
+            return date.fromisoformat(value.strip())
+    except ValueError:
+        # a day that its month doesn't have
+        pass
+    raise Invalid("The {name} field must be a date in the format YYYY-MM-DD.")
+
+
+def start_time(value: object) -> int:
+    """HH:MM, as minutes after midnight."""
+    match = _TIME.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None:
+        raise Invalid("The {name} field must be a time in the format HH:MM.")
+    return int(match[1]) * 60 + int(match[2])
+
+
+def end_time(value: object) -> int:
+    """Minutes after midnight; 24:00 is the midnight that ends the day."""
+    return END_OF_DAY if value == "24:00" else start_time(value)
+
+
+def array(value: object) -> list[object]:
+    """An array as such or as JSON text, with at least one item."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except (RecursionError, ValueError):
+            value = None
+    if not isinstance(value, list):
+        raise Invalid("The {name} field must be an array.")
+    if not value:
+        raise Invalid("The {name} field is required.")
+    return value
