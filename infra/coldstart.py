@@ -10,7 +10,6 @@ without it is so slow that to beat it would prove nothing.
 
 import argparse
 import json
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -28,7 +27,8 @@ from typing import Any
 from infra.aws import Emulated
 from infra.deployment import deploy
 from infra.emulator import REGION, Emulator, plain_environment
-from infra.package import Package, build, chalice_package, compile_all, pack
+from infra.hello_world import COMPILED, PACKED, package_hello, unpack
+from infra.package import Package, build
 
 #: how many times as long as the hello world the API may take
 LIMIT = 1.5
@@ -36,23 +36,6 @@ LIMIT = 1.5
 _LARGEST = (50_000_000, 250_000_000)
 _STAGE = "coldstart"
 _TABLES = f"callpacer-{_STAGE}"
-
-#: like callpacer's API it has its client made by the first request, and asks the database once
-HELLO_APP = """
-import os
-
-import boto3
-from chalice import Chalice
-
-app = Chalice(app_name="hello")
-
-
-@app.route("/")
-def index():
-    boto3.client("dynamodb").get_item(TableName=os.environ["HELLO_TABLE"], Key={"digest": {"S": "nobody"}})
-    return {"hello": "world"}
-"""
-_HELLO_CONFIG = {"version": "2.0", "app_name": "hello", "stages": {"dev": {}}}
 
 #: Runs in the fresh process. Seconds are CPU's: other programs on the machine don't count.
 _PROGRAM = """
@@ -125,13 +108,6 @@ FUNCTIONS = (
     Function("settler", "chalicelib.functions.settler.handle", _TICK, {"settled": 0}),
 )
 HELLO = Function("hello world", "app.app", _request("/", {}), {"statusCode": 200})
-#: as Chalice packages it, boto3 included
-PACKED = "hello world, as Chalice packages it"
-#: the same with bytecode, which all others are compared with
-COMPILED = "hello world, with bytecode"
-#: with bytecode, and the boto3 that is there already: the emulator has nothing to unpack then, which it does anew for
-#: each process, and not as fast as Lambda
-BARE = "the same, boto3 not packed"
 
 
 class _EmptyDatabase(BaseHTTPRequestHandler):
@@ -200,31 +176,6 @@ def start(folder: Path, function: Function, endpoint: str) -> Started:
     said = json.loads(done.stdout.splitlines()[-1])
     function.check(said["answered"])
     return Started(said["import"], said["answer"])
-
-
-def unpack(archive: Path, folder: Path) -> Path:
-    with zipfile.ZipFile(archive) as packed:
-        packed.extractall(folder)
-    return folder
-
-
-def package_hello(work: Path) -> dict[str, Path]:
-    """The hello world's zips: made by Chalice as anybody's would be, and what can be made of that."""
-    project, result = work / "project", work / "package"
-    (project / ".chalice").mkdir(parents=True)
-    (project / "app.py").write_text(HELLO_APP)
-    (project / "requirements.txt").write_text("boto3\n")
-    (project / ".chalice" / "config.json").write_text(json.dumps(_HELLO_CONFIG))
-    chalice_package(project, result)
-    made = {PACKED: result / "deployment.zip", COMPILED: work / "compiled.zip", BARE: work / "bare.zip"}
-    unpacked = unpack(made[PACKED], work / "unpacked")
-    compile_all(unpacked)
-    pack(unpacked, made[COMPILED])
-    for part in unpacked.iterdir():
-        if part.is_dir() and part.name not in ("chalice", "__pycache__"):
-            shutil.rmtree(part)
-    pack(unpacked, made[BARE])
-    return made
 
 
 def by_turns(measures: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, list[Any]]:

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from infra import package
-from infra.coldstart import API, FUNCTIONS, HELLO, HELLO_APP, LIMIT, Function, by_turns, empty_database, start, unpack
+from infra.coldstart import API, FUNCTIONS, HELLO, LIMIT, Function, by_turns, empty_database, start
+from infra.hello_world import HELLO_APP, unpack
 from infra.package import PackagingFailed, build, compile_all, pack
 
 #: What belongs to one function's start and not to another's. asyncio comes with aiohttp, and is 15 ms by itself.
