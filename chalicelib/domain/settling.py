@@ -12,7 +12,7 @@ from enum import StrEnum
 from chalicelib.domain.call import Call, ReportState, State
 from chalicelib.domain.models import Counts, Mark
 
-#: How long after it was handed over a number that nobody has claimed is taken for lost: its message is gone.
+#: How long after it was handed over a number without a record is taken for lost: its message is gone.
 LOST_AFTER = timedelta(minutes=5)
 #: How long a claim is waited for: longer than a dialer lives, which is a minute and a half, by clocks that differ.
 CLAIM_HELD_FOR = timedelta(minutes=2)

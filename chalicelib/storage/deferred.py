@@ -5,7 +5,7 @@
 | `dial/0/000000000017/…` | number 17 is to be dialled at once |
 | `dial/2026-11-23T18:00:00/000000000017/…` | number 17 is to be dialled at six |
 | `report/2026-11-23T18:00:00/000000000017/…` | its outcome is to be reported at six |
-| `handed-dial/2026-11-23T18:05:00/000000000017/…` | it is handed over, and lost if not dealt with by then |
+| `handed-dial/2026-11-23T18:15:00/000000000017/…` | it is handed over, and lost if not dealt with by then |
 | `handed-report/…` | likewise |
 | `ended/000000000017` | number 17, which the settler had passed over, has its outcome |
 | `told/2026-11-23T18:00:00/…` | how its numbers ended was told by six, and taken; their records don't say so |
@@ -16,17 +16,18 @@ see to it that the second comes to nothing.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 
 from chalicelib.domain.call import Deferred, DeferredDial, DeferredReport, Ended, Slip, State, Told
 from chalicelib.domain.models import CallKey, Entry
-from chalicelib.domain.settling import LOST_AFTER
 from chalicelib.storage.campaign_items import campaign_key
 from chalicelib.storage.catalog import padded
 from chalicelib.storage.tables import Database, DeferredItem
 from chalicelib.storage.writes import Transaction, new_nonce
 
+#: how long a message may take before what it stands for is taken for lost
+HANDED_OVER_FOR = timedelta(minutes=15)
 _DIAL = "dial"
 _REPORT = "report"
 _ENDED = "ended"
@@ -109,7 +110,7 @@ class Slips:
 
     def hand_over(self, slips: Sequence[Slip], now: datetime) -> list[Slip]:
         """Put a slip that says so in the place of each. There is one of the two at any moment, whatever fails."""
-        handed = [(slip.deferred, self._item(slip.deferred, _HANDED, now + LOST_AFTER)) for slip in slips]
+        handed = [(slip.deferred, self._item(slip.deferred, _HANDED, now + HANDED_OVER_FOR)) for slip in slips]
         with self._items.batch_write() as batch:
             for _, item in handed:
                 batch.save(item)

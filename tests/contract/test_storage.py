@@ -22,7 +22,6 @@ from chalicelib.domain.models import (
     Window,
 )
 from chalicelib.domain.outcome import Outcome, Result
-from chalicelib.domain.settling import LOST_AFTER
 from chalicelib.errors import Busy, InUse, InvalidFields, NicknameTaken, NotFound
 from chalicelib.storage.accounts import Accounts, Kind
 from chalicelib.storage.advances import Advances
@@ -583,14 +582,14 @@ class TestSlips:
         assert list(slips.due_dials("acme", 1, NOW)) == []
         assert list(slips.waiting("acme", 1)) == [1, 2]
         slips.forget_name(handed[0].deferred.key, handed[0].name)
-        later = NOW + LOST_AFTER
+        later = NOW + timedelta(minutes=15)
         assert list(slips.lapsed("acme", 1, later - timedelta(seconds=1))) == []
         assert [slip.deferred.key.sequence for slip in slips.lapsed("acme", 1, later)] == [2]
 
     def test_a_number_deferred_again_is_not_lost_with_the_message_that_brought_it(self, database: Database) -> None:
         slips = self.defer(database, self.dial(1))
         (handed,) = slips.hand_over(list(slips.due_dials("acme", 1, NOW)), NOW)
-        self.defer(database, self.dial(1, NOW + LOST_AFTER))
+        self.defer(database, self.dial(1, NOW + timedelta(minutes=15)))
         slips.forget_name(handed.deferred.key, handed.name)
         assert list(slips.waiting("acme", 1)) == [1]
 

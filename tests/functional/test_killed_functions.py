@@ -26,8 +26,9 @@ from tests.functional.tenant import Tenant, serve
 from tests.functional.ticks import TICK
 
 #: Seconds until all is settled. Usually it takes seven or eight minutes, since a number that was lost is missed after
-#: five.
-PATIENCE = 900
+#: five. But where dialers start so slowly that the first numbers are deferred, the pacer that is killed has handed over
+#: those, and they are missed after a quarter of an hour.
+PATIENCE = 1200
 
 COUNT = 300
 PER_MINUTE = 90
@@ -144,12 +145,12 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
 
 
 def test_dialers_died_while_their_calls_were_under_way(story: Story) -> None:
-    assert re.search(r"-dialer Worker process died", story.log)
+    assert re.search(r"-Dialer-\S* Worker process died", story.log)
     assert len(story.tenant.cut_off) >= 2
 
 
 def test_the_pacer_died_between_handing_numbers_over_and_passing_them(story: Story) -> None:
-    assert re.search(r"-pacer Worker process died", story.log)
+    assert re.search(r"-Pacer-\S* Worker process died", story.log)
     assert story.handed_over >= BATCH
 
 
