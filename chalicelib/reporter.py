@@ -19,6 +19,7 @@ from chalicelib.metrics import Metric, Metrics
 from chalicelib.offload import Offload, insist
 from chalicelib.storage.accounts import Accounts
 from chalicelib.storage.stores import Stores
+from chalicelib.storage.writes import new_nonce
 
 logger = logging.getLogger(__name__)
 
@@ -110,9 +111,16 @@ class Reporter:
     async def _note(self, account: str, campaign_id: int, told: Sequence[Call]) -> None:
         try:
             if len(told) >= TOLD_TOGETHER:
-                sequences = [call.key.sequence for call in told]
-                now = self._clock.now()
-                await insist(self._offload, self._clock, self._slips.add_told, account, campaign_id, sequences, now)
+                await insist(
+                    self._offload,
+                    self._clock,
+                    self._slips.add_told,
+                    account,
+                    campaign_id,
+                    [call.key.sequence for call in told],
+                    self._clock.now(),
+                    new_nonce(),
+                )
             else:
                 for call in told:
                     await self._offload(self._calls.report_ended, call.key, ReportState.DELIVERED, 1, None)

@@ -12,6 +12,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 from itertools import islice
 
 from chalicelib.clock import Clock
@@ -44,7 +45,7 @@ class Notes:
     read_at: datetime
     told: Sequence[Told]
 
-    @property
+    @cached_property
     def sequences(self) -> frozenset[int]:
         return frozenset().union(*(one.sequences for one in self.told))
 

@@ -3,9 +3,13 @@
 Campaigns with work stand in shards of an index. Whoever finds too many keeps the first shards, and hands the others to
 further invocations of the same function. Those look again, and may hand on; each hands on fewer shards than it was
 given, so it comes to an end. If a shard is looked after twice, storage sees to it that nothing happens twice.
+
+A shard may still have more than can be done in a minute. So each time another campaign comes first, and it isn't always
+the same ones that are left over.
 """
 
 import logging
+import random
 from collections.abc import Callable, Iterable, Sequence
 
 from chalicelib.domain.shares import shares
@@ -23,17 +27,22 @@ def campaigns_to_look_after(
     shards: Iterable[int],
     hand_over: Callable[[Sequence[int]], None],
     most: int = CAMPAIGNS_AT_ONCE,
+    chance: Callable[[], float] = random.random,
 ) -> list[tuple[str, int]]:
     """The account and id of each campaign that is this invocation's; the shards of the others are handed over.
 
-    What can't be handed over is its own after all: it may be late then, and isn't left out.
+    What can't be handed over is its own after all. When that has happened once it isn't tried again: there is no time
+    to lose. `chance` answers a number from 0 to below 1, for the place where to begin.
     """
     found = {shard: advances.with_work(shard) for shard in shards}
     own, *others = shares({shard: len(campaigns) for shard, campaigns in found.items()}, most) or [()]
-    for share in others:
+    for place, share in enumerate(others):
         try:
             hand_over(share)
         except Exception:
-            logger.exception("shards %s were not handed over", share)
-            own += share
-    return [campaign for shard in own for campaign in found[shard]]
+            logger.exception("shards from %s on were not handed over", share[0])
+            own += tuple(shard for left in others[place:] for shard in left)
+            break
+    campaigns = [campaign for shard in own for campaign in found[shard]]
+    first = int(chance() * len(campaigns))
+    return campaigns[first:] + campaigns[:first]

@@ -22,7 +22,7 @@ def look(services: Services, campaign: Campaign) -> tuple[Progress, bool]:
         ended = list(services.slips.ended(account, identifier))
         unsettled = list(services.calls.between(account, identifier, campaign.settled, campaign.head))
         waiting = [call.key.sequence for call in services.calls.among(slips) if call.state is State.DEFERRED]
-        anything_deferred = bool(slips or ended) or services.slips.any(account, identifier)
+        anything_deferred = bool(slips or ended) or services.slips.any_but_told(account, identifier)
         now = services.campaigns.find(account, identifier)
         if now is None or (now.settled, now.counts) == (campaign.settled, campaign.counts):
             break

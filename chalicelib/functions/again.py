@@ -25,7 +25,8 @@ def _connect() -> Lambda:
     """Made by the first who needs it: hardly anybody does."""
     from botocore.config import Config
 
-    config = Config(connect_timeout=2, read_timeout=8, retries={"mode": "standard", "total_max_attempts": 4})
+    # The function's own work waits for it. An answer that is lost does no harm: the shards are looked after twice.
+    config = Config(connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 1})
     return cast(Lambda, get_session().create_client("lambda", config=config))
 
 

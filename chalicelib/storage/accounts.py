@@ -35,7 +35,7 @@ class Accounts:
     def secret(self, account: str) -> str | None:
         """What the account's webhooks are signed with; None for an account nobody made a token for."""
         try:
-            return self._items.get(account).secret
+            return self._items.get(account, consistent_read=True).secret
         except DoesNotExist:
             return None
 

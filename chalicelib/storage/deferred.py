@@ -26,7 +26,8 @@ from chalicelib.storage.catalog import padded
 from chalicelib.storage.tables import Database, DeferredItem
 from chalicelib.storage.writes import Transaction, new_nonce
 
-#: how long a message may take before what it stands for is taken for lost
+#: How long a message may take before what it stands for is taken for lost. It is longer than SQS hides one whose dialer
+#: has died, which then brings it back by itself.
 HANDED_OVER_FOR = timedelta(minutes=15)
 _DIAL = "dial"
 _REPORT = "report"
@@ -84,9 +85,9 @@ class Slips:
         for item in self._of_kind(_ENDED, account, campaign_id):
             yield Ended(CallKey(account, campaign_id, int(item.sequence)), State(item.state))
 
-    def add_told(self, account: str, campaign_id: int, sequences: Iterable[int], now: datetime) -> None:
-        """May be added twice: it says the same."""
-        key = f"{_TOLD}/{_text(now)}/{new_nonce()}"
+    def add_told(self, account: str, campaign_id: int, sequences: Iterable[int], now: datetime, nonce: str) -> None:
+        """Whoever doesn't hear the answer may ask again with the same `nonce`, one of their own."""
+        key = f"{_TOLD}/{_text(now)}/{nonce}"
         self._items(campaign_key(account, campaign_id), key, sequences=sorted(sequences)).save()
 
     def told(self, account: str, campaign_id: int) -> list[Told]:
@@ -100,9 +101,12 @@ class Slips:
             for one in told:
                 batch.delete(self._items(campaign_key(account, campaign_id), one.name))
 
-    def any(self, account: str, campaign_id: int) -> bool:
-        """Is there a slip of any kind?"""
-        return self._any(account, campaign_id, after=" ")
+    def any_but_told(self, account: str, campaign_id: int) -> bool:
+        """Is any number waiting, being counted, or to be reported?
+
+        What was told needs nothing more. A write of it that comes late may even lie there when all is over.
+        """
+        return self._any(account, campaign_id, after=" ", before=_TOLD)
 
     def any_but_dials_waiting(self, account: str, campaign_id: int) -> bool:
         """Is anything to be done even if no number may be dialled?"""
@@ -155,9 +159,9 @@ class Slips:
     def _count(self, kind: str, account: str, campaign_id: int, most: int) -> int:
         return sum(1 for _ in islice(self._of_kind(kind, account, campaign_id), most))
 
-    def _any(self, account: str, campaign_id: int, after: str) -> bool:
+    def _any(self, account: str, campaign_id: int, after: str, before: str = "~") -> bool:
         found = self._items.query(
-            campaign_key(account, campaign_id), self._items.key > after, limit=1, consistent_read=True
+            campaign_key(account, campaign_id), self._items.key.between(after, before), limit=1, consistent_read=True
         )
         return next(iter(found), None) is not None
 

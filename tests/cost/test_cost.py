@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.cost.bill import MILLION, Bill, Prices, bill
+from tests.cost.bill import GOAL, MILLION, Bill, Prices, bill
 from tests.cost.clients import CountingDynamoDB
 from tests.cost.deployment import Deployment
 from tests.cost.ledger import Ledger, Line
@@ -74,6 +74,13 @@ def test_the_bill_is_what_was_used_times_what_it_costs(world: World, billed: Bil
     )
     assert billed.total == pytest.approx(sum(found.values()))
     assert prices.dollars["lambda_arm64"] < prices.dollars["lambda_x86_64"]
+
+
+def test_a_million_calls_cost_less_than_is_aimed_at() -> None:
+    """`make cost` makes more of them, and tells what for."""
+    conditions = Conditions(calls=3000)
+    world = World(conditions, Deployment.read())
+    assert bill(world.run(), MILLION / conditions.calls, world.deployment, Prices.read()).total < GOAL
 
 
 def test_a_slower_start_url_costs_time_and_no_more_requests(billed: Bill) -> None:

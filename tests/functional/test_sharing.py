@@ -23,7 +23,7 @@ from infra.deployment import deploy
 from infra.emulator import Emulator
 from infra.package import build
 from tests.functional.caller import messages_in, wait
-from tests.functional.test_campaigns_run import numbers, prepare, start
+from tests.functional.test_campaigns_run import numbers, prepare
 from tests.functional.ticks import TICK, tick_of
 from tests.functional.world import World
 
@@ -61,7 +61,7 @@ def test_what_one_can_do_it_does_alone() -> None:
 def test_what_is_too_much_is_handed_over_by_shards() -> None:
     further: list[Sequence[int]] = []
     own = campaigns_to_look_after(Counted(2, 2, 2, 1, 5), range(5), further.append, most=4)
-    assert own == [("account-0", 0), ("account-0", 1), ("account-1", 0), ("account-1", 1)]
+    assert sorted(own) == [("account-0", 0), ("account-0", 1), ("account-1", 0), ("account-1", 1)]
     assert further == [(2, 3), (4,)]
 
 
@@ -95,13 +95,39 @@ def test_a_further_invocation_is_told_its_shards() -> None:
     assert json.loads(request["Payload"]).keys() == TICK.keys()
 
 
-def test_a_settler_without_time_leaves_the_rest_for_the_next(world: World) -> None:
+def test_after_a_failure_no_time_is_lost_with_more_of_them() -> None:
+    tried: list[Sequence[int]] = []
+
+    def slowly(share: Sequence[int]) -> None:
+        tried.append(share)
+        raise TimeoutError
+
+    own = campaigns_to_look_after(Counted(2, 2, 2, 2), range(4), slowly, most=2)
+    assert tried == [(1,)]
+    assert len(own) == 8
+
+
+def test_another_campaign_comes_first_each_time() -> None:
+    begins = [
+        campaigns_to_look_after(Counted(2, 3), range(2), refuse, most=5, chance=lambda: chance)[0]  # noqa: B023 # at once
+        for chance in (0.0, 0.2, 0.4, 0.6, 0.999)
+    ]
+    assert begins == [("account-0", 0), ("account-0", 1), ("account-1", 0), ("account-1", 1), ("account-1", 2)]
+
+
+def test_a_settler_without_time_leaves_the_rest_for_the_next(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     prepare(world, numbers(1))
-    start(world)
-    world.run(minutes=1)
-    world.services.campaigns.append("acme", 1, numbers(1, first=1), None, world.clock.now())
-    assert world.settler.settle(world.clock.now(), [("acme", 1)]) == 0
-    assert world.services.campaigns.get("acme", 1).settled == 1
+    looked_at: list[int] = []
+    find = world.services.campaigns.find
+
+    def slowly(account: str, identifier: int) -> Campaign | None:
+        looked_at.append(identifier)
+        world.clock.turn_to(world.clock.now() + timedelta(minutes=1))
+        return find(account, identifier)
+
+    monkeypatch.setattr(world.services.campaigns, "find", slowly)
+    world.settler.settle(world.clock.now() + timedelta(seconds=90), [("acme", one) for one in (1, 2, 3)])
+    assert looked_at == [1, 2]
 
 
 @pytest.fixture
@@ -118,18 +144,33 @@ def cloud(tmp_path: Path) -> Iterator[Emulated]:
         yield cloud
 
 
-def test_the_deployed_pacer_has_itself_invoked_again_for_what_is_too_much(cloud: Emulated) -> None:
-    """One number in each of too many campaigns."""
+def test_deployed_functions_have_themselves_invoked_again_for_what_is_too_much(cloud: Emulated) -> None:
+    """One number in each of too many campaigns: the pacer hands it over, and the settler marks that it was."""
     campaigns = CAMPAIGNS_AT_ONCE + 40
     (stack,) = cloud.client("cloudformation").describe_stacks(StackName=f"callpacer-{STAGE}")["Stacks"]
+    queue_url = next(output["OutputValue"] for output in stack["Outputs"] if output["OutputKey"] == "QueueUrl")
     database = Database(f"callpacer-{STAGE}", cloud.client("dynamodb"))
+    services = Services.over(database, SystemClock())
     Switch(database, stack["StackId"]).turn(on=True, now=datetime.now(UTC))
-    _begin(Services.over(database, SystemClock()), campaigns)
-    answered = cloud.client("lambda").invoke(FunctionName=f"callpacer-{STAGE}-pacer", Payload=json.dumps(TICK))
-    own = json.load(answered["Payload"])["dials"]
-    assert campaigns - CAMPAIGNS_AT_ONCE <= own <= CAMPAIGNS_AT_ONCE
-    outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
-    wait(lambda: messages_in(cloud.client("sqs"), outputs["QueueUrl"]) == campaigns, patience=60)
+    _begin(services, campaigns)
+    few = len(services.advances.with_work(5))
+
+    def invoke(function: str, **detail: object) -> Any:
+        payload = json.dumps({**TICK, "detail": detail})
+        answer = cloud.client("lambda").invoke(FunctionName=f"callpacer-{STAGE}-{function}", Payload=payload)
+        return json.load(answer["Payload"])
+
+    def marked() -> int:
+        return sum(bool(campaign.marks) for campaign in services.campaigns.page("acme"))
+
+    assert invoke("pacer", shards=[5])["dials"] == few
+    assert 0 < invoke("pacer")["dials"] < campaigns - few
+    wait(lambda: messages_in(cloud.client("sqs"), queue_url) == campaigns, patience=60)
+
+    invoke("settler", shards=[5])
+    assert marked() == few
+    invoke("settler")
+    wait(lambda: marked() == campaigns, patience=60)
 
 
 def _begin(services: Services, campaigns: int) -> None:

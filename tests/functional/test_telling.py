@@ -169,7 +169,7 @@ def test_a_settler_that_comes_second_does_not_miss_the_notes_that_the_first_forg
     assert campaign(world).counts == Counts(completed=CALLS)
 
 
-def test_what_is_noted_while_the_settler_is_at_work_is_not_told_again(
+def test_what_is_noted_while_the_settler_reads_the_notes_is_not_told_again(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     prepare(world, numbers(CALLS))
@@ -179,19 +179,76 @@ def test_what_is_noted_while_the_settler_is_at_work_is_not_told_again(
     (note,) = slips.told("acme", 1)
     slips.forget_told("acme", 1, [note])
     ended = world.clock.now()
-    find = world.settler._campaigns.find
+    told = slips.told
 
     def meanwhile(*which: Any) -> Any:
-        slips.add_told("acme", 1, note.sequences, world.clock.now())
+        monkeypatch.undo()
+        found = told(*which)
+        slips.add_told("acme", 1, note.sequences, world.clock.now(), "late")
         world.clock.turn_to(ended + timedelta(seconds=130))
-        return find(*which)
+        return found
 
     world.clock.turn_to(ended + timedelta(seconds=110))
-    monkeypatch.setattr(world.settler._campaigns, "find", meanwhile)
+    monkeypatch.setattr(slips, "told", meanwhile)
     world.settle()
     assert recorded(world) == [ReportState.PENDING] * CALLS
     world.settle()
     assert campaign(world).counts == Counts(completed=CALLS)
+
+
+@pytest.mark.parametrize("late", [2, 3])
+def test_a_note_that_reaches_beyond_what_is_counted_is_kept(world: World, late: int) -> None:
+    prepare(world, numbers(CALLS))
+    start(world)
+    world.tick()
+    messages = world.sqs.take(world.clock.now() + MINUTE)
+    world.clock.turn_to(messages[-1].visible_at)
+    world.dial([message.body for place, message in enumerate(messages) if place != late])
+    slips = world.services.slips
+    slips.add_told("acme", 1, [late], world.clock.now(), "whose record isn't there yet")
+    world.settle()
+    assert campaign(world).settled == late
+    assert len(slips.told("acme", 1)) == 2
+
+
+def test_three_are_noted_together_and_two_are_not(world: World) -> None:
+    prepare(world, numbers(CALLS))
+    start(world)
+    world.tick()
+    bodies = [message.body for message in world.sqs.take(world.clock.now() + MINUTE)]
+    world.dial(bodies[:3])
+    world.dial(bodies[3:])
+    (note,) = world.services.slips.told("acme", 1)
+    assert note.sequences == {0, 1, 2}
+    assert recorded(world) == [ReportState.PENDING] * 3 + [ReportState.DELIVERED] * 2
+
+
+def test_a_note_is_tried_again_and_is_one_note(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepare(world, numbers(CALLS))
+    start(world)
+    add_told = world.services.slips.add_told
+
+    def unheard(*which: Any) -> None:
+        monkeypatch.undo()
+        add_told(*which)
+        raise ConnectionError
+
+    monkeypatch.setattr(world.services.slips, "add_told", unheard)
+    dial_at_once(world)
+    assert len(world.services.slips.told("acme", 1)) == 1
+
+
+def test_a_note_that_comes_when_all_is_over_keeps_nothing_from_being_completed(
+    world: World, customer: Customer
+) -> None:
+    prepare(world, numbers(CALLS))
+    start(world)
+    dial_at_once(world)
+    world.run(minutes=1)
+    world.services.slips.add_told("acme", 1, range(CALLS), world.clock.now(), "late")
+    world.run(minutes=1)
+    assert customer.get("/api/campaigns/1").json["status"] == "completed"
+    assert listed(customer) == [("delivered", 1)] * CALLS
 
 
 def test_who_looks_while_the_notes_are_forgotten_sees_that_all_were_told(

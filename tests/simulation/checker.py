@@ -230,3 +230,5 @@ def _permitted(story: Story) -> Iterator[str]:
     for function, role in ROLES.items():
         for action, resource in sorted(story.faults.asked[function] - role):
             yield f"{function} asked for {action} on {resource}, which its role doesn't let it"
+    for operation in sorted(story.faults.stale):
+        yield f"a {operation} would be content with what was there before"

@@ -7,7 +7,7 @@ function may die, wait, or find that others were faster.
 import asyncio
 import random
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -25,6 +25,10 @@ R = TypeVar("R")
 
 class Crash(BaseException):
     """The function is gone, in the middle of whatever it did: no handler of errors catches it."""
+
+
+#: seconds for which the SDK waits for an answer before it asks again, if the connection isn't broken
+_READ_TIMEOUT = 8.0
 
 
 @dataclass
@@ -121,6 +125,8 @@ class Faults:
     crashes: int = 0
     #: what each function asked AWS for
     asked: defaultdict[str, set[Permission]] = field(default_factory=lambda: defaultdict(set))
+    #: reads that may not show what was written before: the simulated database shows all, so they hide what may happen
+    stale: set[str] = field(default_factory=set)
     #: begins something else, which goes on whenever the others wait
     meanwhile: Callable[[], None] = lambda: None
 
@@ -160,6 +166,8 @@ class Faults:
             with suppress(ClientError):  # a refusal is lost like any answer
                 request()
             self._dawdle()
+            if self.happens(0.1):
+                self._wait(_READ_TIMEOUT)
         if self._fails(self.odds.unheard):
             with suppress(ClientError):
                 request()
@@ -211,6 +219,8 @@ class FaultyDynamoDB:
         self._faults = faults
 
     def _make_api_call(self, operation_name: str, api_params: dict[str, Any]) -> dict[str, Any]:
+        if not _is_consistent(operation_name, api_params):
+            self._faults.stale.add(operation_name)
         self._faults.hear(asked_of_dynamodb(operation_name, api_params))
         return self._faults.ask(operation_name, lambda: self._client._make_api_call(operation_name, api_params))
 
@@ -235,3 +245,13 @@ class FaultySQS:
     def send_message(self, **request: Any) -> dict[str, Any]:
         self._faults.hear(asked_of_sqs("SendMessage", request))
         return self._faults.ask("SendMessage", lambda: self._client.send_message(**request))
+
+
+def _is_consistent(operation: str, request: Mapping[str, Any]) -> bool:
+    """Would a read show all that was written before? An index can't."""
+    match operation:
+        case "GetItem" | "Query":
+            return "IndexName" in request or bool(request.get("ConsistentRead"))
+        case "BatchGetItem":
+            return all(asked.get("ConsistentRead") for asked in request["RequestItems"].values())
+    return True

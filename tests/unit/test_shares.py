@@ -18,6 +18,10 @@ def test_a_shard_that_has_too_much_by_itself_is_alone() -> None:
     assert shares({0: 1, 1: 9, 2: 1}, most=5) == [(0,), (1,), (2,)]
 
 
+def test_what_is_empty_is_no_reason_for_another_share() -> None:
+    assert shares({0: 9, 1: 0, 2: 0}, most=5) == [(0, 1, 2)]
+
+
 def test_nothing_is_no_share() -> None:
     assert shares({}, most=5) == []
 
@@ -29,5 +33,8 @@ def test_every_shard_is_in_one_share_and_no_share_is_too_large_or_could_take_the
     found = shares(dict(enumerate(sizes)), most)
     assert [shard for share in found for shard in share] == list(range(len(sizes)))
     totals = [sum(sizes[shard] for shard in share) for share in found]
-    assert all(total <= most or len(share) == 1 for share, total in zip(found, totals, strict=True))
-    assert all(total + sizes[share[0]] > most for share, total in zip(found[1:], totals, strict=False))
+    assert all(
+        total <= most or total == max(sizes[shard] for shard in share)
+        for share, total in zip(found, totals, strict=True)
+    )
+    assert all(0 < sizes[share[0]] > most - total for share, total in zip(found[1:], totals, strict=False))
