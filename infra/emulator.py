@@ -66,6 +66,8 @@ class Emulator:
         self.log = state / "emulator.log"
         #: what the functions wrote to their standard output and error
         self.functions_log = state / "functions.log"
+        #: it was killed last time: what happened since its last good end, or its first start, is lost
+        self.has_forgotten = False
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -83,7 +85,8 @@ class Emulator:
 
     def start(self, keep_open: int | None = None) -> None:
         """Returns when it answers. `keep_open` is a file descriptor that the emulator is to hold as long as it runs."""
-        temporary = self._state / "tmp"
+        temporary, unsaved = self._state / "tmp", self._state / "unsaved"
+        self.has_forgotten = unsaved.exists()
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
         with self._listen() as listener, self.log.open("wb") as log:
@@ -91,7 +94,10 @@ class Emulator:
             self.endpoint = f"http://127.0.0.1:{port}"
             descriptors = [listener.fileno()] + ([keep_open] if keep_open is not None else [])
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "infra.emulator_process", str(listener.fileno()), str(self.functions_log)],
+                [
+                    *(sys.executable, "-m", "infra.emulator_process"),
+                    *(str(listener.fileno()), str(self.functions_log), str(unsaved)),
+                ],
                 cwd=Path(__file__).resolve().parent.parent,
                 env=plain_environment() | self._settings(port, temporary),
                 stdin=subprocess.PIPE,

@@ -2,7 +2,9 @@
 
 It ends on SIGTERM or when its standard input closes, so that it never outlives whoever started it.
 
-    python -m infra.emulator_process <descriptor of the listening socket> <log of the functions> < pipe
+    python -m infra.emulator_process <descriptor of the listening socket> <log of the functions> <mark> < pipe
+
+The mark is a file that is there until the state is saved.
 """
 
 import asyncio
@@ -14,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable
 from logging.handlers import RotatingFileHandler
+from pathlib import Path
 from typing import Any
 
 from hypercorn.asyncio import serve
@@ -26,16 +29,17 @@ PATIENCE = 20.0
 
 
 def main() -> None:
-    descriptor, functions_log = int(sys.argv[1]), sys.argv[2]
+    descriptor, functions_log, unsaved = int(sys.argv[1]), sys.argv[2], Path(sys.argv[3])
+    unsaved.touch()
     lambda_svc._emit_lambda_logs = _writer(functions_log)
     config = Config()
     config.bind = [f"fd://{descriptor}"]
     config.keep_alive_timeout = 75
     config.graceful_timeout = 1
-    asyncio.run(_serve(config))
+    asyncio.run(_serve(config, unsaved))
 
 
-async def _serve(config: Config) -> None:
+async def _serve(config: Config, unsaved: Path) -> None:
     loop, ending = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ending.set)
@@ -47,6 +51,7 @@ async def _serve(config: Config) -> None:
 
     await serve(app, config, shutdown_trigger=drained)
     # The state is saved. Threads that still wait for functions given up on would keep the process.
+    unsaved.unlink()  # noqa: ASYNC240 # nothing else goes on any more
     os._exit(0)
 
 

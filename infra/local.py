@@ -142,6 +142,8 @@ class Stack:
         package = build()
         self._progress("starting the emulator of AWS")
         self._emulator.start(keep_open=lock)
+        if self._emulator.has_forgotten:
+            self._halt()
         self._progress("deploying")
         parameters = {"Stage": STAGE, "AllowLoopback": "true", "DialerConcurrency": str(DIALERS)}
         outputs = deploy(package, f"callpacer-{STAGE}", parameters, Emulated(self.endpoint))
@@ -166,6 +168,17 @@ class Stack:
             return self._state.take()
         except StateInUse as error:
             raise StackFailed(f"callpacer runs with {error} already. Choose another directory with --state.") from None
+
+    def _halt(self) -> None:
+        """At once: it may have forgotten whom it has called."""
+        name = f"callpacer-{STAGE}"
+        for found in self.client("cloudformation").describe_stacks()["Stacks"]:
+            if found["StackName"] == name:
+                Switch(Database(name, self.client("dynamodb")), found["StackId"]).turn(on=False, now=datetime.now(UTC))
+                self._progress(
+                    "it was killed last time and has forgotten what it did since it was last stopped, calls too; so "
+                    "it is halted. Go on with: .venv/bin/python -m infra.halt off --local " + str(self.directory)
+                )
 
     def _let_it_dial(self) -> None:
         """Unless somebody has halted it since it was made."""

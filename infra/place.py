@@ -7,6 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from botocore.exceptions import NoRegionError
+
 from chalicelib.storage.client import connect
 from chalicelib.storage.switch import Switch
 from chalicelib.storage.tables import Database
@@ -55,7 +57,11 @@ def find_place(options: argparse.Namespace) -> Place:
         if options.local is not None:
             raise Unusable(f"No callpacer runs with {options.local}.")
     stack = f"callpacer-{options.stage or 'prod'}"
-    return Place(stack, connect(stack), partial(deployment_of, stack))
+    try:
+        return Place(stack, connect(stack), partial(deployment_of, stack))
+    except NoRegionError:
+        here = "" if options.stage else "No callpacer runs here, so this is about the one on AWS. "
+        raise Unusable(f"{here}Name a region, such as AWS_REGION=us-east-1.") from None
 
 
 def deployment_of(stack: str) -> str:

@@ -11,6 +11,7 @@ from chalicelib.storage.campaign_items import to_item
 from chalicelib.storage.switch import Switch
 from chalicelib.storage.tables import Database
 from infra import deploy as program
+from infra import halt, tokens
 from infra import restore as restoring
 from infra.aws import Emulated
 from infra.deploy import bring_up
@@ -124,3 +125,14 @@ def test_without_a_region_or_credentials_it_says_what_is_missing(
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     assert program.main([]) == 1
     assert "credentials" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("nowhere")
+def test_whoever_looks_after_a_deployment_is_told_that_the_region_is_missing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)  # no local stack runs there
+    for code in (halt.main([]), tokens.main(["list", "--account", "acme"])):
+        assert code == 1
+    said = "No callpacer runs here, so this is about the one on AWS. Name a region, such as AWS_REGION=us-east-1.\n"
+    assert capsys.readouterr().err == 2 * said

@@ -93,6 +93,23 @@ def test_it_stays_halted_until_it_is_let_go_on(tmp_path: Path) -> None:
         assert turned("off") == "callpacer-local dials.\n"
 
 
+def test_it_is_halted_when_it_may_have_forgotten_whom_it_called(tmp_path: Path) -> None:
+    def stands() -> str:
+        tool = [sys.executable, "-m", "infra.halt", "--local", str(tmp_path)]
+        return subprocess.run(tool, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+    with running("--state", str(tmp_path)) as program:
+        assert program.stop(signal.SIGTERM)[0] == 0
+    with running("--state", str(tmp_path)) as program:
+        assert stands() == "callpacer-local dials.\n"
+        (emulator,) = (pid for pid in alive(str(tmp_path)) if pid != program.process.pid)
+        os.kill(emulator, signal.SIGKILL)
+        program.process.communicate(timeout=30)
+    with running("--state", str(tmp_path)) as program:
+        assert stands() == "callpacer-local is halted: it dials nobody.\n"
+        assert "infra.halt off" in program.stop(signal.SIGTERM)[1]
+
+
 def test_several_run_side_by_side(tmp_path: Path) -> None:
     token = "3cbde128-32b6-47d6-a1b7-cdc2a0c7e7b3"
     with (

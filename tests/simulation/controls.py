@@ -75,7 +75,7 @@ CONTROLS = (
     Control(
         "a claim that the SDK repeats is known by its nonce",
         (Edit(Calls, "claim", {"waiting | (self._items.nonce == nonce)": "waiting"}),),
-        seen_in=3,
+        seen_in=6,
     ),
     Control(
         "the last look",
@@ -93,12 +93,12 @@ CONTROLS = (
     Control(
         "the generation",
         (Edit(last_look, "refusal", {"campaign.generation != dial.generation": "False"}),),
-        seen_in=54,
+        seen_in=67,
     ),
     Control(
         "the operator's switch",
         (Edit(last_look, "refusal", {"if halted:": "if False:"}),),
-        seen_in=3,
+        seen_in=8,
     ),
     Control(
         "missed ticks are made up at twice the pace at most",
@@ -120,7 +120,7 @@ CONTROLS = (
                 },
             ),
         ),
-        seen_in=26,
+        seen_in=11,
     ),
     Control(
         "a claim without an outcome becomes uncertain",
@@ -132,12 +132,12 @@ CONTROLS = (
             Edit(Views, "of", {"or now - view.asked_at > FRESH_FOR": ""}),
             Edit(last_look, "refusal", {"now - asked_at > KNOWN_FOR": "False"}),
         ),
-        seen_in=135,
+        seen_in=26,
     ),
     Control(
         "a call is its own period's only",
         (Edit(last_look, "refusal", {"now >= (dial.expires if connected else dial.late)": "False"}),),
-        seen_in=76,
+        seen_in=271,
     ),
     Control(
         "slots are one pacer's",
