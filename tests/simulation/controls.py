@@ -148,7 +148,7 @@ CONTROLS = (
                 {"self._unpaced(campaign) | (self._items.paced == paced)": "self._items.id == campaign.id"},
             ),
         ),
-        seen_in=410,
+        seen_in=1343,
     ),
     Control(
         "the calling hours have a margin for clocks that differ",
@@ -156,17 +156,17 @@ CONTROLS = (
             Edit(last_look, "refusal", {"closes - CLOCKS_DIFFER": "closes"}),
             Edit(last_look, "hold", {"CLOCKS_DIFFER - (now - began) / 2": "timedelta(0)"}),
         ),
-        seen_in=36,
+        seen_in=26,
     ),
     Control(
         "a transaction that the SDK repeats is known by its token",
         (Edit(Transaction, "commit", {"client_request_token=self._token": "client_request_token=None"}),),
-        seen_in=125,
+        seen_in=139,
     ),
     Control(
         "a report that nobody is known to have taken is told again",
         (Edit(settling, "as_told", {"call.key.sequence not in told": "False"}),),
-        seen_in=3,
+        seen_in=6,
     ),
     Control(
         "an attempt at a report is made once",
