@@ -101,7 +101,9 @@ class Pacer:
         begun = self._clock.now()
         dials = self._switch.is_on()
 
-        def attempt(campaign: tuple[str, int]) -> Ticked | Exception:
+        def attempt(campaign: tuple[str, int]) -> Ticked | Exception | None:
+            if self._clock.now() >= deadline:
+                return None
             try:
                 return self._tick_campaign(*campaign, deadline, dials=dials)
             except Exception as error:
@@ -109,6 +111,8 @@ class Pacer:
                 return error
 
         results = list(self._each(attempt, campaigns))
+        if None in results:
+            logger.warning("not all campaigns could be paced in time")
         failures = [result for result in results if isinstance(result, Exception)]
         if failures:
             raise ExceptionGroup("some campaigns were not paced", failures)

@@ -115,8 +115,8 @@ def test_another_campaign_comes_first_each_time() -> None:
     assert begins == [("account-0", 0), ("account-0", 1), ("account-1", 0), ("account-1", 1), ("account-1", 2)]
 
 
-def test_a_settler_without_time_leaves_the_rest_for_the_next(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    prepare(world, numbers(1))
+def slow_to_find(world: World, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Reading a campaign takes a minute. Answers the ids that are asked for, as they come."""
     looked_at: list[int] = []
     find = world.services.campaigns.find
 
@@ -126,6 +126,19 @@ def test_a_settler_without_time_leaves_the_rest_for_the_next(world: World, monke
         return find(account, identifier)
 
     monkeypatch.setattr(world.services.campaigns, "find", slowly)
+    return looked_at
+
+
+def test_a_pacer_without_time_leaves_the_rest_for_the_next(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepare(world, numbers(1))
+    looked_at = slow_to_find(world, monkeypatch)
+    world.pacer.tick(world.clock.now() + timedelta(seconds=90), [("acme", one) for one in (1, 2, 3)])
+    assert looked_at == [1, 2]
+
+
+def test_a_settler_without_time_leaves_the_rest_for_the_next(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepare(world, numbers(1))
+    looked_at = slow_to_find(world, monkeypatch)
     world.settler.settle(world.clock.now() + timedelta(seconds=90), [("acme", one) for one in (1, 2, 3)])
     assert looked_at == [1, 2]
 
