@@ -16,7 +16,7 @@ from functools import cached_property
 from itertools import islice
 
 from chalicelib.clock import Clock
-from chalicelib.domain.call import Call, DeferredDial, Ended, ReportState, Slip, State, Told
+from chalicelib.domain.call import Call, DeferredDial, Ended, ReportState, Slip, State, Told, all_told
 from chalicelib.domain.models import CallKey, Campaign, Status
 from chalicelib.domain.settling import Step, as_told, counted, is_owed, is_stale, lost_before, marked, step
 from chalicelib.domain.timetable import is_over
@@ -47,7 +47,7 @@ class Notes:
 
     @cached_property
     def sequences(self) -> frozenset[int]:
-        return frozenset().union(*(one.sequences for one in self.told))
+        return all_told(self.told)
 
 
 class Settler:

@@ -8,7 +8,7 @@ from chalicelib.api.envelope import Answer
 from chalicelib.api.exchange import Asked
 from chalicelib.api.services import Services
 from chalicelib.api.validation import MAX_PAGE, Form
-from chalicelib.domain.call import Call
+from chalicelib.domain.call import Call, all_told
 from chalicelib.domain.models import SEQUENCES_PER_CAMPAIGN, CallKey, Entry
 from chalicelib.domain.settling import as_told
 from chalicelib.storage.accounts import Kind
@@ -19,7 +19,7 @@ def page(services: Services, asked: Asked) -> Answer:
     """In the order of the queue, from the first call after the one whose id is `after`; JSON, or CSV if asked for."""
     identifier = asked.identifier(Kind.CAMPAIGN)
     # Before the campaign: what the settler forgets of them until then lies behind its `settled`.
-    told = services.slips.told(asked.account, identifier)
+    told = all_told(services.slips.told(asked.account, identifier))
     campaign = services.campaigns.get(asked.account, identifier)
     form = Form(asked.parameters)
     part = form.page()
@@ -30,8 +30,7 @@ def page(services: Services, asked: Asked) -> Answer:
     first = 0 if part.after is None else max(0, part.after - identifier * SEQUENCES_PER_CAMPAIGN + 1)
     length = min(part.limit or MAX_PAGE, max(0, campaign.tail - first))
     calls = services.calls.between(asked.account, identifier, first, min(first + length, campaign.head))
-    sequences = frozenset().union(*(one.sequences for one in told))
-    known = {call.key.sequence: as_told(call, sequences, campaign.settled) for call in calls}
+    known = {call.key.sequence: as_told(call, told, campaign.settled) for call in calls}
     shown = [
         _shown(CallKey(asked.account, identifier, sequence), entry, known.get(sequence), campaign.head)
         for sequence, entry in services.log.read(campaign_key(asked.account, identifier), first, length)

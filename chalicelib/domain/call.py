@@ -1,5 +1,6 @@
 """One number's way from the queue to its outcome."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -118,6 +119,11 @@ class Told:
     sequences: frozenset[int]
     #: storage's own name for it
     name: str
+
+
+def all_told(notes: Iterable[Told]) -> frozenset[int]:
+    """The sequence numbers in any of them."""
+    return frozenset().union(*(note.sequences for note in notes))
 
 
 @dataclass(frozen=True)

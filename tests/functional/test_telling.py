@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from chalicelib.domain.call import ReportState
-from chalicelib.domain.models import CallKey, Counts
+from chalicelib.domain.models import Counts
 from chalicelib.domain.outcome import Answered
 from tests.functional.customer import Customer
 from tests.functional.test_campaigns_run import MINUTE, campaign, numbers, prepare, start
@@ -22,6 +22,13 @@ def dial_at_once(world: World) -> None:
     messages = world.sqs.take(world.clock.now() + MINUTE)
     world.clock.turn_to(messages[-1].visible_at)
     assert world.dial([message.body for message in messages]) == []
+
+
+def begin(world: World) -> None:
+    """Make all the calls of a new campaign in one batch."""
+    prepare(world, numbers(CALLS))
+    start(world)
+    dial_at_once(world)
 
 
 def recorded(world: World) -> list[ReportState]:
@@ -42,9 +49,7 @@ def customer(world: World) -> Customer:
 
 
 def test_who_was_told_at_once_is_noted_together(world: World, customer: Customer) -> None:
-    prepare(world, numbers(CALLS))
-    start(world)
-    dial_at_once(world)
+    begin(world)
     (note,) = world.services.slips.told("acme", 1)
     assert note.sequences == set(range(CALLS))
     assert recorded(world) == [ReportState.PENDING] * CALLS
@@ -52,9 +57,7 @@ def test_who_was_told_at_once_is_noted_together(world: World, customer: Customer
 
 
 def test_the_note_is_forgotten_when_its_numbers_are_counted(world: World, customer: Customer) -> None:
-    prepare(world, numbers(CALLS))
-    start(world)
-    dial_at_once(world)
+    begin(world)
     world.settle()
     assert campaign(world).counts == Counts(completed=CALLS)
     assert world.services.slips.told("acme", 1) == []
@@ -82,9 +85,7 @@ def test_a_note_is_kept_as_long_as_one_of_its_numbers_is_not_counted(world: Worl
 
 
 def test_a_lost_note_costs_a_second_report_with_the_same_ids(world: World, customer: Customer) -> None:
-    prepare(world, numbers(CALLS))
-    start(world)
-    dial_at_once(world)
+    begin(world)
     world.services.slips.forget_told("acme", 1, world.services.slips.told("acme", 1))
     assert listed(customer) == [("pending", 0)] * CALLS
     world.run(minutes=6)
@@ -151,9 +152,7 @@ def test_a_note_that_cannot_be_written_harms_nothing_but_costs_a_second_report(
 def test_a_settler_that_comes_second_does_not_miss_the_notes_that_the_first_forgot(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    prepare(world, numbers(CALLS))
-    start(world)
-    dial_at_once(world)
+    begin(world)
     world.clock.turn_to(world.clock.now() + timedelta(minutes=3))
     slips = world.settler._slips
     told = slips.told
@@ -172,9 +171,7 @@ def test_a_settler_that_comes_second_does_not_miss_the_notes_that_the_first_forg
 def test_what_is_noted_while_the_settler_reads_the_notes_is_not_told_again(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    prepare(world, numbers(CALLS))
-    start(world)
-    dial_at_once(world)
+    begin(world)
     slips = world.services.slips
     (note,) = slips.told("acme", 1)
     slips.forget_told("acme", 1, [note])
@@ -247,9 +244,7 @@ def test_a_note_that_fails_is_tried_again_and_is_one_note(
 def test_a_note_that_comes_when_all_is_over_keeps_nothing_from_being_completed(
     world: World, customer: Customer
 ) -> None:
-    prepare(world, numbers(CALLS))
-    start(world)
-    dial_at_once(world)
+    begin(world)
     world.run(minutes=1)
     world.services.slips.add_told("acme", 1, range(CALLS), world.clock.now(), "late")
     world.run(minutes=1)
@@ -260,9 +255,7 @@ def test_a_note_that_comes_when_all_is_over_keeps_nothing_from_being_completed(
 def test_who_looks_while_the_notes_are_forgotten_sees_that_all_were_told(
     world: World, customer: Customer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    prepare(world, numbers(CALLS))
-    start(world)
-    dial_at_once(world)
+    begin(world)
     told = world.services.slips.told
 
     def meanwhile(*which: Any) -> Any:
@@ -290,4 +283,3 @@ def test_a_dialer_that_dies_before_its_note_has_each_told_again(world: World, mo
     world.run(minutes=6)
     assert len(world.tenant.calls) == CALLS
     assert len(world.tenant.reports) == 2 * CALLS
-    assert world.services.calls.get(CallKey("acme", 1, 0)) is not None
