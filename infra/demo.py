@@ -28,7 +28,7 @@ from infra.demo_screen import TICK, View, clock, screen, verdict
 from infra.demo_tenant import Tenant
 from infra.demo_verdict import Summary, judge
 from infra.emulator import client
-from infra.local import ACCOUNT, Stack, StackFailed
+from infra.stack import ACCOUNT, Stack, StackFailed
 from infra.state import DEFAULT, State
 from infra.tokens import open_account
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from chalicelib.domain.eastern import local_date
 from chalicelib.domain.models import Day
-from infra.local import StackFailed
+from infra.stack import StackFailed
 
 #: seconds that an answer may take
 _PATIENCE = 35

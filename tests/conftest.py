@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from infra.emulator import Emulator
-from infra.local import Stack
+from infra.stack import Stack
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -9,7 +9,7 @@ import pytest
 
 from chalicelib.api.services import Services
 from chalicelib.clock import SystemClock
-from infra.local import Stack
+from infra.stack import Stack
 from tests.databases import in_moto
 from tests.functional.customer import Customer
 from tests.functional.http import TOKEN, Reply

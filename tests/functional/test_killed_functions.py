@@ -19,7 +19,7 @@ import pytest
 from chalicelib.domain.models import Campaign
 from chalicelib.gateway.queue import BATCH
 from chalicelib.storage.campaigns import Campaigns
-from infra.local import STAGE, Stack
+from infra.stack import STAGE, Stack
 from tests.functional.caller import Caller, messages_in, wait
 from tests.functional.processes import alive, go_on, halt, kill
 from tests.functional.tenant import Tenant, serve

@@ -14,7 +14,7 @@ import pytest
 from chalicelib.api.request import MAX_BODY_BYTES
 from chalicelib.storage.tokens import Tokens
 from infra import halt, tokens
-from infra.local import STAGE, Stack, StackFailed
+from infra.stack import STAGE, Stack, StackFailed
 from tests.functional.ticks import TICK
 
 TOO_LARGE = {"status": "error", "error": f"The request body is larger than the limit of {MAX_BODY_BYTES} bytes."}

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from infra.local import Stack
+from infra.stack import Stack
 from tests.functional.caller import Caller, wait
 from tests.functional.tenant import Tenant, serve
 
