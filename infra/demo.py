@@ -20,7 +20,7 @@ from typing import NoReturn
 
 from rich.console import Console
 
-from chalicelib.storage.tables import Database
+from chalicelib.storage.database import Database
 from chalicelib.storage.tokens import Tokens
 from infra.demo_customer import Customer, Refused
 from infra.demo_numbers import MOST, file, numbers

@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from chalicelib.storage.database import Database
 from chalicelib.storage.switch import Switch
-from chalicelib.storage.tables import Database
 from infra.aws import Aws, Cloud, NoRegion
 from infra.deployment import DeploymentFailed, deploy
 from infra.package import PackagingFailed, WrongPython, build_for_aws

@@ -10,8 +10,8 @@ from typing import Any
 from botocore.exceptions import NoRegionError
 
 from chalicelib.storage.client import connect
+from chalicelib.storage.database import Database
 from chalicelib.storage.switch import Switch
-from chalicelib.storage.tables import Database
 from infra.emulator import client
 from infra.state import DEFAULT, State
 

@@ -18,8 +18,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from chalicelib.settings import Settings
+from chalicelib.storage.database import Database
 from chalicelib.storage.switch import Switch
-from chalicelib.storage.tables import Database
 from chalicelib.storage.tokens import TokenTaken
 from infra.aws import Emulated
 from infra.deployment import DeploymentFailed, deploy

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 
 from chalicelib.gateway.signing import new_secret
 from chalicelib.storage.accounts import Accounts
-from chalicelib.storage.tables import Database
+from chalicelib.storage.database import Database
 from chalicelib.storage.tokens import NoSuchToken, Token, Tokens, TokenTaken
 from infra.place import Unusable, add_place, find_place
 

@@ -11,7 +11,7 @@ from pynamodb.models import Model
 
 from chalicelib.storage.advances import Advances
 from chalicelib.storage.campaigns import SHARDS
-from chalicelib.storage.tables import Database
+from chalicelib.storage.database import Database
 
 
 @contextmanager

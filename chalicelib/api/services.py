@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Self
 
 from chalicelib.clock import Clock
+from chalicelib.storage.database import Database
 from chalicelib.storage.stores import Stores
-from chalicelib.storage.tables import Database
 
 
 @dataclass(frozen=True)

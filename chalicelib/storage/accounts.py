@@ -4,7 +4,7 @@ from enum import StrEnum
 
 from pynamodb.exceptions import DoesNotExist
 
-from chalicelib.storage.tables import Database
+from chalicelib.storage.database import Database
 from chalicelib.storage.writes import WriteRefused, conditional
 
 

@@ -13,7 +13,7 @@ from pynamodb.expressions.update import Action
 
 from chalicelib.domain.models import Campaign, Cursor
 from chalicelib.storage.campaign_items import cursor_actions
-from chalicelib.storage.tables import Database
+from chalicelib.storage.database import Database
 from chalicelib.storage.writes import Transaction, WriteRefused, conditional, new_nonce
 
 

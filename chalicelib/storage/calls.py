@@ -15,8 +15,8 @@ from pynamodb.expressions.update import Action
 from chalicelib.domain.call import Call, Claim, DeferredDial, DeferredReport, Ended, ReportState, State
 from chalicelib.domain.models import CallKey, Entry
 from chalicelib.domain.outcome import CalleeType, Outcome, Result
+from chalicelib.storage.database import Database
 from chalicelib.storage.deferred import Slips
-from chalicelib.storage.tables import Database
 from chalicelib.storage.writes import WriteRefused, conditional, new_nonce
 
 _CALL = "call"

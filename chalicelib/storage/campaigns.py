@@ -20,9 +20,9 @@ from chalicelib.errors import InvalidFields, NotFound
 from chalicelib.storage.accounts import Kind
 from chalicelib.storage.campaign_items import campaign_key, cursor_actions, from_item, plan_actions, to_item
 from chalicelib.storage.catalog import Profiles, Schedules
+from chalicelib.storage.database import Database
 from chalicelib.storage.log import Log, Staged
 from chalicelib.storage.receipts import Receipt, add_receipt, with_receipt
-from chalicelib.storage.tables import Database
 from chalicelib.storage.writes import Transaction, Tries, WriteRefused
 
 #: How many parts the index of campaigns with work is cut into: each can be looked after by itself.

@@ -17,8 +17,9 @@ from pynamodb.expressions.update import Action
 from chalicelib.domain.models import Day, Profile, Schedule
 from chalicelib.errors import InUse, NicknameTaken, NotFound
 from chalicelib.storage.accounts import Kind
+from chalicelib.storage.database import Database
 from chalicelib.storage.receipts import Receipt, add_receipt, with_receipt
-from chalicelib.storage.tables import CatalogItem, Database
+from chalicelib.storage.tables import CatalogItem
 from chalicelib.storage.writes import Transaction, Tries, WriteRefused
 
 T = TypeVar("T", Schedule, Profile)

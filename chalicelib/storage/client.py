@@ -2,12 +2,12 @@
 
 from typing import TYPE_CHECKING, cast
 
-from chalicelib.storage.tables import Database
+from chalicelib.storage.database import Database
 
 if TYPE_CHECKING:
     from botocore.session import Session
 
-    from chalicelib.storage.tables import DynamoDB
+    from chalicelib.storage.database import DynamoDB
 
 
 def connect(prefix: str, session: "Session | None" = None) -> Database:

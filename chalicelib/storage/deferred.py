@@ -23,7 +23,8 @@ from chalicelib.domain.call import Deferred, DeferredDial, DeferredReport, Ended
 from chalicelib.domain.models import CallKey, Entry
 from chalicelib.storage.campaign_items import campaign_key
 from chalicelib.storage.catalog import padded
-from chalicelib.storage.tables import Database, DeferredItem
+from chalicelib.storage.database import Database
+from chalicelib.storage.tables import DeferredItem
 from chalicelib.storage.writes import Transaction, new_nonce
 
 #: How long a message may take before what it stands for is taken for lost. It is longer than SQS hides one whose dialer

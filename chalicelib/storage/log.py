@@ -20,7 +20,8 @@ from pynamodb.exceptions import DoesNotExist, PutError
 from chalicelib.domain.models import Entry
 from chalicelib.errors import Busy
 from chalicelib.storage.catalog import padded
-from chalicelib.storage.tables import Database, LogItem
+from chalicelib.storage.database import Database
+from chalicelib.storage.tables import LogItem
 from chalicelib.storage.writes import Transaction, WriteRefused, conditional
 
 #: bytes of entries in one item, which DynamoDB limits to 400 KB, and the console to what a person can read

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from pynamodb.exceptions import DoesNotExist
 
 from chalicelib.errors import CallpacerError
-from chalicelib.storage.tables import Database
+from chalicelib.storage.database import Database
 from chalicelib.storage.writes import Transaction, WriteRefused
 
 #: How long a key is remembered.

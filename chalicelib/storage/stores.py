@@ -8,10 +8,10 @@ from chalicelib.storage.advances import Advances
 from chalicelib.storage.calls import Calls
 from chalicelib.storage.campaigns import Campaigns
 from chalicelib.storage.catalog import Profiles, Schedules
+from chalicelib.storage.database import Database
 from chalicelib.storage.deferred import Slips
 from chalicelib.storage.log import Log
 from chalicelib.storage.receipts import Receipts
-from chalicelib.storage.tables import Database
 from chalicelib.storage.tokens import Tokens
 
 

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from pynamodb.exceptions import DoesNotExist
 
-from chalicelib.storage.tables import Database
+from chalicelib.storage.database import Database
 
 _NAME = "dialling"
 

@@ -1,15 +1,10 @@
-"""The tables and their items, as they stand in the console.
+"""The tables' items, as they stand in the console.
 
-Models are declared without a table name: `Database` binds them to one deployment's tables and to one connection, so
-that nothing is read from the environment and a test may hand in a client of its own.
+They are declared without a table's name: `chalicelib.storage.database` binds them to one deployment's tables.
 """
 
-import time
-import types
-from collections.abc import Callable
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any
 
-from botocore.exceptions import ClientError
 from pynamodb.attributes import (
     BooleanAttribute,
     ListAttribute,
@@ -19,20 +14,8 @@ from pynamodb.attributes import (
     UnicodeAttribute,
     UTCDateTimeAttribute,
 )
-from pynamodb.connection import Connection
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, KeysOnlyProjection
 from pynamodb.models import Model
-
-from chalicelib.errors import Busy
-from chalicelib.storage.writes import THROTTLED, Transaction
-
-M = TypeVar("M", bound=Model)
-
-
-class DynamoDB(Protocol):
-    """What is asked of a client: botocore's own, or a simulated one."""
-
-    def _make_api_call(self, operation_name: str, api_params: dict[str, Any]) -> dict[str, Any]: ...
 
 
 class TokensOfAccount(GlobalSecondaryIndex["TokenItem"]):  # type: ignore[no-untyped-call] # untyped in pynamodb
@@ -261,55 +244,3 @@ class OperatorItem(Model):
     #: the id of the stack that it was decided for
     deployment = UnicodeAttribute()
     changed_at = UTCDateTimeAttribute()
-
-
-class _SharedConnection(Connection):
-    """pynamodb's connection, over a client it is given."""
-
-    def __init__(self, client: DynamoDB) -> None:
-        # The region is the client's own business; pynamodb only wants one to be named.
-        super().__init__(region="from-client")
-        self._given = client
-
-    @property
-    def client(self) -> Any:
-        return self._given
-
-    def _make_api_call(self, operation_name: str, operation_kwargs: dict[str, Any]) -> dict[str, Any]:
-        """Raises Busy for what DynamoDB turns away for now."""
-        try:
-            return super()._make_api_call(operation_name, operation_kwargs)
-        except ClientError as error:
-            if error.response["Error"]["Code"] in THROTTLED:
-                raise Busy(str(error)) from error
-            raise
-
-
-class Database:
-    """The tables of one deployment, all over one client."""
-
-    def __init__(self, prefix: str, client: DynamoDB, pause: Callable[[float], None] = time.sleep) -> None:
-        self._connection = _SharedConnection(client)
-        self._prefix = prefix
-        self._pause = pause
-        self.tokens = self._bind(TokenItem, "tokens")
-        self.accounts = self._bind(AccountItem, "accounts")
-        self.catalog = self._bind(CatalogItem, "catalog")
-        self.campaigns = self._bind(CampaignItem, "campaigns")
-        self.log = self._bind(LogItem, "log")
-        self.chunks = self._bind(ChunkItem, "chunks")
-        self.calls = self._bind(CallItem, "calls")
-        self.deferred = self._bind(DeferredItem, "deferred")
-        self.receipts = self._bind(ReceiptItem, "receipts")
-        self.operator = self._bind(OperatorItem, "operator")
-
-    def transaction(self) -> Transaction:
-        return Transaction(self._connection, self._pause)
-
-    def _bind(self, model: type[M], name: str) -> type[M]:
-        meta = type("Meta", (), {"table_name": f"{self._prefix}-{name}", "region": "from-client"})
-        bound = types.new_class(model.__name__, (model,), exec_body=lambda names: names.update(Meta=meta))
-        table = cast(type[M], bound)._get_connection()
-        self._connection.add_meta_table(table.get_meta_table())
-        table.connection = self._connection
-        return cast(type[M], bound)

@@ -8,7 +8,8 @@ from datetime import datetime
 from pynamodb.exceptions import DoesNotExist
 
 from chalicelib.errors import CallpacerError
-from chalicelib.storage.tables import Database, TokenItem
+from chalicelib.storage.database import Database
+from chalicelib.storage.tables import TokenItem
 from chalicelib.storage.writes import WriteRefused, conditional
 
 #: how many characters of a token may be shown, of a long enough one

@@ -7,7 +7,7 @@ import pytest
 from botocore.session import get_session
 from moto import mock_aws
 
-from chalicelib.storage.tables import Database, DynamoDB
+from chalicelib.storage.database import Database, DynamoDB
 from infra.emulator import Emulator
 from tests.databases import with_tables
 from tests.simulation.dynamodb import SimulatedDynamoDB

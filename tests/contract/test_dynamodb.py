@@ -8,7 +8,7 @@ import pytest
 from botocore.exceptions import ClientError
 from pynamodb.models import Model
 
-from chalicelib.storage.tables import Database, DynamoDB
+from chalicelib.storage.database import Database, DynamoDB
 
 #: an item, or a part of one, in Python's own types
 Plain = dict[str, Any]

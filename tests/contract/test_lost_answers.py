@@ -14,9 +14,9 @@ from chalicelib.storage.advances import Advances
 from chalicelib.storage.calls import Calls
 from chalicelib.storage.campaigns import Campaigns
 from chalicelib.storage.catalog import Profiles, Schedules
+from chalicelib.storage.database import Database, DynamoDB
 from chalicelib.storage.deferred import Slips
 from chalicelib.storage.log import Log
-from chalicelib.storage.tables import Database, DynamoDB
 from chalicelib.storage.tokens import Tokens
 from chalicelib.storage.writes import WriteRefused, conditional
 from tests.contract.test_storage import ENTRY, KEY, NOW, OUTCOME, entries, plan, profile, receipt, schedule

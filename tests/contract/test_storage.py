@@ -28,11 +28,11 @@ from chalicelib.storage.advances import Advances
 from chalicelib.storage.calls import Calls
 from chalicelib.storage.campaigns import Campaigns
 from chalicelib.storage.catalog import Profiles, Schedules
+from chalicelib.storage.database import Database
 from chalicelib.storage.deferred import Slips
 from chalicelib.storage.log import CHUNK_BYTES, Log
 from chalicelib.storage.receipts import AlreadyAnswered, Receipt, Receipts
 from chalicelib.storage.switch import Switch
-from chalicelib.storage.tables import Database
 from chalicelib.storage.tokens import Tokens, TokenTaken
 from tests.databases import with_work
 

@@ -31,8 +31,8 @@ from chalicelib.gateway.telephone import LastLook
 from chalicelib.metrics import EmbeddedMetrics
 from chalicelib.pacer import Pacer
 from chalicelib.settler import Settler
+from chalicelib.storage.database import Database, DynamoDB
 from chalicelib.storage.switch import Switch
-from chalicelib.storage.tables import Database, DynamoDB
 from tests.cost.clients import CountingDynamoDB, CountingSQS
 from tests.cost.deployment import Deployment
 from tests.cost.ledger import Ledger, LogCounter

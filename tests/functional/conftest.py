@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from chalicelib.api.services import Services
-from chalicelib.storage.tables import Database
+from chalicelib.storage.database import Database
 from tests.databases import in_moto
 from tests.functional.customer import Customer
 from tests.functional.world import HandClock, World

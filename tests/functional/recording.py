@@ -17,8 +17,8 @@ from chalicelib.domain.models import Entry
 from chalicelib.domain.outcome import Answered, Exchange
 from chalicelib.functions.again import invoke_again
 from chalicelib.storage.campaigns import Campaigns
+from chalicelib.storage.database import Database
 from chalicelib.storage.log import Staged
-from chalicelib.storage.tables import Database
 from tests.databases import create_tables
 from tests.functional.customer import Customer
 from tests.functional.test_campaigns_run import MINUTE, prepare, start

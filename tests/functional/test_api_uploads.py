@@ -8,7 +8,7 @@ import pytest
 
 from chalicelib.api.request import MAX_BODY_BYTES
 from chalicelib.api.services import Services
-from chalicelib.storage.tables import Database
+from chalicelib.storage.database import Database
 from tests.functional.customer import Customer
 from tests.functional.http import multipart
 from tests.functional.world import World

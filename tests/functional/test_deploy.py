@@ -8,8 +8,8 @@ import pytest
 
 from chalicelib.domain.models import Campaign, Plan, Status, Window
 from chalicelib.storage.campaign_items import to_item
+from chalicelib.storage.database import Database
 from chalicelib.storage.switch import Switch
-from chalicelib.storage.tables import Database
 from infra import deploy as program
 from infra import halt, tokens
 from infra import restore as restoring

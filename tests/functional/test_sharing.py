@@ -16,8 +16,8 @@ from chalicelib.functions.again import invoke_again, shards_of
 from chalicelib.sharing import CAMPAIGNS_AT_ONCE, campaigns_to_look_after
 from chalicelib.storage.advances import Advances
 from chalicelib.storage.campaigns import SHARDS
+from chalicelib.storage.database import Database
 from chalicelib.storage.switch import Switch
-from chalicelib.storage.tables import Database
 from infra.aws import Emulated
 from infra.deployment import deploy
 from infra.emulator import Emulator

@@ -16,7 +16,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from chalicelib.api.routes import ENDPOINTS
 from chalicelib.api.services import Services
-from chalicelib.storage.tables import Database
+from chalicelib.storage.database import Database
 from infra.emulator import Emulator
 from tests.databases import with_tables
 from tests.functional.account_mistakes import EVERY_MISTAKE, PLAIN_MISTAKES, Mistake

@@ -23,8 +23,8 @@ from chalicelib.gateway.telephone import LastLook
 from chalicelib.metrics import Metric, Metrics
 from chalicelib.pacer import Pacer
 from chalicelib.settler import Settler
+from chalicelib.storage.database import Database
 from chalicelib.storage.switch import Switch
-from chalicelib.storage.tables import Database
 from tests.databases import with_work
 
 P = ParamSpec("P")

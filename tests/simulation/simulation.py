@@ -37,8 +37,8 @@ from chalicelib.gateway.signing import PREFIX
 from chalicelib.pacer import Pacer
 from chalicelib.settler import Settler
 from chalicelib.storage.campaigns import SHARDS
+from chalicelib.storage.database import Database, DynamoDB
 from chalicelib.storage.switch import Switch
-from chalicelib.storage.tables import Database, DynamoDB
 from tests.databases import create_tables, with_work
 from tests.functional.world import FakeMetrics
 from tests.simulation.clock import BEGIN, SimulatedClock, SkewedClock

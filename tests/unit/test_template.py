@@ -13,7 +13,7 @@ from chalicelib.api.request import MAX_BODY_BYTES
 from chalicelib.domain.last_look import CLOCKS_DIFFER
 from chalicelib.domain.settling import CLAIM_HELD_FOR
 from chalicelib.metrics import Metric
-from chalicelib.storage.tables import Database, DynamoDB
+from chalicelib.storage.database import Database, DynamoDB
 from infra.template import DIALER_TIMEOUT, VISIBILITY_TIMEOUT, merge_template
 
 TEMPLATE = merge_template()
