@@ -108,6 +108,8 @@ def _kill_the_pacer_at_work(backstage: Backstage) -> int:
     for _ in range(3):
         before = backstage.campaign()
         kill(backstage.functions("pacer"))  # so that the tick has a process of its own
+        # Or else the tick might still be given to the one that is dying.
+        wait(lambda: not backstage.functions("pacer"), patience=30, pause=0.05)
         backstage.wake("pacer")
         wait(lambda: bool(backstage.functions("pacer")), patience=30, pause=0.05)
         pacer = backstage.functions("pacer")
