@@ -1,42 +1,50 @@
-"""The dialer: make each call handed over, once, and report how it ended.
+"""The dialer: make each call of a slice, once, and report how it ended.
 
     wait for its instant -> claim -> connect -> last look -> send -> record the outcome -> report it
 
 The claim comes before anything is sent, so a number that is delivered twice is dialled once. The last look comes when
 the connection stands and nothing is sent yet: until then the number can be given back as if nothing had happened, from
 then on it can't. Whatever happens in between, the claim tells: one without an outcome is an uncertain call.
+
+What comes too late, or may not be dialled any more, is returned before it is claimed: a slice's numbers with one write.
+So a dialer that has more to do than it can loses little time on what it can't do.
 """
 
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import Enum
+from typing import Any
 
 from chalicelib.clock import Clock
 from chalicelib.domain import handover
-from chalicelib.domain.call import Call, Claim, ReportState, State
+from chalicelib.domain.call import Call, Claim, DeferredDial, ReportState, State, is_unclaimed
 from chalicelib.domain.forms import dial_form
-from chalicelib.domain.last_look import Refusal, hold, refusal
-from chalicelib.domain.models import Campaign, Schedule
+from chalicelib.domain.handover import Dial, Report, Slice
+from chalicelib.domain.last_look import Refusal, hold, refusal, refusal_unclaimed
+from chalicelib.domain.models import CallKey, Campaign, Schedule
 from chalicelib.domain.outcome import Exchange, Result, Unknown
 from chalicelib.domain.verdict import Finish, Retry, TryUnsentAgain, verdict
 from chalicelib.gateway.queue import DeadLetters
 from chalicelib.gateway.telephone import ReportDesk, Telephone, form_body
-from chalicelib.logs import about
+from chalicelib.logs import about, about_campaign
 from chalicelib.metrics import Metric, Metrics
 from chalicelib.offload import Offload, insist
 from chalicelib.reporter import Reporter, Signer
 from chalicelib.storage.stores import Stores
 from chalicelib.storage.switch import Switch
 from chalicelib.storage.writes import new_nonce
-from chalicelib.views import Views
+from chalicelib.views import View, Views
 
 logger = logging.getLogger(__name__)
 
 #: What a call takes at most, from the last look to its recorded outcome: the gateway's deadline, and some to write.
 CALL_TIME = timedelta(seconds=35)
+#: A number is claimed so long before its instant: then the claim doesn't make the call late.
+CLAIMED_AHEAD = timedelta(seconds=0.2)
 
 
 _COUNTED = {
@@ -58,11 +66,20 @@ class Delivery:
 class Batch:
     """What those that are dealt with at once share."""
 
-    views: Views
     #: when this function is ended, whatever it is doing
     ends_at: datetime
     #: the calls whose outcome was taken as soon as it was told
     told: list[Call]
+
+
+class Dealt(Enum):
+    """What has become of a part of a slice."""
+
+    DONE = "done"
+    #: a number that somebody else is at: who knows whether that will come to an end
+    BY_SOMEBODY_ELSE = "by somebody else"
+    #: it is to come again
+    FAILED = "failed"
 
 
 class Refused(Exception):
@@ -89,10 +106,8 @@ class Dialer:
     ) -> None:
         """`chance` answers a number from 0 to 1, for jitter."""
         self._calls = stores.calls
-        self._campaigns = stores.campaigns
-        self._schedules = stores.schedules
         self._slips = stores.slips
-        self._switch = switch
+        self._views = Views(switch, stores.campaigns, stores.schedules, clock, offload)
         self._dead_letters = dead_letters
         self._telephone = telephone
         self._clock = clock
@@ -115,42 +130,73 @@ class Dialer:
 
         `ends_at` is when this function is ended, whatever it is doing.
         """
-        views = Views(self._switch, self._campaigns, self._schedules, self._clock, self._offload)
-        batch = Batch(views, ends_at, told=[])
-        messages = [_read(delivery) for delivery in deliveries]
-        begins = handover.begins(
-            [message for message in messages if isinstance(message, handover.Dial)], self._clock.now()
-        )
-        failures = await asyncio.gather(
-            *(
-                self._deal_with_one(delivery, message, begins, batch)
-                for delivery, message in zip(deliveries, messages, strict=True)
-            )
-        )
+        self._views.begin()
+        batch = Batch(ends_at, told=[])
+        failures = await asyncio.gather(*(self._deal_with_one(delivery, batch) for delivery in deliveries))
         await self._reporter.note(batch.told)
         return [delivery.id for delivery, failed in zip(deliveries, failures, strict=True) if failed]
 
-    async def _deal_with_one(
-        self,
-        delivery: Delivery,
-        message: handover.Dial | handover.Report | None,
-        begins: Mapping[handover.Dial, datetime],
-        batch: Batch,
-    ) -> bool:
+    async def _deal_with_one(self, delivery: Delivery, batch: Batch) -> bool:
         """Must it come again? Whatever is wrong with one message stays with it."""
-        if message is None:
+        try:
+            handed = handover.from_message(delivery.body)
+        except handover.Newer as fault:
+            logger.warning("message %s is left to a newer version: %s", delivery.id, fault)
+            return True
+        except handover.Unreadable as fault:
+            logger.error("message %s can't be read and goes to the dead letters: %s", delivery.id, fault)
             return not await self._put_away(delivery)
         try:
-            if isinstance(message, handover.Dial):
-                is_dealt_with = await self._dial(message, begins[message], batch)
-            else:
-                is_dealt_with = await self._report_again(message, batch)
-            if is_dealt_with and message.slip is not None:
-                await self._offload(self._slips.forget_name, message.key, message.slip)
+            dealt = await self._deal_with_slice(handed, batch)
+            if handed.slip is not None and dealt == {Dealt.DONE}:
+                await self._offload(self._slips.forget_name, *_campaign(handed), handed.slip)
         except Exception:
-            logger.exception("not dealt with; its message comes again", extra=about(message.key))
+            logger.exception("a slice is not dealt with, and comes again", extra=about_campaign(*_campaign(handed)))
             return True
-        return False
+        return Dealt.FAILED in dealt
+
+    async def _deal_with_slice(self, handed: Slice, batch: Batch) -> set[Dealt]:
+        dials, of_the_others = await self._return_what_cannot_be_made(handed)
+        begins = handover.begins(dials, self._clock.now())
+        dealt = await asyncio.gather(
+            *(self._each(dial.key, self._dial(dial, begins[dial], batch)) for dial in dials),
+            *(self._each(report.key, self._report_again(report, batch)) for report in handed.reports),
+        )
+        return {of_the_others, *dealt}
+
+    async def _each(self, key: CallKey, work: Coroutine[Any, Any, Dealt]) -> Dealt:
+        """What fails for one call of a slice doesn't hold up the others."""
+        try:
+            return await work
+        except Exception:
+            logger.exception("not dealt with; its message comes again", extra=about(key))
+            return Dealt.FAILED
+
+    async def _return_what_cannot_be_made(self, handed: Slice) -> tuple[Sequence[Dial], Dealt]:
+        """Answers the others, which are to be made; and what became of these."""
+        if not handed.dials:
+            return (), Dealt.DONE
+        view = await self._views.of(*_campaign(handed))
+        if _refused(handed, view, self._clock.now()):
+            # It may have been started since it was read.
+            view = await self._views.of(*_campaign(handed), since=self._clock.now())
+        refused = _refused(handed, view, self._clock.now())
+        if not refused:
+            return handed.dials, Dealt.DONE
+        known = {call.key: call for call in await self._offload(_list, self._calls.among, [d.key for d in refused])}
+        back = [
+            DeferredDial(dial.key, dial.entry, dial.attempt, None)
+            for dial in refused
+            if is_unclaimed(known.get(dial.key), dial.attempt)
+        ]
+        if back:
+            await insist(self._offload, self._clock, self._slips.add_returned, back, new_nonce())
+            self._metrics.count(Metric.DEFERRED, len(back))
+            whys = ", ".join(sorted(set(refused.values())))
+            logger.info("%s calls returned: %s", len(back), whys, extra=about_campaign(*_campaign(handed)))
+        is_being_dialled = any(call.state is State.DIALLING for call in known.values())
+        others = [dial for dial in handed.dials if dial not in refused]
+        return others, Dealt.BY_SOMEBODY_ELSE if is_being_dialled else Dealt.DONE
 
     async def _put_away(self, delivery: Delivery) -> bool:
         try:
@@ -160,11 +206,10 @@ class Dialer:
             return False
         return True
 
-    async def _dial(self, dial: handover.Dial, begin: datetime, batch: Batch) -> bool:
-        """False if somebody else is at the number: who knows whether that will come to an end."""
-        early = begin - self._clock.now()
-        if timedelta(0) < early < batch.ends_at - self._clock.now() - CALL_TIME:
-            await self._clock.sleep(early.total_seconds())
+    async def _dial(self, dial: Dial, begin: datetime, batch: Batch) -> Dealt:
+        may_wait = begin < batch.ends_at - CALL_TIME
+        if may_wait:
+            await self._until(begin - CLAIMED_AHEAD)
         # A claim that is given and not heard of would hold the number until it counts as uncertain.
         claim = await insist(
             self._offload,
@@ -179,23 +224,30 @@ class Dialer:
         if claim is None:
             logger.info("the attempt is somebody else's", extra=about(dial.key, dial.entry, dial.attempt))
             call = await self._offload(self._calls.get, dial.key)
-            return call is not None and call.state is not State.DIALLING
+            return Dealt.BY_SOMEBODY_ELSE if call is None or call.state is State.DIALLING else Dealt.DONE
+        if may_wait:
+            await self._until(begin)
         try:
             exchange, campaign = await self._place(dial, claim, batch)
         except Refused as refused:
             logger.info("not now: %s", refused.why, extra=about(dial.key, dial.entry, dial.attempt))
             self._metrics.count(Metric.DEFERRED)
             await insist(self._offload, self._clock, self._calls.give_up, claim, refused.why)
-            return True
+            return Dealt.DONE
         await self._record(claim, exchange, campaign, batch)
-        return True
+        return Dealt.DONE
 
-    async def _place(self, dial: handover.Dial, claim: Claim, batch: Batch) -> tuple[Exchange, Campaign]:
+    async def _until(self, instant: datetime) -> None:
+        early = instant - self._clock.now()
+        if early > timedelta(0):
+            await self._clock.sleep(early.total_seconds())
+
+    async def _place(self, dial: Dial, claim: Claim, batch: Batch) -> tuple[Exchange, Campaign]:
         """Raises Refused, and whatever else kept the call from being sent; then the claim is given up."""
         sending = False
 
         async def look(*, connected: bool) -> tuple[Campaign, Schedule]:
-            view = await batch.views.of(dial.key)
+            view = await self._views.of(dial.key.account, dial.key.campaign_id)
             now = self._clock.now()
             why = refusal(
                 dial,
@@ -259,12 +311,12 @@ class Dialer:
                 if report is ReportState.PENDING:
                     await self._reporter.report(call, campaign, batch.ends_at, batch.told)
 
-    async def _report_again(self, report: handover.Report, batch: Batch) -> bool:
+    async def _report_again(self, report: Report, batch: Batch) -> Dealt:
         call = await self._offload(self._calls.get, report.key)
-        campaign = (await batch.views.of(report.key)).campaign
+        campaign = (await self._views.of(report.key.account, report.key.campaign_id)).campaign
         if call is not None and campaign is not None and _is_owed(call, report.attempt):
             await self._reporter.report(call, campaign, batch.ends_at)
-        return True
+        return Dealt.DONE
 
 
 def _is_owed(call: Call, attempt: int) -> bool:
@@ -272,10 +324,18 @@ def _is_owed(call: Call, attempt: int) -> bool:
     return call.report in (ReportState.PENDING, ReportState.DEFERRED) and call.report_attempts == attempt - 1
 
 
-def _read(delivery: Delivery) -> handover.Dial | handover.Report | None:
-    """None for what can't be read."""
-    try:
-        return handover.from_message(delivery.body)
-    except handover.Unreadable as fault:
-        logger.error("message %s can't be read and goes to the dead letters: %s", delivery.id, fault)
-        return None
+def _campaign(handed: Slice) -> tuple[str, int]:
+    return handed.account, handed.campaign_id
+
+
+def _refused(handed: Slice, view: View, now: datetime) -> dict[Dial, Refusal]:
+    """The dials that can't be made, each with the reason."""
+    whys = {
+        dial: refusal_unclaimed(dial, view.campaign, view.schedule, now, halted=view.halted) for dial in handed.dials
+    }
+    return {dial: why for dial, why in whys.items() if why is not None}
+
+
+def _list(read: Callable[[Sequence[CallKey]], Iterable[Call]], keys: Sequence[CallKey]) -> list[Call]:
+    """Storage answers as it reads, which must not block the calls under way."""
+    return list(read(keys))

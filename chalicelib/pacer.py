@@ -2,9 +2,9 @@
 
 For every campaign: gather its plan, its cursors and what it has deferred; let `chalicelib.domain.pacing` say which
 slots there are; fill them with deferred numbers first and the log after them. Then, stride by stride: reserve the slots
-by moving the cursors, send, and pass what was sent. A crash in between costs slots, never numbers: those that were
-sent and not passed are sent again, in later slots, and the dialer's claims absorb that. So there is never more than one
-number to a slot, whatever crashes or overlaps.
+by moving the cursors, send their calls in slices, and pass what was sent. A crash in between costs slots, never
+numbers: those that were sent and not passed are sent again, in later slots, and the dialer's claims absorb that. So
+there is never more than one number to a slot, whatever crashes or overlaps.
 """
 
 import logging
@@ -15,13 +15,14 @@ from itertools import islice
 from typing import Protocol, TypeVar
 
 from chalicelib.clock import Clock
-from chalicelib.domain import handover, pacing
-from chalicelib.domain.call import DeferredDial, Slip
+from chalicelib.domain import handover, pacing, slicing
+from chalicelib.domain.call import Deferred, DeferredDial, Handed, Slip
+from chalicelib.domain.handover import Dial, Report, Slice
 from chalicelib.domain.models import CallKey, Campaign, Entry, Status
 from chalicelib.domain.pacing import Pace, Slot
 from chalicelib.domain.timetable import Timetable
 from chalicelib.errors import NotFound
-from chalicelib.gateway.queue import GATHERED_FOR, CallQueue, Message
+from chalicelib.gateway.queue import CallQueue, Message
 from chalicelib.logs import about_campaign
 from chalicelib.metrics import Metric, Metrics
 from chalicelib.storage.campaign_items import campaign_key
@@ -36,7 +37,7 @@ R = TypeVar("R")
 #: What is handed over reaches a little past the next tick, so that a tick which comes late leaves no gap.
 HORIZON = timedelta(seconds=75)
 #: How many numbers are sent between two moves of the head: a crash sends at most so many again.
-STRIDE = 300
+STRIDE = 2000
 #: How many reports of one campaign are handed over in one tick.
 REPORTS = 1000
 
@@ -50,6 +51,10 @@ class Number:
     attempt: int
     #: None for a number of the log
     slip: Slip | None
+
+
+#: Numbers, each with its slot.
+Filled = Sequence[tuple[Slot, Number]]
 
 
 @dataclass(frozen=True)
@@ -79,6 +84,7 @@ class Pacer:
         clock: Clock,
         metrics: Metrics,
         each: Each,
+        limits: slicing.Limits = slicing.Limits(),  # noqa: B008 # it is frozen
     ) -> None:
         self._advances = stores.advances
         self._campaigns = stores.campaigns
@@ -91,6 +97,7 @@ class Pacer:
         self._clock = clock
         self._metrics = metrics
         self._each = each
+        self._limits = limits
 
     def tick(self, deadline: datetime, campaigns: Iterable[tuple[str, int]]) -> Ticked:
         """Hand over what is due of these, each an account and id, starting nothing new after `deadline`.
@@ -133,14 +140,21 @@ class Pacer:
         """Reports are owed even by a campaign that is stopped or deleted."""
         now = self._clock.now()
         due = list(islice(self._slips.due_reports(campaign.account, campaign.id, now), REPORTS))
-        if not due:
-            return 0
-        handed = self._slips.hand_over(due, now)
-        reports = [handover.Report(slip.deferred.key, slip.deferred.attempt, slip.name) for slip in handed]
-        messages = [Message(handover.to_message(report), None, campaign.account) for report in reports]
+        parts = [due[first : first + slicing.MOST_REPORTS] for first in range(0, len(due), slicing.MOST_REPORTS)]
+        handed = [
+            Slice(
+                campaign.account,
+                campaign.id,
+                reports=tuple(Report(slip.deferred.key, slip.deferred.attempt) for slip in part),
+                slip=self._slips.hand_over(part, now),
+            )
+            for part in parts
+        ]
+        messages = [Message(handover.to_message(one), None, campaign.account) for one in handed]
         sent = self._queue.send(messages)
-        self._take_back(handed[sent:])
-        return sent
+        for one, part in zip(handed[sent:], parts[sent:], strict=True):
+            self._take_back(one, [slip.deferred for slip in part])
+        return sum(map(len, parts[:sent]))
 
     def _hand_over_dials(self, campaign: Campaign, deadline: datetime) -> int:
         now = self._clock.now()
@@ -152,6 +166,7 @@ class Pacer:
         except NotFound:
             return 0  # deleted in this moment, together with the campaign
         timetable = Timetable.of(campaign.plan, schedule)
+        apart = pacing.apart(paces)
         slots = pacing.slots(timetable, paces, campaign.cursors, now, HORIZON)
         numbers = self._numbers(campaign, now)
         head, dials = campaign.head, 0
@@ -164,8 +179,8 @@ class Pacer:
             if reserved is None:
                 break
             campaign = reserved
-            sent = self._send(campaign, filled)
-            head += sent - _deferred(filled[:sent])
+            sent = self._send(campaign, filled, apart)
+            head += sum(number.slip is None for _, number in filled[:sent])
             dials += sent
             if sent < len(filled):
                 break
@@ -189,46 +204,37 @@ class Pacer:
         for sequence, entry in self._log.read(key, campaign.head, campaign.tail - campaign.head):
             yield Number(CallKey(campaign.account, campaign.id, sequence), entry, 1, None)
 
-    def _send(self, campaign: Campaign, filled: Sequence[tuple[Slot, Number]]) -> int:
+    def _send(self, campaign: Campaign, filled: Filled, apart: timedelta) -> int:
+        """How many of them were sent, which are the first ones."""
+        parts = list(_slices(campaign, filled, self._limits))
         now = self._clock.now()
-        again = [number.slip for _, number in filled if number.slip is not None]
-        handed = self._slips.hand_over(again, now) if again else []
-        names = iter(handed)
-        messages = []
-        for slot, number in filled:
-            dial = handover.Dial(
-                number.key,
-                number.attempt,
-                number.entry,
-                campaign.generation,
-                slot.due,
-                slot.late,
-                slot.expires,
-                None if number.slip is None else next(names).name,
-            )
-            messages.append(Message(handover.to_message(dial), _delivered(slot.due, now), campaign.account))
+        handed = []
+        for numbers, dials in parts:
+            slips = [number.slip for _, number in numbers if number.slip is not None]
+            name = self._slips.hand_over(slips, now) if slips else None
+            handed.append(Slice(campaign.account, campaign.id, dials=dials, slip=name))
+        messages = [
+            Message(handover.to_message(one), slicing.wanted_at(one.dials, now, apart), campaign.account)
+            for one in handed
+        ]
         sent = self._queue.send(messages)
-        self._take_back(handed[_deferred(filled[:sent]) :])
-        return sent
+        for one, (numbers, _) in zip(handed[sent:], parts[sent:], strict=True):
+            self._take_back(one, [number.slip.deferred for _, number in numbers if number.slip is not None])
+        return sum(len(one.dials) for one in handed[:sent])
 
-    def _take_back(self, handed: Sequence[Slip]) -> None:
+    def _take_back(self, handed: Slice, deferred: Sequence[Deferred]) -> None:
         """What couldn't be sent waits for the next tick."""
-        for slip in handed:
-            self._slips.take_back(slip, self._clock.now())
+        if handed.slip is not None:
+            self._slips.take_back(Handed(tuple(deferred), handed.slip), self._clock.now(), deferred)
 
 
-def _delivered(due: datetime, now: datetime) -> datetime | None:
-    """When the dialer is to have it; None for at once.
-
-    For what is due soon the dialer may have to be woken, which takes a while. After that ever less: those that are
-    awake wait for their calls, and waiting is what they cost most for. Messages are gathered before anybody has them.
-    """
-    soon = due - now - pacing.LEAD
-    if soon <= timedelta(0):
-        return None
-    return min(due, now + 2 * soon) - GATHERED_FOR
-
-
-def _deferred(filled: Sequence[tuple[Slot, Number]]) -> int:
-    """How many of the numbers were deferred before."""
-    return sum(number.slip is not None for _, number in filled)
+def _slices(campaign: Campaign, filled: Filled, limits: slicing.Limits) -> Iterator[tuple[Filled, tuple[Dial, ...]]]:
+    """The dials of each slice, and the numbers that they are for."""
+    dials = [
+        Dial(number.key, number.attempt, number.entry, campaign.generation, slot.due, slot.late, slot.expires)
+        for slot, number in filled
+    ]
+    first = 0
+    for part in slicing.dial_slices(dials, limits):
+        yield filled[first : first + len(part)], part
+        first += len(part)

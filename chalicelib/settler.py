@@ -9,14 +9,25 @@ at any more are uncertain, reports that were begun and never ended are sent agai
 """
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import datetime
+from enum import Enum
 from functools import cached_property
 from itertools import islice
 
 from chalicelib.clock import Clock
-from chalicelib.domain.call import Call, DeferredDial, Ended, ReportState, Slip, State, Told, all_told
+from chalicelib.domain.call import (
+    Call,
+    Deferred,
+    DeferredDial,
+    Ended,
+    ReportState,
+    State,
+    Told,
+    all_told,
+    is_unclaimed,
+)
 from chalicelib.domain.models import CallKey, Campaign, Status
 from chalicelib.domain.settling import Step, as_told, counted, is_owed, is_stale, lost_before, marked, step
 from chalicelib.domain.timetable import is_over
@@ -31,7 +42,7 @@ logger = logging.getLogger(__name__)
 #: How many records are read between two moves of `settled`.
 STRIDE = 500
 #: How many numbers the pacer may have handed over and not passed: its own stride.
-HANDED_OVER_AT_ONCE = 300
+HANDED_OVER_AT_ONCE = 2000
 #: How many numbers that were passed over are counted in one transaction, which may have 100 parts.
 COUNTED_AT_ONCE = 90
 #: How many of a campaign's slips are counted for the metrics: whoever looks at them wants to know if there are many.
@@ -44,10 +55,20 @@ class Notes:
 
     read_at: datetime
     told: Sequence[Told]
+    #: the numbers that wait or are handed over, though they may have no record
+    returned: Set[int]
 
     @cached_property
     def sequences(self) -> frozenset[int]:
         return all_told(self.told)
+
+
+class Left(Enum):
+    """What is left of something that was handed over, if it isn't to be handed over again."""
+
+    NOTHING = "nothing"
+    #: somebody is at it
+    WAIT = "wait"
 
 
 class Settler:
@@ -84,13 +105,16 @@ class Settler:
 
     def _settle_campaign(self, account: str, identifier: int, deadline: datetime) -> int:
         # Before the campaign: what another settler forgets of them until then lies behind its `settled`.
-        notes = Notes(self._clock.now(), self._slips.told(account, identifier))
+        notes = Notes(
+            self._clock.now(), self._slips.told(account, identifier), self._slips.returned(account, identifier)
+        )
         campaign = self._campaigns.find(account, identifier)
         if campaign is None:
             return 0
         self._log.seal(campaign_key(account, identifier))
         before = campaign.settled
         self._take_back_what_lapsed(campaign)
+        self._record_what_was_returned(campaign, deadline)
         campaign = self._pass_what_was_handed_over(campaign)
         campaign = self._count_those_passed_over(campaign)
         while self._clock.now() < deadline:
@@ -118,7 +142,12 @@ class Settler:
         calls = {call.key.sequence: as_told(call, told) for call in found}
         for sequence in range(first, beyond):
             call = calls.get(sequence)
-            what = step(call, now, handed_over_long_ago=sequence < handed_over_long_ago, told_until=notes.read_at)
+            what = step(
+                call,
+                now,
+                handed_over_long_ago=sequence < handed_over_long_ago and sequence not in notes.returned,
+                told_until=notes.read_at,
+            )
             if call is None and what is Step.DEFER_LOST:
                 is_settled = self._defer_lost(campaign, sequence)
             else:
@@ -172,25 +201,45 @@ class Settler:
     def _take_back_what_lapsed(self, campaign: Campaign) -> None:
         """What was handed over long ago is dealt with, or is to be handed over again."""
         now = self._clock.now()
-        lapsed = self._slips.lapsed(campaign.account, campaign.id, now)
-        while slips := list(islice(lapsed, STRIDE)):
-            calls = {call.key: call for call in self._calls.among({slip.deferred.key for slip in slips})}
-            for slip in slips:
-                self._take_back(slip, calls.get(slip.deferred.key), campaign, now)
+        for handed in list(self._slips.lapsed(campaign.account, campaign.id, now)):
+            calls = {call.key: call for call in self._calls.among({one.key for one in handed.numbers})}
+            left = [self._left_of(one, calls.get(one.key), campaign, now) for one in handed.numbers]
+            if Left.WAIT not in left:
+                again = [one for one in left if not isinstance(one, Left)]
+                self._slips.take_back(handed, now, again)
 
-    def _take_back(self, slip: Slip, call: Call | None, campaign: Campaign, now: datetime) -> None:
-        if isinstance(slip.deferred, DeferredDial):
+    def _left_of(self, deferred: Deferred, call: Call | None, campaign: Campaign, now: datetime) -> "Deferred | Left":
+        """What is to be done of what was handed over so long ago that its message is gone."""
+        if isinstance(deferred, DeferredDial):
             if call is not None and call.state is State.DIALLING:
                 if not is_stale(call, now):
-                    return
+                    return Left.WAIT
                 self._expire(call, campaign, now)
             elif call is None or call.state is State.DEFERRED:
-                self._slips.take_back(slip, now, attempt=1 if call is None else call.attempt + 1)
-                return
+                return replace(deferred, attempt=1 if call is None else call.attempt + 1)
         elif call is not None and call.report in (ReportState.PENDING, ReportState.DEFERRED):
-            self._slips.take_back(slip, now)
+            return deferred
+        return Left.NOTHING
+
+    def _record_what_was_returned(self, campaign: Campaign, deadline: datetime) -> None:
+        """Numbers that came too late, of a campaign that calls nobody: a record lets the settler pass over them.
+
+        Those of a campaign that runs are dialled soon, and need none.
+        """
+        if self._may_call(campaign):
             return
-        self._slips.forget([slip])
+        for returned in list(self._slips.returned_slices(campaign.account, campaign.id)):
+            if self._clock.now() >= deadline:
+                return
+            calls = {call.key: call for call in self._calls.among([one.key for one in returned.numbers])}
+            again: list[Deferred] = []
+            for one in returned.numbers:
+                call = calls.get(one.key)
+                if call is None and isinstance(one, DeferredDial):
+                    self._calls.defer_lost(one.key, one.entry)
+                elif call is not None and is_unclaimed(call, one.attempt):
+                    again.append(one)
+            self._slips.scatter(returned, again)
 
     def _count_those_passed_over(self, campaign: Campaign) -> Campaign:
         """Add the outcomes of numbers that were passed over to the counts, and forget their slips, at once."""

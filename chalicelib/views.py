@@ -2,18 +2,23 @@
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any, ParamSpec, TypeVar
 
 from chalicelib.clock import Clock
-from chalicelib.domain.models import CallKey, Campaign, Schedule
+from chalicelib.domain.models import Campaign, Schedule
 from chalicelib.errors import NotFound
 from chalicelib.offload import Offload
 from chalicelib.storage.campaigns import Campaigns
 from chalicelib.storage.catalog import Schedules
 from chalicelib.storage.switch import Switch
 
-#: How long what one call of a batch has read serves the others.
+P = ParamSpec("P")
+R = TypeVar("R")
+
+#: How long what one call has read serves the others.
 FRESH_FOR = timedelta(seconds=1)
 
 
@@ -29,7 +34,11 @@ class View:
 
 
 class Views:
-    """What the calls of one batch see. Of many that want the same at once, one reads it."""
+    """What a function's calls see. Of many that want the same at once, one reads it.
+
+    What was read serves the function's next invocation too: the switch and a schedule are read at most once in
+    `FRESH_FOR` by each of the deployment's processes, however many calls it makes.
+    """
 
     def __init__(
         self, switch: Switch, campaigns: Campaigns, schedules: Schedules, clock: Clock, offload: Offload
@@ -39,25 +48,52 @@ class Views:
         self._schedules = schedules
         self._clock = clock
         self._offload = offload
-        self._locks: dict[tuple[str, int], asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._views: dict[tuple[str, int], View] = {}
+        self._read: dict[tuple[object, ...], tuple[datetime, Any]] = {}
+        self.begin()
 
-    async def of(self, key: CallKey) -> View:
-        """A reading that takes long may be old when it is there: look at `asked_at`."""
-        campaign = (key.account, key.campaign_id)
-        async with self._locks[campaign]:
-            view = self._views.get(campaign)
-            now = self._clock.now()
-            if view is None or now - view.asked_at > FRESH_FOR:
-                view = self._views[campaign] = View(*await self._offload(self._read, *campaign), asked_at=now)
-            return view
+    def begin(self) -> None:
+        """Of an invocation, which has an event loop of its own: nobody waits for what another was reading."""
+        self._locks: dict[tuple[object, ...], asyncio.Lock] = defaultdict(asyncio.Lock)
+        now = self._clock.now()
+        self._read = {key: read for key, read in self._read.items() if now - read[0] <= FRESH_FOR}
 
-    def _read(self, account: str, identifier: int) -> tuple[bool, Campaign | None, Schedule | None]:
-        halted = not self._switch.is_on()
-        campaign = self._campaigns.find(account, identifier)
+    async def of(self, account: str, campaign_id: int, since: datetime | None = None) -> View:
+        """What was asked for within `FRESH_FOR`, and after `since`.
+
+        A reading that takes long may be old when it is there: look at `asked_at`.
+        """
+        switched_at, is_on = await self._fresh(since, ("switch",), self._switch.is_on)
+        asked_at, campaign = await self._fresh(
+            since, ("campaign", account, campaign_id), self._campaigns.find, account, campaign_id
+        )
+        asked_at = min(asked_at, switched_at)
         if campaign is None:
-            return halted, None, None
+            return View(not is_on, None, None, asked_at)
+        schedule_id = campaign.plan.schedule_id
+        scheduled_at, schedule = await self._fresh(
+            since, ("schedule", account, schedule_id), self._schedule, account, schedule_id
+        )
+        return View(not is_on, campaign, schedule, min(asked_at, scheduled_at))
+
+    async def _fresh(
+        self,
+        since: datetime | None,
+        key: tuple[object, ...],
+        read: Callable[P, R],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> tuple[datetime, R]:
+        """What was read, and when it was asked for."""
+        async with self._locks[key]:
+            known = self._read.get(key)
+            now = self._clock.now()
+            if known is None or now - known[0] > FRESH_FOR or (since is not None and known[0] <= since):
+                known = self._read[key] = now, await self._offload(read, *args, **kwargs)
+            return known
+
+    def _schedule(self, account: str, schedule_id: int) -> Schedule | None:
         try:
-            return halted, campaign, self._schedules.get(account, campaign.plan.schedule_id)
+            return self._schedules.get(account, schedule_id)
         except NotFound:
-            return halted, campaign, None
+            return None

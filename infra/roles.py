@@ -38,7 +38,7 @@ ROLES: dict[str, dict[str, str]] = {
         "AccountsTable": "GetItem",
         "CatalogTable": "GetItem",
         "CampaignsTable": "GetItem",
-        "CallsTable": "GetItem UpdateItem",
+        "CallsTable": "BatchGetItem GetItem UpdateItem",
         "DeferredTable": "DeleteItem PutItem",
         # for Lambda, which takes the messages out with the function's role
         "CallQueue": "DeleteMessage GetQueueAttributes ReceiveMessage",

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from chalicelib.api.request import MAX_BODY_BYTES
-from chalicelib.gateway.queue import GATHERED, GATHERED_FOR
+from chalicelib.domain.slicing import MOST_DIALS
 from infra.alarms import alarms
 from infra.dashboard import dashboard
 from infra.roles import identity, roles
@@ -34,9 +34,9 @@ _CONSOLE = "https://${AWS::Region}.console.aws.amazon.com/cloudwatch/home"
 # None has reserved concurrency, which would take from the account's; the queue's event source is limited instead.
 #: seconds the dialer may take for one batch
 DIALER_TIMEOUT = 90
-#: seconds a message stays hidden while it is worked on: six times the dialer's timeout and the time in which messages
-#: are gathered, as AWS advises
-VISIBILITY_TIMEOUT = 6 * DIALER_TIMEOUT + int(GATHERED_FOR.total_seconds())
+#: seconds a message stays hidden while it is worked on: six times the dialer's timeout, as AWS advises
+#: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
+VISIBILITY_TIMEOUT = 6 * DIALER_TIMEOUT
 
 AttributeType = Literal["S", "N"]
 
@@ -62,7 +62,7 @@ def merge_template() -> JSON:
                 "Default": 50,
                 "MinValue": 2,
                 "MaxValue": 1000,
-                "Description": f"How many batches of up to {GATHERED} calls go out at the same time.",
+                "Description": f"How many slices of up to {MOST_DIALS} calls go out at the same time.",
             },
             "AlarmTopic": {
                 "Type": "String",

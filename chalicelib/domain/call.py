@@ -63,6 +63,13 @@ class Call:
     report_error: str | None
 
 
+def is_unclaimed(call: Call | None, attempt: int) -> bool:
+    """May this attempt still be claimed? `call` is None for a number without a record."""
+    if call is None:
+        return attempt == 1
+    return call.state is State.DEFERRED and call.attempt == attempt - 1
+
+
 @dataclass(frozen=True)
 class Claim:
     """The right to make one attempt at one number, which storage gives only once."""
@@ -110,6 +117,24 @@ class Slip:
     deferred: Deferred
     #: storage's own name for it
     name: str
+    #: those that were returned together with it and come after it, which lie in the same place
+    rest: tuple[DeferredDial, ...] = ()
+    #: what tells those that were returned together from others; empty for one that lies by itself
+    mark: str = ""
+
+
+@dataclass(frozen=True)
+class Handed:
+    """What was handed over as one slice, after it had been deferred before."""
+
+    numbers: tuple[Deferred, ...]
+    #: storage's own name for it
+    name: str
+
+    @property
+    def campaign(self) -> tuple[str, int]:
+        """Its account and id."""
+        return self.numbers[0].key.account, self.numbers[0].key.campaign_id
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,20 @@
-"""What the pacer hands to the dialer: one number to dial, or one outcome to report, as a message."""
+"""What the pacer hands to the dialer: a slice of one campaign's calls, or of its reports, as one message.
+
+A slice holds what one function deals with by itself, so nothing depends on which messages the queue happens to hand out
+together. Version 1 had one call or one report to a message. A version that is newer than this code is left for the code
+that knows it.
+"""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from chalicelib.domain.models import CallKey, Entry
+
+#: of the messages that are written
+VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -24,8 +33,6 @@ class Dial:
     late: datetime
     #: not sent at or after this one, however long the connection took
     expires: datetime
-    #: what storage is to forget once this message is dealt with, if it was deferred before
-    slip: str | None = None
 
 
 @dataclass(frozen=True)
@@ -35,12 +42,27 @@ class Report:
     key: CallKey
     #: 1 for the first time it is told
     attempt: int
-    #: what storage is to forget once this message is dealt with
-    slip: str
+
+
+@dataclass(frozen=True)
+class Slice:
+    """Calls to be made and outcomes to be reported, all of one campaign, and of one generation of it."""
+
+    account: str
+    campaign_id: int
+    #: soonest first
+    dials: tuple[Dial, ...] = ()
+    reports: tuple[Report, ...] = ()
+    #: what storage is to forget once the slice is dealt with, if any of it was deferred before
+    slip: str | None = None
 
 
 class Unreadable(ValueError):
     """A message that no pacer wrote."""
+
+
+class Newer(Unreadable):
+    """A message of a version that this code doesn't know, as there are some while a deployment is under way."""
 
 
 def begins(dials: Iterable[Dial], now: datetime) -> dict[Dial, datetime]:
@@ -49,61 +71,91 @@ def begins(dials: Iterable[Dial], now: datetime) -> dict[Dial, datetime]:
     Otherwise a function that had to be woken would make all the calls at once that it was woken for.
     """
     found: dict[Dial, datetime] = {}
-    last: dict[tuple[str, int], Dial] = {}
+    before: Dial | None = None
     for dial in sorted(dials, key=lambda dial: dial.due):
-        campaign = (dial.key.account, dial.key.campaign_id)
-        before = last.get(campaign)
         begin = now if before is None else found[before] + (dial.due - before.due)
         found[dial] = max(dial.due, begin)
-        last[campaign] = dial
+        before = dial
     return found
 
 
-def to_message(handover: Dial | Report) -> str:
-    """The handover as the body of a message: one JSON object, ASCII."""
-    key = handover.key
-    fields: dict[str, str | int | None] = {
-        "account": key.account,
-        "campaign_id": key.campaign_id,
-        "sequence": key.sequence,
-        "call_id": key.call_id,
-        "attempt": handover.attempt,
-        "slip": handover.slip,
-    }
-    if isinstance(handover, Report):
-        return json.dumps({"report": fields})
-    fields |= {
-        "entry": handover.entry.line,
-        "generation": handover.generation,
-        "due": handover.due.isoformat(),
-        "late": handover.late.isoformat(),
-        "expires": handover.expires.isoformat(),
-    }
-    return json.dumps({"dial": fields})
+def to_message(handed: Slice) -> str:
+    """The slice as the body of a message: one JSON object, ASCII."""
+    fields: dict[str, Any] = {"version": VERSION, "account": handed.account, "campaign_id": handed.campaign_id}
+    if handed.dials:
+        fields["generation"] = handed.dials[0].generation
+        fields["dials"] = [
+            {
+                "sequence": dial.key.sequence,
+                "attempt": dial.attempt,
+                "entry": dial.entry.line,
+                "due": dial.due.isoformat(),
+                "late": dial.late.isoformat(),
+                "expires": dial.expires.isoformat(),
+            }
+            for dial in handed.dials
+        ]
+    if handed.reports:
+        fields["reports"] = [{"sequence": one.key.sequence, "attempt": one.attempt} for one in handed.reports]
+    if handed.slip is not None:
+        fields["slip"] = handed.slip
+    return json.dumps(fields)
 
 
-def from_message(body: str) -> Dial | Report:
-    """The reverse of `to_message`. Raises Unreadable."""
+def from_message(body: str) -> Slice:
+    """The reverse of `to_message`, for every version there ever was. Raises Unreadable, and Newer.
+
+    A field that is missing has its default, and one that isn't known is left alone: so what is only added to a message
+    needs no new version.
+    """
     try:
-        ((kind, fields),) = json.loads(body).items()
-        key = CallKey(str(fields["account"]), int(fields["campaign_id"]), int(fields["sequence"]))
-        slip = fields["slip"]
-        if kind == "report":
-            return Report(key, int(fields["attempt"]), str(slip))
-        if kind == "dial":
-            return Dial(
-                key,
-                attempt=int(fields["attempt"]),
-                entry=Entry.from_line(str(fields["entry"])),
-                generation=int(fields["generation"]),
-                due=_instant(fields["due"]),
-                late=_instant(fields["late"]),
-                expires=_instant(fields["expires"]),
-                slip=None if slip is None else str(slip),
-            )
+        fields = json.loads(body)
+        if "version" not in fields:
+            return _from_version_1(fields)
+        if int(fields["version"]) > VERSION:
+            raise Newer(f"version {fields['version']}, and this code knows {VERSION}")
+        account, campaign_id = str(fields["account"]), int(fields["campaign_id"])
+        slip = fields.get("slip")
+        return Slice(
+            account,
+            campaign_id,
+            dials=tuple(_dial(account, campaign_id, one, fields["generation"]) for one in fields.get("dials", ())),
+            reports=tuple(_report(account, campaign_id, one) for one in fields.get("reports", ())),
+            slip=None if slip is None else str(slip),
+        )
+    except Newer:
+        raise
     except (ArithmeticError, AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
         raise Unreadable(str(error)) from error
-    raise Unreadable(f"neither a dial nor a report: {kind!r}")
+
+
+def _from_version_1(fields: Mapping[str, Any]) -> Slice:
+    """`{"dial": {…}}` or `{"report": {…}}`."""
+    ((kind, one),) = fields.items()
+    account, campaign_id = str(one["account"]), int(one["campaign_id"])
+    slip = one["slip"]
+    if kind == "report":
+        return Slice(account, campaign_id, reports=(_report(account, campaign_id, one),), slip=str(slip))
+    if kind == "dial":
+        dial = _dial(account, campaign_id, one, one["generation"])
+        return Slice(account, campaign_id, dials=(dial,), slip=None if slip is None else str(slip))
+    raise ValueError(f"neither a dial nor a report: {kind!r}")
+
+
+def _dial(account: str, campaign_id: int, fields: Mapping[str, Any], generation: Any) -> Dial:
+    return Dial(
+        CallKey(account, campaign_id, int(fields["sequence"])),
+        attempt=int(fields.get("attempt", 1)),
+        entry=Entry.from_line(str(fields["entry"])),
+        generation=int(generation),
+        due=_instant(fields["due"]),
+        late=_instant(fields["late"]),
+        expires=_instant(fields["expires"]),
+    )
+
+
+def _report(account: str, campaign_id: int, fields: Mapping[str, Any]) -> Report:
+    return Report(CallKey(account, campaign_id, int(fields["sequence"])), int(fields.get("attempt", 1)))
 
 
 def _instant(text: str) -> datetime:

@@ -77,6 +77,19 @@ def refusal(
     return None
 
 
+def refusal_unclaimed(
+    dial: Dial, campaign: Campaign | None, schedule: Schedule | None, now: datetime, *, halted: bool
+) -> Refusal | None:
+    """Why the number need not even be claimed at `now`: it wouldn't be dialled, whatever happens before its instant."""
+    if halted:
+        return Refusal.HALTED
+    if campaign is None or schedule is None or campaign.status is not Status.RUNNING:
+        return Refusal.STOPPED
+    if campaign.generation != dial.generation:
+        return Refusal.SUPERSEDED
+    return Refusal.LATE if now >= dial.late else None
+
+
 def hold(campaign: Campaign, schedule: Schedule, now: datetime) -> timedelta:
     """How long a call waits that may be made, but whose calling hours have only just begun.
 

@@ -101,6 +101,11 @@ def slots(
     )
 
 
+def apart(paces: Sequence[Pace]) -> timedelta:
+    """The time from one call to the next in a period, of the window in which it is the shortest."""
+    return min((pace.period // pace.amount * _MICROSECOND for pace in paces), default=timedelta(0))
+
+
 def fresh(windows: int, now: datetime, before: Sequence[Cursor] = ()) -> tuple[Cursor, ...]:
     """Cursors that make up for nothing: for a start, for an empty queue that is filled, and for other windows.
 

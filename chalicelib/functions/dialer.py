@@ -1,4 +1,4 @@
-"""The dialer's Lambda function: the queue invokes it with up to twenty messages, gathered for a second."""
+"""The dialer's Lambda function: the queue invokes it with one message, which is a slice of calls."""
 
 import asyncio
 import os
@@ -16,7 +16,7 @@ from chalicelib.dialer import Delivery, Dialer
 from chalicelib.functions.ending import ends_at
 from chalicelib.functions.saying import say
 from chalicelib.gateway.http.posting import HttpGateway
-from chalicelib.gateway.queue import GATHERED, GATHERED_FOR, DeadLetters
+from chalicelib.gateway.queue import DeadLetters
 from chalicelib.gateway.queue import connect as connect_queue
 from chalicelib.metrics import EmbeddedMetrics
 from chalicelib.settings import Settings
@@ -27,12 +27,9 @@ from chalicelib.storage.switch import Switch
 dialer_function = Blueprint(__name__)
 
 
-@dialer_function.on_sqs_message(
-    queue="callpacer-calls",
-    batch_size=GATHERED,
-    maximum_batching_window_in_seconds=int(GATHERED_FOR.total_seconds()),
-    name="dialer",
-)
+# One message and no window: whatever pollers and windows do, a slice is a function's work.
+# https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
+@dialer_function.on_sqs_message(queue="callpacer-calls", batch_size=1, name="dialer")
 def handle(event: SQSEvent) -> dict[str, Any]:
     """Answers the messages that must come again, and only those (ReportBatchItemFailures)."""
     deliveries = [Delivery(record["messageId"], record["body"]) for record in event.to_dict()["Records"]]

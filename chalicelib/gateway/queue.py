@@ -2,18 +2,17 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 if TYPE_CHECKING:
     from botocore.session import Session
 
-#: what SQS takes in one request
+#: messages that SQS takes in one request, and the bytes of all of them together
+#: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
 BATCH = 10
-#: messages that the dialer takes on together at most, and the time for which they are gathered: SQS often hands out
-#: few at once, and a dialer costs as much while it waits for one call as for twenty
-GATHERED = 20
-GATHERED_FOR = timedelta(seconds=1)
+LARGEST = 256 * 1024
 #: seconds: the longest that SQS holds a message back
 LONGEST_DELAY = 900
 #: how often what SQS refused of a batch is offered again, and the pause before, in seconds
@@ -31,10 +30,10 @@ class SQS(Protocol):
 
 @dataclass(frozen=True)
 class Message:
-    """One message to be sent."""
+    """One message to be sent: ASCII text."""
 
     body: str
-    #: when it is to be delivered; None: at once
+    #: when it is to be delivered, or up to a second earlier; None: at once
     not_before: datetime | None
     #: whose it is: the queue serves accounts in turn, so that a large one doesn't hold up a small one
     account: str
@@ -53,11 +52,14 @@ class CallQueue:
         What SQS refuses of a batch is offered to it again; after the first batch of which something stays refused,
         nothing more is sent.
         """
-        for start in range(0, len(messages), BATCH):
-            refused = self._send_batch(messages[start : start + BATCH])
+        sent = 0
+        while sent < len(messages):
+            batch = _first_batch(messages[sent : sent + BATCH])
+            refused = self._send_batch(batch)
             if refused:
-                return start + min(refused)
-        return len(messages)
+                return sent + min(refused)
+            sent += len(batch)
+        return sent
 
     def _send_batch(self, messages: Sequence[Message]) -> set[int]:
         left = set(range(len(messages)))
@@ -81,6 +83,12 @@ class CallQueue:
             if not left:
                 break
         return left
+
+
+def _first_batch(messages: Sequence[Message]) -> Sequence[Message]:
+    """As many of the first ones as SQS takes at once."""
+    sizes = accumulate(len(message.body) for message in messages)
+    return messages[: max(1, sum(size <= LARGEST for size in sizes))]
 
 
 def _delay(not_before: datetime | None, now: datetime) -> int:

@@ -219,6 +219,8 @@ class DeferredItem(Model):
     entry = UnicodeAttribute(null=True)
     #: the outcome, for an ended call
     state = UnicodeAttribute(null=True)
+    #: for a slice: its numbers, each with the attempt to be made and its entry's line
+    numbers: ListAttribute[Any] = ListAttribute(of=UnicodeAttribute, null=True)
     #: for what was told of many numbers: which
     sequences: ListAttribute[Any] = ListAttribute(of=NumberAttribute, null=True)
 

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from chalicelib.domain import pacing
-from chalicelib.domain.call import DeferredDial, DeferredReport, Ended, ReportState, State
+from chalicelib.domain.call import DeferredDial, DeferredReport, Ended, Handed, ReportState, State
 from chalicelib.domain.models import (
     CallKey,
     Campaign,
@@ -576,40 +576,87 @@ class TestSlips:
         assert list(slips.waiting("acme", 1)) == [1]
         assert [slip.deferred for slip in slips.due_reports("acme", 1, NOW + timedelta(seconds=1))] == [report]
 
-    def test_what_was_handed_over_lapses_unless_it_is_forgotten(self, database: Database) -> None:
-        slips = self.defer(database, self.dial(1), self.dial(2))
-        handed = slips.hand_over(list(slips.due_dials("acme", 1, NOW)), NOW)
+    def test_a_slice_that_was_handed_over_lapses_unless_it_is_forgotten(self, database: Database) -> None:
+        slips = self.defer(database, self.dial(1), self.dial(2), self.dial(3))
+        first, *others = slips.due_dials("acme", 1, NOW)
+        dealt_with, lost = slips.hand_over([first], NOW), slips.hand_over(others, NOW)
         assert list(slips.due_dials("acme", 1, NOW)) == []
-        assert list(slips.waiting("acme", 1)) == [1, 2]
-        slips.forget_name(handed[0].deferred.key, handed[0].name)
+        assert sorted(slips.waiting("acme", 1)) == [1, 2, 3]
+        slips.forget_name("acme", 1, dealt_with)
         later = NOW + timedelta(minutes=15)
         assert list(slips.lapsed("acme", 1, later - timedelta(seconds=1))) == []
-        assert [slip.deferred.key.sequence for slip in slips.lapsed("acme", 1, later)] == [2]
+        assert list(slips.lapsed("acme", 1, later)) == [Handed((self.dial(2), self.dial(3)), lost)]
+
+    def test_what_was_handed_over_before_slips_were_for_slices_lapses_too(self, database: Database) -> None:
+        key = "handed-dial/2026-01-05T13:15:00/000000000001/mark"
+        database.deferred("acme/1", key, sequence=1, attempt=2, entry=ENTRY.line).save()
+        slips = Slips(database)
+        (handed,) = slips.lapsed("acme", 1, NOW + timedelta(days=365))
+        assert [(one.key.sequence, one.attempt) for one in handed.numbers] == [(1, 2)]
 
     def test_a_number_deferred_again_is_not_lost_with_the_message_that_brought_it(self, database: Database) -> None:
         slips = self.defer(database, self.dial(1))
-        (handed,) = slips.hand_over(list(slips.due_dials("acme", 1, NOW)), NOW)
+        handed = slips.hand_over(list(slips.due_dials("acme", 1, NOW)), NOW)
         self.defer(database, self.dial(1, NOW + timedelta(minutes=15)))
-        slips.forget_name(handed.deferred.key, handed.name)
+        slips.forget_name("acme", 1, handed)
         assert list(slips.waiting("acme", 1)) == [1]
 
     def test_one_call_may_have_two_slips_and_each_is_forgotten_by_itself(self, database: Database) -> None:
         report = DeferredReport(KEY, 3, NOW)
         slips = self.defer(database, report, report, self.dial(1), self.dial(1))
-        first, second = slips.hand_over(list(slips.due_reports("acme", 1, NOW)), NOW)
-        slips.forget([first])
-        assert [slip.name for slip in slips.lapsed("acme", 1, NOW + timedelta(hours=1))] == [second.name]
+        first, second = (slips.hand_over([slip], NOW) for slip in list(slips.due_reports("acme", 1, NOW)))
+        slips.forget_name("acme", 1, first)
+        assert [slip.name for slip in slips.lapsed("acme", 1, NOW + timedelta(hours=1))] == [second]
         slips.forget(list(slips.due_dials("acme", 1, NOW))[:1])
         assert list(slips.waiting("acme", 1)) == [1]
 
     def test_what_is_taken_back_waits_again(self, database: Database) -> None:
         report = DeferredReport(KEY, 3, NOW)
         slips = self.defer(database, self.dial(1, NOW), report)
-        due = [*slips.due_dials("acme", 1, NOW), *slips.due_reports("acme", 1, NOW)]
-        for slip in slips.hand_over(due, NOW):
-            slips.take_back(slip, NOW)
+        for due in (list(slips.due_dials("acme", 1, NOW)), list(slips.due_reports("acme", 1, NOW))):
+            deferred = tuple(slip.deferred for slip in due)
+            slips.take_back(Handed(deferred, slips.hand_over(due, NOW)), NOW, deferred)
         assert [slip.deferred for slip in slips.due_dials("acme", 1, NOW)] == [self.dial(1)]
         assert [slip.deferred for slip in slips.due_reports("acme", 1, NOW)] == [report]
+        assert list(slips.lapsed("acme", 1, NOW + timedelta(hours=1))) == []
+
+    @pytest.mark.parametrize("first", range(1, 5))
+    def test_what_was_returned_together_may_be_handed_over_in_parts(self, database: Database, first: int) -> None:
+        slips, dials = Slips(database), [self.dial(sequence) for sequence in (3, 5, 6, 9)]
+        slips.add_returned(dials, "one")
+        slips.add_returned(dials, "one")  # because the answer is lost
+        due = list(slips.due_dials("acme", 1, NOW))
+        assert [slip.deferred for slip in due] == dials
+        slips.hand_over(due[:first], NOW)
+        assert [slip.deferred for slip in slips.due_dials("acme", 1, NOW)] == dials[first:]
+        if due[first:]:
+            slips.hand_over(due[first:], NOW)
+        assert list(slips.due_dials("acme", 1, NOW)) == []
+        assert slips.returned("acme", 1) == {3, 5, 6, 9}
+        lapsed = slips.lapsed("acme", 1, NOW + timedelta(hours=1))
+        assert sorted(one.key.sequence for handed in lapsed for one in handed.numbers) == [3, 5, 6, 9]
+
+    def test_what_was_returned_comes_before_what_is_deferred(self, database: Database) -> None:
+        slips = self.defer(database, self.dial(1))
+        slips.add_returned([self.dial(20)], "one")
+        slips.add_returned([self.dial(7), self.dial(8)], "two")
+        assert [slip.deferred.key.sequence for slip in slips.due_dials("acme", 1, NOW)] == [7, 8, 20, 1]
+        handed = slips.hand_over(list(slips.due_dials("acme", 1, NOW)), NOW)
+        assert list(slips.due_dials("acme", 1, NOW)) == []
+        assert [one.name for one in slips.lapsed("acme", 1, NOW + timedelta(hours=1))] == [handed]
+
+    def test_what_was_returned_is_counted_by_its_numbers(self, database: Database) -> None:
+        slips = self.defer(database, self.dial(1))
+        slips.add_returned([self.dial(7), self.dial(8)], "one")
+        assert [slips.count_dials("acme", 1, most) for most in (1, 2, 1000)] == [1, 2, 3]
+
+    def test_what_was_returned_may_be_scattered(self, database: Database) -> None:
+        slips = Slips(database)
+        slips.add_returned([self.dial(7), self.dial(8)], "one")
+        (returned,) = slips.returned_slices("acme", 1)
+        slips.scatter(returned, [self.dial(8)])
+        assert slips.returned("acme", 1) == set()
+        assert list(slips.waiting("acme", 1)) == [8]
 
     def test_kinds_of_slips_are_told_apart(self, database: Database) -> None:
         slips = self.defer(database, self.dial(1))

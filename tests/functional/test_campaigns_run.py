@@ -8,13 +8,16 @@ from datetime import date, datetime, timedelta
 import pytest
 
 from chalicelib.dialer import Delivery
-from chalicelib.domain.models import Campaign, Counts, Day, Entry, Plan, Profile, Schedule, Status, Window
+from chalicelib.domain.models import CallKey, Campaign, Counts, Day, Entry, Plan, Profile, Schedule, Status, Window
 from chalicelib.domain.outcome import Answered, Exchange, NotSent, Unknown
+from chalicelib.domain.slicing import Limits
 from chalicelib.gateway.telephone import LastLook
 from tests.databases import with_work
 from tests.functional.world import EIGHT, FakeTenant, World
 
 MINUTE = timedelta(minutes=1)
+#: all calls of a tick in one message
+ONE_SLICE = Limits(span=timedelta(hours=1), most=1000)
 
 
 def numbers(count: int, first: int = 0) -> list[Entry]:
@@ -84,17 +87,29 @@ def test_calls_are_a_second_apart_at_sixty_a_minute(world: World) -> None:
     assert starts == [EIGHT + timedelta(seconds=second) for second in (1.5, *range(2, 151))]
 
 
-def test_the_first_calls_are_delivered_ahead_and_those_after_them_ever_less(world: World) -> None:
-    """A dialer must be woken for the first; waiting for the others would only cost, beyond the second of gathering."""
+def test_the_first_slices_are_delivered_ahead_and_those_after_them_ever_less(world: World) -> None:
+    """A dialer must be woken for the first; waiting for the others would only cost."""
     prepare(world, numbers(150))
     start(world)
     world.tick()
     ahead = {}
     for message in world.sqs.messages:
-        due = datetime.fromisoformat(json.loads(message.body)["dial"]["due"])
+        due = datetime.fromisoformat(json.loads(message.body)["dials"][0]["due"])
         ahead[(due - EIGHT).total_seconds()] = (due - message.visible_at).total_seconds()
-    assert [ahead[second] for second in (1, 4, 8, 10, 12, 14)] == [1, 4, 8, 7, 5, 3]
-    assert all(1 <= spare <= 2 for second, spare in ahead.items() if second >= 15)
+    assert [ahead[second] for second in (1, 5, 7, 9, 11, 13)] == [1, 5, 7, 7, 5, 3]
+    assert all(0 <= spare <= 1.5 for second, spare in ahead.items() if second > 16)
+
+
+def test_the_calls_of_two_seconds_are_one_message(world: World) -> None:
+    prepare(world, numbers(150))
+    start(world)
+    world.tick()
+    seconds = [
+        [(datetime.fromisoformat(dial["due"]) - EIGHT).total_seconds() for dial in json.loads(message.body)["dials"]]
+        for message in world.sqs.messages
+    ]
+    assert seconds[:3] == [[1, 2], [3, 4], [5, 6]]
+    assert sum(map(len, seconds)) == 75
 
 
 def test_a_created_campaign_calls_nobody(world: World) -> None:
@@ -370,11 +385,14 @@ def test_a_message_that_cannot_be_read_goes_to_the_dead_letters(world: World) ->
     assert len(world.dead.messages) == 5
 
 
-def test_one_message_that_fails_does_not_bring_back_the_rest(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_call_that_fails_does_not_hold_up_the_rest_of_its_slice(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     prepare(world, numbers(3))
+    world.pacer = world.pacer_with(ONE_SLICE)
     start(world)
     world.tick()
-    bodies = [message.body for message in world.sqs.take(EIGHT + MINUTE)]
+    (message,) = world.sqs.take(EIGHT + MINUTE)
     claim = world.services.calls.claim
 
     def failing(key, entry, attempt, now, nonce):  # type: ignore[no-untyped-def] # claim's own signature
@@ -383,8 +401,83 @@ def test_one_message_that_fails_does_not_bring_back_the_rest(world: World, monke
         return claim(key, entry, attempt, now, nonce)
 
     monkeypatch.setattr(world.services.calls, "claim", failing)
-    assert world.dial(bodies) == ["1"]
+    assert world.dial([message.body]) == ["0"]
     assert len(world.tenant.calls) == 2
+    monkeypatch.undo()
+    assert world.dial([message.body]) == []
+    world.run(minutes=2)
+    assert sorted(world.tenant.called) == destinations(numbers(3))
+
+
+class TestSlicesThatComeTooLate:
+    """They are returned whole, and take other slots."""
+
+    def late(self, world: World, calls: int = 40) -> list[str]:
+        prepare(world, numbers(calls))
+        start(world)
+        world.tick()
+        world.clock.turn_to(EIGHT + timedelta(seconds=80))
+        return [message.body for message in world.sqs.take(world.clock.now())]
+
+    def test_none_of_their_numbers_is_claimed(self, world: World) -> None:
+        assert world.dial(self.late(world)) == []
+        assert list(world.services.calls.between("acme", 1, 0, 40)) == []
+        assert world.services.slips.returned("acme", 1) == set(range(40))
+
+    def test_they_cost_one_write_each(self, world: World) -> None:
+        bodies = self.late(world)
+        world.dial(bodies)
+        assert len(list(world.services.slips.returned_slices("acme", 1))) == len(bodies) == 20
+
+    def test_their_numbers_come_before_the_others_and_in_their_order(self, world: World) -> None:
+        world.dial(self.late(world, calls=100))
+        world.run(minutes=3)
+        assert world.tenant.called == destinations(numbers(100))
+        assert campaign(world).counts == Counts(completed=100)
+        assert world.services.slips.returned("acme", 1) == set()
+
+    def test_half_of_one_may_be_handed_over_again(self, world: World) -> None:
+        world.pacer = world.pacer_with(ONE_SLICE)
+        (body,) = self.late(world, calls=20)
+        assert world.dial([body]) == []
+        world.services.profiles.change("acme", 1, {"amount_per_period": 6})
+        world.tick()
+        assert [one["sequence"] for one in world.handed_over] == list(range(10))
+        assert world.services.slips.returned("acme", 1) == set(range(20))
+        (left,) = world.services.slips.returned_slices("acme", 1)
+        assert [one.key.sequence for one in left.numbers] == list(range(10, 20))
+        world.services.profiles.change("acme", 1, {"amount_per_period": 60})
+        world.run(minutes=3)
+        assert sorted(world.tenant.called) == destinations(numbers(20))
+
+    def test_what_another_has_claimed_is_not_returned(self, world: World) -> None:
+        world.pacer = world.pacer_with(ONE_SLICE)
+        (body,) = self.late(world, calls=3)
+        entries = numbers(3)
+        world.services.calls.claim(CallKey("acme", 1, 1), entries[1], 1, world.clock.now())
+        world.dial([body])
+        assert world.services.slips.returned("acme", 1) == {0, 2}
+
+    def test_they_are_not_taken_for_lost(self, world: World) -> None:
+        world.dial(self.late(world))
+        world.switch.turn(on=False, now=world.clock.now())
+        for _ in range(12):
+            world.clock.turn_to(world.clock.now() + MINUTE)
+            world.settle()
+        assert list(world.services.calls.between("acme", 1, 0, 40)) == []
+        world.switch.turn(on=True, now=world.clock.now())
+        world.run(minutes=3)
+        assert world.tenant.called == destinations(numbers(40))
+
+    def test_a_stopped_campaign_needs_no_more_looks_for_them(self, world: World) -> None:
+        world.dial(self.late(world))
+        stop(world)
+        for _ in range(3):
+            world.settle()
+        assert with_work(world.advances) == []
+        start(world)
+        world.run(minutes=3)
+        assert world.tenant.called == destinations(numbers(40))
 
 
 def test_a_slow_call_does_not_hold_up_the_others_of_its_batch(world: World) -> None:

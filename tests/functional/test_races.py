@@ -15,6 +15,7 @@ from pynamodb.exceptions import UpdateError
 from chalicelib.domain.call import Call, ReportState, State
 from chalicelib.domain.models import CallKey, Counts, Plan, Window
 from chalicelib.domain.outcome import Answered
+from chalicelib.domain.slicing import Limits
 from chalicelib.errors import Busy
 from chalicelib.gateway.telephone import LastLook
 from tests.functional.test_campaigns_run import MINUTE, campaign, numbers, prepare, start, stop
@@ -224,6 +225,7 @@ def test_a_campaign_does_not_rest_while_its_last_number_is_handed_over(
 ) -> None:
     prepare(world, numbers(1))
     stop_with_numbers_deferred(world)
+    world.settle()
     world.clock.turn_to(EIGHT + 2 * MINUTE)
     start(world)
     world.clock.turn_to(EIGHT + 3 * MINUTE)
@@ -249,6 +251,7 @@ def test_a_call_whose_pacer_and_dialer_died_is_uncertain_though_the_campaign_is_
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     prepare(world, numbers(3))
+    world.pacer = world.pacer_with(Limits(most=1))
     start(world)
     with monkeypatch.context() as patch:
         patch.setattr(world.advances, "pass_to", failing)

@@ -8,16 +8,20 @@ import pytest
 from chalicelib.domain.call import ReportState
 from chalicelib.domain.models import Counts
 from chalicelib.domain.outcome import Answered
+from chalicelib.domain.slicing import Limits
 from tests.functional.customer import Customer
 from tests.functional.test_campaigns_run import MINUTE, campaign, numbers, prepare, start
 from tests.functional.world import World
 
+#: each call in a message
+BY_ITSELF = Limits(most=1)
 #: a batch of so many
 CALLS = 5
 
 
 def dial_at_once(world: World) -> None:
     """Hand over what is due, and deliver it in one batch."""
+    world.pacer = world.pacer_with(BY_ITSELF)
     world.tick()
     messages = world.sqs.take(world.clock.now() + MINUTE)
     world.clock.turn_to(messages[-1].visible_at)
@@ -70,6 +74,7 @@ def test_the_note_is_forgotten_when_its_numbers_are_counted(world: World, custom
 def test_a_note_is_kept_as_long_as_one_of_its_numbers_is_not_counted(world: World, customer: Customer) -> None:
     prepare(world, numbers(CALLS))
     start(world)
+    world.pacer = world.pacer_with(BY_ITSELF)
     world.tick()
     first, *others = world.sqs.take(world.clock.now() + MINUTE)
     world.clock.turn_to(others[-1].visible_at)
@@ -79,7 +84,7 @@ def test_a_note_is_kept_as_long_as_one_of_its_numbers_is_not_counted(world: Worl
     assert len(world.services.slips.told("acme", 1)) == 1
     assert listed(customer) == [(None, 0), *[("delivered", 1)] * (CALLS - 1)]
     world.dial([first.body])
-    world.settle()
+    world.run(minutes=2)
     assert campaign(world).settled == CALLS
     assert world.services.slips.told("acme", 1) == []
 
@@ -197,6 +202,7 @@ def test_what_is_noted_while_the_settler_reads_the_notes_is_not_told_again(
 def test_a_note_that_reaches_beyond_what_is_counted_is_kept(world: World, late: int) -> None:
     prepare(world, numbers(CALLS))
     start(world)
+    world.pacer = world.pacer_with(BY_ITSELF)
     world.tick()
     messages = world.sqs.take(world.clock.now() + MINUTE)
     world.clock.turn_to(messages[-1].visible_at)
@@ -211,6 +217,7 @@ def test_a_note_that_reaches_beyond_what_is_counted_is_kept(world: World, late: 
 def test_three_are_noted_together_and_two_are_not(world: World) -> None:
     prepare(world, numbers(CALLS))
     start(world)
+    world.pacer = world.pacer_with(BY_ITSELF)
     world.tick()
     bodies = [message.body for message in world.sqs.take(world.clock.now() + MINUTE)]
     world.dial(bodies[:3])

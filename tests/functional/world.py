@@ -17,6 +17,7 @@ from chalicelib.api.services import Services
 from chalicelib.clock import Clock
 from chalicelib.dialer import Delivery, Dialer
 from chalicelib.domain.outcome import Answered, Exchange
+from chalicelib.domain.slicing import Limits
 from chalicelib.gateway.queue import CallQueue, DeadLetters
 from chalicelib.gateway.signing import new_secret
 from chalicelib.gateway.telephone import LastLook
@@ -159,16 +160,20 @@ class World:
         self.advances = services.advances
         self.switch = Switch(database, "this one")
         self.switch.turn(on=True, now=clock.now())
-        self.pacer = Pacer(
-            stores=services,
-            switch=self.switch,
-            queue=CallQueue(self.sqs, "calls", clock.now, pause=lambda _: None),
-            clock=clock,
-            metrics=self.metrics,
-            each=map,
-        )
+        self.pacer = self.pacer_with(Limits())
         self.dialer = self.dialer_over(self.tenant)
         self.settler = Settler(services, clock, self.metrics)
+
+    def pacer_with(self, limits: Limits) -> Pacer:
+        return Pacer(
+            stores=self.services,
+            switch=self.switch,
+            queue=CallQueue(self.sqs, "calls", self.clock.now, pause=lambda _: None),
+            clock=self.clock,
+            metrics=self.metrics,
+            each=map,
+            limits=limits,
+        )
 
     def dialer_over(self, tenant: FakeTenant) -> Dialer:
         return Dialer(
@@ -211,8 +216,9 @@ class World:
 
     @property
     def handed_over(self) -> list[dict[str, Any]]:
-        """What is in the queue, as the fields of its messages."""
-        return [next(iter(json.loads(message.body).values())) for message in self.sqs.messages]
+        """What is in the queue: the calls and reports of all slices."""
+        slices = [json.loads(message.body) for message in self.sqs.messages]
+        return [one for fields in slices for one in [*fields.get("dials", []), *fields.get("reports", [])]]
 
 
 async def _at_once(function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from chalicelib.domain.models import SEQUENCES_PER_CAMPAIGN
-from chalicelib.gateway.queue import GATHERED
 from infra.template import merge_template
 from tests.permissions import granted
 from tests.simulation.story import AMOUNT, MINUTE, PERIOD, Story, Wish
@@ -172,7 +171,7 @@ def _seldom_uncertain(story: Story) -> Iterator[str]:
     unheard = {call.call_id for call in story.tenant.calls if call.ended == UNKNOWN}
     uncertain = sum(call["state"] == "uncertain" and call["call_id"] not in unheard for call in story.calls)
     deaths = story.faults.crashes + story.timeouts
-    if uncertain > deaths * (1 if story.one_by_one else GATHERED):
+    if uncertain > deaths * story.limits.most:
         yield f"P2: {uncertain} uncertain for {deaths} crashes"
 
 

@@ -30,9 +30,11 @@ from chalicelib.api.envelope import Answer
 from chalicelib.api.exchange import Endpoint, Received, answer
 from chalicelib.api.services import Services
 from chalicelib.dialer import Delivery, Dialer
-from chalicelib.domain.models import SEQUENCES_PER_CAMPAIGN, Day, Profile, Schedule
+from chalicelib.domain import handover
+from chalicelib.domain.models import CallKey, Day, Profile, Schedule
+from chalicelib.domain.slicing import Limits
 from chalicelib.errors import CallpacerError
-from chalicelib.gateway.queue import BATCH, GATHERED, CallQueue, DeadLetters
+from chalicelib.gateway.queue import CallQueue, DeadLetters
 from chalicelib.gateway.signing import PREFIX
 from chalicelib.pacer import Pacer
 from chalicelib.settler import Settler
@@ -91,7 +93,9 @@ class Simulation:
             self.tenant.deaf_until = BEGIN + timedelta(hours=24 * self.dice.random())
         wish = Wish(ALL_HOURS[0] if self.calm else self.dice.choice(ALL_HOURS), BEGIN)
         self.story = Story(seed, self.tenant, self.faults, [wish], max_retries=self.dice.choice([0, 0, 2]))
-        self.story.one_by_one = self.dice.random() < 0.25
+        self.story.limits = Limits(
+            span=timedelta(seconds=self.dice.choice([2, 10, 40])), most=self.dice.choice([1, 5, 20])
+        )
         self.owner = Owner(self._ask, self.clock, self.dice, self.story, self._tail)
         self._wishes = [partial(self._grant, wish) for wish in self.owner.wishes()]
         self._comes_between: list[Action] = [self._tick, self._settle, self._halt, *self._wishes]
@@ -268,6 +272,7 @@ class Simulation:
                 clock=invocation.clock,
                 metrics=FakeMetrics(),
                 each=map,
+                limits=self.story.limits,
             )
             pacer.tick(invocation.clock.now() + TICK_LIVES - SPARE, with_work(self.services.advances, self._shards))
 
@@ -282,14 +287,7 @@ class Simulation:
         await self._invoke("Settler", TICK_LIVES, lambda invocation: blocking(settle, invocation))
 
     def _deliver(self) -> None:
-        most = 1 if self.story.one_by_one else self.dice.randint(1, GATHERED)
-        received: list[dict[str, Any]] = []
-        while len(received) < most:
-            asked = min(most - len(received), BATCH)
-            found = self.sqs.receive_message(QueueUrl=self.queue, MaxNumberOfMessages=asked).get("Messages", [])
-            if not found:
-                break
-            received += found
+        received = self.sqs.receive_message(QueueUrl=self.queue, MaxNumberOfMessages=1).get("Messages", [])
         kept = [message for message in received if not self.faults.happens(self.faults.odds.lost)]
         for message in kept:
             if self.faults.happens(self.faults.odds.doubled):  # it will come a second time
@@ -317,7 +315,7 @@ class Simulation:
 
         again = await self._invoke("Dialer", DIALER_LIVES, dial)
         if again is None:  # all of its messages come again
-            self.story.caught |= {_call_id(delivery.body) for delivery in deliveries}
+            self.story.caught |= {key.call_id for delivery in deliveries for key in _keys(delivery.body)}
             return
         kept = {delivery.id for delivery in deliveries}
         for message in received:
@@ -410,6 +408,6 @@ def _received(endpoint: Endpoint, identifier: str | None, key: str | None, field
     )
 
 
-def _call_id(body: str) -> int:
-    (fields,) = json.loads(body).values()
-    return int(fields["campaign_id"]) * SEQUENCES_PER_CAMPAIGN + int(fields["sequence"])
+def _keys(body: str) -> list[CallKey]:
+    handed = handover.from_message(body)
+    return [*(dial.key for dial in handed.dials), *(report.key for report in handed.reports)]

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from chalicelib.domain.slicing import Limits
 from tests.simulation.clock import BEGIN
 from tests.simulation.faults import Faults
 from tests.simulation.tenant import SimulatedTenant
@@ -47,8 +48,8 @@ class Story:
     tenant: SimulatedTenant
     faults: Faults
     wishes: list[Wish]
-    #: one number to a message batch
-    one_by_one: bool = False
+    #: of the slices that the pacer sends
+    limits: Limits = field(default_factory=Limits)
     max_retries: int = 0
     uploaded: int = 0
     #: of which a part was accepted

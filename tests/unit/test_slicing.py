@@ -1,0 +1,66 @@
+"""How a tick's calls are cut into messages, and when those are delivered."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chalicelib.domain.handover import Dial
+from chalicelib.domain.models import CallKey, Entry
+from chalicelib.domain.slicing import LARGEST, MOST_DIALS, SPAN, Limits, dial_slices, wanted_at
+
+NOW = datetime(2026, 1, 5, 13, tzinfo=UTC)
+
+
+def dials(seconds: Sequence[float], entry: Entry = Entry("tel:+12223334444"), generation: int = 1) -> list[Dial]:  # noqa: B008 # it is frozen
+    dues = [NOW + timedelta(seconds=second) for second in seconds]
+    return [
+        Dial(CallKey("acme", 1, place), 1, entry, generation, due, due + SPAN, due + SPAN)
+        for place, due in enumerate(dues)
+    ]
+
+
+@given(st.lists(st.floats(0, 75), max_size=200).map(sorted))
+def test_each_call_is_in_one_slice_and_in_its_order(seconds: list[float]) -> None:
+    calls = dials(seconds)
+    assert [dial for part in dial_slices(calls, Limits()) for dial in part] == calls
+
+
+@given(st.lists(st.floats(0, 75), max_size=200).map(sorted))
+def test_no_slice_is_too_large(seconds: list[float]) -> None:
+    for part in dial_slices(dials(seconds), Limits()):
+        assert 1 <= len(part) <= MOST_DIALS
+        assert part[-1].due - part[0].due < SPAN
+
+
+def test_a_slice_ends_only_where_it_must() -> None:
+    assert [len(part) for part in dial_slices(dials([0, 1, 1.9, 2, 3.9, 4]), Limits())] == [3, 2, 1]
+    assert [len(part) for part in dial_slices(dials([0] * 45), Limits())] == [20, 20, 5]
+
+
+def test_long_entries_make_short_slices() -> None:
+    long = Entry("tel:+12223334444", "x" * 8000)
+    parts = dial_slices(dials([0] * 5, long), Limits())
+    assert [len(part) for part in parts] == [3, 2]
+    assert all(sum(len(dial.entry.line) for dial in part) <= LARGEST for part in parts)
+    assert [len(part) for part in dial_slices(dials([0, 0], Entry("tel:+1", "x" * LARGEST)), Limits())] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("due", "apart", "wanted"),
+    [(60, 1, 59.7), (60, 4.9, 59.7), (60, 5, 60.2), (60, 600, 60.2)],
+    ids=["a second apart", "nearly five", "five: half a second late at most", "ten minutes"],
+)
+def test_a_slice_is_wanted_right_before_its_first_call(due: float, apart: float, wanted: float) -> None:
+    found = wanted_at(dials([due, due + 1]), NOW, timedelta(seconds=apart))
+    assert found == NOW + timedelta(seconds=wanted)
+
+
+def test_what_is_due_soon_is_delivered_ahead() -> None:
+    second = timedelta(seconds=1)
+    assert wanted_at(dials([8]), NOW, second) is None
+    assert wanted_at(dials([9]), NOW, second) == NOW + 2 * second
+    assert wanted_at(dials([14]), NOW, second) == NOW + 12 * second
+    assert wanted_at(dials([17]), NOW, second) == NOW + 16.7 * second
