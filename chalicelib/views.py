@@ -62,9 +62,9 @@ class Views:
 
         A reading that takes long may be old when it is there: look at `asked_at`.
         """
-        switched_at, is_on = await self._fresh(since, ("switch",), self._switch.is_on)
-        asked_at, campaign = await self._fresh(
-            since, ("campaign", account, campaign_id), self._campaigns.find, account, campaign_id
+        (switched_at, is_on), (asked_at, campaign) = await asyncio.gather(
+            self._fresh(since, ("switch",), self._switch.is_on),
+            self._fresh(since, ("campaign", account, campaign_id), self._campaigns.find, account, campaign_id),
         )
         asked_at = min(asked_at, switched_at)
         if campaign is None:

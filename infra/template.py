@@ -27,9 +27,9 @@ _CONSOLE = "https://${AWS::Region}.console.aws.amazon.com/cloudwatch/home"
 # API      29 s, as long as API Gateway waits. 1,769 MB are one whole processor: it is somebody who waits for answers.
 # Pacer    60 s: then the next tick comes. One processor, since a minute's calls have to be out before they are due.
 # Settler  60 s, likewise.
-# Dialer   90 s: half a minute of waiting for the first call, and the gateway's deadline for the last; claims are waited
-#          for a little longer (CLAIM_HELD_FOR). It waits more than it works, so 512 MB; with 256 `make cost` sees calls
-#          up to 0.7 s late.
+# Dialer   90 s: some seconds of waiting for the last call of a slice, and the gateway's deadline for it; claims are
+#          waited for a little longer (CLAIM_HELD_FOR). It waits more than it works, and pays for waiting by its memory,
+#          so 256 MB: with 512 `make cost` sees 60 calls a minute for half as much again, and calls 0.2 s less late.
 #
 # None has reserved concurrency, which would take from the account's; the queue's event source is limited instead.
 #: seconds the dialer may take for one batch

@@ -1,38 +1,38 @@
-"""What a million calls cost on AWS: ten thousand go through the real code, with clients that count.
+"""What a million calls cost on AWS: some thousand go through the real code, with clients that count.
 
-make cost
+make cost                                      # one campaign at 600 a minute, and a table of paces
 make cost LATENCY_MS=2000 CALLS=2000
-python -m tests.cost --pace 100 --received 2
-python -m tests.cost --calls 2000 --compare    # at other paces, and with fewer messages at once
+python -m tests.cost --pace 100 --no-table
 """
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 
 from tests.cost import report
-from tests.cost.bill import MILLION, Bill, Prices, bill
+from tests.cost.bill import MILLION, Prices, bill
 from tests.cost.deployment import Deployment
+from tests.cost.report import Row
 from tests.cost.world import Conditions, World
 
 #: thirty days, and how much of them is looked at, in minutes
 _MONTH, _LOOKED_AT = 30 * 24 * 60, 10
-#: calls a minute, and messages that a poller gets at once
-_OTHERS = ((60, 10), (200, 10), (600, 10), (600, 5), (600, 2), (600, 1), (2000, 10))
 _OTHER_ARCHITECTURE = {"arm64": "x86_64", "x86_64": "arm64"}
+#: a row each: calls a minute, and the campaigns that share them
+PACES = ((2, 1), (6, 1), (20, 1), (60, 1), (600, 1), (6000, 1), (600, 50))
+#: how many calls are made for a row: ten minutes' worth, within these bounds
+_ROW_CALLS = (300, 30_000)
 
 
 def main() -> None:
     arguments = _arguments()
-    conditions = Conditions(
-        arguments.calls, arguments.campaigns, arguments.pace, arguments.latency_ms / 1000, arguments.received
-    )
-    for line in _compared(conditions) if arguments.compare else _told(conditions):
+    conditions = Conditions(arguments.calls, arguments.campaigns, arguments.pace, arguments.latency_ms / 1000)
+    for line in _told(conditions, () if arguments.no_table else PACES):
         print(line)  # noqa: T201 # a program for a terminal
 
 
-def _told(conditions: Conditions) -> Iterator[str]:
+def _told(conditions: Conditions, paces: Sequence[tuple[int, int]]) -> Iterator[str]:
     deployment, prices = Deployment.read(), Prices.read()
     world = World(conditions, deployment)
     ledger = world.run()
@@ -53,19 +53,25 @@ def _told(conditions: Conditions) -> Iterator[str]:
     yield ""
     yield from report.on_time(world.lateness())
     yield from report.standing(bill(idle, _MONTH / _LOOKED_AT, deployment, prices))
+    if paces:
+        yield ""
+        with ProcessPoolExecutor() as pool:
+            others = [row_conditions(conditions.latency, *pace) for pace in paces]
+            yield from report.table(list(pool.map(row, others)))
     yield ""
     yield from report.assumed(deployment)
 
 
-def _compared(conditions: Conditions) -> Iterator[str]:
-    others = [replace(conditions, pace=pace, received=received) for pace, received in _OTHERS]
-    with ProcessPoolExecutor() as pool:
-        yield from report.compared(list(zip(others, pool.map(_billed, others), strict=True)))
+def row_conditions(latency: float, pace: int, campaigns: int) -> Conditions:
+    least, most = _ROW_CALLS
+    return Conditions(min(max(10 * pace, least), most), campaigns, pace, latency)
 
 
-def _billed(conditions: Conditions) -> Bill:
+def row(conditions: Conditions) -> Row:
     deployment = Deployment.read()
-    return bill(World(conditions, deployment).run(), MILLION / conditions.calls, deployment, Prices.read())
+    world = World(conditions, deployment)
+    billed = bill(world.run(), MILLION / conditions.calls, deployment, Prices.read())
+    return Row(conditions, billed, world.lateness())
 
 
 def _arguments() -> argparse.Namespace:
@@ -74,8 +80,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--campaigns", type=int, default=1, help="that share them, at the same time")
     parser.add_argument("--pace", type=int, default=600, help="calls a minute, of all campaigns together")
     parser.add_argument("--latency-ms", type=float, default=200, help="until start_url or result_url answers")
-    parser.add_argument("--received", type=int, default=10, help="messages that a poller gets at once, at most")
-    parser.add_argument("--compare", action="store_true", help="show totals at other paces instead")
+    parser.add_argument("--no-table", action="store_true", help="leave the other paces out")
     return parser.parse_args()
 
 

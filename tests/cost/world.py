@@ -7,8 +7,9 @@ Nothing goes wrong here. What is assumed of Lambda's event source, and of the ti
 import asyncio
 import json
 import logging
+import random
 from collections.abc import Callable, Coroutine, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from contextvars import Context
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -35,13 +36,14 @@ from chalicelib.storage.database import Database, DynamoDB
 from chalicelib.storage.switch import Switch
 from tests.cost.clients import CountingDynamoDB, CountingSQS
 from tests.cost.deployment import Deployment
+from tests.cost.event_source import LONG_POLL, POLLERS, EventSource
 from tests.cost.ledger import Ledger, LogCounter
 from tests.cost.machine import BEGIN_WORK, CONNECT_WAIT, MACHINE, TENANT_WORK, Machine
 from tests.databases import create_tables, with_work
 from tests.simulation.clock import BEGIN, SimulatedClock
 from tests.simulation.dynamodb import SimulatedDynamoDB
 from tests.simulation.greenlets import blocking, wait
-from tests.simulation.sqs import BATCH, SimulatedSQS
+from tests.simulation.sqs import SimulatedSQS
 
 R = TypeVar("R")
 
@@ -49,10 +51,8 @@ ACCOUNT, TOKEN, PREFIX = "acme", "token", "callpacer-prod"
 MINUTE = timedelta(minutes=1)
 #: as in .chalice/config.json and chalicelib.functions
 DIALER_LIVES, TICK_LIVES = timedelta(seconds=90), timedelta(seconds=45)
-#: seconds from a message being visible to a poller having it
-RECEIPT = 0.02
-#: pollers of the event source, and seconds that one waits for a message before it asks again
-POLLERS, LONG_POLL = 5, 20
+#: seconds of a whole processor that a new environment takes to begin, which Lambda bills
+COLD_START_WORK = 0.5
 #: no page of a query is larger than that; in DynamoDB a page has a megabyte
 PAGE = 100_000
 
@@ -68,10 +68,12 @@ class Conditions:
     pace: int = 600
     #: seconds until start_url answers, and result_url likewise
     latency: float = 0.2
-    #: how many messages a poller gets at once, at most
-    received: int = BATCH
     #: for how many minutes it goes on at least
     minutes: int = 0
+    #: after so many minutes it ends, whatever is left
+    at_most: int | None = None
+    #: what is left to chance
+    seed: int = 0
 
 
 @dataclass
@@ -116,18 +118,27 @@ class World:
         self._services = Services.over(self.database, self.clock)
         #: when each call was due, by its id
         self.due: dict[int, datetime] = {}
-        self._sent = asyncio.Event()
-        self._counting_sqs = CountingSQS(self._sqs, self.ledger, self._sent.set)
+        self.event_source = EventSource(
+            self._sqs,
+            self._queue,
+            self.clock,
+            self.ledger,
+            self._deliver,
+            most=deployment.dialers,
+            chance=random.Random(conditions.seed),  # noqa: S311 # no secret
+        )
+        self._counting_sqs = CountingSQS(self._sqs, self.ledger, self.event_source.wake)
         self._switch = Switch(self.database, PREFIX)
         self._metrics = EmbeddedMetrics(PREFIX, self.ledger.note_log)
-        # It is kept between invocations, as a warm function keeps it.
-        self._dialer = self._new_dialer()
+        # Those that no invocation uses at the moment. They are kept, as Lambda keeps warm environments.
+        self._idle_dialers: list[Dialer] = []
         self._under_way: set[asyncio.Task[None]] = set()
 
     def run(self) -> Ledger:
         with self._logs():
             self.clock.run(self._live())
-        assert len(self.tenant.calls) == self.tenant.reports == self.conditions.calls
+        if self.conditions.at_most is None:
+            assert len(self.tenant.calls) == self.tenant.reports == self.conditions.calls
         return self.ledger
 
     @contextmanager
@@ -147,17 +158,18 @@ class World:
 
     async def _live(self) -> None:
         await self._prepare()
-        event_source = asyncio.get_running_loop().create_task(self._poll())
+        polling = asyncio.get_running_loop().create_task(self.event_source.poll())
         begun = self.clock.now()
         minutes = 0
-        while minutes < self.conditions.minutes or not self._is_over():
+        while minutes != self.conditions.at_most and (minutes < self.conditions.minutes or not self._is_over()):
             await self._sleep_until(begun + minutes * MINUTE + timedelta(seconds=7))
             minutes += 1
             self.ledger.scheduled_events += 2
             self._begin(self._invoke("pacer", lambda: blocking(self._tick)))
             self._begin(self._invoke("settler", lambda: blocking(self._settle)))
             await self._sleep_until(begun + minutes * MINUTE)
-        event_source.cancel()
+        polling.cancel()
+        await self.event_source.finish()
         await asyncio.gather(*self._under_way)
         self.ledger.sqs["ReceiveMessage, of nothing"] += minutes * 60 // LONG_POLL * POLLERS
 
@@ -195,60 +207,25 @@ class World:
             campaign.status is Status.RUNNING and campaign.counts.completed == campaign.tail for campaign in found
         )
 
-    # the event source
-
-    async def _poll(self) -> None:
-        while True:
-            visible = self._sqs.next_visible(self._queue)
-            if visible is None or visible > self.clock.now():
-                self._sent.clear()
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(None if visible is None else self._seconds_until(visible)):
-                        await self._sent.wait()
-                continue
-            await self.clock.sleep(RECEIPT)
-            await self._gather()
-
-    async def _gather(self) -> None:
-        """A batch: what is there, or what comes within the window."""
-        messages = self._receive(self.deployment.batch)
-        closes = self.clock.now() + timedelta(seconds=self.deployment.window)
-        while messages and len(messages) < self.deployment.batch:
-            visible = self._sqs.next_visible(self._queue)
-            if visible is None or visible >= closes:
-                if self.deployment.window:
-                    await self._sleep_until(closes)
-                break
-            await self._sleep_until(visible)
-            messages += self._receive(self.deployment.batch - len(messages))
-        if messages:
-            self._begin(self._deliver(messages))
-
-    def _receive(self, most: int) -> list[dict[str, Any]]:
-        most = min(most, self.conditions.received)
-        received = self._sqs.receive_message(QueueUrl=self._queue, MaxNumberOfMessages=most).get("Messages", [])
-        self.ledger.sqs["ReceiveMessage"] += 1
-        return cast(list[dict[str, Any]], received)
-
-    async def _deliver(self, messages: list[dict[str, Any]]) -> None:
-        deliveries = [Delivery(message["MessageId"], message["Body"]) for message in messages]
-        for delivery in deliveries:
-            dial = handover.from_message(delivery.body)
-            assert isinstance(dial, handover.Dial)
+    async def _deliver(self, message: dict[str, Any]) -> bool:
+        """An invocation of the dialer. Has it dealt with the message?"""
+        handed = handover.from_message(message["Body"])
+        for dial in handed.dials:
             self.due[dial.key.call_id] = dial.due
         ends_at = self.clock.now() + DIALER_LIVES
+        is_cold = not self._idle_dialers
+        dialer = self._new_dialer() if is_cold else self._idle_dialers.pop()
 
         async def deal() -> list[str]:
-            again = await self._dialer.deal_with(deliveries, ends_at)
+            if is_cold:
+                await MACHINE.get().work(COLD_START_WORK)
+            again = await dialer.deal_with([Delivery(message["MessageId"], message["Body"])], ends_at)
             self._metrics.flush(self.clock.now())
             return again
 
         again = await self._invoke("dialer", deal)
-        assert not again
-        for start in range(0, len(messages), BATCH):
-            self.ledger.sqs["DeleteMessageBatch"] += 1
-            for message in messages[start : start + BATCH]:
-                self._sqs.delete_message(QueueUrl=self._queue, ReceiptHandle=message["ReceiptHandle"])
+        self._idle_dialers.append(dialer)
+        return not again
 
     # the functions
 

@@ -20,15 +20,15 @@ def progress(world: World) -> dict[str, int]:
 
 
 def test_a_lost_message_costs_a_delay_not_a_number(world: World) -> None:
-    prepare(world, numbers(5))
+    prepare(world, numbers(9))
     start(world)
     world.tick()
-    lost = world.sqs.messages.pop(2)
+    lost = world.sqs.messages.pop(1)
     world.run(minutes=15)
-    assert sorted(world.tenant.called) == destinations(numbers(5))
-    assert campaign(world).counts == Counts(completed=5)
+    assert sorted(world.tenant.called) == destinations(numbers(9))
+    assert campaign(world).counts == Counts(completed=9)
     world.dial([lost.body])
-    assert len(world.tenant.calls) == 5
+    assert len(world.tenant.calls) == 9
 
 
 def test_a_claim_without_an_outcome_becomes_uncertain_and_is_reported(world: World) -> None:

@@ -4,7 +4,6 @@ turned by hand, a queue that can be looked into, and a tenant's server that writ
 Nothing about races, lost answers or limits is shown here; that needs a real server.
 """
 
-import asyncio
 import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -27,6 +26,7 @@ from chalicelib.settler import Settler
 from chalicelib.storage.database import Database
 from chalicelib.storage.switch import Switch
 from tests.databases import with_work
+from tests.simulation.clock import SimulatedClock
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -35,20 +35,14 @@ R = TypeVar("R")
 EIGHT = datetime(2026, 1, 5, 13, tzinfo=UTC)
 
 
-class HandClock(Clock):
-    """Stands still until somebody sleeps or turns it."""
+class HandClock(SimulatedClock):
+    """Stands still until somebody turns it, or all that is run by it wait."""
 
     def __init__(self, now: datetime = EIGHT) -> None:
-        self._now = now
-
-    def now(self) -> datetime:
-        return self._now
+        super().__init__(now)
 
     def turn_to(self, instant: datetime) -> None:
-        self._now = max(self._now, instant)
-
-    async def sleep(self, seconds: float) -> None:
-        self._now += timedelta(seconds=seconds)
+        self.advance(max(0.0, (instant - self.now()).total_seconds()))
 
 
 @dataclass
@@ -197,7 +191,7 @@ class World:
     def dial(self, bodies: Sequence[str], time_left: timedelta = timedelta(seconds=90)) -> list[str]:
         """Deliver these messages in one batch; answers those that must come again."""
         deliveries = [Delivery(str(place), body) for place, body in enumerate(bodies)]
-        return asyncio.run(self.dialer.deal_with(deliveries, self.clock.now() + time_left))
+        return self.clock.run(self.dialer.deal_with(deliveries, self.clock.now() + time_left))
 
     def drain(self, until: datetime) -> None:
         """Deliver each message when it becomes visible, one after the other."""
