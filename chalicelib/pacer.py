@@ -1,24 +1,25 @@
 """The pacer: each minute, hand the calls that are due before the next minute to the dialer.
 
 For every campaign: gather its plan, its cursors and what it has deferred; let `chalicelib.domain.pacing` say which
-slots there are; fill them with deferred numbers first and the log after them. Then, stride by stride: reserve the slots
-by moving the cursors, send their calls in slices, and pass what was sent. A crash in between costs slots, never
-numbers: those that were sent and not passed are sent again, in later slots, and the dialer's claims absorb that. So
-there is never more than one number to a slot, whatever crashes or overlaps.
+slots there are, and `chalicelib.domain.load` how many of them the dialers can do; fill them with deferred numbers first
+and the log after them. Then, stride by stride: reserve the slots by moving the cursors, send their calls in slices, and
+pass what was sent. A crash in between costs slots, never numbers: those that were sent and not passed are sent again,
+in later slots, and the dialer's claims absorb that. So there is never more than one number to a slot, whatever crashes
+or overlaps.
 """
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from itertools import islice
+from itertools import chain, islice
 from typing import Protocol, TypeVar
 
 from chalicelib.clock import Clock
-from chalicelib.domain import handover, pacing, slicing
+from chalicelib.domain import handover, load, pacing, slicing
 from chalicelib.domain.call import Deferred, DeferredDial, Handed, Slip
 from chalicelib.domain.handover import Dial, Report, Slice
-from chalicelib.domain.models import CallKey, Campaign, Entry, Status
+from chalicelib.domain.models import CallKey, Campaign, Entry, Load, Status
 from chalicelib.domain.pacing import Pace, Slot
 from chalicelib.domain.timetable import Timetable
 from chalicelib.errors import NotFound
@@ -64,8 +65,22 @@ class Ticked:
     dials: int = 0
     reports: int = 0
 
-    def __add__(self, other: "Ticked") -> "Ticked":
-        return Ticked(self.dials + other.dials, self.reports + other.reports)
+
+@dataclass(frozen=True)
+class Turn:
+    """A campaign that may call, and what is known of it."""
+
+    campaign: Campaign
+    timetable: Timetable
+    paces: Sequence[Pace]
+    limits: slicing.Limits
+    #: how many dialers all of its calls would keep busy
+    dialers: float
+
+    @property
+    def apart(self) -> timedelta:
+        """From one call to the next, at least."""
+        return pacing.apart(self.paces)
 
 
 class Each(Protocol):
@@ -84,8 +99,10 @@ class Pacer:
         clock: Clock,
         metrics: Metrics,
         each: Each,
+        dialers: int,
         limits: slicing.Limits = slicing.Limits(),  # noqa: B008 # it is frozen
     ) -> None:
+        """`dialers` is how many slices may be dealt with at the same time."""
         self._advances = stores.advances
         self._campaigns = stores.campaigns
         self._schedules = stores.schedules
@@ -97,44 +114,80 @@ class Pacer:
         self._clock = clock
         self._metrics = metrics
         self._each = each
+        self._dialers = dialers
         self._limits = limits
 
-    def tick(self, deadline: datetime, campaigns: Iterable[tuple[str, int]]) -> Ticked:
+    def tick(self, deadline: datetime, campaigns: Iterable[tuple[str, int]], part: float = 1.0) -> Ticked:
         """Hand over what is due of these, each an account and id, starting nothing new after `deadline`.
 
-        While dialling is halted, that is reports. What fails for one campaign doesn't hold up the others. Raises
-        ExceptionGroup, when all are done.
+        `part` is how much of the dialers, from 0 to 1, is there for them. While dialling is halted, only reports are
+        handed over. What fails for one campaign doesn't hold up the others. Raises ExceptionGroup, when all are done.
         """
         begun = self._clock.now()
         dials = self._switch.is_on()
+        failures: list[Exception] = []
+        out_of_time = False
 
-        def attempt(campaign: tuple[str, int]) -> Ticked | Exception | None:
+        def attempt(function: Callable[[A], R], what: A, account: str, identifier: int) -> R | None:
+            nonlocal out_of_time
             if self._clock.now() >= deadline:
+                out_of_time = True
                 return None
             try:
-                return self._tick_campaign(*campaign, deadline, dials=dials)
+                return function(what)
             except Exception as error:
-                logger.exception("the campaign was not paced", extra=about_campaign(*campaign))
-                return error
+                logger.exception("the campaign was not paced", extra=about_campaign(account, identifier))
+                failures.append(error)
+                return None
 
-        results = list(self._each(attempt, campaigns))
-        if None in results:
+        def gather(campaign: tuple[str, int]) -> tuple[int, Turn | None] | None:
+            return attempt(lambda one: self._gather(*one, dials=dials), campaign, *campaign)
+
+        gathered = [found for found in self._each(gather, campaigns) if found is not None]
+        turns = [turn for _, turn in gathered if turn is not None]
+        wanted = {place: turn.dialers for place, turn in enumerate(turns)}
+        shares = load.shares(wanted, self._dialers * part)
+
+        def act(place: int) -> int | None:
+            turn = turns[place]
+            share = shares[place] / turn.dialers if turn.dialers else 1.0
+            campaign = turn.campaign
+            return attempt(lambda one: self._hand_over_dials(one, share, deadline), turn, campaign.account, campaign.id)
+
+        handed = sum(found or 0 for found in self._each(act, range(len(turns))))
+        if out_of_time:
             logger.warning("not all campaigns could be paced in time")
-        failures = [result for result in results if isinstance(result, Exception)]
         if failures:
             raise ExceptionGroup("some campaigns were not paced", failures)
         self._metrics.count(Metric.TICKS)
         self._metrics.measure(Metric.TICK_DURATION, (self._clock.now() - begun).total_seconds())
-        return sum((result for result in results if isinstance(result, Ticked)), Ticked())
+        return Ticked(handed, sum(reports for reports, _ in gathered))
 
-    def _tick_campaign(self, account: str, identifier: int, deadline: datetime, *, dials: bool) -> Ticked:
+    def _gather(self, account: str, identifier: int, *, dials: bool) -> tuple[int, Turn | None]:
+        """The reports that were handed over, and what is known of the campaign if it may call."""
         campaign = self._campaigns.find(account, identifier)
         if campaign is None:
-            return Ticked()
+            return 0, None
         reports = self._hand_over_reports(campaign)
         if not (dials and campaign.status is Status.RUNNING):
-            return Ticked(0, reports)
-        return Ticked(self._hand_over_dials(campaign, deadline), reports)
+            return reports, None
+        now = self._clock.now()
+        try:
+            schedule = self._schedules.get(campaign.account, campaign.plan.schedule_id)
+            paces = [
+                Pace.of(self._profiles.get(campaign.account, window.profile_id)) for window in campaign.plan.windows
+            ]
+        except NotFound:
+            return reports, None  # deleted in this moment, together with the campaign
+        timetable = Timetable.of(campaign.plan, schedule)
+        limits = load.limits(self._limits, campaign.call_time)
+        open_now = [
+            pace
+            for window, pace in zip(timetable.windows, paces, strict=True)
+            if any(timetable.openings(window, now, now + HORIZON))
+        ]
+        dialers = load.dialers(open_now, limits, campaign.call_time)
+        return reports, Turn(campaign, timetable, paces, limits, dialers)
 
     def _hand_over_reports(self, campaign: Campaign) -> int:
         """Reports are owed even by a campaign that is stopped or deleted."""
@@ -156,19 +209,13 @@ class Pacer:
             self._take_back(one, [slip.deferred for slip in part])
         return sum(map(len, parts[:sent]))
 
-    def _hand_over_dials(self, campaign: Campaign, deadline: datetime) -> int:
-        now = self._clock.now()
-        try:
-            schedule = self._schedules.get(campaign.account, campaign.plan.schedule_id)
-            paces = [
-                Pace.of(self._profiles.get(campaign.account, window.profile_id)) for window in campaign.plan.windows
-            ]
-        except NotFound:
-            return 0  # deleted in this moment, together with the campaign
-        timetable = Timetable.of(campaign.plan, schedule)
-        apart = pacing.apart(paces)
-        slots = pacing.slots(timetable, paces, campaign.cursors, now, HORIZON)
-        numbers = self._numbers(campaign, now)
+    def _hand_over_dials(self, turn: Turn, share: float, deadline: datetime) -> int:
+        """`share` is the part of the dialers it wants that it gets, up to 1."""
+        campaign, now = turn.campaign, self._clock.now()
+        returned = list(self._slips.returned_dials(campaign.account, campaign.id))
+        judged = load.judged(campaign.load, len(returned))
+        slots = self._slots(turn, judged, share, now)
+        numbers = self._numbers(campaign, returned, now)
         head, dials = campaign.head, 0
         while self._clock.now() < deadline:
             filled = list(islice(zip(slots, numbers, strict=False), STRIDE))
@@ -179,24 +226,41 @@ class Pacer:
             if reserved is None:
                 break
             campaign = reserved
-            sent = self._send(campaign, filled, apart)
+            sent = self._send(campaign, filled, turn)
             head += sum(number.slip is None for _, number in filled[:sent])
             dials += sent
             if sent < len(filled):
                 break
-        if head != campaign.head and not self._advances.pass_to(campaign, head):
+        after = replace(judged, handed=dials, left=max(0, len(returned) - dials))
+        moved = head != campaign.head or after != turn.campaign.load
+        if moved and not self._advances.pass_to(campaign, head, after):
             logger.info("handed over by another pacer", extra=about_campaign(campaign.account, campaign.id))
-        elif head == campaign.tail and timetable.open_until(now) is not None and next(numbers, None) is None:
+        elif head == campaign.tail and turn.timetable.open_until(now) is not None and next(numbers, None) is None:
             self._idle(campaign, head, now)
         return dials
+
+    def _slots(self, turn: Turn, judged: Load, share: float, now: datetime) -> Iterator[Slot]:
+        """All of them, unless that is too much: then some that are as evenly spread."""
+
+        def found() -> Iterator[Slot]:
+            return pacing.slots(turn.timetable, turn.paces, turn.campaign.cursors, now, HORIZON)
+
+        if judged.most is None and share >= 1:
+            return found()
+        number = sum(1 for _ in found())
+        part = min(share, judged.most / max(1, number) if judged.most is not None else 1.0)
+        if part < 1:
+            which = about_campaign(turn.campaign.account, turn.campaign.id)
+            logger.info("%s of %s slots are used: the dialers can't do more", int(part * number), number, extra=which)
+        return (slot for place, slot in enumerate(found()) if part >= 1 or load.thinned(part, place))
 
     def _idle(self, campaign: Campaign, head: int, now: datetime) -> None:
         cursors = pacing.idle(campaign.cursors, now)
         if cursors != campaign.cursors:
             self._advances.reserve(replace(campaign, head=head), head, cursors)
 
-    def _numbers(self, campaign: Campaign, now: datetime) -> Iterator[Number]:
-        for slip in self._slips.due_dials(campaign.account, campaign.id, now):
+    def _numbers(self, campaign: Campaign, returned: Iterable[Slip], now: datetime) -> Iterator[Number]:
+        for slip in chain(returned, self._slips.due_dials(campaign.account, campaign.id, now)):
             deferred = slip.deferred
             if isinstance(deferred, DeferredDial):
                 yield Number(deferred.key, deferred.entry, deferred.attempt, slip)
@@ -204,9 +268,9 @@ class Pacer:
         for sequence, entry in self._log.read(key, campaign.head, campaign.tail - campaign.head):
             yield Number(CallKey(campaign.account, campaign.id, sequence), entry, 1, None)
 
-    def _send(self, campaign: Campaign, filled: Filled, apart: timedelta) -> int:
+    def _send(self, campaign: Campaign, filled: Filled, turn: Turn) -> int:
         """How many of them were sent, which are the first ones."""
-        parts = list(_slices(campaign, filled, self._limits))
+        parts = list(_slices(campaign, filled, turn.limits))
         now = self._clock.now()
         handed = []
         for numbers, dials in parts:
@@ -214,7 +278,7 @@ class Pacer:
             name = self._slips.hand_over(slips, now) if slips else None
             handed.append(Slice(campaign.account, campaign.id, dials=dials, slip=name))
         messages = [
-            Message(handover.to_message(one), slicing.wanted_at(one.dials, now, apart), campaign.account)
+            Message(handover.to_message(one), slicing.wanted_at(one.dials, now, turn.apart), campaign.account)
             for one in handed
         ]
         sent = self._queue.send(messages)

@@ -19,6 +19,8 @@ class Settings:
     queue_url: str
     #: where messages go that can't be read at all
     dead_letter_queue_url: str
+    #: how many slices may be dealt with at the same time
+    dialers: int
     #: may start_url and result_url name this machine itself? Only ever on a laptop.
     allow_loopback: bool
 
@@ -30,15 +32,17 @@ class Settings:
             "CALLPACER_DEPLOYMENT",
             "CALLPACER_QUEUE_URL",
             "CALLPACER_DEAD_LETTER_QUEUE_URL",
+            "CALLPACER_DIALERS",
         )
         missing = [name for name in required if not environment.get(name)]
         if missing:
             raise MissingSettings(missing)
-        tables, deployment, queue_url, dead_letter_queue_url = (environment[name] for name in required)
+        tables, deployment, queue_url, dead_letter_queue_url, dialers = (environment[name] for name in required)
         return cls(
             tables=tables,
             deployment=deployment,
             queue_url=queue_url,
             dead_letter_queue_url=dead_letter_queue_url,
+            dialers=int(dialers),
             allow_loopback=environment.get("CALLPACER_ALLOW_LOOPBACK", "") == "true",
         )

@@ -11,12 +11,13 @@ at any more are uncertain, reports that were begun and never ended are sent agai
 import logging
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 from functools import cached_property
 from itertools import islice
 
 from chalicelib.clock import Clock
+from chalicelib.domain import load
 from chalicelib.domain.call import (
     Call,
     Deferred,
@@ -27,6 +28,7 @@ from chalicelib.domain.call import (
     Told,
     all_told,
     is_unclaimed,
+    time_taken,
 )
 from chalicelib.domain.models import CallKey, Campaign, Status
 from chalicelib.domain.settling import Step, as_told, counted, is_owed, is_stale, lost_before, marked, step
@@ -135,6 +137,7 @@ class Settler:
     def _walk(self, campaign: Campaign, notes: Notes) -> Campaign:
         """One stride. Answers the campaign as it is to be, settled up to the first number that is under way."""
         now, told = self._clock.now(), notes.sequences
+        took: list[timedelta] = []
         handed_over_long_ago = lost_before(campaign.marks, now)
         campaign = replace(campaign, marks=marked(campaign.marks, campaign.head, campaign.settled, now))
         first, beyond = campaign.settled, min(campaign.settled + STRIDE, campaign.head)
@@ -156,6 +159,12 @@ class Settler:
             if is_settled and campaign.settled == sequence:
                 counts = counted(campaign.counts, call.state) if call and what is Step.COUNT else campaign.counts
                 campaign = replace(campaign, settled=sequence + 1, counts=counts)
+                if call is not None and what is Step.COUNT:
+                    took.append(time_taken(call))
+        if took:
+            campaign = replace(
+                campaign, call_time=load.averaged(campaign.call_time, sum(took, timedelta()) / len(took))
+            )
         return campaign
 
     def _carry_out(self, what: Step, call: Call, campaign: Campaign, now: datetime) -> bool:

@@ -160,6 +160,7 @@ def start(folder: Path, function: Function, endpoint: str) -> Started:
         "CALLPACER_DEPLOYMENT": _STAGE,
         "CALLPACER_QUEUE_URL": f"{endpoint}/calls",
         "CALLPACER_DEAD_LETTER_QUEUE_URL": f"{endpoint}/dead",
+        "CALLPACER_DIALERS": "50",
         "HELLO_TABLE": f"{_TABLES}-tokens",
     }
     command = [sys.executable, "-I", "-S", "-B", "-c", _PROGRAM]

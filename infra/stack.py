@@ -148,6 +148,7 @@ class Stack:
             "CALLPACER_DEPLOYMENT": outputs["Deployment"],
             "CALLPACER_QUEUE_URL": outputs["QueueUrl"],
             "CALLPACER_DEAD_LETTER_QUEUE_URL": outputs["DeadLetterQueueUrl"],
+            "CALLPACER_DIALERS": outputs["Dialers"],
             "CALLPACER_ALLOW_LOOPBACK": parameters["AllowLoopback"],
         }
         self.gateway_url = f"{self.endpoint}/restapis/{outputs['RestAPIId']}/{GATEWAY_STAGE}/_user_request_/api"

@@ -89,6 +89,7 @@ def merge_template() -> JSON:
             "Deployment": {"Value": {"Ref": "AWS::StackId"}},
             "QueueUrl": {"Value": {"Ref": "CallQueue"}},
             "DeadLetterQueueUrl": {"Value": {"Ref": "DeadLetterQueue"}},
+            "Dialers": {"Value": {"Ref": "DialerConcurrency"}},
             "DashboardURL": {"Value": {"Fn::Sub": f"{_CONSOLE}#dashboards/dashboard/${{Dashboard}}"}},
         },
     }
@@ -101,6 +102,7 @@ def _environment() -> JSON:
         "CALLPACER_DEPLOYMENT": {"Ref": "AWS::StackId"},
         "CALLPACER_QUEUE_URL": {"Ref": "CallQueue"},
         "CALLPACER_DEAD_LETTER_QUEUE_URL": {"Ref": "DeadLetterQueue"},
+        "CALLPACER_DIALERS": {"Ref": "DialerConcurrency"},
         "CALLPACER_ALLOW_LOOPBACK": {"Ref": "AllowLoopback"},
     }
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from chalicelib.domain.models import CallKey, Entry
@@ -61,6 +61,13 @@ class Call:
     report: ReportState
     report_attempts: int
     report_error: str | None
+
+
+def time_taken(call: Call) -> timedelta:
+    """From its claim to its outcome."""
+    if call.claimed_at is None or call.last_attempt_at is None:
+        return timedelta(0)
+    return max(timedelta(0), call.last_attempt_at - call.claimed_at)
 
 
 def is_unclaimed(call: Call | None, attempt: int) -> bool:

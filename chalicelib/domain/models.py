@@ -4,7 +4,7 @@ All of them are values: storage hands them out, decisions are made on them, stor
 """
 
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 
 #: A call's id is its campaign's id and its sequence number in one integer, below 2**53 so that every JSON reader
@@ -122,6 +122,20 @@ class Mark:
 
 
 @dataclass(frozen=True)
+class Load:
+    """What is remembered from tick to tick of how much a campaign is handed over."""
+
+    #: calls that the last tick handed over
+    handed: int = 0
+    #: returned calls that it left where they were
+    left: int = 0
+    #: calls of what the tick before had handed over that weren't returned
+    made: int = 0
+    #: how many calls a tick hands over at most; None: all that are due
+    most: int | None = None
+
+
+@dataclass(frozen=True)
 class Campaign:
     """A plan, and how far its queue has come.
 
@@ -152,6 +166,10 @@ class Campaign:
     cursors: tuple[Cursor, ...] = ()
     #: which write of the head or the cursors was the last
     paced: str = ""
+    #: how much of what is due is handed over
+    load: Load = Load()
+    #: from a call's claim to its outcome, on average of late; zero if nothing is known
+    call_time: timedelta = timedelta(0)
 
 
 @dataclass(frozen=True)

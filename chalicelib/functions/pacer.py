@@ -21,6 +21,7 @@ from chalicelib.metrics import EmbeddedMetrics
 from chalicelib.pacer import Pacer
 from chalicelib.settings import Settings
 from chalicelib.sharing import campaigns_to_look_after
+from chalicelib.storage.campaigns import SHARDS
 from chalicelib.storage.client import connect
 from chalicelib.storage.stores import Stores
 from chalicelib.storage.switch import Switch
@@ -36,8 +37,9 @@ THREADS = 8
 @pacer_function.schedule("rate(1 minute)", name="pacer")
 def handle(event: CloudWatchEvent) -> dict[str, int]:
     pacer, stores, metrics = _pacer()
-    campaigns = campaigns_to_look_after(stores.advances, shards_of(event), partial(invoke_again, event))
-    ticked = pacer.tick(ends_at(event) - SPARE, campaigns)
+    shards = shards_of(event)
+    campaigns = campaigns_to_look_after(stores.advances, shards, partial(invoke_again, event))
+    ticked = pacer.tick(ends_at(event) - SPARE, campaigns, part=len(shards) / SHARDS)
     metrics.flush(datetime.now(UTC))
     return {"dials": ticked.dials, "reports": ticked.reports}
 
@@ -59,5 +61,6 @@ def _pacer() -> tuple[Pacer, Stores, EmbeddedMetrics]:
         clock=clock,
         metrics=metrics,
         each=ThreadPoolExecutor(THREADS).map,
+        dialers=settings.dialers,
     )
     return pacer, stores, metrics

@@ -6,13 +6,14 @@ that saw the same campaign one gets its slots, and the other nothing to send.
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 from typing import cast
 
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
-from chalicelib.domain.models import Campaign, Cursor
-from chalicelib.storage.campaign_items import cursor_actions
+from chalicelib.domain.models import Campaign, Cursor, Load
+from chalicelib.storage.campaign_items import cursor_actions, load_actions
 from chalicelib.storage.database import Database
 from chalicelib.storage.writes import Transaction, WriteRefused, conditional, new_nonce
 
@@ -36,9 +37,10 @@ class Advances:
             return None
         return replace(campaign, head=head, cursors=tuple(cursors), paced=paced)
 
-    def pass_to(self, campaign: Campaign, head: int) -> bool:
+    def pass_to(self, campaign: Campaign, head: int, load: Load | None = None) -> bool:
         """The numbers up to `head` are handed over, whatever became of the campaign meanwhile: the dialer has them."""
-        return self._update(campaign, [self._items.head.set(head)], self._items.head == campaign.head)
+        moves = [self._items.head.set(head), *([] if load is None else load_actions(self._items, load))]
+        return self._update(campaign, moves, self._items.head == campaign.head)
 
     def settle(self, before: Campaign, after: Campaign) -> bool:
         """Move `settled`, the counts and the marks to those of `after`. False if another settler was first."""
@@ -91,6 +93,7 @@ class Advances:
             self._items.completed.set(campaign.counts.completed),
             self._items.failed.set(campaign.counts.failed),
             self._items.uncertain.set(campaign.counts.uncertain),
+            self._items.call_time.set(campaign.call_time // timedelta(milliseconds=1)),
             self._items.marked_heads.set([mark.head for mark in campaign.marks]),
             self._items.marked_at.set([mark.at for mark in campaign.marks]),
         ]

@@ -1,12 +1,12 @@
 """Campaigns as items, and back."""
 
 from collections.abc import Iterable, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from pynamodb.expressions.update import Action
 
-from chalicelib.domain.models import Campaign, Counts, Cursor, Mark, Plan, Status, Window
+from chalicelib.domain.models import Campaign, Counts, Cursor, Load, Mark, Plan, Status, Window
 from chalicelib.storage.tables import CampaignItem, WindowMap
 from chalicelib.storage.writes import new_nonce
 
@@ -22,6 +22,15 @@ def cursor_actions(items: type[CampaignItem], cursors: Sequence[Cursor], paced: 
         items.paced_until.set([cursor.released for cursor in cursors]),
         items.paced_due.set([cursor.due for cursor in cursors]),
         items.paced.set(paced or new_nonce()),
+    ]
+
+
+def load_actions(items: type[CampaignItem], load: Load) -> list[Action]:
+    return [
+        items.handed.set(load.handed),
+        items.left.set(load.left),
+        items.made.set(load.made),
+        items.most.remove() if load.most is None else items.most.set(load.most),
     ]
 
 
@@ -98,6 +107,8 @@ def from_item(item: CampaignItem) -> Campaign:
         marks=tuple(Mark(int(head), at) for head, at in zip(item.marked_heads, item.marked_at, strict=True)),
         cursors=_cursors(item.paced_until, item.paced_due),
         paced=item.paced,
+        load=Load(int(item.handed), int(item.left), int(item.made), None if item.most is None else int(item.most)),
+        call_time=timedelta(milliseconds=int(item.call_time)),
     )
 
 

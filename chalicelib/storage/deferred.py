@@ -69,10 +69,18 @@ class Slips:
         self._returned_item(dials, nonce).save()
 
     def due_dials(self, account: str, campaign_id: int, now: datetime) -> Iterator[Slip]:
-        """Those that came too late; those that are due at once in the order of the queue; the others by their time."""
-        yield from self._returned(account, campaign_id)
+        """Those that are due at once in the order of the queue, then the others by the time they were due."""
         for item in self._due(_DIAL, account, campaign_id, now):
             yield Slip(_deferred(account, campaign_id, item), item.key)
+
+    def returned_dials(self, account: str, campaign_id: int) -> Iterator[Slip]:
+        """Those that came too late, each by itself, in the order of the queue. They are due before all others."""
+        for item in self._of_kind(_RETURNED, account, campaign_id):
+            numbers = [one for one in _numbers(account, campaign_id, item) if isinstance(one, DeferredDial)]
+            mark = item.key.rpartition("/")[2]
+            for place, deferred in enumerate(numbers):
+                name = item.key if place == 0 else _returned_key(deferred, mark)
+                yield Slip(deferred, name, rest=tuple(numbers[place + 1 :]), mark=mark)
 
     def due_reports(self, account: str, campaign_id: int, now: datetime) -> Iterator[Slip]:
         """By the time they were due."""
@@ -190,14 +198,6 @@ class Slips:
         """What came too late, as it was returned."""
         for item in self._of_kind(_RETURNED, account, campaign_id):
             yield Handed(_numbers(account, campaign_id, item), item.key)
-
-    def _returned(self, account: str, campaign_id: int) -> Iterator[Slip]:
-        for item in self._of_kind(_RETURNED, account, campaign_id):
-            numbers = [one for one in _numbers(account, campaign_id, item) if isinstance(one, DeferredDial)]
-            mark = item.key.rpartition("/")[2]
-            for place, deferred in enumerate(numbers):
-                name = item.key if place == 0 else _returned_key(deferred, mark)
-                yield Slip(deferred, name, rest=tuple(numbers[place + 1 :]), mark=mark)
 
     def _due(self, kind: str, account: str, campaign_id: int, now: datetime) -> Iterator[DeferredItem]:
         return iter(

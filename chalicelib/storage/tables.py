@@ -130,6 +130,15 @@ class CampaignItem(Model):
     paced_until: ListAttribute[Any] = ListAttribute(of=UTCDateTimeAttribute)
     paced_due: ListAttribute[Any] = ListAttribute(of=UTCDateTimeAttribute)
 
+    #: of the last tick: calls handed over, and returned ones that it left; of the tick before: calls made; and
+    #: how many a tick hands over at most, if not all
+    handed = NumberAttribute(default=0)
+    left = NumberAttribute(default=0)
+    made = NumberAttribute(default=0)
+    most = NumberAttribute(null=True)
+    #: milliseconds from a call's claim to its outcome, on average of late
+    call_time = NumberAttribute(default=0)
+
     #: the shard of the `attention` index it stands in, while there is something to do for it
     attention = UnicodeAttribute(null=True)
     #: which write of the head or the cursors was the last: each is made on the one before it

@@ -237,6 +237,7 @@ class World:
             clock=self.clock,
             metrics=self._metrics,
             each=map,
+            dialers=self.deployment.dialers,
         )
         pacer.tick(self.clock.now() + TICK_LIVES, with_work(self._services.advances))
         self._metrics.flush(self.clock.now())

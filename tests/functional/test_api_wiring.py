@@ -22,6 +22,7 @@ SETTINGS = {
     "CALLPACER_DEPLOYMENT": "wired once",
     "CALLPACER_QUEUE_URL": "http://queue.example/calls",
     "CALLPACER_DEAD_LETTER_QUEUE_URL": "http://queue.example/dead",
+    "CALLPACER_DIALERS": "50",
 }
 
 

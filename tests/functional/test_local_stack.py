@@ -114,7 +114,7 @@ def test_a_minutely_rule_waits_for_each_of_them(stack: Stack) -> None:
 def test_the_queue_feeds_the_dialer(stack: Stack) -> None:
     (mapping,) = stack.client("lambda").list_event_source_mappings()["EventSourceMappings"]
     assert mapping["EventSourceArn"].endswith(":callpacer-local-calls")
-    assert (mapping["BatchSize"], mapping["FunctionResponseTypes"]) == (20, ["ReportBatchItemFailures"])
+    assert (mapping["BatchSize"], mapping["FunctionResponseTypes"]) == (1, ["ReportBatchItemFailures"])
 
 
 def test_nobody_else_starts_with_the_same_state(stack: Stack) -> None:

@@ -76,6 +76,7 @@ def test_every_function_is_told_where_it_belongs(template: dict[str, Any]) -> No
         "CALLPACER_DEPLOYMENT",
         "CALLPACER_QUEUE_URL",
         "CALLPACER_DEAD_LETTER_QUEUE_URL",
+        "CALLPACER_DIALERS",
         "CALLPACER_ALLOW_LOOPBACK",
     }
     assert {name: function["Timeout"] for name, function in functions(template).items()} == {

@@ -166,6 +166,7 @@ class World:
             clock=self.clock,
             metrics=self.metrics,
             each=map,
+            dialers=50,
             limits=limits,
         )
 

@@ -96,6 +96,7 @@ class Simulation:
         self.story.limits = Limits(
             span=timedelta(seconds=self.dice.choice([2, 10, 40])), most=self.dice.choice([1, 5, 20])
         )
+        self.story.dialers = self.dice.choice([1, 2, 50, 50])
         self.owner = Owner(self._ask, self.clock, self.dice, self.story, self._tail)
         self._wishes = [partial(self._grant, wish) for wish in self.owner.wishes()]
         self._comes_between: list[Action] = [self._tick, self._settle, self._halt, *self._wishes]
@@ -106,6 +107,7 @@ class Simulation:
         self._unforeseen: list[BaseException] = []
         self._asking = 0
         self._halting = False
+        self._dialling = 0
         self._sent = asyncio.Event()
 
     def run(self) -> Story:
@@ -155,6 +157,7 @@ class Simulation:
         await self.owner.start()
         begun = self.clock.now()
         self._events.clear()
+        self.story.dialers = 50
         while self.clock.now() - begun < QUIET and not (self._is_idle() and await self._is_over()):
             self._at(self.clock.now(), self._tick)
             self._at(self.clock.now(), self._settle)
@@ -208,7 +211,9 @@ class Simulation:
         """Whatever comes first: an event, a message, or what somebody at work waits for."""
         while True:
             event = self._events[0][0] if self._events else until
-            message = self.sqs.next_visible(self.queue) or until
+            # Lambda takes no message for which it has no function.
+            is_full = self._dialling >= self.story.dialers
+            message = until if is_full else self.sqs.next_visible(self.queue) or until
             soonest = min(event, message, until)
             if soonest > self.clock.now():
                 self._sent.clear()
@@ -272,6 +277,7 @@ class Simulation:
                 clock=invocation.clock,
                 metrics=FakeMetrics(),
                 each=map,
+                dialers=self.story.dialers,
                 limits=self.story.limits,
             )
             pacer.tick(invocation.clock.now() + TICK_LIVES - SPARE, with_work(self.services.advances, self._shards))
@@ -294,7 +300,9 @@ class Simulation:
                 delay = self.dice.choice([0, 1, 30, 600])
                 self.sqs.send_message(QueueUrl=self.queue, MessageBody=message["Body"], DelaySeconds=delay)
         deliveries = [Delivery(message["MessageId"], message["Body"]) for message in kept]
-        self._begin(partial(self._dial, received, deliveries))
+        if received:
+            self._dialling += 1
+            self._begin(partial(self._dial, received, deliveries))
 
     async def _dial(self, received: list[dict[str, Any]], deliveries: list[Delivery]) -> None:
         """One invocation of the dialer, and what the event source does with the messages then."""
@@ -314,6 +322,8 @@ class Simulation:
             return await dialer.deal_with(deliveries, invocation.clock.now() + DIALER_LIVES)
 
         again = await self._invoke("Dialer", DIALER_LIVES, dial)
+        self._dialling -= 1
+        self._sent.set()
         if again is None:  # all of its messages come again
             self.story.caught |= {key.call_id for delivery in deliveries for key in _keys(delivery.body)}
             return

@@ -50,6 +50,8 @@ class Story:
     wishes: list[Wish]
     #: of the slices that the pacer sends
     limits: Limits = field(default_factory=Limits)
+    #: how many dialers there may be at the same time
+    dialers: int = 50
     max_retries: int = 0
     uploaded: int = 0
     #: of which a part was accepted

@@ -1,0 +1,88 @@
+"""How much of what is due is handed over, when the dialers can't keep up with it.
+
+What isn't handed over stays in the queue; what is handed over in vain costs a message, an invocation and a write. Two
+things tell that it is too much. A slice that comes too late is returned, so what was returned since the last tick was
+too much for the dialers there are. And from how long a campaign's calls take follows how many dialers it keeps busy, so
+of all that are there each campaign gets its share: one with a slow server leaves the others theirs.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import timedelta
+from typing import TypeVar
+
+from chalicelib.domain import slicing
+from chalicelib.domain.models import Load
+from chalicelib.domain.pacing import Pace
+from chalicelib.domain.slicing import Limits
+
+K = TypeVar("K")
+
+#: How much more than was made lately is handed over: the dialers must not run dry, nor be found idle late.
+MORE_THAN_MADE = 1.25
+#: How much more is handed over after each tick of which nothing was returned.
+GROWTH = 2
+#: The least that is handed over to find out whether it is still too much.
+LEAST = 5
+#: The weight of a call's time that is new against that of those before.
+NEW_WEIGHT = 0.5
+#: What an invocation takes beside its calls: it begins, waits for the first call, and reports the last.
+BESIDE = timedelta(seconds=1.5)
+#: From the first call of a slice to its last, at most, where calls take long. It leaves the dialer time for the last.
+LONGEST_SPAN = timedelta(seconds=20)
+_SECOND = timedelta(seconds=1)
+
+
+def judged(load: Load, returned: int) -> Load:
+    """The load by what was found at a tick: so many returned calls, those that were left by the last one included.
+
+    What was made is taken from two ticks, since calls of the last quarter of a minute haven't come back yet.
+    """
+    new = max(0, returned - load.left)
+    made = max(0, load.handed - new)
+    if new:
+        lately = (made + load.made) / 2 if load.made else made
+        return replace(load, made=made, most=max(LEAST, int(lately * MORE_THAN_MADE)))
+    if load.most is None:
+        return replace(load, made=made)
+    # What wasn't needed was no limit.
+    grown = None if load.handed < load.most else load.most * GROWTH
+    return replace(load, made=made, most=grown)
+
+
+def limits(limits: Limits, call_time: timedelta) -> Limits:
+    """How large slices may be: a function that waits for slow calls anyway may wait for more of them."""
+    return replace(limits, span=max(limits.span, min(call_time / 2, LONGEST_SPAN)))
+
+
+def dialers(paces: Iterable[Pace], limits: Limits, call_time: timedelta) -> float:
+    """How many invocations a campaign keeps busy, on average, that calls at all of these paces."""
+    a_second = sum(pace.amount / pace.period for pace in paces) * (_SECOND / timedelta(microseconds=1))
+    if not a_second:
+        return 0.0
+    calls = min(float(limits.most), max(1.0, a_second * (limits.span / _SECOND)))
+    lasts = (calls - 1) / a_second * _SECOND + call_time + BESIDE
+    return a_second / calls * (lasts / _SECOND)
+
+
+def shares(wanted: Mapping[K, float], there: float) -> dict[K, float]:
+    """Of the dialers that are there, each gets what it wants, or an equal part of what the others leave."""
+    found: dict[K, float] = {}
+    left = there
+    for place, key in enumerate(sorted(wanted, key=lambda key: wanted[key])):
+        found[key] = min(wanted[key], left / (len(wanted) - place))
+        left -= found[key]
+    return found
+
+
+def thinned(part: float, place: int) -> bool:
+    """Is the slot with this number among those that are kept, if it is this part of all, from 0 to 1? Evenly spread."""
+    return int((place + 1) * part) > int(place * part)
+
+
+def averaged(before: timedelta, taken: timedelta) -> timedelta:
+    """The time of a call, after some that took so long on average; `before` is zero if nothing is known."""
+    return taken if not before else before + (taken - before) * NEW_WEIGHT
+
+
+assert LONGEST_SPAN >= slicing.SPAN
