@@ -4,6 +4,7 @@ import asyncio
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from aiohttp import (
     ClientConnectorDNSError,
@@ -29,6 +30,15 @@ from chalicelib.gateway.telephone import LastLook
 
 #: Bytes of an answer's body that are read; the rest is dropped, and the answer still counts. No header may be longer.
 LONGEST_ANSWER = 65_536
+#: Headers that every request has, whatever the caller's are.
+_FIXED = {
+    "Content-Type": "application/x-www-form-urlencoded",
+    "User-Agent": "callpacer",
+    # a few packed bytes could unpack to more than there is room for
+    "Accept-Encoding": "identity",
+}
+#: Time is kept by whoever uses the session: aiohttp's own timeouts are rounded up to whole seconds.
+_NO_TIMEOUT = ClientTimeout(total=None, connect=None, sock_read=None, sock_connect=None)
 
 
 @dataclass(frozen=True)
@@ -89,14 +99,26 @@ async def _nothing_to_look_at() -> None:
 
 
 def _session(connector: TCPConnector) -> ClientSession:
-    """Time is kept by whoever uses it: aiohttp's own timeouts are rounded up to whole seconds."""
     return ClientSession(
         connector=connector,
         cookie_jar=DummyCookieJar(),
         trust_env=False,
         auto_decompress=False,
-        timeout=ClientTimeout(total=None, connect=None, sock_read=None, sock_connect=None),
+        timeout=_NO_TIMEOUT,
         max_field_size=LONGEST_ANSWER,
+    )
+
+
+@lru_cache(maxsize=256)
+def _url_of(target: Target) -> URL:
+    """Built from the parts that were checked, not read again; and sent as it stands, since it may be signed too."""
+    return URL.build(
+        scheme=target.scheme,
+        host=f"[{target.host}]" if ":" in target.host else target.host,
+        port=target.port,
+        path=target.path,
+        query_string=target.query,
+        encoded=True,
     )
 
 
@@ -110,22 +132,8 @@ class _Answer:
     body: bytearray = field(default_factory=bytearray)
 
     async def to_post(self, session: ClientSession, target: Target, body: bytes, headers: Mapping[str, str]) -> None:
-        # Built from the parts that were checked, not read again; and sent as it stands, since it may be signed too.
-        url = URL.build(
-            scheme=target.scheme,
-            host=f"[{target.host}]" if ":" in target.host else target.host,
-            port=target.port,
-            path=target.path,
-            query_string=target.query,
-            encoded=True,
-        )
-        fixed = {
-            "Content-Type": "application/x-www-form-urlencoded",
-            "User-Agent": "callpacer",
-            # a few packed bytes could unpack to more than there is room for
-            "Accept-Encoding": "identity",
-        }
-        response = await session.post(url, data=body, headers={**headers, **fixed}, allow_redirects=False)
+        sent = {**headers, **_FIXED}
+        response = await session.post(_url_of(target), data=body, headers=sent, allow_redirects=False)
         try:
             self.status = response.status
             for name, value in response.headers.items():
