@@ -158,12 +158,6 @@ def read_url(url: str, *, allow_loopback: bool) -> Target | UrlFault:
     Where loopback is allowed, so is every port: that is a laptop, with its servers wherever there was room. A name's
     addresses aren't known here, so a target is still to be checked when it is resolved.
     """
-    return _read_url(url, allow_loopback)
-
-
-# All calls of a campaign have the same URL. What is kept, of the longest URLs there are, is a megabyte at most.
-@lru_cache(maxsize=256)
-def _read_url(url: str, allow_loopback: bool) -> Target | UrlFault:
     # Blanks, control characters and backslashes are what readers of URLs disagree about most.
     if len(url) > LONGEST_URL or any(character <= " " or character in "\x7f\\" for character in url):
         return UrlFault.MALFORMED
