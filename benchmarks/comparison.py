@@ -7,7 +7,7 @@ from statistics import median
 from infra.coldstart import by_turns
 
 #: how often each of the two is measured
-ROUNDS = 5
+ROUNDS = 9
 
 
 def compared(
