@@ -82,7 +82,7 @@ class OneCallConnector(TCPConnector):
             resolver=resolver,
             use_dns_cache=False,
             force_close=True,
-            limit=0,
+            limit=0,  # none: a call doesn't wait for the end of another
             ssl=True if tls is None else tls,
             socket_factory=partial(checked_socket, allow_loopback=allow_loopback),
         )
