@@ -63,17 +63,22 @@ class RuntimeApi:
     address: str = ""
     #: each outcome in the order in which it was posted
     outcomes: queue.Queue[Outcome] = field(default_factory=queue.Queue)
-    _waiting: queue.Queue[Invocation] = field(default_factory=queue.Queue)
+    _waiting: queue.Queue[Invocation | None] = field(default_factory=queue.Queue)
     #: the invocations that the runtime has taken, and has posted nothing of
     _open: set[str] = field(default_factory=set)
 
     def hand_over(self, invocation: Invocation) -> None:
         self._waiting.put(invocation)
 
-    def next(self) -> Invocation:
-        """Blocks until there is one."""
+    def close(self) -> None:
+        """There is no next invocation any more, and whoever waits for it waits in vain."""
+        self._waiting.put(None)
+
+    def next(self) -> Invocation | None:
+        """Blocks until there is one, or none any more."""
         invocation = self._waiting.get()
-        self._open.add(invocation.request_id)
+        if invocation is not None:
+            self._open.add(invocation.request_id)
         return invocation
 
     def take(self, outcome: Outcome) -> bool:
@@ -99,7 +104,10 @@ def serve_runtime_api() -> Iterator[RuntimeApi]:
                 self._answer(404, {"errorMessage": self.path, "errorType": "NoSuchPath"})
                 return
             invocation = api.next()
-            self._answer(200, invocation.event, invocation.headers())
+            if invocation is None:
+                self.close_connection = True
+            else:
+                self._answer(200, invocation.event, invocation.headers())
 
         def do_POST(self) -> None:
             # An answer that is streamed has no length; none of ours is.
@@ -128,6 +136,7 @@ def serve_runtime_api() -> Iterator[RuntimeApi]:
         try:
             yield api
         finally:
+            api.close()
             server.shutdown()
             thread.join()
 
