@@ -289,8 +289,8 @@ def test_what_a_handler_raises_is_reported_as_an_error_and_the_function_goes_on(
 
 def test_a_handler_that_is_not_in_the_package_is_an_error_at_the_start(deployment: Deployment) -> None:
     """Nothing of this environment makes up for what the package lacks."""
-    absent = deployment.function("pacer").with_handler("infra.package.build")
+    absent = deployment.function("pacer").with_handler("moto.mock_aws")
     with deployment.machine.start(absent) as nobody:
         outcome = nobody.invoke(TICK)
         assert (outcome.kind, outcome.body["errorType"]) == (Kind.INIT_ERROR, "Runtime.ImportModuleError")
-        assert "No module named 'infra'" in outcome.body["errorMessage"]
+        assert "No module named 'moto'" in outcome.body["errorMessage"]
