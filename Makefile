@@ -17,7 +17,7 @@ LATENCY_MS ?= 200
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: install run demo test simulate isolation cost coldstart lint types check package deploy clean
+.PHONY: install run demo test simulate isolation cost coldstart bench lint types check package deploy clean
 
 install: $(INSTALLED)
 
@@ -54,6 +54,11 @@ isolation: $(INSTALLED)
 coldstart: $(INSTALLED)
 	@$(BIN)/python -m infra.coldstart $(ARGS)
 
+# How fast it is beside what it could be at best, such as ARGS="uploads gateway" for two of the benchmarks; about ten
+# minutes for all.
+bench: $(INSTALLED)
+	@$(BIN)/python -m benchmarks $(ARGS)
+
 # What a million calls cost on AWS, and what for.
 cost: $(INSTALLED)
 	@$(BIN)/python -m tests.cost --calls $(CALLS) --latency-ms $(LATENCY_MS) $(ARGS)
@@ -76,4 +81,4 @@ deploy: $(INSTALLED)
 # What the local stack keeps, in .callpacer, stays.
 clean:
 	rm -rf .venv build .hypothesis .mypy_cache .pytest_cache .ruff_cache
-	find app.py chalicelib infra tests -name __pycache__ -prune -exec rm -rf {} +
+	find app.py benchmarks chalicelib infra tests -name __pycache__ -prune -exec rm -rf {} +

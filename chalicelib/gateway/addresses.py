@@ -8,6 +8,7 @@ more at the socket (`chalicelib.gateway.http.lookup`); this module says what is 
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from urllib.parse import quote
 
@@ -133,6 +134,13 @@ class Target:
 
 def is_allowed(address: str, *, allow_loopback: bool) -> bool:
     """May the dialer connect to this IP address? Text that is no address, or names a zone, is refused."""
+    return _is_allowed(address, allow_loopback)
+
+
+# The verdict on an address is the same each time, and a campaign's calls go to few addresses. To come to it takes
+# longer than to make the socket.
+@lru_cache(maxsize=1_024)
+def _is_allowed(address: str, allow_loopback: bool) -> bool:
     try:
         parsed = ip_address(address)
     except ValueError:

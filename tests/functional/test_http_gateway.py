@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,7 +26,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from chalicelib.domain.outcome import Answered, Exchange, NotSent, Unknown
 from chalicelib.gateway.addresses import is_allowed
-from chalicelib.gateway.http.connection import OneCallConnector
+from chalicelib.gateway.http.connection import OneCallConnector, Sending
 from chalicelib.gateway.http.lookup import AddressNotAllowed, AllowedAddresses, ThreadedLookup, checked_socket
 from chalicelib.gateway.http.posting import LONGEST_ANSWER, HttpGateway
 from chalicelib.gateway.telephone import form_body
@@ -865,11 +866,9 @@ class Gullible(AbstractResolver):
 def test_the_socket_refuses_what_the_resolver_let_through_addresses_in_urls_included(host: str) -> None:
     async def scenario() -> int:
         async with serving(saying(OK)) as server:
-            connector = OneCallConnector(
-                Gullible(), allow_loopback=False, timeout=2.0, tls=None, last_look=refused_last_look
-            )
+            connector = OneCallConnector(Gullible(), allow_loopback=False, tls=None)
             async with aiohttp.ClientSession(connector=connector) as session:
-                with pytest.raises(aiohttp.ClientConnectorError) as refused:
+                with Sending(refused_last_look), pytest.raises(aiohttp.ClientConnectorError) as refused:
                     await session.post(f"http://{host}:{server.port}/")
             assert isinstance(refused.value.os_error, AddressNotAllowed)
             return len(server.visits)
@@ -921,6 +920,91 @@ def test_a_server_on_ipv6_is_called() -> None:
             pytest.skip("this machine has no IPv6")
 
     assert isinstance(run(scenario()), Answered)
+
+
+# Many requests through one gateway.
+
+
+def test_calls_at_the_same_time_are_each_held_back_by_their_own_last_look_alone() -> None:
+    """They are all connected before the first of them is asked about."""
+    count = 12
+    connected = 0
+    all_connected = asyncio.Event()
+
+    async def scenario() -> tuple[list[Exchange | BaseException], bytes]:
+        async def look(place: int) -> None:
+            nonlocal connected
+            connected += 1
+            if connected == count:
+                all_connected.set()
+            await all_connected.wait()
+            if place % 2:
+                raise PermissionError(str(place))
+
+        async with serving(saying(OK)) as server:
+            telephone = gateway()
+            answers = await asyncio.gather(
+                *(
+                    telephone.place_call(server.url, b"place=%d;" % place, {}, last_look=partial(look, place))
+                    for place in range(count)
+                ),
+                return_exceptions=True,
+            )
+            return answers, server.received
+
+    answers, received = run(scenario())
+    for place, answer in enumerate(answers):
+        if place % 2:
+            assert isinstance(answer, PermissionError)
+            assert str(answer) == str(place)
+        else:
+            assert isinstance(answer, Answered)
+        assert received.count(b"place=%d;" % place) == (place + 1) % 2
+
+
+def test_no_call_waits_for_the_end_of_another_however_many_there_are() -> None:
+    count = 150
+
+    async def scenario() -> list[Exchange]:
+        all_there = asyncio.Event()
+
+        async def patient(visit: Visit) -> None:
+            await visit.request()
+            if len(server.visits) == count:
+                all_there.set()
+            await all_there.wait()
+            await visit.say(OK)
+
+        async with serving(patient) as server:
+            telephone = gateway()
+            calls = (telephone.place_call(server.url, FORM, {}, last_look=nothing_against_it) for _ in range(count))
+            return await asyncio.gather(*calls)
+
+    assert all(isinstance(answer, Answered) for answer in run(scenario()))
+
+
+def test_a_gateway_serves_one_event_loop_after_the_other() -> None:
+    """As in a function that is invoked again."""
+    telephone = gateway()
+
+    async def scenario() -> Exchange:
+        async with serving(saying(OK)) as server:
+            return await telephone.place_call(server.url, FORM, {}, last_look=nothing_against_it)
+
+    assert [type(run(scenario())) for _ in range(3)] == [Answered] * 3
+
+
+def test_nothing_is_connected_to_for_a_request_that_nobody_can_be_asked_about() -> None:
+    async def scenario() -> int:
+        async with serving(saying(OK)) as server:
+            connector = OneCallConnector(Gullible(), allow_loopback=True, tls=None)
+            async with aiohttp.ClientSession(connector=connector) as session:
+                with pytest.raises(LookupError):
+                    await session.post(server.url)
+            await asyncio.sleep(0.05)
+            return len(server.visits)
+
+    assert run(scenario()) == 0
 
 
 # Reports, and the cold start.

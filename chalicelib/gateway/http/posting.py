@@ -1,9 +1,11 @@
 """One POST: what is sent, what comes back, and the words for what went wrong."""
 
 import asyncio
+import math
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from aiohttp import (
     ClientConnectorDNSError,
@@ -16,87 +18,115 @@ from aiohttp import (
     ConnectionTimeoutError,
     DummyCookieJar,
     ServerDisconnectedError,
-    TCPConnector,
 )
 from aiohttp.http import HttpProcessingError
 from yarl import URL
 
 from chalicelib.domain.outcome import Answered, Exchange, NotSent, Unknown
-from chalicelib.gateway.addresses import Target, UrlFault, read_url
-from chalicelib.gateway.http.connection import OneCallConnector
+from chalicelib.gateway.addresses import UrlFault, read_url
+from chalicelib.gateway.http.connection import OneCallConnector, PerLoop, Sending
 from chalicelib.gateway.http.lookup import AddressNotAllowed, AllowedAddresses, Lookup, ThreadedLookup
 from chalicelib.gateway.telephone import LastLook
 
 #: Bytes of an answer's body that are read; the rest is dropped, and the answer still counts. No header may be longer.
 LONGEST_ANSWER = 65_536
+#: Headers that every request has, whatever the caller's are.
+_FIXED = {
+    "Content-Type": "application/x-www-form-urlencoded",
+    "User-Agent": "callpacer",
+    # a few packed bytes could unpack to more than there is room for
+    "Accept-Encoding": "identity",
+}
 
 
-@dataclass(frozen=True)
 class HttpGateway:
-    """Telephone and ReportDesk in one. It keeps nothing between requests, and serves any number of them at once."""
+    """Telephone and ReportDesk in one. It keeps no connection, and serves any number of requests at once."""
 
-    #: may a URL name this machine itself?
-    allow_loopback: bool
-    #: seconds for a call, all in all: lookup, connection, last look, request, answer
-    call_deadline: float = 30.0
-    #: seconds for a report, all in all
-    report_deadline: float = 10.0
-    #: seconds for lookup, TCP and TLS together
-    connect_timeout: float = 5.0
-    lookup: Lookup = field(default_factory=ThreadedLookup)
-    #: which certificates are believed; None: those the machine believes
-    tls: ssl.SSLContext | None = None
+    def __init__(
+        self,
+        *,
+        allow_loopback: bool,
+        call_deadline: float = 30.0,
+        report_deadline: float = 10.0,
+        connect_timeout: float = 5.0,
+        lookup: Lookup | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        """May a URL name this machine itself (`allow_loopback`)?
+
+        The deadlines are in seconds for a call or a report, all in all: lookup, connection, last look, request, answer.
+        `connect_timeout` is in seconds, for lookup, TCP and TLS together. `tls` says which certificates are believed;
+        without it, those that the machine believes.
+        """
+        self._allow_loopback = allow_loopback
+        self._call_deadline = call_deadline
+        self._report_deadline = report_deadline
+        # Above the threshold aiohttp would round up to whole seconds.
+        self._timeout = ClientTimeout(total=None, connect=connect_timeout, ceil_threshold=math.inf)
+        addresses = AllowedAddresses(lookup or ThreadedLookup(), allow_loopback=allow_loopback)
+        self._loops = PerLoop(lambda: OneCallConnector(addresses, allow_loopback=allow_loopback, tls=tls))
 
     async def place_call(self, url: str, body: bytes, headers: Mapping[str, str], *, last_look: LastLook) -> Exchange:
         """See Telephone. A call still on its way to the last look when its time is up is NotSent like any other."""
-        return await self._post(url, body, headers, self.call_deadline, last_look)
+        return await self._post(url, body, headers, self._call_deadline, last_look)
 
     async def report(self, url: str, body: bytes, headers: Mapping[str, str]) -> Exchange:
         """See ReportDesk."""
-        return await self._post(url, body, headers, self.report_deadline, _nothing_to_look_at)
+        return await self._post(url, body, headers, self._report_deadline, _nothing_to_look_at)
 
     async def _post(
         self, url: str, body: bytes, headers: Mapping[str, str], deadline: float, last_look: LastLook
     ) -> Exchange:
-        target = read_url(url, allow_loopback=self.allow_loopback)
-        if isinstance(target, UrlFault):
-            return NotSent("address_not_allowed" if target is UrlFault.ADDRESS else "url_not_allowed")
-        connector = OneCallConnector(
-            AllowedAddresses(self.lookup, allow_loopback=self.allow_loopback),
-            allow_loopback=self.allow_loopback,
-            timeout=self.connect_timeout,
-            tls=self.tls,
-            last_look=last_look,
-        )
-        answer = _Answer()
+        checked = _checked(url, self._allow_loopback)
+        if isinstance(checked, UrlFault):
+            return NotSent("address_not_allowed" if checked is UrlFault.ADDRESS else "url_not_allowed")
+        answer, sending = _Answer(), Sending(last_look)
+        session = self._session()
         try:
-            async with asyncio.timeout(deadline), _session(connector) as session:
-                try:
-                    await answer.to_post(session, target, body, headers)
-                finally:
-                    connector.hang_up()
+            async with asyncio.timeout(deadline):
+                with sending:
+                    await answer.to_post(session, checked, body, headers)
         except (ClientError, HttpProcessingError, OSError) as failure:
-            if connector.objection is None and not answer.status:
-                return Unknown(_why_unknown(failure)) if connector.let_go else NotSent(_why_not_sent(failure))
-        if connector.objection is not None:
+            if sending.objection is None and not answer.status:
+                return Unknown(_why_unknown(failure)) if sending.let_go else NotSent(_why_not_sent(failure))
+        finally:
+            # The connector serves other requests, too.
+            session.detach()
+        if sending.objection is not None:
             # aiohttp dresses some errors in its own on the way here
-            raise connector.objection
+            raise sending.objection
         return answer.as_far_as_it_came()
+
+    def _session(self) -> ClientSession:
+        """One for each request costs little, and remembers nothing of another."""
+        return ClientSession(
+            connector=self._loops.connector(),
+            cookie_jar=DummyCookieJar(),
+            trust_env=False,
+            auto_decompress=False,
+            timeout=self._timeout,
+            max_field_size=LONGEST_ANSWER,
+        )
 
 
 async def _nothing_to_look_at() -> None:
     """A report may always go out."""
 
 
-def _session(connector: TCPConnector) -> ClientSession:
-    """Time is kept by whoever uses it: aiohttp's own timeouts are rounded up to whole seconds."""
-    return ClientSession(
-        connector=connector,
-        cookie_jar=DummyCookieJar(),
-        trust_env=False,
-        auto_decompress=False,
-        timeout=ClientTimeout(total=None, connect=None, sock_read=None, sock_connect=None),
-        max_field_size=LONGEST_ANSWER,
+# All calls of a campaign have the same URL. What is kept, of the longest URLs there are, is a megabyte at most.
+@lru_cache(maxsize=256)
+def _checked(url: str, allow_loopback: bool) -> URL | UrlFault:
+    """Built from the parts that were checked, not read again; and sent as it stands, since it may be signed too."""
+    target = read_url(url, allow_loopback=allow_loopback)
+    if isinstance(target, UrlFault):
+        return target
+    return URL.build(
+        scheme=target.scheme,
+        host=f"[{target.host}]" if ":" in target.host else target.host,
+        port=target.port,
+        path=target.path,
+        query_string=target.query,
+        encoded=True,
     )
 
 
@@ -109,23 +139,9 @@ class _Answer:
     headers: dict[str, str] = field(default_factory=dict)
     body: bytearray = field(default_factory=bytearray)
 
-    async def to_post(self, session: ClientSession, target: Target, body: bytes, headers: Mapping[str, str]) -> None:
-        # Built from the parts that were checked, not read again; and sent as it stands, since it may be signed too.
-        url = URL.build(
-            scheme=target.scheme,
-            host=f"[{target.host}]" if ":" in target.host else target.host,
-            port=target.port,
-            path=target.path,
-            query_string=target.query,
-            encoded=True,
-        )
-        fixed = {
-            "Content-Type": "application/x-www-form-urlencoded",
-            "User-Agent": "callpacer",
-            # a few packed bytes could unpack to more than there is room for
-            "Accept-Encoding": "identity",
-        }
-        response = await session.post(url, data=body, headers={**headers, **fixed}, allow_redirects=False)
+    async def to_post(self, session: ClientSession, url: URL, body: bytes, headers: Mapping[str, str]) -> None:
+        sent = {**headers, **_FIXED}
+        response = await session.post(url, data=body, headers=sent, allow_redirects=False)
         try:
             self.status = response.status
             for name, value in response.headers.items():

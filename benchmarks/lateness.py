@@ -1,0 +1,81 @@
+"""How late calls go out on the local stack, and how evenly, at the pace of a busy campaign and of a very busy one.
+
+The functions are real ones from the package, each a process on this machine, beside the emulator, the API and the
+tenant's server. So at some pace it is the machine that is late.
+"""
+
+import json
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from chalicelib.metrics import Metric
+from infra.stack import Stack
+from tests.functional.caller import Caller, wait
+from tests.functional.tenant import serve
+
+#: calls a minute
+PACES = (600, 3_000)
+MINUTES = 2
+#: seconds until the first tick, and more than that until the last call
+_SLACK = 180
+#: seconds until start_url answers
+_LATENCY = 0.2
+
+
+def run(paces: Sequence[int] = PACES, minutes: int = MINUTES) -> Iterator[str]:
+    for pace in paces:
+        with tempfile.TemporaryDirectory() as directory:
+            arrivals, lags = measured(Path(directory), pace, pace * minutes, minutes * 60 + _SLACK)
+        yield f"{pace:>5,} a minute: {told(arrivals, lags)}"
+
+
+def measured(directory: Path, pace: int, calls: int, patience: float) -> tuple[list[float], list[float]]:
+    """When each call reached the tenant, in Unix seconds, and how late each was sent, in seconds.
+
+    A stack that doesn't keep up is given up after `patience` seconds, with the calls that were made by then.
+    """
+    with Stack(directory / "stack") as stack, serve(_LATENCY) as tenant:
+        caller = Caller(stack.url, stack.token, directory)
+        campaign = caller.campaign(tenant, "".join(f"+1222{number:07d}\n" for number in range(calls)), pace)
+        caller.ask("start", campaign)
+        try:
+            wait(lambda: len(tenant.reports) >= calls, patience)
+        except AssertionError:
+            caller.ask("stop", campaign)
+        arrivals = sorted(call.at for call in tenant.calls.copy())
+    # The functions have come to their end, and have written what they measured.
+    return arrivals, sorted(lags_in(stack.functions_log.read_text().splitlines()))
+
+
+def lags_in(log: Iterable[str]) -> Iterator[float]:
+    """Seconds from each call's instant to its being sent, as the dialer measures it."""
+    for line in log:
+        _, begins, rest = line.partition('{"_aws"')
+        if begins:
+            yield from json.loads(begins + rest).get(Metric.PACE_LAG, [])
+
+
+def told(arrivals: Sequence[float], lags: Sequence[float]) -> str:
+    """Both sorted."""
+    if not arrivals or not lags:
+        return "no calls"
+    fewest, most = per_second(arrivals)
+    return (
+        f"late by {percentile(lags, 50):.3f} s (p50), {percentile(lags, 99):.3f} s (p99); in a second from {fewest} to "
+        f"{most} calls; {len(arrivals):,} calls in {arrivals[-1] - arrivals[0]:.0f} s"
+    )
+
+
+def percentile(values: Sequence[float], percent: int) -> float:
+    """The least of the sorted values that so many of them don't exceed."""
+    return values[max(0, -(-len(values) * percent // 100) - 1)]
+
+
+def per_second(arrivals: Sequence[float]) -> tuple[int, int]:
+    """The fewest and the most calls in one second, of the seconds that lie wholly between the first and the last."""
+    counts = Counter(int(at) for at in arrivals)
+    whole = range(int(arrivals[0]) + 1, int(arrivals[-1]))
+    found = [counts[second] for second in whole] or list(counts.values())
+    return min(found), max(found)

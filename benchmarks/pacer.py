@@ -1,0 +1,58 @@
+"""A tick of the pacer that hands over thousands of calls, beside the same requests to SQS alone.
+
+Tables and queue are the emulator's. The pacer reads the campaign's numbers and reserves their slots, too.
+"""
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmarks.comparison import ROUNDS, compared
+from chalicelib.storage.database import Database
+from infra.emulator import Emulator
+from tests.databases import with_tables
+from tests.functional.test_campaigns_run import numbers, prepare, start
+from tests.functional.world import HandClock, World
+
+#: in a turn
+CALLS = 2_000
+
+
+def run(calls: int = CALLS, rounds: int = ROUNDS) -> Iterator[str]:
+    with tempfile.TemporaryDirectory() as state, Emulator(Path(state)) as emulator:
+        sqs, dynamodb = emulator.client("sqs"), emulator.client("dynamodb")
+        # Each turn has a campaign, tables and a queue of its own: none finds more there than another.
+        worlds = iter([prepared(with_tables(dynamodb), calls) for _ in range(rounds + 1)])
+        queues = (sqs.create_queue(QueueName=f"turn-{number}")["QueueUrl"] for number in range(2 * (rounds + 1)))
+        requests: list[Mapping[str, Any]] = []
+
+        def tick() -> None:
+            world, queue = next(worlds), next(queues)
+            requests.clear()
+
+            def send(_: str, request: Mapping[str, Any]) -> None:
+                requests.append(request)
+                sqs.send_message_batch(**{**request, "QueueUrl": queue})
+
+            world.sqs.listen = send
+            world.tick()
+            if world.services.campaigns.get("acme", 1).head != calls:
+                raise RuntimeError("the pacer hasn't handed all calls over")
+
+        def bare() -> None:
+            queue = next(queues)
+            for request in requests:
+                sqs.send_message_batch(**{**request, "QueueUrl": queue})
+
+        yield from compared("calls", calls, ("a tick of the pacer", tick), ("its requests to SQS alone", bare), rounds)
+        messages = sum(len(request["Entries"]) for request in requests)
+        yield f"{calls:,} calls are {messages:,} messages in {len(requests):,} requests"
+
+
+def prepared(database: Database, calls: int) -> World:
+    """With a campaign that runs, all of whose calls are due in the next minute."""
+    world = World(database, HandClock())
+    prepare(world, numbers(calls), amount=calls)
+    start(world)
+    return world

@@ -1,0 +1,64 @@
+"""The benchmarks run, and tell what they measure. How fast anything is, is no test's matter."""
+
+import subprocess
+import sys
+
+import pytest
+
+from benchmarks import gateway, lateness, processor, requests, uploads
+from infra.package import ROOT
+
+
+def test_uploads_are_read_beside_the_csv_module() -> None:
+    ours, bare, ratio = uploads.run(numbers=500, rounds=2)
+    assert ours.startswith("reading of uploads")
+    assert bare.startswith("the csv module")
+    assert float(ratio.split()[1]) > 0
+
+
+def test_calls_are_made_beside_bare_aiohttp() -> None:
+    ours, bare, ratio = gateway.run(calls=30, rounds=1)
+    assert ours.endswith("calls a second")
+    assert bare.endswith("calls a second")
+    assert float(ratio.split()[1]) > 0
+
+
+def test_requests_are_counted_for_each_call() -> None:
+    (line,) = requests.run(calls=100, paces=(600,))
+    dynamodb = float(line.partition("DynamoDB ")[2].split()[0])
+    # at the least the claim and the outcome
+    assert 2 <= dynamodb < 10
+
+
+def test_the_processors_time_is_told_of_pacer_and_dialer() -> None:
+    pacer, dialer = processor.run(calls=40, rounds=1)
+    assert pacer.startswith("pacer")
+    assert dialer.startswith("dialer")
+
+
+def test_lags_are_read_from_what_the_functions_wrote() -> None:
+    log = [
+        '2026-01-05 13:00:00,000 callpacer-local-dialer {"_aws": {}, "CallsCompleted": 2, "PaceLag": [0.004, 0.25]}',
+        '2026-01-05 13:00:00,000 callpacer-local-dialer {"timestamp": "2026-01-05", "message": "completed"}',
+        '2026-01-05 13:00:00,000 callpacer-local-pacer {"_aws": {}, "Ticks": 1}',
+        "2026-01-05 13:00:00,000 callpacer-local-dialer failed after 3 ms (request 7)",
+    ]
+    assert list(lateness.lags_in(log)) == [0.004, 0.25]
+
+
+@pytest.mark.parametrize(("percent", "expected"), [(50, 5.0), (99, 10.0), (10, 1.0), (1, 1.0), (100, 10.0)])
+def test_a_percentile_is_the_least_that_so_many_do_not_exceed(percent: int, expected: float) -> None:
+    assert lateness.percentile([float(value) for value in range(1, 11)], percent) == expected
+
+
+def test_calls_in_a_second_are_counted_where_the_whole_second_counts() -> None:
+    # The first and the last second are cut off, and the one without a call counts.
+    assert lateness.per_second([0.9, 1.0, 1.5, 1.9, 2.1, 4.2, 4.3, 5.0]) == (0, 3)
+
+
+def test_what_is_no_benchmark_is_refused() -> None:
+    command = [sys.executable, "-m", "benchmarks", "uploads", "weather"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert "there is no benchmark weather" in done.stderr
