@@ -12,12 +12,12 @@ from aiohttp import ClientSession, TCPConnector
 from benchmarks.comparison import compared
 from benchmarks.tenant import tenant
 from chalicelib.domain.outcome import Answered
+from chalicelib.domain.slicing import MOST_DIALS
 from chalicelib.gateway.http.posting import HttpGateway
-from chalicelib.gateway.queue import GATHERED
 from chalicelib.gateway.telephone import form_body
 
 #: how many in a turn, and how many of them at once: as many as a dialer's batch has
-CALLS, AT_ONCE = 200, GATHERED
+CALLS, AT_ONCE = 200, MOST_DIALS
 #: short turns, and many: a slow moment of the machine is left out then by the median
 TURNS = 61
 _BODY = form_body({"phone_number": "tel:+12223334444;ani=7778889999", "message_reference": "march", "call_id": "1"})

@@ -10,7 +10,6 @@ from statistics import median
 
 from benchmarks.comparison import ROUNDS
 from benchmarks.pacer import prepared
-from chalicelib.gateway.queue import GATHERED
 from tests.databases import with_tables
 from tests.functional.world import World
 from tests.simulation.dynamodb import SimulatedDynamoDB
@@ -45,14 +44,13 @@ def ticking(world: World) -> float:
 
 
 def dialling(world: World) -> float:
-    """Seconds that it takes to make all the calls that are handed over, and to report them, in full batches."""
+    """Seconds that it takes to make all the calls that are handed over, and to report them, slice by slice."""
     messages = sorted(world.sqs.messages, key=lambda message: message.visible_at)
     taken = 0.0
-    for begin in range(0, len(messages), GATHERED):
-        batch = messages[begin : begin + GATHERED]
-        world.clock.turn_to(batch[0].visible_at)
+    for message in messages:
+        world.clock.turn_to(message.visible_at)
         begun = time.process_time()
-        again = world.dial([message.body for message in batch])
+        again = world.dial([message.body])
         taken += time.process_time() - begun
         if again:
             raise RuntimeError("not all messages were dealt with")

@@ -74,13 +74,18 @@ class Turn:
     timetable: Timetable
     paces: Sequence[Pace]
     limits: slicing.Limits
-    #: how many dialers all of its calls would keep busy
-    dialers: float
+    #: how many of its calls are due in a second
+    rate: float
 
     @property
     def apart(self) -> timedelta:
         """From one call to the next, at least."""
         return pacing.apart(self.paces)
+
+    @property
+    def dialers(self) -> float:
+        """How many all of its calls would keep busy."""
+        return load.dialers(self.rate, self.limits, self.campaign.call_time)
 
 
 class Each(Protocol):
@@ -150,7 +155,7 @@ class Pacer:
 
         def act(place: int) -> int | None:
             turn = turns[place]
-            share = shares[place] / turn.dialers if turn.dialers else 1.0
+            share = load.part(shares[place], turn.rate, turn.limits, turn.campaign.call_time)
             campaign = turn.campaign
             return attempt(lambda one: self._hand_over_dials(one, share, deadline), turn, campaign.account, campaign.id)
 
@@ -186,8 +191,7 @@ class Pacer:
             for window, pace in zip(timetable.windows, paces, strict=True)
             if any(timetable.openings(window, now, now + HORIZON))
         ]
-        dialers = load.dialers(open_now, limits, campaign.call_time)
-        return reports, Turn(campaign, timetable, paces, limits, dialers)
+        return reports, Turn(campaign, timetable, paces, limits, load.a_second(open_now))
 
     def _hand_over_reports(self, campaign: Campaign) -> int:
         """Reports are owed even by a campaign that is stopped or deleted."""
@@ -210,7 +214,7 @@ class Pacer:
         return sum(map(len, parts[:sent]))
 
     def _hand_over_dials(self, turn: Turn, share: float, deadline: datetime) -> int:
-        """`share` is the part of the dialers it wants that it gets, up to 1."""
+        """`share` is the part of its calls, up to 1, that its dialers can make."""
         campaign, now = turn.campaign, self._clock.now()
         returned = list(self._slips.returned_dials(campaign.account, campaign.id))
         judged = load.judged(campaign.load, len(returned))

@@ -20,16 +20,22 @@ K = TypeVar("K")
 
 #: How much more than was made lately is handed over: the dialers must not run dry, nor be found idle late.
 MORE_THAN_MADE = 1.25
-#: How much more is handed over after each tick of which nothing was returned.
-GROWTH = 2
+#: How many times less a tick hands over than the last one, at most; and how many times more than the limit before, when
+#: nothing was returned. What is tried in vain is cheap, and after an outage all is soon as usual.
+CUT = GROWTH = 4
 #: The least that is handed over to find out whether it is still too much.
 LEAST = 5
 #: The weight of a call's time that is new against that of those before.
 NEW_WEIGHT = 0.5
 #: What an invocation takes beside its calls: it begins, waits for the first call, and reports the last.
-BESIDE = timedelta(seconds=1.5)
+BESIDE = timedelta(seconds=1)
 #: From the first call of a slice to its last, at most, where calls take long. It leaves the dialer time for the last.
 LONGEST_SPAN = timedelta(seconds=20)
+#: How much of the dialers is given out to several campaigns. Their slices come together by chance, and one that finds
+#: no dialer comes too late. A campaign that is alone finds out by itself how much it can have.
+GIVEN_OUT = 0.85
+#: As near as a part of a campaign's calls is found.
+CLOSE_ENOUGH = 0.001
 _SECOND = timedelta(seconds=1)
 
 
@@ -42,7 +48,7 @@ def judged(load: Load, returned: int) -> Load:
     made = max(0, load.handed - new)
     if new:
         lately = (made + load.made) / 2 if load.made else made
-        return replace(load, made=made, most=max(LEAST, int(lately * MORE_THAN_MADE)))
+        return replace(load, made=made, most=max(LEAST, int(lately * MORE_THAN_MADE), load.handed // CUT))
     if load.most is None:
         return replace(load, made=made)
     # What wasn't needed was no limit.
@@ -55,20 +61,38 @@ def limits(limits: Limits, call_time: timedelta) -> Limits:
     return replace(limits, span=max(limits.span, min(call_time / 2, LONGEST_SPAN)))
 
 
-def dialers(paces: Iterable[Pace], limits: Limits, call_time: timedelta) -> float:
-    """How many invocations a campaign keeps busy, on average, that calls at all of these paces."""
-    a_second = sum(pace.amount / pace.period for pace in paces) * (_SECOND / timedelta(microseconds=1))
-    if not a_second:
+def a_second(paces: Iterable[Pace]) -> float:
+    """How many calls are due in a second of a period, at all of these paces together."""
+    return sum(pace.amount / pace.period for pace in paces) * (_SECOND / timedelta(microseconds=1))
+
+
+def dialers(rate: float, limits: Limits, call_time: timedelta) -> float:
+    """How many invocations a campaign keeps busy, on average, that makes so many calls a second. It rises with them."""
+    if rate <= 0:
         return 0.0
-    calls = min(float(limits.most), max(1.0, a_second * (limits.span / _SECOND)))
-    lasts = (calls - 1) / a_second * _SECOND + call_time + BESIDE
-    return a_second / calls * (lasts / _SECOND)
+    calls = min(float(limits.most), max(1.0, rate * (limits.span / _SECOND)))
+    lasts = (calls - 1) / rate + (call_time + BESIDE) / _SECOND
+    return rate / calls * lasts
+
+
+def part(share: float, rate: float, limits: Limits, call_time: timedelta) -> float:
+    """How much of its calls, from 0 to 1, a campaign may make with its share of the dialers: found by halving."""
+    if dialers(rate, limits, call_time) <= share:
+        return 1.0
+    little, much = 0.0, 1.0
+    while much - little > CLOSE_ENOUGH:
+        middle = (little + much) / 2
+        if dialers(middle * rate, limits, call_time) <= share:
+            little = middle
+        else:
+            much = middle
+    return little
 
 
 def shares(wanted: Mapping[K, float], there: float) -> dict[K, float]:
     """Of the dialers that are there, each gets what it wants, or an equal part of what the others leave."""
     found: dict[K, float] = {}
-    left = there
+    left = there * GIVEN_OUT if len(wanted) > 1 else there
     for place, key in enumerate(sorted(wanted, key=lambda key: wanted[key])):
         found[key] = min(wanted[key], left / (len(wanted) - place))
         left -= found[key]

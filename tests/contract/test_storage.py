@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from chalicelib.domain import pacing
-from chalicelib.domain.call import DeferredDial, DeferredReport, Ended, Handed, ReportState, State
+from chalicelib.domain.call import DeferredDial, DeferredReport, Ended, Handed, ReportState, Slip, State
 from chalicelib.domain.models import (
     CallKey,
     Campaign,
@@ -551,6 +551,11 @@ class TestSwitch:
         assert (restored.is_set(), restored.is_on()) == (False, False)
 
 
+def due_dials(slips: Slips) -> list[Slip]:
+    """Those that the pacer takes, in its order."""
+    return [*slips.returned_dials("acme", 1), *slips.due_dials("acme", 1, NOW)]
+
+
 class TestSlips:
     def defer(self, database: Database, *deferred: DeferredDial | DeferredReport) -> Slips:
         slips = Slips(database)
@@ -613,10 +618,10 @@ class TestSlips:
     def test_what_is_taken_back_waits_again(self, database: Database) -> None:
         report = DeferredReport(KEY, 3, NOW)
         slips = self.defer(database, self.dial(1, NOW), report)
-        for due in (list(slips.due_dials("acme", 1, NOW)), list(slips.due_reports("acme", 1, NOW))):
+        for due in (due_dials(slips), list(slips.due_reports("acme", 1, NOW))):
             deferred = tuple(slip.deferred for slip in due)
             slips.take_back(Handed(deferred, slips.hand_over(due, NOW)), NOW, deferred)
-        assert [slip.deferred for slip in slips.due_dials("acme", 1, NOW)] == [self.dial(1)]
+        assert [slip.deferred for slip in due_dials(slips)] == [self.dial(1)]
         assert [slip.deferred for slip in slips.due_reports("acme", 1, NOW)] == [report]
         assert list(slips.lapsed("acme", 1, NOW + timedelta(hours=1))) == []
 
@@ -625,13 +630,13 @@ class TestSlips:
         slips, dials = Slips(database), [self.dial(sequence) for sequence in (3, 5, 6, 9)]
         slips.add_returned(dials, "one")
         slips.add_returned(dials, "one")  # because the answer is lost
-        due = list(slips.due_dials("acme", 1, NOW))
+        due = due_dials(slips)
         assert [slip.deferred for slip in due] == dials
         slips.hand_over(due[:first], NOW)
-        assert [slip.deferred for slip in slips.due_dials("acme", 1, NOW)] == dials[first:]
+        assert [slip.deferred for slip in due_dials(slips)] == dials[first:]
         if due[first:]:
             slips.hand_over(due[first:], NOW)
-        assert list(slips.due_dials("acme", 1, NOW)) == []
+        assert due_dials(slips) == []
         assert slips.returned("acme", 1) == {3, 5, 6, 9}
         lapsed = slips.lapsed("acme", 1, NOW + timedelta(hours=1))
         assert sorted(one.key.sequence for handed in lapsed for one in handed.numbers) == [3, 5, 6, 9]
@@ -640,9 +645,9 @@ class TestSlips:
         slips = self.defer(database, self.dial(1))
         slips.add_returned([self.dial(20)], "one")
         slips.add_returned([self.dial(7), self.dial(8)], "two")
-        assert [slip.deferred.key.sequence for slip in slips.due_dials("acme", 1, NOW)] == [7, 8, 20, 1]
-        handed = slips.hand_over(list(slips.due_dials("acme", 1, NOW)), NOW)
-        assert list(slips.due_dials("acme", 1, NOW)) == []
+        assert [slip.deferred.key.sequence for slip in due_dials(slips)] == [7, 8, 20, 1]
+        handed = slips.hand_over(due_dials(slips), NOW)
+        assert due_dials(slips) == []
         assert [one.name for one in slips.lapsed("acme", 1, NOW + timedelta(hours=1))] == [handed]
 
     def test_what_was_returned_is_counted_by_its_numbers(self, database: Database) -> None:

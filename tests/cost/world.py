@@ -11,7 +11,7 @@ import random
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import Context
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar, cast
 from urllib.parse import parse_qsl
@@ -74,6 +74,10 @@ class Conditions:
     at_most: int | None = None
     #: what is left to chance
     seed: int = 0
+    #: dialers that there may be at a time; None: as many as deployed
+    dialers: int | None = None
+    #: campaigns whose start_url takes longer, and how many seconds it takes
+    slow: Mapping[int, float] = field(default_factory=dict)
 
 
 @dataclass
@@ -82,6 +86,8 @@ class SimulatedTenant:
 
     clock: SimulatedClock
     latency: float
+    #: of campaigns whose start_url takes longer
+    slow: Mapping[int, float] = field(default_factory=dict)
     #: when each call was made, by its id
     calls: dict[int, datetime] = field(default_factory=dict)
     reports: int = 0
@@ -91,8 +97,9 @@ class SimulatedTenant:
         await MACHINE.get().work(TENANT_WORK)
         await self.clock.sleep(CONNECT_WAIT)
         await last_look()
-        self.calls[int(dict(parse_qsl(body.decode()))["call_id"])] = self.clock.now()
-        await self.clock.sleep(self.latency)
+        form = dict(parse_qsl(body.decode()))
+        self.calls[int(form["call_id"])] = self.clock.now()
+        await self.clock.sleep(self.slow.get(int(form["campaign_id"]), self.latency))
         return Answered(200, {}, b"")
 
     async def report(self, url: str, body: bytes, headers: Mapping[str, str]) -> Exchange:
@@ -106,10 +113,10 @@ class SimulatedTenant:
 class World:
     def __init__(self, conditions: Conditions, deployment: Deployment) -> None:
         self.conditions = conditions
-        self.deployment = deployment
+        self.deployment = replace(deployment, dialers=conditions.dialers or deployment.dialers)
         self.ledger = Ledger()
         self.clock = SimulatedClock()
-        self.tenant = SimulatedTenant(self.clock, conditions.latency)
+        self.tenant = SimulatedTenant(self.clock, conditions.latency, conditions.slow)
         self._sqs = SimulatedSQS(self.clock.now)
         self._queue = self._sqs.create_queue(QueueName="calls", Attributes={"VisibilityTimeout": "540"})["QueueUrl"]
         client = CountingDynamoDB(SimulatedDynamoDB(page_size=PAGE), self.ledger, PREFIX)
@@ -124,7 +131,7 @@ class World:
             self.clock,
             self.ledger,
             self._deliver,
-            most=deployment.dialers,
+            most=self.deployment.dialers,
             chance=random.Random(conditions.seed),  # noqa: S311 # no secret
         )
         self._counting_sqs = CountingSQS(self._sqs, self.ledger, self.event_source.wake)
@@ -133,6 +140,8 @@ class World:
         # Those that no invocation uses at the moment. They are kept, as Lambda keeps warm environments.
         self._idle_dialers: list[Dialer] = []
         self._under_way: set[asyncio.Task[None]] = set()
+        #: told of each minute, before its tick
+        self.each_minute: Callable[[int], None] = lambda _: None
 
     def run(self) -> Ledger:
         with self._logs():
@@ -162,6 +171,7 @@ class World:
         begun = self.clock.now()
         minutes = 0
         while minutes != self.conditions.at_most and (minutes < self.conditions.minutes or not self._is_over()):
+            self.each_minute(minutes)
             await self._sleep_until(begun + minutes * MINUTE + timedelta(seconds=7))
             minutes += 1
             self.ledger.scheduled_events += 2
@@ -195,6 +205,17 @@ class World:
                 phone_numbers=[f"tel:+1222{number:07d}, invoice-{number:06d}" for number in numbers],
             )
             await self._ask(campaigns_api.start, campaign_id=campaign)
+
+    def made(self, campaign: int, minute: int) -> int:
+        """How many calls of a campaign were made in a minute of the simulation, counted from 0."""
+        begins = BEGIN + minute * MINUTE
+        return sum(
+            call >> 32 == campaign and begins <= made < begins + MINUTE for call, made in self.tenant.calls.items()
+        )
+
+    def change_pace(self, amount: int) -> None:
+        """As the owner of the profile, which all campaigns share."""
+        self._services.profiles.change(ACCOUNT, 1, {"amount_per_period": amount})
 
     def lateness(self) -> list[float]:
         """Seconds by which each call was made after its instant, the least first."""

@@ -1,0 +1,117 @@
+"""How much of what is due is handed over."""
+
+from datetime import timedelta
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chalicelib.domain import load
+from chalicelib.domain.models import Load
+from chalicelib.domain.pacing import Pace
+from chalicelib.domain.slicing import Limits
+
+SECOND = timedelta(seconds=1)
+RATES = st.floats(0.01, 2000)
+TIMES = st.floats(0, 60).map(lambda seconds: seconds * SECOND)
+
+
+class TestJudging:
+    def test_where_nothing_comes_back_all_that_is_due_is_handed_over(self) -> None:
+        assert load.judged(Load(handed=100), returned=0) == Load(handed=100, made=100)
+
+    def test_somewhat_more_than_was_made_is_handed_over_when_some_comes_back(self) -> None:
+        assert load.judged(Load(handed=300), returned=200).most == 125
+        assert load.judged(Load(handed=300, made=60), returned=200).most == 100
+
+    def test_what_was_left_the_last_time_is_no_news(self) -> None:
+        assert load.judged(Load(handed=100, left=50), returned=50).most is None
+
+    def test_a_quarter_is_tried_again_where_all_comes_back_and_never_nothing(self) -> None:
+        assert load.judged(Load(handed=3000), returned=3000).most == 750
+        assert load.judged(Load(handed=3), returned=3).most == load.LEAST
+
+    def test_a_limit_grows_while_nothing_comes_back_and_is_gone_when_it_is_not_reached(self) -> None:
+        assert load.judged(Load(handed=50, most=50), returned=0).most == 200
+        assert load.judged(Load(handed=60, most=100), returned=0).most is None
+
+    @given(st.integers(0, 10**6), st.integers(0, 10**6), st.integers(0, 10**6), st.integers(0, 10**6))
+    def test_a_limit_leaves_something(self, handed: int, left: int, made: int, returned: int) -> None:
+        most = load.judged(Load(handed, left, made), returned).most
+        assert most is None or most >= load.LEAST
+
+
+class TestShares:
+    @given(st.dictionaries(st.integers(), st.floats(0, 1000), min_size=1), st.floats(0.1, 1000))
+    def test_nobody_gets_more_than_it_wants_and_all_together_no_more_than_there_is(
+        self, wanted: dict[int, float], there: float
+    ) -> None:
+        shares = load.shares(wanted, there)
+        assert shares.keys() == wanted.keys()
+        assert all(0 <= shares[key] <= wanted[key] for key in wanted)
+        assert sum(shares.values()) <= there * 1.000001
+
+    @given(st.dictionaries(st.integers(), st.floats(0, 1000), min_size=2), st.floats(0.1, 1000))
+    def test_who_gets_less_than_it_wants_gets_as_much_as_anybody(self, wanted: dict[int, float], there: float) -> None:
+        shares = load.shares(wanted, there)
+        for key in wanted:
+            if shares[key] < wanted[key]:
+                assert shares[key] == pytest.approx(max(shares.values()))
+
+    def test_one_that_wants_a_lot_leaves_the_others_what_they_want(self) -> None:
+        assert load.shares({"slow": 90.0, "healthy": 2.0, "small": 0.5}, 10) == {
+            "small": 0.5,
+            "healthy": 2.0,
+            "slow": pytest.approx(10 * load.GIVEN_OUT - 2.5),
+        }
+
+    def test_one_that_is_alone_gets_all(self) -> None:
+        assert load.shares({"alone": 90.0}, 10) == {"alone": 10}
+
+
+class TestDialers:
+    def test_a_call_a_second_keeps_one_busy_for_the_span_and_what_is_beside(self) -> None:
+        limits = Limits(span=4 * SECOND, most=20)
+        assert load.dialers(1, limits, SECOND) == pytest.approx((3 + 1 + 1) / 4)
+
+    def test_slow_calls_keep_many_busy(self) -> None:
+        limits = Limits(span=4 * SECOND, most=20)
+        assert load.dialers(10, limits, 29 * SECOND) == pytest.approx((1.9 + 29 + 1) * 10 / 20)
+
+    def test_slow_calls_are_gathered_for_longer(self) -> None:
+        assert load.limits(Limits(), SECOND) == Limits()
+        assert load.limits(Limits(), 29 * SECOND).span == 14.5 * SECOND
+        assert load.limits(Limits(), 500 * SECOND).span == load.LONGEST_SPAN
+
+    @given(RATES, RATES, TIMES)
+    def test_more_calls_keep_more_busy(self, one: float, other: float, call_time: timedelta) -> None:
+        few, many = (load.dialers(rate, Limits(), call_time) for rate in sorted((one, other)))
+        assert few <= many * 1.000001
+
+    @given(st.floats(0.1, 100), RATES, TIMES)
+    def test_the_part_that_is_made_keeps_no_more_busy_than_the_share(
+        self, share: float, rate: float, call_time: timedelta
+    ) -> None:
+        part = load.part(share, rate, Limits(), call_time)
+        assert 0 <= part <= 1
+        assert part == 1 or load.dialers(part * rate, Limits(), call_time) <= share
+        assert part == 1 or load.dialers((part + 0.01) * rate, Limits(), call_time) > share
+
+    def test_rates_are_those_of_a_period(self) -> None:
+        minute = 60_000_000
+        assert load.a_second([Pace(minute, 9 * minute, 60), Pace(2 * minute, 0, 60)]) == pytest.approx(1.5)
+        assert load.a_second([]) == load.dialers(0, Limits(), SECOND) == 0
+
+
+@given(st.floats(0, 1), st.integers(1, 500))
+def test_a_part_of_the_slots_is_kept_and_they_are_evenly_spread(part: float, slots: int) -> None:
+    kept = [place for place in range(slots) if load.thinned(part, place)]
+    assert abs(len(kept) - part * slots) <= 1
+    gaps = [after - before for before, after in pairwise(kept)]
+    assert not gaps or max(gaps) - min(gaps) <= 1
+
+
+def test_a_campaigns_call_time_follows_what_is_new() -> None:
+    assert load.averaged(timedelta(0), 3 * SECOND) == 3 * SECOND
+    assert load.averaged(2 * SECOND, 4 * SECOND) == 3 * SECOND
