@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import chain, islice
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from chalicelib.clock import Clock
 from chalicelib.domain import handover, load, pacing, slicing
@@ -26,6 +26,7 @@ from chalicelib.errors import NotFound
 from chalicelib.gateway.queue import CallQueue, Message
 from chalicelib.logs import about_campaign
 from chalicelib.metrics import Metric, Metrics
+from chalicelib.sharing import Each
 from chalicelib.storage.campaign_items import campaign_key
 from chalicelib.storage.stores import Stores
 from chalicelib.storage.switch import Switch
@@ -86,12 +87,6 @@ class Turn:
     def dialers(self) -> float:
         """How many all of its calls would keep busy."""
         return load.dialers(self.rate, self.limits, self.campaign.call_time)
-
-
-class Each(Protocol):
-    """Applies a function to each of some things, like `map`; all at once, or one after the other."""
-
-    def __call__(self, function: Callable[[A], R], things: Iterable[A], /) -> Iterable[R]: ...
 
 
 class Pacer:

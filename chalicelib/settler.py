@@ -35,6 +35,7 @@ from chalicelib.domain.settling import Step, as_told, counted, is_owed, is_stale
 from chalicelib.domain.timetable import is_over
 from chalicelib.logs import about, about_campaign
 from chalicelib.metrics import Metric, Metrics
+from chalicelib.sharing import Each
 from chalicelib.storage.campaign_items import campaign_key
 from chalicelib.storage.stores import Stores
 from chalicelib.storage.writes import WriteRefused
@@ -74,7 +75,7 @@ class Left(Enum):
 
 
 class Settler:
-    def __init__(self, stores: Stores, clock: Clock, metrics: Metrics) -> None:
+    def __init__(self, stores: Stores, clock: Clock, metrics: Metrics, each: Each) -> None:
         self._database = stores.database
         self._advances = stores.advances
         self._campaigns = stores.campaigns
@@ -83,6 +84,7 @@ class Settler:
         self._log = stores.log
         self._clock = clock
         self._metrics = metrics
+        self._each = each
 
     def settle(self, deadline: datetime, campaigns: Iterable[tuple[str, int]]) -> int:
         """Settle what can be settled of these, each an account and id. Answers how far it came, in numbers.
@@ -91,19 +93,23 @@ class Settler:
 
         What fails for one campaign doesn't hold up the others. Raises ExceptionGroup, when all are done.
         """
-        settled, failures = 0, []
-        for account, identifier in campaigns:
+
+        def attempt(campaign: tuple[str, int]) -> int | Exception | None:
             if self._clock.now() >= deadline:
-                logger.warning("not all campaigns could be settled in time")
-                break
+                return None
             try:
-                settled += self._settle_campaign(account, identifier, deadline)
+                return self._settle_campaign(*campaign, deadline)
             except Exception as error:
-                logger.exception("the campaign was not settled", extra=about_campaign(account, identifier))
-                failures.append(error)
+                logger.exception("the campaign was not settled", extra=about_campaign(*campaign))
+                return error
+
+        results = list(self._each(attempt, campaigns))
+        if None in results:
+            logger.warning("not all campaigns could be settled in time")
+        failures = [result for result in results if isinstance(result, Exception)]
         if failures:
             raise ExceptionGroup("some campaigns were not settled", failures)
-        return settled
+        return sum(result for result in results if isinstance(result, int))
 
     def _settle_campaign(self, account: str, identifier: int, deadline: datetime) -> int:
         # Before the campaign: what another settler forgets of them until then lies behind its `settled`.

@@ -11,6 +11,7 @@ the same ones that are left over.
 import logging
 import random
 from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol, TypeVar
 
 from chalicelib.domain.shares import shares
 from chalicelib.storage.advances import Advances
@@ -20,6 +21,16 @@ logger = logging.getLogger(__name__)
 #: How many campaigns one invocation looks after. It asks AWS some ten things for each, which is a dozen milliseconds of
 #: its processor: a few seconds for all, so that the first calls of a minute aren't late.
 CAMPAIGNS_AT_ONCE = 200
+
+
+A = TypeVar("A")
+R = TypeVar("R")
+
+
+class Each(Protocol):
+    """Applies a function to each of some things, like `map`; all at once, or one after the other."""
+
+    def __call__(self, function: Callable[[A], R], things: Iterable[A], /) -> Iterable[R]: ...
 
 
 def campaigns_to_look_after(

@@ -7,6 +7,7 @@ gap between them, on the day they go forward it may be none.
 """
 
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 _EASTERN = ZoneInfo("America/New_York")
@@ -19,6 +20,7 @@ def local_date(instant: datetime) -> date:
     return instant.astimezone(_EASTERN).date()
 
 
+@lru_cache(maxsize=1024)
 def stretches(day: date, start: int, end: int) -> tuple[tuple[datetime, datetime], ...]:
     """The instants of `day` whose local time lies in [start, end), in minutes after midnight.
 

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import cache, partial
 
@@ -23,6 +24,8 @@ settler_function = Blueprint(__name__)
 
 #: What a walk that nears its end still needs, to finish its stride.
 SPARE = timedelta(seconds=15)
+#: How many campaigns are settled at once.
+THREADS = 8
 
 
 @settler_function.schedule("rate(1 minute)", name="settler")
@@ -40,4 +43,4 @@ def _settler() -> tuple[Settler, Stores, EmbeddedMetrics]:
     logs.configure(sys.stdout)
     metrics = EmbeddedMetrics(tables, say)
     stores = Stores.of(connect(tables))
-    return Settler(stores, SystemClock(), metrics), stores, metrics
+    return Settler(stores, SystemClock(), metrics, ThreadPoolExecutor(THREADS).map), stores, metrics

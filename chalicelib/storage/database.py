@@ -26,9 +26,12 @@ from chalicelib.storage.tables import (
     ReceiptItem,
     TokenItem,
 )
-from chalicelib.storage.writes import THROTTLED, Transaction
+from chalicelib.storage.writes import CONFLICT, THROTTLED, Transaction, pauses
 
 M = TypeVar("M", bound=Model)
+
+#: where an answer has what was left undone
+_UNDONE = {"BatchGetItem": "UnprocessedKeys", "BatchWriteItem": "UnprocessedItems"}
 
 
 class DynamoDB(Protocol):
@@ -38,12 +41,19 @@ class DynamoDB(Protocol):
 
 
 class _SharedConnection(Connection):
-    """pynamodb's connection, over a client it is given."""
+    """pynamodb's connection, over a client it is given.
 
-    def __init__(self, client: DynamoDB) -> None:
+    What DynamoDB leaves undone of a batch, and what another transaction stands in the way of, it asks for again, each
+    time after a longer pause.
+    https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
+    https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html
+    """
+
+    def __init__(self, client: DynamoDB, pause: Callable[[float], None]) -> None:
         # The region is the client's own business; pynamodb only wants one to be named.
         super().__init__(region="from-client")
         self._given = client
+        self._pause = pause
 
     @property
     def client(self) -> Any:
@@ -51,19 +61,43 @@ class _SharedConnection(Connection):
 
     def _make_api_call(self, operation_name: str, operation_kwargs: dict[str, Any]) -> dict[str, Any]:
         """Raises Busy for what DynamoDB turns away for now."""
-        try:
-            return super()._make_api_call(operation_name, operation_kwargs)
-        except ClientError as error:
-            if error.response["Error"]["Code"] in THROTTLED:
-                raise Busy(str(error)) from error
-            raise
+        answer = self._ask(operation_name, operation_kwargs)
+        undone = _UNDONE.get(operation_name)
+        if undone is None:
+            return answer
+        found = answer
+        for pause in pauses():
+            left = answer.get(undone)
+            if not left:
+                return found
+            self._pause(pause)
+            answer = self._ask(operation_name, {**operation_kwargs, "RequestItems": left})
+            for table, items in answer.get("Responses", {}).items():
+                found["Responses"].setdefault(table, []).extend(items)
+            found[undone] = answer.get(undone, {})
+        if found.get(undone):
+            raise Busy(f"{operation_name} was left undone in part, again and again")
+        return found
+
+    def _ask(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
+        for pause in (*pauses(), None):
+            try:
+                return super()._make_api_call(operation, request)
+            except ClientError as error:
+                code = error.response["Error"]["Code"]
+                if code in THROTTLED:
+                    raise Busy(str(error)) from error
+                if code != CONFLICT or pause is None:
+                    raise
+                self._pause(pause)
+        raise AssertionError("the last try answers or raises")
 
 
 class Database:
     """The tables of one deployment, all over one client."""
 
     def __init__(self, prefix: str, client: DynamoDB, pause: Callable[[float], None] = time.sleep) -> None:
-        self._connection = _SharedConnection(client)
+        self._connection = _SharedConnection(client, pause)
         self._prefix = prefix
         self._pause = pause
         self.tokens = self._bind(TokenItem, "tokens")

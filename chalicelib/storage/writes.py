@@ -23,7 +23,8 @@ _REFUSED = "ConditionalCheckFailedException"
 #: what DynamoDB says when it has too much to do
 THROTTLED = {"ProvisionedThroughputExceededException", "RequestLimitExceeded", "ThrottlingException"}
 #: what it says when another transaction stands in the way
-_CONFLICT = {"TransactionCanceledException", "TransactionConflictException", "TransactionInProgressException"}
+CONFLICT = "TransactionConflictException"
+_CONFLICT = {"TransactionCanceledException", CONFLICT, "TransactionInProgressException"}
 _REFUSED_PART = "ConditionalCheckFailed"
 #: how often a transaction that another one stood in the way of is tried again, and the longest pause, in seconds
 _TRIES = 12
@@ -55,6 +56,12 @@ class Tries:
         self._left -= 1
         if not self._left:
             raise Busy(f"refused {CHANGES_TRIED} times: {refused}") from refused
+
+
+def pauses() -> Iterator[float]:
+    """Seconds to wait before each further try: ever longer, and by chance, so that many don't come back together."""
+    for attempt in range(1, _TRIES):
+        yield random.uniform(0, min(_LONGEST_PAUSE, 0.01 * 2**attempt))  # noqa: S311 # no secret
 
 
 def new_nonce() -> str:
@@ -99,7 +106,7 @@ class Transaction:
 
     def commit(self) -> None:
         """Raises WriteRefused, with the parts refused, or Busy if other transactions stay in the way."""
-        for attempt in range(1, _TRIES + 1):
+        for pause in (*pauses(), None):
             try:
                 with TransactWrite(connection=self._connection, client_request_token=self._token) as write:
                     for step in self._steps:
@@ -111,9 +118,9 @@ class Transaction:
                     raise WriteRefused(refused) from error
                 if error.cause_response_code not in _CONFLICT:
                     raise
-                if attempt == _TRIES:
+                if pause is None:
                     raise Busy(str(error)) from error
-                self._pause(random.uniform(0, min(_LONGEST_PAUSE, 0.01 * 2**attempt)))  # noqa: S311 # no secret
+                self._pause(pause)
 
     def _refused(self, error: TransactWriteError) -> frozenset[str]:
         names = [name for kind in ("delete", "put", "update") for name in self._names[kind]]

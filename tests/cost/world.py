@@ -264,7 +264,7 @@ class World:
         self._metrics.flush(self.clock.now())
 
     def _settle(self) -> None:
-        settler = Settler(self._services, self.clock, self._metrics)
+        settler = Settler(self._services, self.clock, self._metrics, map)
         settler.settle(self.clock.now() + TICK_LIVES, with_work(self._services.advances))
         self._metrics.flush(self.clock.now())
 

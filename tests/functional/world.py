@@ -156,7 +156,7 @@ class World:
         self.switch.turn(on=True, now=clock.now())
         self.pacer = self.pacer_with(Limits())
         self.dialer = self.dialer_over(self.tenant)
-        self.settler = Settler(services, clock, self.metrics)
+        self.settler = Settler(services, clock, self.metrics, map)
 
     def pacer_with(self, limits: Limits) -> Pacer:
         return Pacer(
