@@ -7,7 +7,7 @@ With the credentials and the region that the AWS tools use. Deployed again, it b
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -17,6 +17,8 @@ from chalicelib.storage.switch import Switch
 from infra.aws import Aws, Cloud, NoRegion
 from infra.deployment import DeploymentFailed, deploy
 from infra.package import PackagingFailed, WrongPython, build_for_aws
+from infra.tables import declared_tables, name_of, protect
+from infra.waiting import Waiting
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -36,11 +38,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def bring_up(cloud: Cloud, stage: str, parameters: dict[str, str]) -> str:
-    """Deploys, and answers what whoever deployed wants to know. Raises what went wrong."""
-    package = build_for_aws()
-    outputs = deploy(package, f"callpacer-{stage}", {"Stage": stage, **parameters}, cloud)
-    database = Database(outputs["Tables"], cloud.client("dynamodb"))
+def bring_up(cloud: Cloud, stage: str, parameters: Mapping[str, str], waiting: Waiting | None = None) -> str:
+    """Deploys, protects the tables, and answers what whoever deployed wants to know. Raises what went wrong."""
+    package, waiting = build_for_aws(), waiting or Waiting()
+    outputs = deploy(package, f"callpacer-{stage}", {**parameters, "Stage": stage}, cloud, waiting)
+    dynamodb = cloud.client("dynamodb")
+    for properties in declared_tables().values():
+        protect(dynamodb, name_of(properties, stage), waiting)
+    database = Database(outputs["Tables"], dynamodb)
     switch = Switch(database, outputs["Deployment"])
     if not switch.is_set() and not any(database.campaigns.scan(limit=1)):
         switch.turn(on=True, now=datetime.now(UTC))

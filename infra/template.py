@@ -132,14 +132,16 @@ def _table(
 ) -> JSON:
     """A table billed by request. Of its keys, and the index's, the first is the hash key, the second the range key.
 
-    It outlives its stack, and what is deleted or overwritten in it by mistake can be had back for 35 days.
+    It outlives its stack, but not a first deployment that fails: what is empty stands in the way of the next try.
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-attribute-deletionpolicy.html
+    For the same reason it isn't protected from deletion here, but by `infra.tables` when the deployment has succeeded.
+    What is deleted or overwritten in it by mistake can be had back for 35 days.
     """
     attributes = dict(keys)
     properties: JSON = {
         "TableName": {"Fn::Sub": f"callpacer-${{Stage}}-{name}"},
         "BillingMode": "PAY_PER_REQUEST",
         "KeySchema": _key_schema(list(keys)),
-        "DeletionProtectionEnabled": True,
         "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True},
         "SSESpecification": {"SSEEnabled": True},
     }
@@ -160,7 +162,7 @@ def _table(
     ]
     return {
         "Type": "AWS::DynamoDB::Table",
-        "DeletionPolicy": "Retain",
+        "DeletionPolicy": "RetainExceptOnCreate",
         "UpdateReplacePolicy": "Retain",
         "Properties": properties,
     }
