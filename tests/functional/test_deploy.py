@@ -1,8 +1,11 @@
 """Deploying, to the emulator in AWS's place: what comes up, what is told, and what stays as it was."""
 
+import json
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,9 +18,9 @@ from infra import halt, tokens
 from infra import restore as restoring
 from infra.aws import Emulated
 from infra.deploy import bring_up
-from infra.deployment import deploy
+from infra.deployment import DeploymentFailed, deploy
 from infra.emulator import Emulator
-from infra.package import build
+from infra.package import Package, build
 from infra.restore import restore
 
 PLAN = Plan(date(2026, 1, 5), date(2026, 1, 5), 1, (Window(1, 480, 660),), "http://tenant.example/", None)
@@ -60,6 +63,50 @@ def test_stages_are_apart_and_keep_their_parameters(cloud: Emulated) -> None:
     assert {"callpacer-one-calls", "callpacer-two-calls"} <= set(names)
 
 
+def protected(cloud: Emulated, stage: str) -> set[bool]:
+    client = cloud.client("dynamodb")
+    names = [name for name in client.list_tables()["TableNames"] if name.startswith(f"callpacer-{stage}-")]
+    assert len(names) == 10
+    return {client.describe_table(TableName=name)["Table"].get("DeletionProtectionEnabled", False) for name in names}
+
+
+def test_tables_are_protected_when_the_deployment_has_succeeded(cloud: Emulated) -> None:
+    bring_up(cloud, "kept", {})
+    assert protected(cloud, "kept") == {True}
+    client = cloud.client("dynamodb")
+    client.update_table(TableName="callpacer-kept-calls", DeletionProtectionEnabled=False)
+    bring_up(cloud, "kept", {})
+    assert protected(cloud, "kept") == {True}
+
+
+def failing(tmp_path: Path, fault: str) -> Package:
+    """The package with an alarm that can't be made, since it is on no metric. All tables are made before it."""
+    made = build()
+    template = json.loads(made.template.read_text())
+    tables = [name for name, one in template["Resources"].items() if one["Type"] == "AWS::DynamoDB::Table"]
+    on_nothing = {"ComparisonOperator": "GreaterThanThreshold", "EvaluationPeriods": 1, "Threshold": 0}
+    template["Resources"][fault] = {"Type": "AWS::CloudWatch::Alarm", "DependsOn": tables, "Properties": on_nothing}
+    (tmp_path / "sam.json").write_text(json.dumps(template))
+    return replace(made, template=tmp_path / "sam.json", digest=f"{made.digest}-{fault}")
+
+
+def test_a_first_deployment_that_fails_leaves_nothing_that_stands_in_the_way(cloud: Emulated, tmp_path: Path) -> None:
+    with pytest.raises(DeploymentFailed, match="callpacer-late is ROLLBACK_COMPLETE: Broken: "):
+        deploy(failing(tmp_path, "Broken"), "callpacer-late", {"Stage": "late"}, cloud)
+    assert not [name for name in cloud.client("dynamodb").list_tables()["TableNames"] if "-late-" in name]
+    assert "callpacer-late is deployed." in bring_up(cloud, "late", {})
+
+
+def test_a_deployment_that_fails_tells_its_own_fault_and_not_an_older_one(cloud: Emulated, tmp_path: Path) -> None:
+    bring_up(cloud, "twice", {})
+    for fault in ("First", "Second"):
+        with pytest.raises(DeploymentFailed, match=f"callpacer-twice is UPDATE_ROLLBACK_COMPLETE: {fault}: "):
+            deploy(failing(tmp_path, fault), "callpacer-twice", {}, cloud)
+    assert protected(cloud, "twice") == {True}
+    # what is there is what is wanted, whatever failed before
+    assert "callpacer-twice is deployed." in bring_up(cloud, "twice", {})
+
+
 def test_it_dials_unless_it_finds_what_another_deployment_left(cloud: Emulated) -> None:
     outputs = deploy(build(), "callpacer-restored", {"Stage": "restored"}, cloud)
     database = Database(outputs["Tables"], cloud.client("dynamodb"))
@@ -80,12 +127,45 @@ def test_what_is_deployed_again_stays_halted(cloud: Emulated) -> None:
     assert "It is halted" in bring_up(cloud, "again", {})
 
 
+@dataclass(frozen=True)
+class Remembering(Emulated):
+    """It tells of every table that was restored, as AWS does and the emulator doesn't, from where and of when."""
+
+    source: str = ""
+    at: datetime | None = None
+
+    def client(self, service: str) -> Any:
+        client = super().client(service)
+        return RememberingTables(client, self.source, self.at) if service == "dynamodb" else client
+
+
+class RememberingTables:
+    def __init__(self, client: Any, source: str, at: datetime | None) -> None:
+        self._client = client
+        self._source = source
+        self._at = at
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def describe_table(self, *, TableName: str) -> dict[str, Any]:  # noqa: N803 # as botocore has it
+        described: dict[str, Any] = self._client.describe_table(TableName=TableName)
+        arn = described["Table"]["TableArn"].replace("callpacer-now-", f"callpacer-{self._source}-")
+        described["Table"]["RestoreSummary"] = {"SourceTableArn": arn, "RestoreDateTime": self._at}
+        return described
+
+
 def test_a_restored_backup_has_what_was_there_and_is_halted(cloud: Emulated) -> None:
-    bring_up(cloud, "was", {})
+    bring_up(cloud, "was", {"DialerConcurrency": "7"})
     client = cloud.client("dynamodb")
     before = Database("callpacer-was", client)
     to_item(before.campaigns, Campaign("acme", 1, PLAN, Status.RUNNING)).save()
-    told = restore(cloud, "was", datetime.now(UTC), "now")
+    at = datetime.now(UTC)
+    said: list[str] = []
+    cloud = Remembering(cloud.endpoint, source="was", at=at)
+    told = restore(cloud, "was", at, "now", say=said.append)
+    assert "callpacer-now-calls: is being restored" in said
+    assert parameters(cloud, "now") == {**parameters(cloud, "was"), "Stage": "now"}
     assert "callpacer-now is deployed." in told
     assert "It is halted" in told
     after = Database("callpacer-now", client)
@@ -97,6 +177,9 @@ def test_a_restored_backup_has_what_was_there_and_is_halted(cloud: Emulated) -> 
     assert not switch.is_on()
     switch.turn(on=True, now=datetime.now(UTC))
     assert "It is halted" not in bring_up(cloud, "now", {})
+    said.clear()
+    assert "callpacer-now is deployed." in restore(cloud, "was", at, "now", say=said.append)
+    assert "callpacer-now-calls: was restored before" in said
 
 
 @pytest.mark.parametrize("text", ["yesterday", "2026-11-24T12:00:00"])
