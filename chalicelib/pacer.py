@@ -98,7 +98,7 @@ class Pacer:
         While dialling is halted, that is reports. What fails for one campaign doesn't hold up the others. Raises
         ExceptionGroup, when all are done.
         """
-        begun = self._clock.now()
+        begun, campaigns = self._clock.now(), list(campaigns)
         dials = self._switch.is_on()
 
         def attempt(campaign: tuple[str, int]) -> Ticked | Exception | None:
@@ -113,11 +113,15 @@ class Pacer:
         results = list(self._each(attempt, campaigns))
         if None in results:
             logger.warning("not all campaigns could be paced in time")
-        failures = [result for result in results if isinstance(result, Exception)]
-        if failures:
-            raise ExceptionGroup("some campaigns were not paced", failures)
+            self._metrics.count(Metric.OUT_OF_TIME)
+        # The others were dialled: a tick in which campaigns fail is a tick.
         self._metrics.count(Metric.TICKS)
         self._metrics.measure(Metric.TICK_DURATION, (self._clock.now() - begun).total_seconds())
+        failed = {of: result for of, result in zip(campaigns, results, strict=True) if isinstance(result, Exception)}
+        for account, identifier in failed:
+            self._metrics.blame(f"{account}/{identifier}")
+        if failed:
+            raise ExceptionGroup("some campaigns were not paced", list(failed.values()))
         return sum((result for result in results if isinstance(result, Ticked)), Ticked())
 
     def _tick_campaign(self, account: str, identifier: int, deadline: datetime, *, dials: bool) -> Ticked:

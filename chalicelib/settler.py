@@ -68,16 +68,21 @@ class Settler:
 
         What fails for one campaign doesn't hold up the others. Raises ExceptionGroup, when all are done.
         """
-        settled, failures = 0, []
+        begun, settled, failures = self._clock.now(), 0, []
         for account, identifier in campaigns:
             if self._clock.now() >= deadline:
                 logger.warning("not all campaigns could be settled in time")
+                self._metrics.count(Metric.OUT_OF_TIME)
                 break
             try:
                 settled += self._settle_campaign(account, identifier, deadline)
             except Exception as error:
                 logger.exception("the campaign was not settled", extra=about_campaign(account, identifier))
+                self._metrics.blame(f"{account}/{identifier}")
                 failures.append(error)
+        # The others were settled: a tick in which campaigns fail is a tick.
+        self._metrics.count(Metric.SETTLER_TICKS)
+        self._metrics.measure(Metric.SETTLER_TICK_DURATION, (self._clock.now() - begun).total_seconds())
         if failures:
             raise ExceptionGroup("some campaigns were not settled", failures)
         return settled

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from chalicelib.api.request import MAX_BODY_BYTES
 from chalicelib.gateway.queue import GATHERED, GATHERED_FOR
-from infra.alarms import alarms
+from infra.alarms import API_NAME, alarms
 from infra.dashboard import dashboard
 from infra.roles import identity, roles
 
@@ -231,9 +231,12 @@ def _dialer() -> JSON:
 
 def _rest_api() -> JSON:
     """Bodies reach the code as the bytes they are, and what the gateway refuses by itself reads as the API's own."""
+    name = {"Fn::Sub": API_NAME}
     return {
         "Properties": {
+            "Name": name,
             "DefinitionBody": {
+                "info": {"title": name},
                 "x-amazon-apigateway-binary-media-types": ["*/*"],
                 "x-amazon-apigateway-gateway-responses": {
                     "DEFAULT_4XX": _gateway_response("The request is invalid."),
@@ -244,7 +247,7 @@ def _rest_api() -> JSON:
                     ),
                     "THROTTLED": _gateway_response("Too many requests.", 429),
                 },
-            }
+            },
         }
     }
 

@@ -37,8 +37,11 @@ THREADS = 8
 def handle(event: CloudWatchEvent) -> dict[str, int]:
     pacer, stores, metrics = _pacer()
     campaigns = campaigns_to_look_after(stores.advances, shards_of(event), partial(invoke_again, event))
-    ticked = pacer.tick(ends_at(event) - SPARE, campaigns)
-    metrics.flush(datetime.now(UTC))
+    try:
+        ticked = pacer.tick(ends_at(event) - SPARE, campaigns)
+    finally:
+        # It raises when a campaign fails; the metrics say which.
+        metrics.flush(datetime.now(UTC))
     return {"dials": ticked.dials, "reports": ticked.reports}
 
 

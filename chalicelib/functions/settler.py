@@ -29,8 +29,11 @@ SPARE = timedelta(seconds=15)
 def handle(event: CloudWatchEvent) -> dict[str, int]:
     settler, stores, metrics = _settler()
     campaigns = campaigns_to_look_after(stores.advances, shards_of(event), partial(invoke_again, event))
-    settled = settler.settle(ends_at(event) - SPARE, campaigns)
-    metrics.flush(datetime.now(UTC))
+    try:
+        settled = settler.settle(ends_at(event) - SPARE, campaigns)
+    finally:
+        # It raises when a campaign fails; the metrics say which.
+        metrics.flush(datetime.now(UTC))
     return {"settled": settled}
 
 
