@@ -1,6 +1,6 @@
 """Deploys callpacer to AWS: its package, its CloudFormation stack, and the operator's switch.
 
-    python -m infra.deploy [--stage prod] [--alarm-topic ARN] [--dialers 50]
+    python -m infra.deploy [--stage prod] [--alarm-topic ARN] [--dialers 50] [--table-key owned]
 
 With the credentials and the region that the AWS tools use. Deployed again, it brings what is there up to date.
 """
@@ -26,8 +26,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--stage", default="prod", help="which deployment (prod)")
     parser.add_argument("--alarm-topic", help="the ARN of the SNS topic that alarms are told to")
     parser.add_argument("--dialers", type=int, help="how many batches of up to 20 calls go out at the same time (50)")
+    parser.add_argument(
+        "--table-key",
+        choices=["owned", "managed"],
+        help="whose key encrypts the tables: AWS's own, or the account's, which costs (owned)",
+    )
     options = parser.parse_args(arguments)
-    given = {"AlarmTopic": options.alarm_topic, "DialerConcurrency": options.dialers}
+    given = {
+        "AlarmTopic": options.alarm_topic,
+        "DialerConcurrency": options.dialers,
+        "TableKey": options.table_key,
+    }
     parameters = {name: str(value) for name, value in given.items() if value is not None}
     try:
         print(bring_up(Aws(), options.stage, parameters), end="")

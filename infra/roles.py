@@ -78,7 +78,12 @@ def roles() -> JSON:
     for function, permissions in ROLES.items():
         log_group = LOG_GROUPS[function]
         resources[_role_of(function)] = _role({**permissions, log_group: "CreateLogStream PutLogEvents"})
-        resources[log_group] = {"Properties": {"LogGroupName": {"Fn::Sub": f"/aws/lambda/{_name_of(function)}"}}}
+        resources[log_group] = {
+            # Its lines tell of the calls in the tables, which outlive the stack too; each goes when it is 30 days old.
+            "DeletionPolicy": "RetainExceptOnCreate",
+            "UpdateReplacePolicy": "Retain",
+            "Properties": {"LogGroupName": {"Fn::Sub": f"/aws/lambda/{_name_of(function)}"}},
+        }
     return resources
 
 

@@ -69,8 +69,17 @@ def merge_template() -> JSON:
                 "Default": "",
                 "Description": "The ARN of the SNS topic that alarms are told to; empty: the console alone shows them.",
             },
+            "TableKey": {
+                "Type": "String",
+                "Default": "owned",
+                "AllowedValues": ["owned", "managed"],
+                "Description": "Whose key encrypts the tables: one of AWS's own, or the account's in KMS, which costs.",
+            },
         },
-        "Conditions": {"HasAlarmTopic": {"Fn::Not": [{"Fn::Equals": [{"Ref": "AlarmTopic"}, ""]}]}},
+        "Conditions": {
+            "HasAlarmTopic": {"Fn::Not": [{"Fn::Equals": [{"Ref": "AlarmTopic"}, ""]}]},
+            "HasManagedKey": {"Fn::Equals": [{"Ref": "TableKey"}, "managed"]},
+        },
         "Globals": {"Function": {"Environment": {"Variables": _environment()}}},
         "Resources": {
             **_tables(),
@@ -143,7 +152,9 @@ def _table(
         "BillingMode": "PAY_PER_REQUEST",
         "KeySchema": _key_schema(list(keys)),
         "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True},
-        "SSESpecification": {"SSEEnabled": True},
+        # False: by a key that AWS owns, at no cost.
+        # https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-ssespecification.html
+        "SSESpecification": {"SSEEnabled": {"Fn::If": ["HasManagedKey", True, False]}},
     }
     if index is not None:
         index_name, index_keys, projection = index
@@ -235,6 +246,9 @@ def _rest_api() -> JSON:
     return {
         "Properties": {
             "Name": name,
+            # As it is. To name it keeps SAM from making another public stage, which is called "Stage".
+            # https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/sam-resource-api.html
+            "OpenApiVersion": "2.0",
             "DefinitionBody": {
                 "info": {"title": name},
                 "x-amazon-apigateway-binary-media-types": ["*/*"],

@@ -22,6 +22,7 @@ from infra.deployment import DeploymentFailed, deploy
 from infra.emulator import Emulator
 from infra.package import Package, build
 from infra.restore import restore
+from infra.session import aws_session
 
 PLAN = Plan(date(2026, 1, 5), date(2026, 1, 5), 1, (Window(1, 480, 660),), "http://tenant.example/", None)
 
@@ -51,6 +52,13 @@ def test_it_tells_what_whoever_deployed_wants_to_know(cloud: Emulated) -> None:
     assert "dashboards/dashboard/callpacer-told\n" in told
     assert "infra.tokens create --account NAME --stage told" in told
     assert "halted" not in told
+
+
+def test_the_api_has_one_public_stage(cloud: Emulated) -> None:
+    bring_up(cloud, "told", {})
+    gateway = cloud.client("apigateway")
+    apis = {api["name"]: api["id"] for api in gateway.get_rest_apis()["items"]}
+    assert [stage["stageName"] for stage in gateway.get_stages(restApiId=apis["callpacer-told"])["item"]] == ["v1"]
 
 
 def test_stages_are_apart_and_keep_their_parameters(cloud: Emulated) -> None:
@@ -205,9 +213,11 @@ def test_without_a_region_or_credentials_it_says_what_is_missing(
 ) -> None:
     assert program.main([]) == 1
     assert capsys.readouterr().err == "Not deployed: Name a region, such as AWS_REGION=us-east-1.\n"
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    assert program.main([]) == 1
-    assert "credentials" in capsys.readouterr().err
+    for name in ("AWS_DEFAULT_REGION", "AWS_REGION"):
+        with monkeypatch.context() as named:
+            named.setenv(name, "us-east-1")
+            assert program.main([]) == 1
+            assert "credentials" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("nowhere")
@@ -219,3 +229,23 @@ def test_whoever_looks_after_a_deployment_is_told_that_the_region_is_missing(
         assert code == 1
     said = "No callpacer runs here, so this is about the one on AWS. Name a region, such as AWS_REGION=us-east-1.\n"
     assert capsys.readouterr().err == 2 * said
+
+
+@pytest.mark.usefixtures("nowhere")
+def test_of_two_regions_in_the_environment_the_one_that_is_not_a_default_is_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    assert aws_session().get_config_variable("region") == "us-east-1"
+    monkeypatch.setenv("AWS_REGION", "us-gov-west-1")
+    assert aws_session().get_config_variable("region") == "us-gov-west-1"
+
+
+@pytest.mark.usefixtures("nowhere")
+def test_whoever_names_a_region_by_aws_region_is_understood(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)  # no local stack runs there
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    assert halt.main([]) == 1
+    assert "credentials" in capsys.readouterr().err

@@ -87,7 +87,12 @@ def test_a_table_outlives_its_stack_but_no_first_deployment_that_fails(table: st
     properties = resource["Properties"]
     assert "DeletionProtectionEnabled" not in properties
     assert properties["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
-    assert properties["SSESpecification"] == {"SSEEnabled": True}
+    assert properties["SSESpecification"] == {"SSEEnabled": {"Fn::If": ["HasManagedKey", True, False]}}
+
+
+def test_tables_are_encrypted_by_a_key_that_costs_nothing_unless_another_is_asked_for() -> None:
+    assert TEMPLATE["Conditions"]["HasManagedKey"] == {"Fn::Equals": [{"Ref": "TableKey"}, "managed"]}
+    assert TEMPLATE["Parameters"]["TableKey"]["Default"] == "owned"
 
 
 def test_queues_are_encrypted() -> None:
