@@ -1,6 +1,7 @@
 """Deploys callpacer to AWS: its package, its CloudFormation stack, and the operator's switch.
 
     python -m infra.deploy [--stage prod] [--alarm-topic ARN] [--dialers 50] [--table-key owned]
+        [--retention 400]
 
 With the credentials and the region that the AWS tools use. Deployed again, it brings what is there up to date.
 """
@@ -31,11 +32,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         choices=["owned", "managed"],
         help="whose key encrypts the tables: AWS's own, or the account's, which costs (owned)",
     )
+    parser.add_argument(
+        "--retention", type=int, help="how many days calls are kept after their outcome, 30 or more; 0: for ever (400)"
+    )
     options = parser.parse_args(arguments)
     given = {
         "AlarmTopic": options.alarm_topic,
         "DialerConcurrency": options.dialers,
         "TableKey": options.table_key,
+        "Retention": options.retention,
     }
     parameters = {name: str(value) for name, value in given.items() if value is not None}
     try:

@@ -69,6 +69,16 @@ def merge_template() -> JSON:
                 "Default": "",
                 "Description": "The ARN of the SNS topic that alarms are told to; empty: the console alone shows them.",
             },
+            "Retention": {
+                "Type": "String",
+                # A year and a month: long enough to compare a month with the same month of last year.
+                "Default": "400",
+                # Not fewer than thirty days: numbers are settled in minutes, reports end after a day, and the last
+                # message that may name a number lies in the dead-letter queue for fourteen days.
+                "AllowedPattern": "0|[3-9][0-9]|[1-9][0-9]{2,3}",
+                "ConstraintDescription": "Days, from 30 to 9999, or 0.",
+                "Description": "How many days what became of each number is kept after its outcome; 0: for ever.",
+            },
             "TableKey": {
                 "Type": "String",
                 "Default": "owned",
@@ -111,6 +121,7 @@ def _environment() -> JSON:
         "CALLPACER_QUEUE_URL": {"Ref": "CallQueue"},
         "CALLPACER_DEAD_LETTER_QUEUE_URL": {"Ref": "DeadLetterQueue"},
         "CALLPACER_ALLOW_LOOPBACK": {"Ref": "AllowLoopback"},
+        "CALLPACER_RETENTION_DAYS": {"Ref": "Retention"},
     }
 
 
@@ -126,7 +137,7 @@ def _tables() -> JSON:
         ),
         "LogTable": _table("log", {"campaign": "S", "key": "S"}),
         "ChunksTable": _table("chunks", {"chunk": "S"}, expires=True),
-        "CallsTable": _table("calls", {"call": "S"}),
+        "CallsTable": _table("calls", {"call": "S"}, expires=True),
         "DeferredTable": _table("deferred", {"campaign": "S", "key": "S"}),
         "ReceiptsTable": _table("receipts", {"account": "S", "key": "S"}, expires=True),
         "OperatorTable": _table("operator", {"name": "S"}),

@@ -39,8 +39,8 @@ def handle(event: CloudWatchEvent) -> dict[str, int]:
 
 @cache
 def _settler() -> tuple[Settler, Stores, EmbeddedMetrics]:
-    tables = Settings.from_env(os.environ).tables
+    settings = Settings.from_env(os.environ)
     logs.configure(sys.stdout)
-    metrics = EmbeddedMetrics(tables, say)
-    stores = Stores.of(connect(tables))
+    metrics = EmbeddedMetrics(settings.tables, say)
+    stores = Stores.of(connect(settings.tables), settings.retention)
     return Settler(stores, SystemClock(), metrics), stores, metrics

@@ -95,6 +95,7 @@ def test_every_function_is_told_where_it_belongs(template: dict[str, Any]) -> No
         "CALLPACER_QUEUE_URL",
         "CALLPACER_DEAD_LETTER_QUEUE_URL",
         "CALLPACER_ALLOW_LOOPBACK",
+        "CALLPACER_RETENTION_DAYS",
     }
     assert {name: function["Timeout"] for name, function in functions(template).items()} == {
         "APIHandler": 29,

@@ -95,6 +95,11 @@ def test_tables_are_encrypted_by_a_key_that_costs_nothing_unless_another_is_aske
     assert TEMPLATE["Parameters"]["TableKey"]["Default"] == "owned"
 
 
+@pytest.mark.parametrize(("days", "allowed"), [("0", True), ("30", True), ("400", True), ("29", False), ("-1", False)])
+def test_records_outlive_whatever_may_still_be_done_with_a_number(days: str, allowed: bool) -> None:
+    assert bool(re.fullmatch(TEMPLATE["Parameters"]["Retention"]["AllowedPattern"], days)) is allowed
+
+
 def test_queues_are_encrypted() -> None:
     queues = [resource for resource in RESOURCES.values() if resource.get("Type") == "AWS::SQS::Queue"]
     assert [queue["Properties"]["SqsManagedSseEnabled"] for queue in queues] == [True, True]
