@@ -29,8 +29,8 @@ JSON = dict[str, Any]
 ACCEPTED = {
     "CKV_AWS_27": "Queues are encrypted with SQS's own keys (SqsManagedSseEnabled), which the check doesn't look at.",
     "CKV_AWS_73": "Log lines and metrics tell of each call; X-Ray would bill each request to tell less.",
-    "CKV_AWS_76": "Metrics count requests, and the API logs its faults. Access logs need a role that is set for all APIs of an "
-    "account, and is not a deployment's to set.",
+    "CKV_AWS_76": "Metrics count requests, and the API logs its faults. Access logs need a role that is set for "
+    "all APIs of an account, and is not a deployment's to set.",
     "CKV_AWS_115": "Reserved concurrency is taken from the account's; the dialer's event source is limited instead.",
     "CKV_AWS_116": "The dialer's queue has a dead-letter queue; whoever asks the API is answered; a tick that fails is "
     "made up for by the next.",
