@@ -16,8 +16,9 @@ LATENCY_MS ?= 200
 
 BIN := .venv/bin
 INSTALLED := .venv/installed
+AUDITOR := .venv/checkov
 
-.PHONY: install run demo test simulate isolation cost coldstart bench lint types check package deploy clean
+.PHONY: install run demo test simulate isolation cost coldstart bench lint types audit check package deploy clean
 
 install: $(INSTALLED)
 
@@ -70,7 +71,17 @@ lint: $(INSTALLED)
 types: $(INSTALLED)
 	@$(BIN)/python -m mypy
 
-check: lint types test
+# A second look at the template, by a program that has an environment of its own.
+audit: $(INSTALLED) $(AUDITOR)/installed
+	@$(BIN)/python -m infra.audit $(AUDITOR)/bin/checkov
+
+$(AUDITOR)/installed: requirements-checkov.txt | $(INSTALLED)
+	@echo "Installing checkov into $(AUDITOR); this takes a minute."
+	@$(BIN)/python -m venv $(AUDITOR)
+	@$(AUDITOR)/bin/python -m pip install --quiet --disable-pip-version-check --requirement requirements-checkov.txt
+	@touch $@
+
+check: lint types audit test
 
 package: $(INSTALLED)
 	@$(BIN)/python -m infra.package --for-aws

@@ -125,7 +125,7 @@ class Pacer:
         """
         begun = self._clock.now()
         dials = self._switch.is_on()
-        failures: list[Exception] = []
+        failed: dict[tuple[str, int], Exception] = {}
         out_of_time = False
 
         def attempt(function: Callable[[A], R], what: A, account: str, identifier: int) -> R | None:
@@ -137,7 +137,7 @@ class Pacer:
                 return function(what)
             except Exception as error:
                 logger.exception("the campaign was not paced", extra=about_campaign(account, identifier))
-                failures.append(error)
+                failed[account, identifier] = error
                 return None
 
         def gather(campaign: tuple[str, int]) -> tuple[int, Turn | None] | None:
@@ -157,10 +157,14 @@ class Pacer:
         handed = sum(found or 0 for found in self._each(act, range(len(turns))))
         if out_of_time:
             logger.warning("not all campaigns could be paced in time")
-        if failures:
-            raise ExceptionGroup("some campaigns were not paced", failures)
+            self._metrics.count(Metric.OUT_OF_TIME)
+        # The others were dialled: a tick in which campaigns fail is a tick.
         self._metrics.count(Metric.TICKS)
         self._metrics.measure(Metric.TICK_DURATION, (self._clock.now() - begun).total_seconds())
+        for account, identifier in failed:
+            self._metrics.blame(f"{account}/{identifier}")
+        if failed:
+            raise ExceptionGroup("some campaigns were not paced", list(failed.values()))
         return Ticked(handed, sum(reports for reports, _ in gathered))
 
     def _gather(self, account: str, identifier: int, *, dials: bool) -> tuple[int, Turn | None]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Self
 
 from chalicelib.errors import MissingSettings
@@ -23,6 +24,8 @@ class Settings:
     dialers: int
     #: may start_url and result_url name this machine itself? Only ever on a laptop.
     allow_loopback: bool
+    #: how long what became of a number is kept; None for ever
+    retention: timedelta | None
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str]) -> Self:
@@ -45,4 +48,5 @@ class Settings:
             dead_letter_queue_url=dead_letter_queue_url,
             dialers=int(dialers),
             allow_loopback=environment.get("CALLPACER_ALLOW_LOOPBACK", "") == "true",
+            retention=timedelta(days=days) if (days := int(environment.get("CALLPACER_RETENTION_DAYS", "0"))) else None,
         )

@@ -93,6 +93,7 @@ class Settler:
 
         What fails for one campaign doesn't hold up the others. Raises ExceptionGroup, when all are done.
         """
+        begun = self._clock.now()
 
         def attempt(campaign: tuple[str, int]) -> int | Exception | None:
             if self._clock.now() >= deadline:
@@ -101,11 +102,16 @@ class Settler:
                 return self._settle_campaign(*campaign, deadline)
             except Exception as error:
                 logger.exception("the campaign was not settled", extra=about_campaign(*campaign))
+                self._metrics.blame("{}/{}".format(*campaign))
                 return error
 
         results = list(self._each(attempt, campaigns))
         if None in results:
             logger.warning("not all campaigns could be settled in time")
+            self._metrics.count(Metric.OUT_OF_TIME)
+        # The others were settled: a tick in which campaigns fail is a tick.
+        self._metrics.count(Metric.SETTLER_TICKS)
+        self._metrics.measure(Metric.SETTLER_TICK_DURATION, (self._clock.now() - begun).total_seconds())
         failures = [result for result in results if isinstance(result, Exception)]
         if failures:
             raise ExceptionGroup("some campaigns were not settled", failures)

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from botocore.exceptions import ClientError
-from botocore.session import Session, get_session
+from botocore.session import Session
 
 from infra.emulator import client
+from infra.session import aws_session
 
 
 class Cloud(Protocol):
@@ -56,7 +57,7 @@ class Aws:
 
     def __init__(self, session: Session | None = None) -> None:
         """Raises NoRegion, and whatever botocore raises without credentials."""
-        self._session = session or get_session()
+        self._session = session or aws_session()
         self._region = self._session.get_config_variable("region")
         if not self._region:
             raise NoRegion

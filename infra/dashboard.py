@@ -1,10 +1,12 @@
 """The one page in the CloudWatch console that shows how calling goes."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
-from chalicelib.metrics import DIMENSION, NAMESPACE, Metric
-from infra.alarms import FUNCTIONS, alarms
+from chalicelib.metrics import CAMPAIGN, DIMENSION, NAMESPACE, Metric
+from infra.alarms import API_NAME, FUNCTIONS, alarms
+from infra.roles import tables_asked
 
 JSON = dict[str, Any]
 
@@ -23,9 +25,24 @@ def dashboard() -> JSON:
         ),
         _own("Reports", "Sum", Metric.REPORTS_DELIVERED, Metric.REPORTS_FAILED, Metric.REPORTS_PENDING),
         _own("Numbers that wait, and lost messages", "Sum", Metric.NUMBERS_WAITING, Metric.LOST),
-        _own("How long ticks take, in seconds", "Maximum", Metric.TICK_DURATION),
+        _own("How long ticks take, in seconds", "Maximum", Metric.TICK_DURATION, Metric.SETTLER_TICK_DURATION),
+        _own(
+            "Ticks, and what they left out",
+            "Sum",
+            Metric.TICKS,
+            Metric.SETTLER_TICKS,
+            Metric.OUT_OF_TIME,
+            Metric.CAMPAIGNS_FAILED,
+        ),
+        _failing(),
         _graph("Errors", "Sum", [_function(function, "Errors") for function in FUNCTIONS]),
         _graph("Throttles", "Sum", [_function(function, "Throttles") for function in FUNCTIONS]),
+        _graph("Reads that DynamoDB held back", "Sum", _throttles(to_write=False)),
+        _graph("Writes that DynamoDB held back", "Sum", _throttles(to_write=True)),
+        _graph(
+            "Requests and faults of the API", "Sum", [_gateway("Count"), _gateway("4XXError"), _gateway("5XXError")]
+        ),
+        _graph("How long the API takes, in milliseconds", "p99", [_gateway("Latency")]),
         _graph("Dead letters", "Maximum", [_queue("DeadLetterQueue", "ApproximateNumberOfMessagesVisible")]),
     ]
     for place, widget in enumerate(widgets):
@@ -64,7 +81,29 @@ def _function(function: str, metric: str) -> list[str]:
     return ["AWS/Lambda", metric, "FunctionName", f"${{{function}}}"]
 
 
-def _graph(title: str, statistic: str, metrics: list[list[str]]) -> JSON:
+def _gateway(metric: str) -> list[str]:
+    return ["AWS/ApiGateway", metric, "ApiName", API_NAME]
+
+
+def _throttles(*, to_write: bool) -> list[list[str]]:
+    metric = "WriteThrottleEvents" if to_write else "ReadThrottleEvents"
+    return [
+        ["AWS/DynamoDB", metric, "TableName", f"${{{table}}}", *(["GlobalSecondaryIndexName", index] if index else [])]
+        for table, index in tables_asked(to_write)
+    ]
+
+
+def _failing() -> JSON:
+    """Whichever campaigns fail: their names aren't known before.
+
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-search-expressions.html
+    """
+    of_one = f'{{{NAMESPACE},{DIMENSION},{CAMPAIGN}}} {DIMENSION}="{_DEPLOYMENT[1]}" {Metric.CAMPAIGNS_FAILED}'
+    found = [{"expression": f"SEARCH('{of_one}', 'Sum', 60)"}]
+    return _graph("Campaigns that fail", "Sum", [found])
+
+
+def _graph(title: str, statistic: str, metrics: Sequence[Sequence[Any]]) -> JSON:
     return {
         "type": "metric",
         "width": _WIDTH,

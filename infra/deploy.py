@@ -1,13 +1,14 @@
 """Deploys callpacer to AWS: its package, its CloudFormation stack, and the operator's switch.
 
-    python -m infra.deploy [--stage prod] [--alarm-topic ARN] [--dialers 50]
+    python -m infra.deploy [--stage prod] [--alarm-topic ARN] [--dialers 50] [--table-key owned]
+        [--retention 400]
 
 With the credentials and the region that the AWS tools use. Deployed again, it brings what is there up to date.
 """
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -17,6 +18,8 @@ from chalicelib.storage.switch import Switch
 from infra.aws import Aws, Cloud, NoRegion
 from infra.deployment import DeploymentFailed, deploy
 from infra.package import PackagingFailed, WrongPython, build_for_aws
+from infra.tables import declared_tables, name_of, protect
+from infra.waiting import Waiting
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -24,8 +27,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--stage", default="prod", help="which deployment (prod)")
     parser.add_argument("--alarm-topic", help="the ARN of the SNS topic that alarms are told to")
     parser.add_argument("--dialers", type=int, help="how many batches of up to 20 calls go out at the same time (50)")
+    parser.add_argument(
+        "--table-key",
+        choices=["owned", "managed"],
+        help="whose key encrypts the tables: AWS's own, or the account's, which costs (owned)",
+    )
+    parser.add_argument(
+        "--retention", type=int, help="how many days calls are kept after their outcome, 30 or more; 0: for ever (400)"
+    )
     options = parser.parse_args(arguments)
-    given = {"AlarmTopic": options.alarm_topic, "DialerConcurrency": options.dialers}
+    given = {
+        "AlarmTopic": options.alarm_topic,
+        "DialerConcurrency": options.dialers,
+        "TableKey": options.table_key,
+        "Retention": options.retention,
+    }
     parameters = {name: str(value) for name, value in given.items() if value is not None}
     try:
         print(bring_up(Aws(), options.stage, parameters), end="")
@@ -36,11 +52,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def bring_up(cloud: Cloud, stage: str, parameters: dict[str, str]) -> str:
-    """Deploys, and answers what whoever deployed wants to know. Raises what went wrong."""
-    package = build_for_aws()
-    outputs = deploy(package, f"callpacer-{stage}", {"Stage": stage, **parameters}, cloud)
-    database = Database(outputs["Tables"], cloud.client("dynamodb"))
+def bring_up(cloud: Cloud, stage: str, parameters: Mapping[str, str], waiting: Waiting | None = None) -> str:
+    """Deploys, protects the tables, and answers what whoever deployed wants to know. Raises what went wrong."""
+    package, waiting = build_for_aws(), waiting or Waiting()
+    outputs = deploy(package, f"callpacer-{stage}", {**parameters, "Stage": stage}, cloud, waiting)
+    dynamodb = cloud.client("dynamodb")
+    for properties in declared_tables().values():
+        protect(dynamodb, name_of(properties, stage), waiting)
+    database = Database(outputs["Tables"], dynamodb)
     switch = Switch(database, outputs["Deployment"])
     if not switch.is_set() and not any(database.campaigns.scan(limit=1)):
         switch.turn(on=True, now=datetime.now(UTC))

@@ -23,6 +23,7 @@ from hypercorn.asyncio import serve
 from hypercorn.config import Config
 from ministack.app import app
 from ministack.services import eventbridge, lambda_svc
+from ministack.services.cloudformation import provisioners
 
 #: seconds that functions at work when the end comes may take to finish
 PATIENCE = 20.0
@@ -32,6 +33,7 @@ def main() -> None:
     descriptor, functions_log, unsaved = int(sys.argv[1]), sys.argv[2], Path(sys.argv[3])
     unsaved.touch()
     lambda_svc._emit_lambda_logs = _writer(functions_log)
+    provisioners._cw_metric_alarm_record = _without_math(provisioners._cw_metric_alarm_record)
     config = Config()
     config.bind = [f"fd://{descriptor}"]
     config.keep_alive_timeout = 75
@@ -73,6 +75,19 @@ async def _drain() -> None:
 
 def _nothing() -> bool:
     return False
+
+
+def _without_math(record: Callable[..., Any]) -> Callable[..., Any]:
+    """ministack refuses alarms on metric math. Nobody looks at alarms here: it takes the first metric in its place."""
+
+    def taken(name: str, alarm: dict[str, Any]) -> Any:
+        measured = next((one["MetricStat"] for one in alarm.get("Metrics", ()) if "MetricStat" in one), None)
+        if measured is not None:
+            rest = {key: value for key, value in alarm.items() if key != "Metrics"}
+            alarm = {**rest, **measured["Metric"], "Period": measured["Period"], "Statistic": measured["Stat"]}
+        return record(name, alarm)
+
+    return taken
 
 
 def _writer(path: str) -> Callable[..., None]:

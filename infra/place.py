@@ -7,12 +7,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from botocore.exceptions import NoRegionError
+from botocore.exceptions import BotoCoreError, ClientError, NoRegionError
 
 from chalicelib.storage.client import connect
 from chalicelib.storage.database import Database
 from chalicelib.storage.switch import Switch
 from infra.emulator import client
+from infra.session import aws_session
 from infra.state import DEFAULT, State
 
 
@@ -58,7 +59,7 @@ def find_place(options: argparse.Namespace) -> Place:
             raise Unusable(f"No callpacer runs with {options.local}.")
     stack = f"callpacer-{options.stage or 'prod'}"
     try:
-        return Place(stack, connect(stack), partial(deployment_of, stack))
+        return Place(stack, connect(stack, aws_session()), partial(deployment_of, stack))
     except NoRegionError:
         here = "" if options.stage else "No callpacer runs here, so this is about the one on AWS. "
         raise Unusable(f"{here}Name a region, such as AWS_REGION=us-east-1.") from None
@@ -66,11 +67,8 @@ def find_place(options: argparse.Namespace) -> Place:
 
 def deployment_of(stack: str) -> str:
     """The id of the CloudFormation stack of this name. Raises Unusable."""
-    from botocore.exceptions import BotoCoreError, ClientError
-    from botocore.session import get_session
-
     try:
-        cloudformation: Any = get_session().create_client("cloudformation")
+        cloudformation: Any = aws_session().create_client("cloudformation")
         (found,) = cloudformation.describe_stacks(StackName=stack)["Stacks"]
     except (BotoCoreError, ClientError) as error:
         raise Unusable(f"{stack}: {error}") from error

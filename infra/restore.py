@@ -2,29 +2,29 @@
 
     python -m infra.restore --stage prod --at 2026-11-24T12:00:00Z --to prod2
 
-The old deployment's tables stay as they are. With the credentials and the region that the AWS tools use.
+The old deployment's tables stay as they are, and its parameters hold for the new one. It takes up to hours; if it is
+interrupted, the same command goes on where it was. With the credentials and the region that the AWS tools use.
 """
 
 import argparse
 import json
 import sys
-import time
-from collections.abc import Iterator, Sequence
+import uuid
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.aws import Aws, Cloud, NoRegion
 from infra.deploy import bring_up
-from infra.deployment import DeploymentFailed, await_completion
+from infra.deployment import DeploymentFailed, await_completion, clear, find_stack, parameters_of
 from infra.package import PackagingFailed, WrongPython
+from infra.restored_tables import RestoredTables
+from infra.tables import JSON, declared_tables, name_of
 from infra.template import merge_template
+from infra.waiting import WaitedInVain, Waiting
 
-#: what the operator has decided for the old deployment doesn't hold for the new one
 _NOT_RESTORED = "OperatorTable"
-#: seconds between two looks at tables that are being restored, of the thousands that it may take
-_PAUSE = 0.001
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(restore(Aws(), options.stage, options.at, options.to), end="")
     except NoRegion:
         return _failed("Name a region, such as AWS_REGION=us-east-1.")
-    except (WrongPython, PackagingFailed, DeploymentFailed, BotoCoreError, ClientError) as error:
+    except (WrongPython, PackagingFailed, DeploymentFailed, WaitedInVain, BotoCoreError, ClientError) as error:
         return _failed(str(error))
     return 0
 
@@ -52,56 +52,44 @@ def _instant(text: str) -> datetime:
     return instant
 
 
-def restore(cloud: Cloud, source: str, at: datetime, stage: str) -> str:
-    """All tables as they were at the same instant, then a stack around them. Answers what `bring_up` tells."""
-    dynamodb = cloud.client("dynamodb")
-    tables = dict(_tables())
-    for properties in tables.values():
-        dynamodb.restore_table_to_point_in_time(
-            SourceTableName=_name(properties, source), TargetTableName=_name(properties, stage), RestoreDateTime=at
-        )
-    for properties in tables.values():
-        _await_table(dynamodb, _name(properties, stage), cloud.patience)
-        _protect(dynamodb, _name(properties, stage), properties)
-    _adopt(cloud, stage, tables)
-    return bring_up(cloud, stage, {})
+def restore(
+    cloud: Cloud,
+    source: str,
+    at: datetime,
+    stage: str,
+    *,
+    say: Callable[[str], None] = print,
+    waiting: Waiting | None = None,
+) -> str:
+    """All tables as they were at the same instant, then a stack around them. Answers what `bring_up` tells.
+
+    Called again with the same words, it goes on where it was interrupted. `say` takes one line.
+    """
+    waiting = waiting or Waiting()
+    # What the operator has decided for the old deployment doesn't hold for the new one.
+    tables = {name: properties for name, properties in declared_tables().items() if name != _NOT_RESTORED}
+    RestoredTables(cloud.client("dynamodb"), tables, waiting, say).bring(source, at, stage)
+    parameters = parameters_of(cloud.client("cloudformation"), f"callpacer-{source}") or {}
+    say("now the stack around them")
+    _adopt(cloud, stage, {**parameters, "Stage": stage}, tables, waiting)
+    return bring_up(cloud, stage, {**parameters, "Stage": stage}, waiting)
 
 
-def _tables() -> Iterator[tuple[str, dict[str, Any]]]:
-    """The template's tables that are restored, by logical name, with their properties."""
-    for name, resource in merge_template()["Resources"].items():
-        if resource.get("Type") == "AWS::DynamoDB::Table" and name != _NOT_RESTORED:
-            yield name, resource["Properties"]
+def _adopt(
+    cloud: Cloud, stage: str, parameters: Mapping[str, str], tables: Mapping[str, JSON], waiting: Waiting
+) -> None:
+    """Makes the stack, of the tables alone: CloudFormation takes in what there is only apart from what it makes.
 
-
-def _name(properties: dict[str, Any], stage: str) -> str:
-    return str(properties["TableName"]["Fn::Sub"]).replace("${Stage}", stage)
-
-
-def _await_table(dynamodb: Any, table: str, patience: float) -> None:
-    deadline = time.monotonic() + patience
-    while dynamodb.describe_table(TableName=table)["Table"]["TableStatus"] != "ACTIVE":
-        if time.monotonic() > deadline:
-            raise DeploymentFailed(f"{table} isn't restored after {patience:.0f} s")
-        time.sleep(patience * _PAUSE)
-
-
-def _protect(dynamodb: Any, table: str, properties: dict[str, Any]) -> None:
-    """What a restored table comes without, and CloudFormation doesn't see that it lacks."""
-    dynamodb.update_table(TableName=table, DeletionProtectionEnabled=properties["DeletionProtectionEnabled"])
-    dynamodb.update_continuous_backups(
-        TableName=table, PointInTimeRecoverySpecification=properties["PointInTimeRecoverySpecification"]
-    )
-    if "TimeToLiveSpecification" in properties:
-        dynamodb.update_time_to_live(TableName=table, TimeToLiveSpecification=properties["TimeToLiveSpecification"])
-
-
-def _adopt(cloud: Cloud, stage: str, tables: dict[str, dict[str, Any]]) -> None:
-    """Makes the stack, of the tables alone: CloudFormation takes in what there is only apart from what it makes."""
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/import-resources.html
+    """
     cloudformation, stack = cloud.client("cloudformation"), f"callpacer-{stage}"
-    template = merge_template()
+    clear(cloudformation, stack, cloud.patience, waiting)
+    if find_stack(cloudformation, stack) is not None:
+        return  # made before, by a restore that was interrupted later
+    template, token = merge_template(), str(uuid.uuid4())
     only_tables = {
-        "Parameters": {"Stage": template["Parameters"]["Stage"]},
+        "Parameters": template["Parameters"],
+        "Conditions": template["Conditions"],
         "Resources": {name: template["Resources"][name] for name in tables},
     }
     cloudformation.create_change_set(
@@ -109,12 +97,16 @@ def _adopt(cloud: Cloud, stage: str, tables: dict[str, dict[str, Any]]) -> None:
         ChangeSetName="restore",
         ChangeSetType="IMPORT",
         TemplateBody=json.dumps(only_tables),
-        Parameters=[{"ParameterKey": "Stage", "ParameterValue": stage}],
+        Parameters=[
+            {"ParameterKey": name, "ParameterValue": value}
+            for name, value in parameters.items()
+            if name in template["Parameters"]
+        ],
         ResourcesToImport=[
             {
                 "ResourceType": "AWS::DynamoDB::Table",
                 "LogicalResourceId": name,
-                "ResourceIdentifier": {"TableName": _name(properties, stage)},
+                "ResourceIdentifier": {"TableName": name_of(properties, parameters["Stage"])},
             }
             for name, properties in tables.items()
         ],
@@ -122,8 +114,8 @@ def _adopt(cloud: Cloud, stage: str, tables: dict[str, dict[str, Any]]) -> None:
     cloudformation.get_waiter("change_set_create_complete").wait(
         StackName=stack, ChangeSetName="restore", WaiterConfig={"Delay": 2, "MaxAttempts": 150}
     )
-    cloudformation.execute_change_set(StackName=stack, ChangeSetName="restore")
-    await_completion(cloudformation, stack, cloud.patience)
+    cloudformation.execute_change_set(StackName=stack, ChangeSetName="restore", ClientRequestToken=token)
+    await_completion(cloudformation, stack, token, cloud.patience, waiting)
 
 
 def _failed(why: str) -> int:

@@ -66,6 +66,8 @@ LOG_GROUPS = {
     "Dialer": "DialerLogGroup",
     "Settler": "SettlerLogGroup",
 }
+#: what an index of a table takes part in when the table is written to
+_WRITTEN_INDEXES = (("CampaignsTable", "attention"),)
 _SERVICES = {"Table": "dynamodb", "Queue": "sqs", "LogGroup": "logs"}
 _FUNCTION_ARN = "arn:${AWS::Partition}:lambda:${AWS::Region}:${AWS::AccountId}:function:"
 
@@ -76,8 +78,26 @@ def roles() -> JSON:
     for function, permissions in ROLES.items():
         log_group = LOG_GROUPS[function]
         resources[_role_of(function)] = _role({**permissions, log_group: "CreateLogStream PutLogEvents"})
-        resources[log_group] = {"Properties": {"LogGroupName": {"Fn::Sub": f"/aws/lambda/{_name_of(function)}"}}}
+        resources[log_group] = {
+            # Its lines tell of the calls in the tables, which outlive the stack too; each goes when it is 30 days old.
+            "DeletionPolicy": "RetainExceptOnCreate",
+            "UpdateReplacePolicy": "Retain",
+            "Properties": {"LogGroupName": {"Fn::Sub": f"/aws/lambda/{_name_of(function)}"}},
+        }
     return resources
+
+
+def tables_asked(to_write: bool) -> list[tuple[str, str | None]]:
+    """The tables that functions write to, or read from, by logical name; for writing with the indexes in them."""
+    found: set[str] = set()
+    for permissions in ROLES.values():
+        for resource, actions in permissions.items():
+            kinds = {
+                action.endswith(("PutItem", "UpdateItem", "DeleteItem", "WriteItem")) for action in actions.split()
+            }
+            if resource.endswith("Table") and to_write in kinds:
+                found.add(resource)
+    return [*((table, None) for table in sorted(found)), *(_WRITTEN_INDEXES if to_write else ())]
 
 
 def identity(function: str) -> JSON:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from chalicelib.api.request import MAX_BODY_BYTES
 from chalicelib.domain.slicing import MOST_DIALS
-from infra.alarms import alarms
+from infra.alarms import API_NAME, alarms
 from infra.dashboard import dashboard
 from infra.roles import identity, roles
 
@@ -69,8 +69,27 @@ def merge_template() -> JSON:
                 "Default": "",
                 "Description": "The ARN of the SNS topic that alarms are told to; empty: the console alone shows them.",
             },
+            "Retention": {
+                "Type": "String",
+                # A year and a month: long enough to compare a month with the same month of last year.
+                "Default": "400",
+                # Not fewer than thirty days: numbers are settled in minutes, reports end after a day, and the last
+                # message that may name a number lies in the dead-letter queue for fourteen days.
+                "AllowedPattern": "0|[3-9][0-9]|[1-9][0-9]{2,3}",
+                "ConstraintDescription": "Days, from 30 to 9999, or 0.",
+                "Description": "How many days what became of each number is kept after its outcome; 0: for ever.",
+            },
+            "TableKey": {
+                "Type": "String",
+                "Default": "owned",
+                "AllowedValues": ["owned", "managed"],
+                "Description": "Whose key encrypts the tables: one of AWS's own, or the account's in KMS, which costs.",
+            },
         },
-        "Conditions": {"HasAlarmTopic": {"Fn::Not": [{"Fn::Equals": [{"Ref": "AlarmTopic"}, ""]}]}},
+        "Conditions": {
+            "HasAlarmTopic": {"Fn::Not": [{"Fn::Equals": [{"Ref": "AlarmTopic"}, ""]}]},
+            "HasManagedKey": {"Fn::Equals": [{"Ref": "TableKey"}, "managed"]},
+        },
         "Globals": {"Function": {"Environment": {"Variables": _environment()}}},
         "Resources": {
             **_tables(),
@@ -104,6 +123,7 @@ def _environment() -> JSON:
         "CALLPACER_DEAD_LETTER_QUEUE_URL": {"Ref": "DeadLetterQueue"},
         "CALLPACER_DIALERS": {"Ref": "DialerConcurrency"},
         "CALLPACER_ALLOW_LOOPBACK": {"Ref": "AllowLoopback"},
+        "CALLPACER_RETENTION_DAYS": {"Ref": "Retention"},
     }
 
 
@@ -119,7 +139,7 @@ def _tables() -> JSON:
         ),
         "LogTable": _table("log", {"campaign": "S", "key": "S"}),
         "ChunksTable": _table("chunks", {"chunk": "S"}, expires=True),
-        "CallsTable": _table("calls", {"call": "S"}),
+        "CallsTable": _table("calls", {"call": "S"}, expires=True),
         "DeferredTable": _table("deferred", {"campaign": "S", "key": "S"}),
         "ReceiptsTable": _table("receipts", {"account": "S", "key": "S"}, expires=True),
         "OperatorTable": _table("operator", {"name": "S"}),
@@ -134,16 +154,20 @@ def _table(
 ) -> JSON:
     """A table billed by request. Of its keys, and the index's, the first is the hash key, the second the range key.
 
-    It outlives its stack, and what is deleted or overwritten in it by mistake can be had back for 35 days.
+    It outlives its stack, but not a first deployment that fails: what is empty stands in the way of the next try.
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-attribute-deletionpolicy.html
+    For the same reason it isn't protected from deletion here, but by `infra.tables` when the deployment has succeeded.
+    What is deleted or overwritten in it by mistake can be had back for 35 days.
     """
     attributes = dict(keys)
     properties: JSON = {
         "TableName": {"Fn::Sub": f"callpacer-${{Stage}}-{name}"},
         "BillingMode": "PAY_PER_REQUEST",
         "KeySchema": _key_schema(list(keys)),
-        "DeletionProtectionEnabled": True,
         "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True},
-        "SSESpecification": {"SSEEnabled": True},
+        # False: by a key that AWS owns, at no cost.
+        # https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-ssespecification.html
+        "SSESpecification": {"SSEEnabled": {"Fn::If": ["HasManagedKey", True, False]}},
     }
     if index is not None:
         index_name, index_keys, projection = index
@@ -162,7 +186,7 @@ def _table(
     ]
     return {
         "Type": "AWS::DynamoDB::Table",
-        "DeletionPolicy": "Retain",
+        "DeletionPolicy": "RetainExceptOnCreate",
         "UpdateReplacePolicy": "Retain",
         "Properties": properties,
     }
@@ -231,9 +255,15 @@ def _dialer() -> JSON:
 
 def _rest_api() -> JSON:
     """Bodies reach the code as the bytes they are, and what the gateway refuses by itself reads as the API's own."""
+    name = {"Fn::Sub": API_NAME}
     return {
         "Properties": {
+            "Name": name,
+            # As it is. To name it keeps SAM from making another public stage, which is called "Stage".
+            # https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/sam-resource-api.html
+            "OpenApiVersion": "2.0",
             "DefinitionBody": {
+                "info": {"title": name},
                 "x-amazon-apigateway-binary-media-types": ["*/*"],
                 "x-amazon-apigateway-gateway-responses": {
                     "DEFAULT_4XX": _gateway_response("The request is invalid."),
@@ -244,7 +274,7 @@ def _rest_api() -> JSON:
                     ),
                     "THROTTLED": _gateway_response("Too many requests.", 429),
                 },
-            }
+            },
         }
     }
 

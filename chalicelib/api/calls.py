@@ -9,10 +9,26 @@ from chalicelib.api.exchange import Asked
 from chalicelib.api.services import Services
 from chalicelib.api.validation import MAX_PAGE, Form
 from chalicelib.domain.call import Call, all_told
-from chalicelib.domain.models import SEQUENCES_PER_CAMPAIGN, CallKey, Entry
+from chalicelib.domain.models import SEQUENCES_PER_CAMPAIGN, CallKey, Campaign, Entry
 from chalicelib.domain.settling import as_told
 from chalicelib.storage.accounts import Kind
 from chalicelib.storage.campaign_items import campaign_key
+
+#: what is told of each number, in the order of the columns
+_FIELDS = (
+    "call_id",
+    "phone_number",
+    "message_reference",
+    "state",
+    "reason",
+    "callee_type",
+    "attempts",
+    "last_attempt_timestamp",
+    "duration",
+    "report",
+    "report_attempts",
+    "report_error",
+)
 
 
 def page(services: Services, asked: Asked) -> Answer:
@@ -32,7 +48,7 @@ def page(services: Services, asked: Asked) -> Answer:
     calls = services.calls.between(asked.account, identifier, first, min(first + length, campaign.head))
     known = {call.key.sequence: as_told(call, told, campaign.settled) for call in calls}
     shown = [
-        _shown(CallKey(asked.account, identifier, sequence), entry, known.get(sequence), campaign.head)
+        _shown(CallKey(asked.account, identifier, sequence), entry, known.get(sequence), campaign)
         for sequence, entry in services.log.read(campaign_key(asked.account, identifier), first, length)
     ]
     return _csv(shown) if wanted == "csv" else envelope.plain(shown)
@@ -42,23 +58,14 @@ def _prefers_csv(asked: Asked) -> bool:
     return asked.headers.get("accept", "").split(";")[0].strip() == "text/csv"
 
 
-def _shown(key: CallKey, entry: Entry, call: Call | None, head: int) -> dict[str, object]:
-    shown: dict[str, object] = {
+def _shown(key: CallKey, entry: Entry, call: Call | None, campaign: Campaign) -> dict[str, object]:
+    shown: dict[str, object] = dict.fromkeys(_FIELDS) | {
         "call_id": key.call_id,
         "phone_number": entry.destination,
         "message_reference": entry.message_reference,
-        "state": "queued" if key.sequence >= head else "dialling",
-        "reason": None,
-        "callee_type": None,
-        "attempts": 0,
-        "last_attempt_timestamp": None,
-        "duration": None,
-        "report": None,
-        "report_attempts": 0,
-        "report_error": None,
     }
     if call is None:
-        return shown
+        return shown | _without_record(key.sequence, campaign)
     shown |= {
         "state": call.state,
         "reason": call.reason,
@@ -76,10 +83,19 @@ def _shown(key: CallKey, entry: Entry, call: Call | None, head: int) -> dict[str
     return shown
 
 
+def _without_record(sequence: int, campaign: Campaign) -> dict[str, object]:
+    """A number that has none was not handed over yet, is on its way to the dialer, or was called long ago.
+
+    How the last of these ended is still in the campaign's counts.
+    """
+    if sequence < campaign.settled:
+        return {"state": "expired"}
+    return {"state": "dialling" if sequence < campaign.head else "queued", "attempts": 0, "report_attempts": 0}
+
+
 def _csv(shown: list[dict[str, object]]) -> Answer:
     text = io.StringIO()
-    names = list(_shown(CallKey("", 0, 0), Entry(""), None, 0))
-    writer = csv.DictWriter(text, names)
+    writer = csv.DictWriter(text, _FIELDS)
     writer.writeheader()
     writer.writerows(shown)
     return Answer(200, text.getvalue(), content_type="text/csv; charset=utf-8")

@@ -49,7 +49,7 @@ def _dialer() -> tuple[Dialer, EmbeddedMetrics]:
     database = connect(settings.tables, session)
     gateway = HttpGateway(allow_loopback=settings.allow_loopback)
     dialer = Dialer(
-        stores=Stores.of(database),
+        stores=Stores.of(database, settings.retention),
         switch=Switch(database, settings.deployment),
         dead_letters=DeadLetters(connect_queue(session), settings.dead_letter_queue_url),
         telephone=gateway,

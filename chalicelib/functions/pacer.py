@@ -39,8 +39,11 @@ def handle(event: CloudWatchEvent) -> dict[str, int]:
     pacer, stores, metrics = _pacer()
     shards = shards_of(event)
     campaigns = campaigns_to_look_after(stores.advances, shards, partial(invoke_again, event))
-    ticked = pacer.tick(ends_at(event) - SPARE, campaigns, part=len(shards) / SHARDS)
-    metrics.flush(datetime.now(UTC))
+    try:
+        ticked = pacer.tick(ends_at(event) - SPARE, campaigns, part=len(shards) / SHARDS)
+    finally:
+        # It raises when a campaign fails; the metrics say which.
+        metrics.flush(datetime.now(UTC))
     return {"dials": ticked.dials, "reports": ticked.reports}
 
 

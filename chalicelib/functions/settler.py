@@ -32,15 +32,18 @@ THREADS = 8
 def handle(event: CloudWatchEvent) -> dict[str, int]:
     settler, stores, metrics = _settler()
     campaigns = campaigns_to_look_after(stores.advances, shards_of(event), partial(invoke_again, event))
-    settled = settler.settle(ends_at(event) - SPARE, campaigns)
-    metrics.flush(datetime.now(UTC))
+    try:
+        settled = settler.settle(ends_at(event) - SPARE, campaigns)
+    finally:
+        # It raises when a campaign fails; the metrics say which.
+        metrics.flush(datetime.now(UTC))
     return {"settled": settled}
 
 
 @cache
 def _settler() -> tuple[Settler, Stores, EmbeddedMetrics]:
-    tables = Settings.from_env(os.environ).tables
+    settings = Settings.from_env(os.environ)
     logs.configure(sys.stdout)
-    metrics = EmbeddedMetrics(tables, say)
-    stores = Stores.of(connect(tables))
+    metrics = EmbeddedMetrics(settings.tables, say)
+    stores = Stores.of(connect(settings.tables), settings.retention)
     return Settler(stores, SystemClock(), metrics, ThreadPoolExecutor(THREADS).map), stores, metrics

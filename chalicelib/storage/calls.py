@@ -5,7 +5,7 @@ the claim's holder, known by its nonce, may write what came of it.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from pynamodb.exceptions import DoesNotExist
@@ -23,8 +23,14 @@ _CALL = "call"
 
 
 class Calls:
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, retention: timedelta | None = None) -> None:
+        """`retention` is how long a record is kept after the outcome; None for ever.
+
+        It has to be longer than a number takes to be settled and a message may lie in a queue: what has no record any
+        more is known to have been called only by lying behind `settled`.
+        """
         self._database = database
+        self._retention = retention
         self._items = database.calls
         self._slips = Slips(database)
 
@@ -81,7 +87,12 @@ class Calls:
         """The number has its outcome. Answers it as it is recorded; None if the claim is lost."""
         item = self._items(_call_key(claim.key))
         state = State(outcome.result)
-        actions = [self._items.state.set(state), *self._ended(outcome, ended_at), self._items.report.set(report)]
+        actions = [
+            self._items.state.set(state),
+            *self._ended(outcome, ended_at),
+            self._items.report.set(report),
+            *self._expiring(ended_at),
+        ]
         held: Condition = self._items.nonce == claim.nonce
         try:
             if not claim.passed_over:
@@ -105,6 +116,7 @@ class Calls:
             self._items.nonce.set(new_nonce()),
             *self._ended(outcome, call.claimed_at or now),
             self._items.report.set(ReportState.DEFERRED if report else ReportState.NONE),
+            *self._expiring(now),
         ]
         unchanged = (self._items.state == State.DIALLING) & (self._items.claimed_at == call.claimed_at)
         transaction.update(_CALL, self._items(_call_key(call.key)), actions, unchanged)
@@ -223,6 +235,13 @@ class Calls:
             self._items.duration.set(outcome.duration),
             self._items.last_attempt_at.set(ended_at),
         ]
+
+    def _expiring(self, ended_at: datetime) -> list[Action]:
+        """DynamoDB deletes it within some days of that, at no cost.
+
+        https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/TTL.html
+        """
+        return [] if self._retention is None else [self._items.expires_at.set(ended_at + self._retention)]
 
     def _reported(self, report: ReportState, attempts: int, error: str | None) -> list[Action]:
         return [

@@ -61,23 +61,18 @@ class _SharedConnection(Connection):
 
     def _make_api_call(self, operation_name: str, operation_kwargs: dict[str, Any]) -> dict[str, Any]:
         """Raises Busy for what DynamoDB turns away for now."""
-        answer = self._ask(operation_name, operation_kwargs)
         undone = _UNDONE.get(operation_name)
-        if undone is None:
-            return answer
-        found = answer
-        for pause in pauses():
-            left = answer.get(undone)
+        request, found = operation_kwargs, None
+        for pause in (*pauses(), None):
+            answer = self._ask(operation_name, request)
+            found = answer if found is None else _together(found, answer)
+            left = None if undone is None else answer.get(undone)
             if not left:
                 return found
-            self._pause(pause)
-            answer = self._ask(operation_name, {**operation_kwargs, "RequestItems": left})
-            for table, items in answer.get("Responses", {}).items():
-                found["Responses"].setdefault(table, []).extend(items)
-            found[undone] = answer.get(undone, {})
-        if found.get(undone):
-            raise Busy(f"{operation_name} was left undone in part, again and again")
-        return found
+            if pause is not None:
+                self._pause(pause)
+                request = {**operation_kwargs, "RequestItems": left}
+        raise Busy(f"{operation_name} was left undone in part, again and again")
 
     def _ask(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
         for pause in (*pauses(), None):
@@ -91,6 +86,15 @@ class _SharedConnection(Connection):
                     raise
                 self._pause(pause)
         raise AssertionError("the last try answers or raises")
+
+
+def _together(before: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+    """The answer to a batch with what was read before the rest of it was asked for again."""
+    if "Responses" not in answer:
+        return answer
+    tables = before["Responses"].keys() | answer["Responses"].keys()
+    items = {name: [item for one in (before, answer) for item in one["Responses"].get(name, [])] for name in tables}
+    return {**answer, "Responses": items}
 
 
 class Database:

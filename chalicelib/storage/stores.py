@@ -1,6 +1,7 @@
 """All that one deployment stores."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Self
 
 from chalicelib.storage.accounts import Accounts
@@ -32,12 +33,13 @@ class Stores:
     tokens: Tokens
 
     @classmethod
-    def of(cls, database: Database) -> Self:
+    def of(cls, database: Database, retention: timedelta | None = None) -> Self:
+        """`retention` is that of `Calls`."""
         return cls(
             database=database,
             accounts=Accounts(database),
             advances=Advances(database),
-            calls=Calls(database),
+            calls=Calls(database, retention),
             campaigns=Campaigns(database),
             log=Log(database),
             profiles=Profiles(database),

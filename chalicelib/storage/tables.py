@@ -210,6 +210,8 @@ class CallItem(Model):
     report = UnicodeAttribute(null=True)
     report_attempts = NumberAttribute(null=True)
     report_error = UnicodeAttribute(null=True)
+    #: once it has its outcome, unless records are kept for ever: when it is deleted
+    expires_at = TTLAttribute(null=True)
 
 
 class DeferredItem(Model):

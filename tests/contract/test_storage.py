@@ -3,6 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from typing import cast
 
 import pytest
 
@@ -486,6 +487,36 @@ class TestCalls:
         assert expired is not None
         assert (expired.state, expired.report) == (State.UNCERTAIN, ReportState.DEFERRED)
         assert len(list(Slips(database).due_reports("acme", 1, NOW))) == 1
+
+    def test_a_record_expires_after_its_outcome_and_none_without_one(self, database: Database) -> None:
+        calls = Calls(database, retention=timedelta(days=400))
+
+        def expiry(key: CallKey) -> datetime | None:
+            (found,) = (item for item in database.calls.scan() if item.call.endswith(f"/{key.sequence}"))
+            return cast(datetime | None, found.expires_at)
+
+        ends, vanishes = KEY, CallKey("acme", 1, KEY.sequence + 1)
+        first = calls.claim(ends, ENTRY, 1, NOW)
+        assert first is not None
+        assert calls.defer_retry(first, Outcome(Result.FAILED, "http_486"), NOW, NOW)
+        assert expiry(ends) is None
+        second = calls.claim(ends, ENTRY, 2, NOW)
+        assert second is not None
+        calls.finish(second, OUTCOME, NOW, ReportState.NONE)
+        assert expiry(ends) == NOW + timedelta(days=400)
+        calls.claim(vanishes, ENTRY, 1, NOW)
+        call = calls.get(vanishes)
+        assert call is not None
+        assert expiry(vanishes) is None
+        assert calls.expire(call, report=False, now=NOW)
+        assert expiry(vanishes) == NOW + timedelta(days=400)
+
+    def test_records_are_kept_for_ever_unless_told_otherwise(self, database: Database) -> None:
+        calls = Calls(database)
+        claim = calls.claim(KEY, ENTRY, 1, NOW)
+        assert claim is not None
+        calls.finish(claim, OUTCOME, NOW, ReportState.NONE)
+        assert [item.expires_at for item in database.calls.scan()] == [None]
 
     def test_a_lost_number_is_deferred_unless_it_was_claimed_after_all(self, database: Database) -> None:
         calls = Calls(database)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from chalicelib.domain.outcome import Answered, Exchange, Unknown
+from chalicelib.storage.database import Database
 from tests.functional.customer import Customer
 from tests.functional.world import World
 
@@ -162,6 +163,22 @@ def test_the_calls_are_listed_with_what_has_become_of_them(world: World, acme: C
     never = {"reason", "callee_type", "last_attempt_timestamp", "duration", "report", "report_error"}
     assert {name for name, value in fourth.items() if value is None} == never
     assert (fourth["call_id"], fourth["state"], fourth["attempts"]) == (2**32 + 3, "queued", 0)
+
+
+def test_a_call_whose_record_has_expired_is_told_as_such_and_still_counted(
+    world: World, acme: Customer, database: Database
+) -> None:
+    acme.campaign(1, 1, phone_numbers=NUMBERS, **DATES)
+    turn(acme, "start")
+    world.run(minutes=2)
+    before = shown(acme)["progress"]
+    for item in database.calls.scan():
+        item.delete()  # as DynamoDB does when the time has come
+    world.run(minutes=10)
+    assert shown(acme)["progress"] == before
+    assert len(world.tenant.calls) == before["completed"] == 3
+    told = acme.get("/api/campaigns/1/calls").json
+    assert [(call["state"], call["attempts"], call["report"]) for call in told] == [("expired", None, None)] * 3
 
 
 def test_the_calls_are_listed_as_csv_if_asked_for(customer: Customer) -> None:

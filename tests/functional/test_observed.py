@@ -1,12 +1,13 @@
 """What an operator sees of calling: metrics that add up, and log lines that give no number and no token away."""
 
+import json
 import logging
 from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
 
-from chalicelib.domain.models import CallKey
+from chalicelib.domain.models import CallKey, Campaign
 from chalicelib.domain.outcome import Answered, Exchange, NotSent, Unknown
 from chalicelib.logs import JsonLines
 from chalicelib.metrics import Metric
@@ -46,6 +47,52 @@ def test_each_tick_that_ends_is_counted_with_what_it_took(world: World) -> None:
     world.run(minutes=3)
     assert world.metrics.counted[Metric.TICKS] == 3
     assert world.metrics.measured[Metric.TICK_DURATION] == [0.0] * 3
+
+
+def test_the_settlers_ticks_are_counted_by_themselves(world: World) -> None:
+    prepare(world, numbers(1))
+    start(world)
+    world.settle()
+    assert (world.metrics.counted[Metric.TICKS], world.metrics.counted[Metric.SETTLER_TICKS]) == (0, 1)
+    assert world.metrics.measured[Metric.SETTLER_TICK_DURATION] == [0.0]
+
+
+def two_campaigns_of_which_one_fails(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That of globex can't be read any more."""
+    for account in ("acme", "globex"):
+        prepare(world, numbers(1), account=account)
+        world.services.campaigns.start(account, 1, None, world.clock.now())
+    find = world.services.campaigns.find
+
+    def find_that_of_acme(account: str, identifier: int) -> Campaign | None:
+        if account == "globex":
+            raise RuntimeError("no campaign at all")
+        return find(account, identifier)
+
+    monkeypatch.setattr(world.services.campaigns, "find", find_that_of_acme)
+
+
+def test_one_campaign_that_fails_leaves_the_tick_a_tick_and_is_named(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    two_campaigns_of_which_one_fails(world, monkeypatch)
+    with pytest.raises(ExceptionGroup, match="some campaigns were not paced"):
+        world.tick()
+    assert len(world.sqs.messages) == 1
+    assert world.metrics.counted[Metric.TICKS] == len(world.metrics.measured[Metric.TICK_DURATION]) == 1
+    with pytest.raises(ExceptionGroup, match="some campaigns were not settled"):
+        world.settle()
+    assert world.metrics.counted[Metric.SETTLER_TICKS] == 1
+    assert world.metrics.blamed == ["globex/1", "globex/1"]
+    said = [json.loads(JsonLines().format(one)) for one in caplog.records if one.levelname == "ERROR"]
+    assert [line["campaign"] for line in said] == ["globex/1", "globex/1"]
+    assert all("no campaign at all" in line["exception"] for line in said)
+
+
+def test_a_tick_without_time_for_all_says_so(world: World) -> None:
+    world.pacer.tick(EIGHT, [("acme", 1)])
+    world.settler.settle(EIGHT, [("acme", 1)])
+    assert world.metrics.counted[Metric.OUT_OF_TIME] == 2
 
 
 def test_what_waits_is_counted_when_the_settler_looks(world: World) -> None:

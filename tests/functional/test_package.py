@@ -1,6 +1,5 @@
 """The package: the merged template holds together, and the zip is enough."""
 
-import copy
 import json
 import shutil
 import subprocess
@@ -8,16 +7,15 @@ import sys
 import zipfile
 from collections import Counter
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from chalice.config import Config
 from chalice.deploy.validate import validate_configuration
-from samtranslator.translator.transform import transform
 
 from app import app
 from infra import package
+from infra.audit import as_cloudformation
 from infra.package import PackagingFailed, build
 
 
@@ -52,15 +50,24 @@ def test_cloudformation_takes_the_template(template: dict[str, Any], tmp_path: P
 def test_serverless_makes_of_it_what_aws_will_run(template: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """The transform that CloudFormation applies, as AWS publishes it."""
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    published = copy.deepcopy(template)
-    for function in functions(published).values():
-        function["CodeUri"] = {"Bucket": "packages", "Key": "deployment.zip"}
-    policies = SimpleNamespace(load=dict)  # those that AWS manages, of which none is used
-    made = Counter(one["Type"] for one in transform(published, {}, policies)["Resources"].values())
+    resources = as_cloudformation(template)["Resources"]
+    made = Counter(one["Type"] for one in resources.values())
     assert made["AWS::Lambda::Function"] == made["AWS::IAM::Role"] == made["AWS::Logs::LogGroup"] == 4
     assert made["AWS::Events::Rule"] == made["AWS::Lambda::EventInvokeConfig"] == 2
     assert made["AWS::Lambda::EventSourceMapping"] == made["AWS::ApiGateway::RestApi"] == 1
     assert made["AWS::DynamoDB::Table"] == 10
+    # A deployment that names a stage makes one beside the API's own.
+    assert [one["Properties"].get("StageName") for one in of_type(resources, "AWS::ApiGateway::Deployment")] == [None]
+    assert [one["Properties"]["StageName"] for one in of_type(resources, "AWS::ApiGateway::Stage")] == ["v1"]
+    (api,) = of_type(resources, "AWS::ApiGateway::RestApi")
+    assert api["Properties"]["EndpointConfiguration"] == {"Types": ["REGIONAL"]}
+    for group in of_type(resources, "AWS::Logs::LogGroup"):
+        assert group["Properties"]["RetentionInDays"] == 30
+        assert (group["DeletionPolicy"], group["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
+
+
+def of_type(resources: dict[str, Any], kind: str) -> list[dict[str, Any]]:
+    return [one for one in resources.values() if one["Type"] == kind]
 
 
 def test_chalice_finds_nothing_that_would_fail_at_deployment() -> None:
@@ -78,6 +85,7 @@ def test_every_function_is_told_where_it_belongs(template: dict[str, Any]) -> No
         "CALLPACER_DEAD_LETTER_QUEUE_URL",
         "CALLPACER_DIALERS",
         "CALLPACER_ALLOW_LOOPBACK",
+        "CALLPACER_RETENTION_DAYS",
     }
     assert {name: function["Timeout"] for name, function in functions(template).items()} == {
         "APIHandler": 29,

@@ -186,6 +186,19 @@ def test_deployed_functions_have_themselves_invoked_again_for_what_is_too_much(c
     wait(lambda: marked() == campaigns, patience=60)
 
 
+@pytest.mark.parametrize("function", ["pacer", "settler"])
+def test_a_deployed_function_that_fails_has_told_its_metrics(cloud: Emulated, tmp_path: Path, function: str) -> None:
+    services = Services.over(Database(f"callpacer-{STAGE}", cloud.client("dynamodb")), SystemClock())
+    _begin(services, 1)
+    broken = {"Key": {"account": {"S": "acme"}, "id": {"N": "1"}}, "UpdateExpression": "REMOVE revision"}
+    cloud.client("dynamodb").update_item(TableName=f"callpacer-{STAGE}-campaigns", **broken)
+    answer = cloud.client("lambda").invoke(FunctionName=f"callpacer-{STAGE}-{function}", Payload=json.dumps(TICK))
+    assert answer["FunctionError"]
+    told = (tmp_path / "functions.log").read_text()
+    assert '"Campaign": "acme/1"' in told
+    assert ('"Ticks": 1' if function == "pacer" else '"SettlerTicks": 1') in told
+
+
 def _begin(services: Services, campaigns: int) -> None:
     now = datetime.now(UTC)
     today = local_date(now)

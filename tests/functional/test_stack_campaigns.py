@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -125,6 +126,13 @@ def test_a_campaign_that_is_asked_for_at_the_gateway_runs_like_any_other(deploye
     assert sorted(deployed.tenant.numbers_called()) == sorted(expected(deployed.count))
     assert (deployed.shown["status"], deployed.shown["progress"]["completed"]) == ("completed", deployed.count)
     assert [call["report"] for call in deployed.calls] == ["delivered"] * deployed.count
+
+
+def test_what_became_of_a_number_is_kept_for_four_hundred_days(stack: Stack, deployed: Story) -> None:
+    items = [item for item in stack.database().calls.scan() if item.call.startswith("story-deployed/")]
+    assert len(items) == deployed.count
+    # TTL knows whole seconds
+    assert {round((item.expires_at - item.last_attempt_at) / timedelta(days=1), 3) for item in items} == {400.0}
 
 
 def test_each_number_of_the_file_is_called_exactly_once(straight: Story) -> None:

@@ -132,12 +132,16 @@ class FakeMetrics(Metrics):
     def __init__(self) -> None:
         self.counted: Counter[Metric] = Counter()
         self.measured: dict[Metric, list[float]] = defaultdict(list)
+        self.blamed: list[str] = []
 
     def count(self, metric: Metric, number: int = 1) -> None:
         self.counted[metric] += number
 
     def measure(self, metric: Metric, value: float) -> None:
         self.measured[metric].append(value)
+
+    def blame(self, campaign: str) -> None:
+        self.blamed.append(campaign)
 
 
 class World:

@@ -4,7 +4,7 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-from chalicelib.metrics import EmbeddedMetrics, Metric
+from chalicelib.metrics import NAMED_AT_MOST, EmbeddedMetrics, Metric
 
 NOW = datetime(2026, 1, 5, 13, tzinfo=UTC)
 
@@ -55,3 +55,25 @@ def test_no_line_has_more_values_than_the_format_allows() -> None:
     metrics.flush(NOW)
     assert [len(line["PaceLag"]) for line in lines.told] == [100, 100, 50]
     assert [line.get("CallsCompleted") for line in lines.told] == [250, None, None]
+
+
+def test_a_campaign_that_fails_is_counted_by_its_name_and_among_all() -> None:
+    lines = Written()
+    metrics = EmbeddedMetrics("callpacer-prod", lines.append)
+    metrics.blame("acme/7")
+    metrics.flush(NOW)
+    metrics.flush(NOW)
+    (line,) = lines.told
+    (directive,) = line["_aws"]["CloudWatchMetrics"]
+    assert directive["Dimensions"] == [["Deployment"], ["Deployment", "Campaign"]]
+    assert (line["Deployment"], line["Campaign"], line["CampaignsFailed"]) == ("callpacer-prod", "acme/7", 1)
+
+
+def test_when_all_fail_a_few_are_named_and_all_are_counted() -> None:
+    lines = Written()
+    metrics = EmbeddedMetrics("callpacer-prod", lines.append)
+    for campaign in range(200):
+        metrics.blame(f"acme/{campaign}")
+    metrics.flush(NOW)
+    assert sum("Campaign" in line for line in lines.told) == NAMED_AT_MOST
+    assert sum(line["CampaignsFailed"] for line in lines.told) == 200

@@ -1,0 +1,142 @@
+"""Restoring tables on a DynamoDB that takes its time, as AWS documents it."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from infra.deployment import DeploymentFailed
+from infra.restored_tables import RestoredTables
+from infra.waiting import WaitedInVain, Waiting
+
+AT = datetime(2026, 11, 24, 12, tzinfo=UTC)
+BACKUPS = {"PointInTimeRecoveryEnabled": True}
+TABLES: dict[str, dict[str, Any]] = {
+    "Calls": {
+        "TableName": {"Fn::Sub": "callpacer-${Stage}-calls"},
+        "PointInTimeRecoverySpecification": BACKUPS,
+        "TimeToLiveSpecification": {"AttributeName": "expires_at", "Enabled": True},
+    },
+    "Log": {"TableName": {"Fn::Sub": "callpacer-${Stage}-log"}, "PointInTimeRecoverySpecification": BACKUPS},
+}
+
+
+def refused(code: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": "not now"}}, "Some")
+
+
+@dataclass
+class HandTime:
+    """Time passes only while somebody waits."""
+
+    seconds: float = 0
+
+    def now(self) -> float:
+        return self.seconds
+
+    def pause(self, seconds: float) -> None:
+        self.seconds += seconds
+
+
+@dataclass
+class SlowDynamoDB:
+    """A restored table is there after `restore_takes` seconds, and has backups `backups_take` seconds later."""
+
+    time: HandTime
+    restore_takes: float = 3600
+    backups_take: float = 20
+    tables: dict[str, dict[str, Any]] = field(default_factory=dict)
+    expiring: set[str] = field(default_factory=set)
+    with_backups: set[str] = field(default_factory=set)
+    asked: list[str] = field(default_factory=list)
+
+    def describe_table(self, *, TableName: str) -> dict[str, Any]:  # noqa: N803 # as botocore has it
+        if TableName not in self.tables:
+            raise refused("ResourceNotFoundException")
+        table = self.tables[TableName]
+        status = "ACTIVE" if self._active(TableName) <= self.time.now() else "CREATING"
+        return {"Table": {"TableStatus": status, **table}}
+
+    def _active(self, table: str) -> float:
+        return float(self.tables[table]["begun"]) + self.restore_takes
+
+    def restore_table_to_point_in_time(self, **asked: Any) -> None:
+        self.asked.append(f"restore {asked['TargetTableName']}")
+        source = f"arn:aws:dynamodb:us-east-1:000000000000:table/{asked['SourceTableName']}"
+        summary = {"SourceTableArn": source, "RestoreDateTime": asked["RestoreDateTime"]}
+        self.tables[asked["TargetTableName"]] = {"RestoreSummary": summary, "begun": self.time.now()}
+
+    def update_table(self, *, TableName: str, DeletionProtectionEnabled: bool) -> None:  # noqa: N803
+        self.tables[TableName]["DeletionProtectionEnabled"] = DeletionProtectionEnabled
+
+    def update_continuous_backups(self, *, TableName: str, **_: Any) -> None:  # noqa: N803
+        if self.time.now() < self._active(TableName) + self.backups_take:
+            raise refused("ContinuousBackupsUnavailableException")
+        self.with_backups.add(TableName)
+
+    def describe_time_to_live(self, *, TableName: str) -> dict[str, Any]:  # noqa: N803
+        status = "ENABLED" if TableName in self.expiring else "DISABLED"
+        return {"TimeToLiveDescription": {"TimeToLiveStatus": status}}
+
+    def update_time_to_live(self, *, TableName: str, **_: Any) -> None:  # noqa: N803
+        if TableName in self.expiring:
+            raise refused("ValidationException")
+        self.expiring.add(TableName)
+
+
+@pytest.fixture
+def dynamodb() -> SlowDynamoDB:
+    return SlowDynamoDB(HandTime())
+
+
+def bring(dynamodb: SlowDynamoDB) -> list[str]:
+    said: list[str] = []
+    waiting = Waiting(dynamodb.time.now, dynamodb.time.pause)
+    RestoredTables(dynamodb, TABLES, waiting, said.append).bring("prod", AT, "prod2")
+    return said
+
+
+def test_it_waits_for_hours_and_says_what_for(dynamodb: SlowDynamoDB) -> None:
+    said = bring(dynamodb)
+    assert dynamodb.time.now() >= dynamodb.restore_takes
+    assert said[:2] == ["callpacer-prod2-calls: is being restored", "callpacer-prod2-log: is being restored"]
+    assert said[-1] == "callpacer-prod2-log: is there, 0 to come"
+    assert said.count("still being restored: callpacer-prod2-calls, callpacer-prod2-log") == 12
+
+
+def test_tables_get_back_what_a_restore_leaves_out_although_their_backups_come_late(dynamodb: SlowDynamoDB) -> None:
+    bring(dynamodb)
+    names = {"callpacer-prod2-calls", "callpacer-prod2-log"}
+    assert dynamodb.with_backups == names
+    assert all(dynamodb.tables[name]["DeletionProtectionEnabled"] for name in names)
+    assert dynamodb.expiring == {"callpacer-prod2-calls"}
+
+
+def test_what_is_refused_for_too_long_is_told(dynamodb: SlowDynamoDB) -> None:
+    dynamodb.backups_take = 3600
+    with pytest.raises(ClientError, match="ContinuousBackupsUnavailableException"):
+        bring(dynamodb)
+    assert dynamodb.time.now() < dynamodb.restore_takes + 700
+
+
+def test_a_restore_that_never_ends_is_told(dynamodb: SlowDynamoDB) -> None:
+    dynamodb.restore_takes = 10**6
+    with pytest.raises(WaitedInVain, match="the restore isn't done after 86400 s"):
+        bring(dynamodb)
+
+
+def test_whoever_runs_it_again_restores_nothing_twice(dynamodb: SlowDynamoDB) -> None:
+    bring(dynamodb)
+    assert bring(dynamodb)[:2] == [
+        "callpacer-prod2-calls: was restored before",
+        "callpacer-prod2-log: was restored before",
+    ]
+    assert dynamodb.asked == ["restore callpacer-prod2-calls", "restore callpacer-prod2-log"]
+
+
+def test_a_table_that_comes_from_elsewhere_is_not_taken_for_a_restored_one(dynamodb: SlowDynamoDB) -> None:
+    dynamodb.tables["callpacer-prod2-log"] = {"begun": 0}
+    with pytest.raises(DeploymentFailed, match="callpacer-prod2-log exists, and isn't callpacer-prod-log"):
+        bring(dynamodb)
