@@ -166,6 +166,8 @@ class LogItem(Model):
     first = NumberAttribute()
     #: how many entries
     length = NumberAttribute()
+    #: the entries of a small upload, which has no chunk, one on each line
+    entries = UnicodeAttribute(null=True)
     #: for each chunk, how many entries of the upload stand before it
     chunk_starts: ListAttribute[Any] = ListAttribute(of=NumberAttribute)
 

@@ -3,7 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
@@ -29,13 +29,13 @@ from chalicelib.storage.advances import Advances
 from chalicelib.storage.calls import Calls
 from chalicelib.storage.campaigns import Campaigns
 from chalicelib.storage.catalog import Profiles, Schedules
-from chalicelib.storage.database import Database
+from chalicelib.storage.database import Database, DynamoDB
 from chalicelib.storage.deferred import Slips
 from chalicelib.storage.log import CHUNK_BYTES, Log
 from chalicelib.storage.receipts import AlreadyAnswered, Receipt, Receipts
 from chalicelib.storage.switch import Switch
 from chalicelib.storage.tokens import Tokens, TokenTaken
-from tests.databases import with_work
+from tests.databases import with_tables, with_work
 
 NOW = datetime(2026, 1, 5, 13, tzinfo=UTC)
 OUTCOME = Outcome(Result.COMPLETED, "http_200")
@@ -366,6 +366,18 @@ class TestCampaigns:
         assert with_work(advances) == [("acme", 1)]
 
 
+class Counting:
+    """A client that counts what it is asked."""
+
+    def __init__(self, client: DynamoDB) -> None:
+        self._client = client
+        self.requests = 0
+
+    def _make_api_call(self, operation_name: str, api_params: dict[str, Any]) -> dict[str, Any]:
+        self.requests += 1
+        return self._client._make_api_call(operation_name, api_params)
+
+
 class TestLog:
     def test_uploads_are_read_in_their_order_as_one_queue(self, database: Database, campaigns: Campaigns) -> None:
         add(campaigns, numbers=3)
@@ -384,6 +396,30 @@ class TestLog:
         assert max(len(chunk.entries) for chunk in chunks) <= CHUNK_BYTES
         assert list(Log(database).read("acme/1", 0, 5000)) == list(enumerate(entries(5000)))
         assert list(Log(database).read("acme/1", 1466, 3)) == list(enumerate(entries(3, first=1466), 1466))
+
+    def test_a_small_upload_stands_in_its_segment_and_a_larger_one_in_a_chunk(
+        self, database: Database, campaigns: Campaigns
+    ) -> None:
+        add(campaigns, numbers=2)
+        assert list(database.chunks.scan()) == []
+        campaigns.append("acme", 1, entries(200, first=2), None, NOW)
+        assert len(list(database.chunks.scan())) == 1
+        campaigns.append("acme", 1, entries(1, first=202), None, NOW)
+        assert list(Log(database).read("acme/1", 0, 1000)) == list(enumerate(entries(203)))
+
+    def test_a_queue_filled_number_by_number_is_read_in_few_requests(self, dynamodb: DynamoDB) -> None:
+        counting = Counting(dynamodb)
+        database = with_tables(counting)
+        campaigns = Campaigns(database)
+        Schedules(database).add(schedule(), None, NOW)
+        Profiles(database).add(profile(), None, NOW)
+        add(campaigns, numbers=1)
+        for number in range(1, 40):
+            campaigns.append("acme", 1, entries(1, first=number), None, NOW)
+        counting.requests = 0
+        assert list(Log(database).read("acme/1", 5, 100)) == list(enumerate(entries(35, first=5), 5))
+        # each upload by itself would take two
+        assert counting.requests <= 10
 
     def test_an_accepted_upload_does_not_expire(self, database: Database, campaigns: Campaigns) -> None:
         add(campaigns, numbers=5000)

@@ -32,6 +32,8 @@ from tests.simulation.simulation import Simulation
 FEWEST, MOST = 4, 20
 #: too many for one chunk
 MANY = [f"+1222{place:07}, {'x' * 200}" for place in range(700)]
+#: too many to stand in a segment, and few enough for one chunk
+FOR_ONE_CHUNK = 200
 
 
 @dataclass
@@ -108,6 +110,7 @@ def everything(asking: Mapping[Path, set[int]]) -> Record:
     with _watching(record, asking), _quiet():
         _what_a_customer_asks(record)
         _uploads_without_a_seal(record)
+        _messages_that_are_lost(record)
         _what_goes_wrong_at_the_queue(record)
         _more_than_can_be_done_at_once(record)
         _reports_that_are_not_sent(record)
@@ -149,7 +152,8 @@ def _what_a_customer_asks(record: Record) -> None:
         )
         for _ in range(2):
             _ask(customer, "POST", "/api/campaigns/add-calls", 200, key="calls", campaign_id=1, phone_numbers=MANY)
-        _ask(customer, "POST", "/api/campaigns/add-calls", 200, campaign_id=1, phone_numbers=["+12223334444"])
+        for numbers in (MANY[:FOR_ONE_CHUNK], ["+12223334444"]):
+            _ask(customer, "POST", "/api/campaigns/add-calls", 200, campaign_id=1, phone_numbers=numbers)
         _ask(customer, "PATCH", "/api/campaigns/1", 200, schedule="2", profiles=[{"profile": "2", **window}])
         _ask(customer, "PUT", "/api/campaigns", 200)
         for turn in ("start", "start", "stop"):
@@ -185,6 +189,19 @@ def _uploads_without_a_seal(record: Record) -> None:
     for _ in range(15):
         world.tick()
         world.clock.turn_to(world.clock.now() + MINUTE)
+
+
+def _messages_that_are_lost(record: Record) -> None:
+    """Their numbers are read again, from a chunk."""
+    world = RecordedWorld(record)
+    prepare(world, [Entry.from_line(line) for line in MANY[:FOR_ONE_CHUNK]])
+    start(world)
+    world.tick()
+    world.sqs.messages.clear()
+    for _ in range(7):
+        world.settle()
+        world.clock.turn_to(world.clock.now() + MINUTE)
+    assert next(world.services.slips.waiting("acme", 1)) == 0
 
 
 def _what_goes_wrong_at_the_queue(record: Record) -> None:
