@@ -96,7 +96,8 @@ def merge_template() -> JSON:
             **_queues(),
             "APIHandler": {"Properties": identity("APIHandler")},
             "Dialer": _dialer(),
-            "Pacer": _once_a_minute("Pacer"),
+            # The dialer is brought up to date first, so it can read what the new pacer writes.
+            "Pacer": {**_once_a_minute("Pacer"), "DependsOn": ["Dialer"]},
             "Settler": _once_a_minute("Settler"),
             **roles(),
             "RestAPI": _rest_api(),

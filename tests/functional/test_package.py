@@ -99,8 +99,8 @@ def test_the_dialer_takes_from_the_queue_that_is_made(template: dict[str, Any]) 
     (source,) = functions(template)["Dialer"]["Events"].values()
     assert source["Properties"] == {
         "Queue": {"Fn::Sub": "${CallQueue.Arn}"},
-        "BatchSize": 20,
-        "MaximumBatchingWindowInSeconds": 1,
+        "BatchSize": 1,
+        "MaximumBatchingWindowInSeconds": 0,
         "FunctionResponseTypes": ["ReportBatchItemFailures"],
         "ScalingConfig": {"MaximumConcurrency": {"Ref": "DialerConcurrency"}},
     }
