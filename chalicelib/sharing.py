@@ -11,6 +11,7 @@ the same ones that are left over.
 import logging
 import random
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from chalicelib.domain.shares import shares
@@ -33,27 +34,39 @@ class Each(Protocol):
     def __call__(self, function: Callable[[A], R], things: Iterable[A], /) -> Iterable[R]: ...
 
 
+@dataclass(frozen=True)
+class Own:
+    """What an invocation looks after itself: campaigns, each by its account and id."""
+
+    campaigns: list[tuple[str, int]]
+    #: how much of what the deployment has it may use for them, from 0 to 1
+    part: float
+
+
 def campaigns_to_look_after(
     advances: Advances,
     shards: Iterable[int],
-    hand_over: Callable[[Sequence[int]], None],
+    hand_over: Callable[[Sequence[int], float], None],
+    part: float = 1.0,
     most: int = CAMPAIGNS_AT_ONCE,
     chance: Callable[[], float] = random.random,
-) -> list[tuple[str, int]]:
-    """The account and id of each campaign that is this invocation's; the shards of the others are handed over.
+) -> Own:
+    """The campaigns that are this invocation's; the shards of the others are handed over.
 
-    What can't be handed over is its own after all. When that has happened once it isn't tried again: there is no time
-    to lose. `chance` answers a number from 0 to below 1, for the place where to begin.
+    `part` is how much of what the deployment has is there for all of these shards; each invocation gets as much of it
+    as it has campaigns. What can't be handed over is its own after all. When that has happened once it isn't tried
+    again: there is no time to lose. `chance` answers a number from 0 to below 1, for the place where to begin.
     """
     found = {shard: advances.with_work(shard) for shard in shards}
     own, *others = shares({shard: len(campaigns) for shard, campaigns in found.items()}, most) or [()]
+    total = max(1, sum(map(len, found.values())))
     for place, share in enumerate(others):
         try:
-            hand_over(share)
+            hand_over(share, part * sum(len(found[shard]) for shard in share) / total)
         except Exception:
             logger.exception("shards from %s on were not handed over", share[0])
             own += tuple(shard for left in others[place:] for shard in left)
             break
     campaigns = [campaign for shard in own for campaign in found[shard]]
     first = int(chance() * len(campaigns))
-    return campaigns[first:] + campaigns[:first]
+    return Own(campaigns[first:] + campaigns[:first], part * len(campaigns) / total)

@@ -12,6 +12,7 @@ from chalicelib.functions.ending import Context
 from chalicelib.storage.campaigns import SHARDS
 
 _SHARDS = "shards"
+_PART = "part"
 
 
 class Lambda(Protocol):
@@ -35,11 +36,18 @@ def shards_of(event: CloudWatchEvent) -> Sequence[int]:
     return cast(Sequence[int], event.detail.get(_SHARDS, range(SHARDS)))
 
 
-def invoke_again(event: CloudWatchEvent, shards: Sequence[int], connect: Callable[[], Lambda] = _connect) -> None:
+def part_of(event: CloudWatchEvent) -> float:
+    """How much of what the deployment has is there for these shards, from 0 to 1."""
+    return float(event.detail.get(_PART, 1.0))
+
+
+def invoke_again(
+    event: CloudWatchEvent, shards: Sequence[int], part: float, connect: Callable[[], Lambda] = _connect
+) -> None:
     """Returns as soon as Lambda has taken the event in."""
     context = cast(Context, event.context)  # chalice's own type for it is a mapping, which it isn't
     connect().invoke(
         FunctionName=context.invoked_function_arn,
         InvocationType="Event",
-        Payload=json.dumps({**event.to_dict(), "detail": {_SHARDS: list(shards)}}),
+        Payload=json.dumps({**event.to_dict(), "detail": {_SHARDS: list(shards), _PART: part}}),
     )

@@ -12,7 +12,7 @@ from chalice.app import Blueprint, CloudWatchEvent
 
 from chalicelib import logs
 from chalicelib.clock import SystemClock
-from chalicelib.functions.again import invoke_again, shards_of
+from chalicelib.functions.again import invoke_again, part_of, shards_of
 from chalicelib.functions.ending import ends_at
 from chalicelib.functions.saying import say
 from chalicelib.gateway.queue import CallQueue
@@ -21,7 +21,6 @@ from chalicelib.metrics import EmbeddedMetrics
 from chalicelib.pacer import Pacer
 from chalicelib.settings import Settings
 from chalicelib.sharing import campaigns_to_look_after
-from chalicelib.storage.campaigns import SHARDS
 from chalicelib.storage.client import connect
 from chalicelib.storage.stores import Stores
 from chalicelib.storage.switch import Switch
@@ -37,10 +36,9 @@ THREADS = 8
 @pacer_function.schedule("rate(1 minute)", name="pacer")
 def handle(event: CloudWatchEvent) -> dict[str, int]:
     pacer, stores, metrics = _pacer()
-    shards = shards_of(event)
-    campaigns = campaigns_to_look_after(stores.advances, shards, partial(invoke_again, event))
+    own = campaigns_to_look_after(stores.advances, shards_of(event), partial(invoke_again, event), part_of(event))
     try:
-        ticked = pacer.tick(ends_at(event) - SPARE, campaigns, part=len(shards) / SHARDS)
+        ticked = pacer.tick(ends_at(event) - SPARE, own.campaigns, own.part)
     finally:
         # It raises when a campaign fails; the metrics say which.
         metrics.flush(datetime.now(UTC))

@@ -31,9 +31,9 @@ THREADS = 8
 @settler_function.schedule("rate(1 minute)", name="settler")
 def handle(event: CloudWatchEvent) -> dict[str, int]:
     settler, stores, metrics = _settler()
-    campaigns = campaigns_to_look_after(stores.advances, shards_of(event), partial(invoke_again, event))
+    own = campaigns_to_look_after(stores.advances, shards_of(event), partial(invoke_again, event))
     try:
-        settled = settler.settle(ends_at(event) - SPARE, campaigns)
+        settled = settler.settle(ends_at(event) - SPARE, own.campaigns)
     finally:
         # It raises when a campaign fails; the metrics say which.
         metrics.flush(datetime.now(UTC))

@@ -224,7 +224,7 @@ def _more_than_can_be_done_at_once(record: Record) -> None:
     """So further invocations of the same function do some of it."""
     for function in ("Pacer", "Settler"):
         with record.of(function):
-            invoke_again(tick_of(function.lower()), [0], connect=lambda: RecordedLambda(record))
+            invoke_again(tick_of(function.lower()), [0], 1.0, connect=lambda: RecordedLambda(record))
 
 
 def _reports_that_are_not_sent(record: Record) -> None:

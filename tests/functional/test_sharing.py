@@ -12,7 +12,7 @@ from chalicelib.api.services import Services
 from chalicelib.clock import SystemClock
 from chalicelib.domain.eastern import local_date
 from chalicelib.domain.models import Campaign, Day, Entry, Plan, Profile, Schedule, Status, Window
-from chalicelib.functions.again import invoke_again, shards_of
+from chalicelib.functions.again import invoke_again, part_of, shards_of
 from chalicelib.sharing import CAMPAIGNS_AT_ONCE, campaigns_to_look_after
 from chalicelib.storage.advances import Advances
 from chalicelib.storage.campaigns import SHARDS
@@ -40,29 +40,38 @@ class Counted(Advances):
         return [(f"account-{shard}", number) for number in range(self.sizes[shard])]
 
 
-def refuse(_: Sequence[int]) -> None:
+def refuse(_: Sequence[int], __: float) -> None:
     raise ConnectionError
 
 
 def looked_after(advances: Advances, shards: Iterable[int], most: int) -> Iterator[list[tuple[str, int]]]:
     """By each of the invocations that come of one."""
     further: list[Sequence[int]] = []
-    yield campaigns_to_look_after(advances, shards, further.append, most)
+    yield campaigns_to_look_after(advances, shards, lambda share, _: further.append(share), most=most).campaigns
     for share in further:
         yield from looked_after(advances, share, most)
 
 
 def test_what_one_can_do_it_does_alone() -> None:
     advances = Counted(2, 0, 3)
-    assert len(campaigns_to_look_after(advances, range(3), refuse, most=5)) == 5
-    assert campaigns_to_look_after(Counted(0), range(1), refuse, most=5) == []
+    assert len(campaigns_to_look_after(advances, range(3), refuse, most=5).campaigns) == 5
+    assert campaigns_to_look_after(Counted(0), range(1), refuse, most=5).campaigns == []
 
 
 def test_what_is_too_much_is_handed_over_by_shards() -> None:
-    further: list[Sequence[int]] = []
-    own = campaigns_to_look_after(Counted(2, 2, 2, 1, 5), range(5), further.append, most=4)
-    assert sorted(own) == [("account-0", 0), ("account-0", 1), ("account-1", 0), ("account-1", 1)]
-    assert further == [(2, 3), (4,)]
+    further: dict[Sequence[int], float] = {}
+    own = campaigns_to_look_after(Counted(2, 2, 2, 1, 5), range(5), further.__setitem__, most=4)
+    assert sorted(own.campaigns) == [("account-0", 0), ("account-0", 1), ("account-1", 0), ("account-1", 1)]
+    assert list(further) == [(2, 3), (4,)]
+
+
+def test_each_gets_as_much_of_the_dialers_as_it_has_campaigns() -> None:
+    further: dict[Sequence[int], float] = {}
+    own = campaigns_to_look_after(Counted(2, 2, 2, 1, 5), range(5), further.__setitem__, part=0.6, most=4)
+    assert own.part == pytest.approx(0.2)
+    assert further == {(2, 3): pytest.approx(0.15), (4,): pytest.approx(0.25)}
+    alone = campaigns_to_look_after(Counted(2, 3), range(2), refuse, part=0.6, most=4)
+    assert alone.part == pytest.approx(0.6)
 
 
 def test_every_campaign_is_looked_after_by_one() -> None:
@@ -75,7 +84,7 @@ def test_every_campaign_is_looked_after_by_one() -> None:
 
 
 def test_what_cannot_be_handed_over_is_not_left_out() -> None:
-    assert len(campaigns_to_look_after(Counted(2, 2, 2), range(3), refuse, most=2)) == 6
+    assert len(campaigns_to_look_after(Counted(2, 2, 2), range(3), refuse, most=2).campaigns) == 6
 
 
 def test_a_further_invocation_is_told_its_shards() -> None:
@@ -85,11 +94,12 @@ def test_a_further_invocation_is_told_its_shards() -> None:
         def invoke(self, **request: Any) -> None:
             asked.append(request)
 
-    invoke_again(tick_of("pacer"), (3, 4), connect=Client)
+    invoke_again(tick_of("pacer"), (3, 4), 0.25, connect=Client)
     (request,) = asked
     event = tick_of("pacer")
     event.detail = json.loads(request["Payload"])["detail"]
     assert (shards_of(tick_of("pacer")), shards_of(event)) == (range(SHARDS), [3, 4])
+    assert (part_of(tick_of("pacer")), part_of(event)) == (1, 0.25)
     assert request["FunctionName"].endswith(":function:callpacer-prod-pacer")
     assert request["InvocationType"] == "Event"
     assert json.loads(request["Payload"]).keys() == TICK.keys()
@@ -98,18 +108,18 @@ def test_a_further_invocation_is_told_its_shards() -> None:
 def test_after_a_failure_no_time_is_lost_with_more_of_them() -> None:
     tried: list[Sequence[int]] = []
 
-    def slowly(share: Sequence[int]) -> None:
+    def slowly(share: Sequence[int], _: float) -> None:
         tried.append(share)
         raise TimeoutError
 
     own = campaigns_to_look_after(Counted(2, 2, 2, 2), range(4), slowly, most=2)
     assert tried == [(1,)]
-    assert len(own) == 8
+    assert len(own.campaigns) == 8
 
 
 def test_another_campaign_comes_first_each_time() -> None:
     begins = [
-        campaigns_to_look_after(Counted(2, 3), range(2), refuse, most=5, chance=lambda: chance)[0]  # noqa: B023 # at once
+        campaigns_to_look_after(Counted(2, 3), range(2), refuse, most=5, chance=lambda: chance).campaigns[0]  # noqa: B023 # at once
         for chance in (0.0, 0.2, 0.4, 0.6, 0.999)
     ]
     assert begins == [("account-0", 0), ("account-0", 1), ("account-1", 0), ("account-1", 1), ("account-1", 2)]
