@@ -1,7 +1,7 @@
 """Deploys callpacer to AWS: its package, its CloudFormation stack, and the operator's switch.
 
-    python -m infra.deploy [--stage prod] [--alarm-topic ARN] [--dialers 50] [--table-key owned]
-        [--retention 400]
+    python -m infra.deploy [--stage prod] [--alarm-topic ARN] [--dialers 50 | --pollers N]
+        [--table-key owned] [--retention 400]
 
 With the credentials and the region that the AWS tools use. Deployed again, it brings what is there up to date.
 """
@@ -21,12 +21,20 @@ from infra.package import PackagingFailed, WrongPython, build_for_aws
 from infra.tables import declared_tables, name_of, protect
 from infra.waiting import Waiting
 
+#: How many invocations a poller that is kept ready has at a time.
+#: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-parameters.html
+OF_A_POLLER = 10
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m infra.deploy", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--stage", default="prod", help="which deployment (prod)")
     parser.add_argument("--alarm-topic", help="the ARN of the SNS topic that alarms are told to")
-    parser.add_argument("--dialers", type=int, help="how many batches of up to 20 calls go out at the same time (50)")
+    dialers = parser.add_mutually_exclusive_group()
+    dialers.add_argument("--dialers", type=int, help="how many slices of up to 20 calls go out at the same time (50)")
+    dialers.add_argument(
+        "--pollers", type=int, help=f"keep 2 to 200 pollers ready, each for {OF_A_POLLER} dialers, instead; 0: no more"
+    )
     parser.add_argument(
         "--table-key",
         choices=["owned", "managed"],
@@ -38,7 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     given = {
         "AlarmTopic": options.alarm_topic,
-        "DialerConcurrency": options.dialers,
+        "DialerConcurrency": OF_A_POLLER * options.pollers if options.pollers else options.dialers,
+        "DialerPollers": 0 if options.dialers else options.pollers,
         "TableKey": options.table_key,
         "Retention": options.retention,
     }

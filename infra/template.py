@@ -61,8 +61,15 @@ def merge_template() -> JSON:
                 "Type": "Number",
                 "Default": 50,
                 "MinValue": 2,
-                "MaxValue": 1000,
+                "MaxValue": 2000,
                 "Description": f"How many slices of up to {MOST_DIALS} calls go out at the same time.",
+            },
+            "DialerPollers": {
+                "Type": "Number",
+                "Default": 0,
+                "MinValue": 0,
+                "MaxValue": 200,
+                "Description": "Pollers that are kept ready, each for ten slices at a time; 0: as Lambda sees fit.",
             },
             "AlarmTopic": {
                 "Type": "String",
@@ -88,6 +95,7 @@ def merge_template() -> JSON:
         },
         "Conditions": {
             "HasAlarmTopic": {"Fn::Not": [{"Fn::Equals": [{"Ref": "AlarmTopic"}, ""]}]},
+            "HasPollers": {"Fn::Not": [{"Fn::Equals": [{"Ref": "DialerPollers"}, 0]}]},
             "HasManagedKey": {"Fn::Equals": [{"Ref": "TableKey"}, "managed"]},
         },
         "Globals": {"Function": {"Environment": {"Variables": _environment()}}},
@@ -246,12 +254,25 @@ def _dialer() -> JSON:
                         # Chalice writes Fn::Sub too; another function would be merged beside it, not instead of it.
                         "Queue": {"Fn::Sub": "${CallQueue.Arn}"},
                         "FunctionResponseTypes": ["ReportBatchItemFailures"],
-                        "ScalingConfig": {"MaximumConcurrency": {"Ref": "DialerConcurrency"}},
+                        # One of the two: pollers that are kept ready have no other bound.
+                        # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html
+                        "ScalingConfig": _unless_pollers({"MaximumConcurrency": {"Ref": "DialerConcurrency"}}),
+                        "ProvisionedPollerConfig": _if_pollers(
+                            {"MinimumPollers": {"Ref": "DialerPollers"}, "MaximumPollers": {"Ref": "DialerPollers"}}
+                        ),
                     }
                 }
             },
         }
     }
+
+
+def _if_pollers(properties: JSON) -> JSON:
+    return {"Fn::If": ["HasPollers", properties, {"Ref": "AWS::NoValue"}]}
+
+
+def _unless_pollers(properties: JSON) -> JSON:
+    return {"Fn::If": ["HasPollers", {"Ref": "AWS::NoValue"}, properties]}
 
 
 def _rest_api() -> JSON:

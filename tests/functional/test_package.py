@@ -102,7 +102,16 @@ def test_the_dialer_takes_from_the_queue_that_is_made(template: dict[str, Any]) 
         "BatchSize": 1,
         "MaximumBatchingWindowInSeconds": 0,
         "FunctionResponseTypes": ["ReportBatchItemFailures"],
-        "ScalingConfig": {"MaximumConcurrency": {"Ref": "DialerConcurrency"}},
+        "ScalingConfig": {
+            "Fn::If": ["HasPollers", {"Ref": "AWS::NoValue"}, {"MaximumConcurrency": {"Ref": "DialerConcurrency"}}]
+        },
+        "ProvisionedPollerConfig": {
+            "Fn::If": [
+                "HasPollers",
+                {"MinimumPollers": {"Ref": "DialerPollers"}, "MaximumPollers": {"Ref": "DialerPollers"}},
+                {"Ref": "AWS::NoValue"},
+            ]
+        },
     }
 
 
