@@ -4,6 +4,7 @@ The items are bound to tables and connection here, so nothing is read from the e
 client of its own.
 """
 
+import random
 import time
 import types
 from collections.abc import Callable
@@ -26,7 +27,7 @@ from chalicelib.storage.tables import (
     ReceiptItem,
     TokenItem,
 )
-from chalicelib.storage.writes import CONFLICT, THROTTLED, Transaction, pauses
+from chalicelib.storage.writes import CONFLICT, THROTTLED, Backoff, Transaction
 
 M = TypeVar("M", bound=Model)
 
@@ -49,11 +50,11 @@ class _SharedConnection(Connection):
     https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html
     """
 
-    def __init__(self, client: DynamoDB, pause: Callable[[float], None]) -> None:
+    def __init__(self, client: DynamoDB, backoff: Backoff) -> None:
         # The region is the client's own business; pynamodb only wants one to be named.
         super().__init__(region="from-client")
         self._given = client
-        self._pause = pause
+        self._backoff = backoff
 
     @property
     def client(self) -> Any:
@@ -63,28 +64,25 @@ class _SharedConnection(Connection):
         """Raises Busy for what DynamoDB turns away for now."""
         undone = _UNDONE.get(operation_name)
         request, found = operation_kwargs, None
-        for pause in (*pauses(), None):
+        for _ in self._backoff.tries():
             answer = self._ask(operation_name, request)
             found = answer if found is None else _together(found, answer)
             left = None if undone is None else answer.get(undone)
             if not left:
                 return found
-            if pause is not None:
-                self._pause(pause)
-                request = {**operation_kwargs, "RequestItems": left}
+            request = {**operation_kwargs, "RequestItems": left}
         raise Busy(f"{operation_name} was left undone in part, again and again")
 
     def _ask(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
-        for pause in (*pauses(), None):
+        for is_last in self._backoff.tries():
             try:
                 return super()._make_api_call(operation, request)
             except ClientError as error:
                 code = error.response["Error"]["Code"]
                 if code in THROTTLED:
                     raise Busy(str(error)) from error
-                if code != CONFLICT or pause is None:
+                if code != CONFLICT or is_last:
                     raise
-                self._pause(pause)
         raise AssertionError("the last try answers or raises")
 
 
@@ -100,10 +98,17 @@ def _together(before: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
 class Database:
     """The tables of one deployment, all over one client."""
 
-    def __init__(self, prefix: str, client: DynamoDB, pause: Callable[[float], None] = time.sleep) -> None:
-        self._connection = _SharedConnection(client, pause)
+    def __init__(
+        self,
+        prefix: str,
+        client: DynamoDB,
+        pause: Callable[[float], None] = time.sleep,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        """`pause` waits so many seconds; `chance` answers a number from 0 to 1."""
+        self._backoff = Backoff(pause, chance)
+        self._connection = _SharedConnection(client, self._backoff)
         self._prefix = prefix
-        self._pause = pause
         self.tokens = self._bind(TokenItem, "tokens")
         self.accounts = self._bind(AccountItem, "accounts")
         self.catalog = self._bind(CatalogItem, "catalog")
@@ -116,7 +121,7 @@ class Database:
         self.operator = self._bind(OperatorItem, "operator")
 
     def transaction(self) -> Transaction:
-        return Transaction(self._connection, self._pause)
+        return Transaction(self._connection, self._backoff)
 
     def _bind(self, model: type[M], name: str) -> type[M]:
         meta = type("Meta", (), {"table_name": f"{self._prefix}-{name}", "region": "from-client"})

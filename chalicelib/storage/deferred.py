@@ -251,6 +251,9 @@ class Slips:
         )
 
     def _returned_item(self, dials: Sequence[DeferredDial], mark: str) -> DeferredItem:
+        """Each number once, by its latest attempt: what is left when the first is handed over has a key of its own."""
+        latest = {dial.key: dial for dial in sorted(dials, key=lambda dial: dial.attempt)}
+        dials = [latest[key] for key in dict.fromkeys(dial.key for dial in dials)]
         key = dials[0].key
         return self._items(
             campaign_key(key.account, key.campaign_id),

@@ -5,10 +5,10 @@ whose answer it lost, and without the nonce the repetition would read as somebod
 client token instead, which DynamoDB honours for ten minutes.
 """
 
-import random
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from pynamodb.connection import Connection
 from pynamodb.exceptions import PynamoDBException, TransactWriteError
@@ -58,10 +58,21 @@ class Tries:
             raise Busy(f"refused {CHANGES_TRIED} times: {refused}") from refused
 
 
-def pauses() -> Iterator[float]:
-    """Seconds to wait before each further try: ever longer, and by chance, so that many don't come back together."""
-    for attempt in range(1, _TRIES):
-        yield random.uniform(0, min(_LONGEST_PAUSE, 0.01 * 2**attempt))  # noqa: S311 # no secret
+@dataclass(frozen=True)
+class Backoff:
+    """How long to wait before each further try: ever longer, and by chance, so that many don't come back together."""
+
+    #: waits so many seconds
+    pause: Callable[[float], None]
+    #: answers a number from 0 to 1
+    chance: Callable[[], float]
+
+    def tries(self) -> Iterator[bool]:
+        """Waits before each but the first. Says of each whether it is the last."""
+        yield False
+        for attempt in range(1, _TRIES):
+            self.pause(self.chance() * min(_LONGEST_PAUSE, 0.01 * 2**attempt))
+            yield attempt == _TRIES - 1
 
 
 def new_nonce() -> str:
@@ -84,9 +95,9 @@ def conditional() -> Iterator[None]:
 class Transaction:
     """Writes that happen together or not at all. Each part has a name, to tell which one was refused."""
 
-    def __init__(self, connection: Connection, pause: Callable[[float], None]) -> None:
+    def __init__(self, connection: Connection, backoff: Backoff) -> None:
         self._connection = connection
-        self._pause = pause
+        self._backoff = backoff
         self._token = new_nonce()
         self._steps: list[Callable[[TransactWrite], None]] = []
         # DynamoDB names the refused parts by their place, and pynamodb sends them sorted by what they do.
@@ -106,7 +117,7 @@ class Transaction:
 
     def commit(self) -> None:
         """Raises WriteRefused, with the parts refused, or Busy if other transactions stay in the way."""
-        for pause in (*pauses(), None):
+        for is_last in self._backoff.tries():
             try:
                 with TransactWrite(connection=self._connection, client_request_token=self._token) as write:
                     for step in self._steps:
@@ -118,9 +129,8 @@ class Transaction:
                     raise WriteRefused(refused) from error
                 if error.cause_response_code not in _CONFLICT:
                     raise
-                if pause is None:
+                if is_last:
                     raise Busy(str(error)) from error
-                self._pause(pause)
 
     def _refused(self, error: TransactWriteError) -> frozenset[str]:
         names = [name for kind in ("delete", "put", "update") for name in self._names[kind]]

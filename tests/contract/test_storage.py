@@ -708,6 +708,15 @@ class TestSlips:
         lapsed = slips.lapsed("acme", 1, NOW + timedelta(hours=1))
         assert sorted(one.key.sequence for handed in lapsed for one in handed.numbers) == [3, 5, 6, 9]
 
+    def test_a_number_that_was_returned_twice_does_not_take_the_others_with_it(self, database: Database) -> None:
+        slips = Slips(database)
+        slips.add_returned([self.dial(3), replace(self.dial(3), attempt=2), self.dial(5)], "one")
+        first, *others = due_dials(slips)
+        assert (first.deferred.key.sequence, first.deferred.attempt) == (3, 2)
+        slips.hand_over([first], NOW)
+        assert due_dials(slips) == others
+        assert [slip.deferred for slip in others] == [self.dial(5)]
+
     def test_what_was_returned_comes_before_what_is_deferred(self, database: Database) -> None:
         slips = self.defer(database, self.dial(1))
         slips.add_returned([self.dial(20)], "one")

@@ -46,7 +46,7 @@ def test_a_campaigns_life(world: World, acme: Customer) -> None:
     assert shown(acme)["status"] == "running"
     world.tick()
     world.drain(world.clock.now() + timedelta(seconds=19))  # a message is there a second before its call is due
-    handed_over = len(world.sqs.messages)
+    handed_over = len(world.handed_over)
     progress = {"total": 90, "queued": 70 - handed_over, "dialling": handed_over, "completed": 20}
     assert (shown(acme)["status"], counts(acme)) == ("running", progress)
     turn(acme, "stop")

@@ -83,7 +83,8 @@ class Simulation:
         dynamodb = SimulatedDynamoDB(
             self.dice, page_size=50, index_lag=self.faults.lag, unprocessed=self.faults.left_undone
         )
-        self.database = Database("simulated", cast(DynamoDB, FaultyDynamoDB(dynamodb, self.faults)), self._pause)
+        client = cast(DynamoDB, FaultyDynamoDB(dynamodb, self.faults))
+        self.database = Database("simulated", client, self._pause, self.dice.random)
         create_tables(self.database)
         self.services = Services.over(self.database, self.clock)
         self.switch = Switch(self.database, "this one")
