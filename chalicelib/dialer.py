@@ -330,9 +330,7 @@ def _campaign(handed: Slice) -> tuple[str, int]:
 
 def _refused(handed: Slice, view: View, now: datetime) -> dict[Dial, Refusal]:
     """The dials that can't be made, each with the reason."""
-    whys = {
-        dial: refusal_unclaimed(dial, view.campaign, view.schedule, now, halted=view.halted) for dial in handed.dials
-    }
+    whys = {dial: refusal_unclaimed(dial, view.campaign, now, halted=view.halted) for dial in handed.dials}
     return {dial: why for dial, why in whys.items() if why is not None}
 
 

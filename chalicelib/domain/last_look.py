@@ -59,12 +59,9 @@ def refusal(
     """
     if now - asked_at > KNOWN_FOR:
         return Refusal.UNSURE
-    if halted:
-        return Refusal.HALTED
-    if campaign is None or schedule is None or campaign.status is not Status.RUNNING:
-        return Refusal.STOPPED
-    if campaign.generation != dial.generation:
-        return Refusal.SUPERSEDED
+    why = stopped(dial, campaign, halted=halted)
+    if why is not None or campaign is None or schedule is None:
+        return why or Refusal.STOPPED
     closes = Timetable.of(campaign.plan, schedule).open_until(now)
     if closes is None or now > closes - CLOCKS_DIFFER:
         return Refusal.CLOSED
@@ -77,17 +74,20 @@ def refusal(
     return None
 
 
-def refusal_unclaimed(
-    dial: Dial, campaign: Campaign | None, schedule: Schedule | None, now: datetime, *, halted: bool
-) -> Refusal | None:
+def refusal_unclaimed(dial: Dial, campaign: Campaign | None, now: datetime, *, halted: bool) -> Refusal | None:
     """Why the number need not even be claimed at `now`: it wouldn't be dialled, whatever happens before its instant."""
+    return stopped(dial, campaign, halted=halted) or (Refusal.LATE if now >= dial.late else None)
+
+
+def stopped(dial: Dial, campaign: Campaign | None, *, halted: bool) -> Refusal | None:
+    """Why the number must not be dialled at any time, or None if it may at some time."""
     if halted:
         return Refusal.HALTED
-    if campaign is None or schedule is None or campaign.status is not Status.RUNNING:
+    if campaign is None or campaign.status is not Status.RUNNING:
         return Refusal.STOPPED
     if campaign.generation != dial.generation:
         return Refusal.SUPERSEDED
-    return Refusal.LATE if now >= dial.late else None
+    return None
 
 
 def hold(campaign: Campaign, schedule: Schedule, now: datetime) -> timedelta:

@@ -92,12 +92,12 @@ CONTROLS = (
     ),
     Control(
         "the generation",
-        (Edit(last_look, "refusal", {"campaign.generation != dial.generation": "False"}),),
+        (Edit(last_look, "stopped", {"campaign.generation != dial.generation": "False"}),),
         seen_in=67,
     ),
     Control(
         "the operator's switch",
-        (Edit(last_look, "refusal", {"if halted:": "if False:"}),),
+        (Edit(last_look, "stopped", {"if halted:": "if False:"}),),
         seen_in=8,
     ),
     Control(
