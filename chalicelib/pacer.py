@@ -244,18 +244,16 @@ class Pacer:
 
     def _slots(self, turn: Turn, judged: Load, share: float, now: datetime) -> Iterator[Slot]:
         """All of them, unless that is too much: then some that are as evenly spread."""
-
-        def found() -> Iterator[Slot]:
-            return pacing.slots(turn.timetable, turn.paces, turn.campaign.cursors, now, HORIZON)
-
-        if judged.most is None and share >= 1:
-            return found()
-        number = sum(1 for _ in found())
-        part = min(share, judged.most / max(1, number) if judged.most is not None else 1.0)
+        there = turn.timetable, turn.paces, turn.campaign.cursors, now, HORIZON
+        part = share
+        if judged.most is not None:
+            part = min(share, judged.most / max(1, judged.most, pacing.waiting(*there)))
+        if part <= 0:
+            return iter(())
         if part < 1:
             which = about_campaign(turn.campaign.account, turn.campaign.id)
-            logger.info("%s of %s slots are used: the dialers can't do more", int(part * number), number, extra=which)
-        return (slot for place, slot in enumerate(found()) if part >= 1 or load.thinned(part, place))
+            logger.info("%.3g of the slots are used: the dialers can't do more", part, extra=which)
+        return pacing.slots(*there, part)
 
     def _idle(self, campaign: Campaign, head: int, now: datetime) -> None:
         cursors = pacing.idle(campaign.cursors, now)

@@ -34,8 +34,8 @@ LONGEST_SPAN = timedelta(seconds=20)
 #: How much of the dialers is given out to several campaigns. Their slices come together by chance, and one that finds
 #: no dialer comes too late. A campaign that is alone finds out by itself how much it can have.
 GIVEN_OUT = 0.85
-#: As near as a part of a campaign's calls is found.
-CLOSE_ENOUGH = 0.001
+#: By which a part of a campaign's calls is found: an amount of eleven digits has a very small one.
+HALVINGS = 60
 _SECOND = timedelta(seconds=1)
 
 
@@ -80,7 +80,7 @@ def part(share: float, rate: float, limits: Limits, call_time: timedelta) -> flo
     if dialers(rate, limits, call_time) <= share:
         return 1.0
     little, much = 0.0, 1.0
-    while much - little > CLOSE_ENOUGH:
+    for _ in range(HALVINGS):
         middle = (little + much) / 2
         if dialers(middle * rate, limits, call_time) <= share:
             little = middle
@@ -97,11 +97,6 @@ def shares(wanted: Mapping[K, float], there: float) -> dict[K, float]:
         found[key] = min(wanted[key], left / (len(wanted) - place))
         left -= found[key]
     return found
-
-
-def thinned(part: float, place: int) -> bool:
-    """Is the slot with this number among those that are kept, if it is this part of all, from 0 to 1? Evenly spread."""
-    return int((place + 1) * part) > int(place * part)
 
 
 def averaged(before: timedelta, taken: timedelta) -> timedelta:

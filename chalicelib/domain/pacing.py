@@ -84,17 +84,24 @@ class Slot:
 
 
 def slots(
-    timetable: Timetable, paces: Sequence[Pace], cursors: Sequence[Cursor], now: datetime, horizon: timedelta
+    timetable: Timetable,
+    paces: Sequence[Pace],
+    cursors: Sequence[Cursor],
+    now: datetime,
+    horizon: timedelta,
+    part: float = 1.0,
 ) -> Iterator[Slot]:
     """The calls to be handed over at `now`: those that go out up to `now + horizon`, soonest first.
 
-    `paces` and `cursors` are those of the timetable's windows, in the same order. Lazy: what isn't asked for isn't
-    computed.
+    `paces` and `cursors` are those of the timetable's windows, in the same order. Of all slots only a `part` is used,
+    above 0 and up to 1, and those are evenly spread. Lazy: what isn't asked for isn't computed.
     """
     windows = zip(timetable.windows, paces, cursors, strict=True)
     return heapq.merge(
         *(
-            _slots_of_window(place, timetable.openings(window, now, now + horizon), pace, cursor, now, now + horizon)
+            _slots_of_window(
+                place, timetable.openings(window, now, now + horizon), pace, cursor, now, now + horizon, 1 / part
+            )
             for place, (window, pace, cursor) in enumerate(windows)
         ),
         key=lambda slot: slot.due,
@@ -129,6 +136,19 @@ def idle(cursors: Sequence[Cursor], now: datetime) -> tuple[Cursor, ...]:
     return tuple(cursor if cursor.released >= now else Cursor(now, max(now, cursor.due)) for cursor in cursors)
 
 
+def waiting(
+    timetable: Timetable, paces: Sequence[Pace], cursors: Sequence[Cursor], now: datetime, horizon: timedelta
+) -> int:
+    """About how many slots there are to be handed over at `now`, by arithmetic. The parameters are those of `slots`."""
+    found = 0
+    for window, pace, cursor in zip(timetable.windows, paces, cursors, strict=True):
+        for opening in timetable.openings(window, now, now + horizon):
+            cycle = max(0, _elapsed(opening, now)) // pace.cycle
+            begins = opening.opens + (cycle * pace.cycle - 1) * _MICROSECOND
+            found += count(opening, pace, max(cursor.released, begins), now + horizon)
+    return found
+
+
 def count(opening: Opening, pace: Pace, after: datetime, until: datetime) -> int:
     """How many due instants of the opening lie in (after, until]."""
     last = min(until, opening.closes - _MICROSECOND)
@@ -136,33 +156,37 @@ def count(opening: Opening, pace: Pace, after: datetime, until: datetime) -> int
 
 
 def _slots_of_window(
-    place: int, openings: Iterator[Opening], pace: Pace, cursor: Cursor, now: datetime, until: datetime
+    place: int, openings: Iterator[Opening], pace: Pace, cursor: Cursor, now: datetime, until: datetime, step: float
 ) -> Iterator[Slot]:
     for opening in openings:
-        for slot in _slots_of_opening(place, opening, pace, cursor, now):
+        for slot in _slots_of_opening(place, opening, pace, cursor, now, step):
             if slot.due > until:
                 return
             cursor = replace(cursor, released=slot.instant)
             yield slot
 
 
-def _slots_of_opening(place: int, opening: Opening, pace: Pace, cursor: Cursor, now: datetime) -> Iterator[Slot]:
+def _slots_of_opening(
+    place: int, opening: Opening, pace: Pace, cursor: Cursor, now: datetime, step: float
+) -> Iterator[Slot]:
+    """One of each `step` slots, the last of them."""
     closing = _elapsed(opening, opening.closes)
     current_cycle = max(0, _elapsed(opening, now)) // pace.cycle
     # What an earlier period left undone stays undone.
     index = pace.due_by(max(_elapsed(opening, cursor.released), current_cycle * pace.cycle - 1))
     first = pace.due(index)
     begin = _begin(opening, current_cycle * pace.cycle, first, cursor, now)
-    while (instant := pace.due(index)) < closing:
+    position = index + step - 1
+    while (instant := pace.due(index := int(position))) < closing:
         cycle = index // pace.amount
         end = min(cycle * pace.cycle + pace.period, closing)
         due = max(instant, begin + (instant - first) // 2) if cycle == current_cycle else instant
         if due < end:
             late = min(end, due + max(LATENESS // _MICROSECOND, pace.period // pace.amount // 2))
             yield Slot(place, *(opening.opens + at * _MICROSECOND for at in (instant, due, late, end)))
-            index += 1
+            position += step
         else:
-            index = (cycle + 1) * pace.amount
+            position = (cycle + 1) * pace.amount + step - 1
 
 
 def _begin(opening: Opening, cycle_start: int, first: int, cursor: Cursor, now: datetime) -> int:

@@ -480,6 +480,18 @@ class TestSlicesThatComeTooLate:
         assert world.tenant.called == destinations(numbers(40))
 
 
+def test_an_amount_of_eleven_digits_costs_a_tick_no_more_than_a_small_one(world: World) -> None:
+    """Though it is far more than the dialers can do, so only a part of its slots is used."""
+    prepare(world, numbers(500), amount=99_999_999_999)
+    start(world)
+    world.tick()
+    dues = [datetime.fromisoformat(one["due"]) for one in world.handed_over]
+    assert len(dues) == 500
+    assert max(dues) > min(dues)
+    world.run(minutes=2)
+    assert sorted(world.tenant.called) == destinations(numbers(500))
+
+
 def test_a_slow_call_does_not_hold_up_the_others_of_its_batch(world: World) -> None:
     class Slow(FakeTenant):
         """Answers the first call when all the others are answered and reported."""

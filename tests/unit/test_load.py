@@ -1,7 +1,6 @@
 """How much of what is due is handed over."""
 
 from datetime import timedelta
-from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -98,18 +97,15 @@ class TestDialers:
         assert part == 1 or load.dialers(part * rate, Limits(), call_time) <= share
         assert part == 1 or load.dialers((part + 0.01) * rate, Limits(), call_time) > share
 
+    def test_an_amount_of_eleven_digits_gets_its_share_too(self) -> None:
+        rate = 99_999_999_999 / 60
+        part = load.part(5, rate, Limits(), SECOND)
+        assert load.dialers(part * rate, Limits(), SECOND) == pytest.approx(5)
+
     def test_rates_are_those_of_a_period(self) -> None:
         minute = 60_000_000
         assert load.a_second([Pace(minute, 9 * minute, 60), Pace(2 * minute, 0, 60)]) == pytest.approx(1.5)
         assert load.a_second([]) == load.dialers(0, Limits(), SECOND) == 0
-
-
-@given(st.floats(0, 1), st.integers(1, 500))
-def test_a_part_of_the_slots_is_kept_and_they_are_evenly_spread(part: float, slots: int) -> None:
-    kept = [place for place in range(slots) if load.thinned(part, place)]
-    assert abs(len(kept) - part * slots) <= 1
-    gaps = [after - before for before, after in pairwise(kept)]
-    assert not gaps or max(gaps) - min(gaps) <= 1
 
 
 def test_a_campaigns_call_time_follows_what_is_new() -> None:

@@ -203,3 +203,36 @@ def period_of(instant: datetime, pace: Pace) -> int:
     cycle, into = divmod((instant - EIGHT) // MICROSECOND, pace.cycle)
     assert into < pace.period
     return cycle
+
+
+@given(part=st.floats(0.01, 1), amount=st.integers(1, 300), late=st.floats(0, 50))
+def test_a_part_of_the_slots_are_some_of_them_and_evenly_spread(part: float, amount: int, late: float) -> None:
+    cursors = pacing.fresh(1, EIGHT - timedelta(minutes=1))
+    now = EIGHT + timedelta(seconds=late)
+    every = list(pacing.slots(morning(), [pace(amount=amount)], cursors, now, HORIZON))
+    some = list(pacing.slots(morning(), [pace(amount=amount)], cursors, now, HORIZON, part))
+    assert set(some) <= set(every)
+    assert abs(len(some) - part * len(every)) <= 2
+    places = [every.index(slot) for slot in some]
+    gaps = [after - before for before, after in pairwise(places)]
+    # where a period ends, of which there are two at most, a gap is another
+    assert sum(not int(1 / part) <= gap <= 1 / part + 1 for gap in gaps) <= 2
+
+
+def test_how_many_slots_there_are_is_told_by_arithmetic() -> None:
+    cursors = pacing.fresh(1, EIGHT - timedelta(minutes=1))
+    found = [
+        pacing.waiting(morning(), [pace(amount=amount)], cursors, EIGHT, HORIZON) for amount in (60, 99_999_999_999)
+    ]
+    assert found[0] == len(list(pacing.slots(morning(), [pace()], cursors, EIGHT, HORIZON)))
+    assert found[1] > 10**11
+
+
+def test_a_small_part_of_an_amount_of_eleven_digits_costs_no_more_than_a_small_amount() -> None:
+    cursors = pacing.fresh(1, EIGHT - timedelta(minutes=1))
+    paces = [pace(amount=99_999_999_999)]
+    some = list(pacing.slots(morning(), paces, cursors, EIGHT, HORIZON, 5e-9))
+    assert 600 <= len(some) <= 650
+    seconds_of = Counter(int(second) for second in seconds(*some))
+    # nine, or twice as many while the first seconds are made up
+    assert max(seconds_of.values()) <= 2 * 9
