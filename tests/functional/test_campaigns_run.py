@@ -385,6 +385,11 @@ def test_a_message_that_cannot_be_read_goes_to_the_dead_letters(world: World) ->
     assert len(world.dead.messages) == 5
 
 
+def test_a_message_of_a_newer_version_is_left_in_the_queue(world: World) -> None:
+    assert world.dial(['{"version": 3, "account": "acme"}']) == ["0"]
+    assert world.dead.messages == []
+
+
 def test_one_call_that_fails_does_not_hold_up_the_rest_of_its_slice(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
