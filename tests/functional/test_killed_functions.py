@@ -124,18 +124,17 @@ def _kill_the_pacer_at_work(backstage: Backstage) -> int:
 
 
 def _let_it_hand_over(pacer: list[int], backstage: Backstage, before: Campaign) -> int:
-    """Step by step, since it is at it for less than a tenth of a second. Answers how many messages there are more."""
-    wait(lambda: backstage.campaign().paced != before.paced, patience=30, pause=0.001)
+    """Step by step, since it is at it for some hundredths of a second. Answers how many messages there are more."""
     halt(pacer)
     queued = backstage.queued()
 
     def has_handed_over() -> bool:
         go_on(pacer)
-        time.sleep(0.002)  # a request takes it a few times as long
+        time.sleep(0.004)  # a request takes it a few times as long
         halt(pacer)
         return backstage.queued() > queued or backstage.campaign().head != before.head
 
-    wait(has_handed_over, patience=30, pause=0)
+    wait(has_handed_over, patience=90, pause=0)
     return backstage.queued() - queued
 
 
