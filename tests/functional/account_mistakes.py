@@ -60,6 +60,7 @@ def a_queue_is_kept_by_its_campaigns_id_alone(patch: pytest.MonkeyPatch) -> None
         return f"{campaign.rpartition('/')[2]}/{number}"
 
     patch.setattr("chalicelib.storage.log._chunk_key", key)
+    patch.setattr("chalicelib.storage.log.INLINE_BYTES", 0)  # so that small uploads have chunks, too
 
 
 def a_key_is_everybodys(patch: pytest.MonkeyPatch) -> None:
