@@ -75,7 +75,7 @@ CONTROLS = (
     Control(
         "a claim that the SDK repeats is known by its nonce",
         (Edit(Calls, "claim", {"waiting | (self._items.nonce == nonce)": "waiting"}),),
-        seen_in=6,
+        seen_in=4,
     ),
     Control(
         "the last look",
@@ -93,17 +93,17 @@ CONTROLS = (
     Control(
         "the generation",
         (Edit(last_look, "stopped", {"campaign.generation != dial.generation": "False"}),),
-        seen_in=67,
+        seen_in=98,
     ),
     Control(
         "the operator's switch",
         (Edit(last_look, "stopped", {"if halted:": "if False:"}),),
-        seen_in=8,
+        seen_in=4,
     ),
     Control(
         "missed ticks are made up at twice the pace at most",
         (Edit(pacing, "_slots_of_opening", {"begin + (instant - first) // 2": "begin"}),),
-        seen_in=24,
+        seen_in=1,
     ),
     Control(
         "missed ticks are made up within their own period only",
@@ -120,7 +120,7 @@ CONTROLS = (
                 },
             ),
         ),
-        seen_in=11,
+        seen_in=22,
     ),
     Control(
         "a claim without an outcome becomes uncertain",
@@ -136,8 +136,11 @@ CONTROLS = (
     ),
     Control(
         "a call is its own period's only",
-        (Edit(last_look, "refusal", {"now >= (dial.expires if connected else dial.late)": "False"}),),
-        seen_in=271,
+        (
+            Edit(last_look, "refusal", {"now >= (dial.expires if connected else dial.late)": "False"}),
+            Edit(last_look, "refusal_unclaimed", {"now >= dial.late": "False"}),
+        ),
+        seen_in=35,
     ),
     Control(
         "slots are one pacer's",
@@ -148,7 +151,7 @@ CONTROLS = (
                 {"self._unpaced(campaign) | (self._items.paced == paced)": "self._items.id == campaign.id"},
             ),
         ),
-        seen_in=1343,
+        seen_in=50,
     ),
     Control(
         "the calling hours have a margin for clocks that differ",
@@ -156,12 +159,12 @@ CONTROLS = (
             Edit(last_look, "refusal", {"closes - CLOCKS_DIFFER": "closes"}),
             Edit(last_look, "hold", {"CLOCKS_DIFFER - (now - began) / 2": "timedelta(0)"}),
         ),
-        seen_in=26,
+        seen_in=135,
     ),
     Control(
         "a transaction that the SDK repeats is known by its token",
         (Edit(Transaction, "commit", {"client_request_token=self._token": "client_request_token=None"}),),
-        seen_in=139,
+        seen_in=26,
     ),
     Control(
         "a report that nobody is known to have taken is told again",
