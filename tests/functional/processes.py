@@ -16,18 +16,6 @@ def alive(*parts: str) -> list[int]:
 
 def kill(processes: Iterable[int]) -> None:
     """As `kill -9` does, whatever they are at."""
-    _signal(processes, signal.SIGKILL)
-
-
-def halt(processes: Iterable[int]) -> None:
-    _signal(processes, signal.SIGSTOP)
-
-
-def go_on(processes: Iterable[int]) -> None:
-    _signal(processes, signal.SIGCONT)
-
-
-def _signal(processes: Iterable[int], number: signal.Signals) -> None:
     for process in processes:
         with suppress(ProcessLookupError):  # it ended by itself
-            os.kill(process, number)
+            os.kill(process, signal.SIGKILL)
