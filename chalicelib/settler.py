@@ -305,8 +305,7 @@ class Settler:
         account, identifier = campaign.account, campaign.id
         if campaign.settled < campaign.head or self._slips.any_but_dials_waiting(account, identifier):
             return True
-        counts = campaign.counts
-        return self._may_call(campaign) and counts.completed + counts.failed + counts.uncertain < campaign.tail
+        return self._may_call(campaign) and campaign.counts.total < campaign.tail
 
     def _may_call(self, campaign: Campaign) -> bool:
         return campaign.status is Status.RUNNING and not is_over(campaign.plan, self._clock.now())

@@ -1,7 +1,6 @@
 """How far a campaign is at this moment, from reads that don't happen at one moment."""
 
 from chalicelib.api.services import Services
-from chalicelib.domain.call import State
 from chalicelib.domain.models import CallKey, Campaign
 from chalicelib.domain.progress import Progress, progress
 
@@ -12,19 +11,19 @@ _LOOKS = 5
 def look(services: Services, campaign: Campaign) -> tuple[Progress, bool]:
     """The campaign's progress, and whether anything of it is deferred, being counted, or to be reported.
 
-    A number goes from the waiting to the ended, and from there into the counts: so they are read in this order, and
-    once more from the beginning if the counts have moved in between. A slip may be left over of a number that was
-    deferred twice, so it is the number's record that tells whether it waits.
+    A number goes from those under way to the ended, and from there into the counts: so they are read in this order, and
+    once more from the beginning if the counts have moved in between. What was handed over again has a slip until the
+    dialer has dealt with it; its record tells whether it is being dialled.
     """
     account, identifier = campaign.account, campaign.id
     for _ in range(_LOOKS):
-        slips = {CallKey(account, identifier, sequence) for sequence in services.slips.waiting(account, identifier)}
-        ended = list(services.slips.ended(account, identifier))
         unsettled = list(services.calls.between(account, identifier, campaign.settled, campaign.head))
-        waiting = [call.key.sequence for call in services.calls.among(slips) if call.state is State.DEFERRED]
-        anything_deferred = bool(slips or ended) or services.slips.any_but_told(account, identifier)
+        again = {CallKey(account, identifier, sequence) for sequence in services.slips.handed(account, identifier)}
+        handed = list(services.calls.among(again))
+        ended = list(services.slips.ended(account, identifier))
+        anything_deferred = services.slips.any_but_told(account, identifier)
         now = services.campaigns.find(account, identifier)
         if now is None or (now.settled, now.counts) == (campaign.settled, campaign.counts):
             break
         campaign = now
-    return progress(campaign, unsettled, waiting, ended), anything_deferred
+    return progress(campaign, unsettled, handed, ended), anything_deferred

@@ -102,6 +102,10 @@ class Counts:
     failed: int = 0
     uncertain: int = 0
 
+    @property
+    def total(self) -> int:
+        return self.completed + self.failed + self.uncertain
+
 
 @dataclass(frozen=True)
 class Cursor:

@@ -22,26 +22,32 @@ class Progress:
     uncertain: int
 
 
-def progress(campaign: Campaign, unsettled: Iterable[Call], waiting: Iterable[int], ended: Iterable[Ended]) -> Progress:
+def progress(campaign: Campaign, unsettled: Iterable[Call], handed: Iterable[Call], ended: Iterable[Ended]) -> Progress:
     """Each number is looked for in one place, by where the settler is with it.
 
-    One behind `settled` is in the counts, unless it was passed over: then it is among `waiting`, the sequence numbers
-    of the deferred, or among `ended`; in between it is being dialled. One from `settled` to `head` is told by its
-    record, if it is among `unsettled`; without one it is on its way to the dialer.
+    One from `settled` to `head` is told by its record, if it is among `unsettled`; without one it is on its way to the
+    dialer. One behind `settled` is in the counts, unless it was passed over. How many were, and aren't counted yet, is
+    told by arithmetic: of those, the numbers in `ended` have their outcome, those that are being dialled are among
+    `handed`, and all others wait. So what waits needn't be read.
     """
     tally = dict.fromkeys(State, 0)
-    told_by_slip = set()
-    for call in unsettled:
-        if call.passed_over:
-            told_by_slip.add(call.key.sequence)
-        else:
-            tally[call.state] += 1
     over = {one.key.sequence: one.state for one in ended}
     for state in over.values():
         tally[state] += 1
-    deferred = tally[State.DEFERRED] + sum(
-        1 for sequence in set(waiting) - over.keys() if sequence < campaign.settled or sequence in told_by_slip
+    passed_over = campaign.settled - campaign.counts.total
+    for call in unsettled:
+        if call.key.sequence in over:
+            continue
+        if call.passed_over and call.state.is_final:
+            passed_over += 1  # it is in the counts already, before the settler has come to it
+        else:
+            tally[call.state] += 1
+    dialled = sum(
+        call.state is State.DIALLING and call.key.sequence < campaign.settled and call.key.sequence not in over
+        for call in handed
     )
+    ended_behind = sum(sequence < campaign.settled for sequence in over)
+    deferred = tally[State.DEFERRED] + passed_over - dialled - ended_behind
     queued = campaign.tail - campaign.head
     completed = campaign.counts.completed + tally[State.COMPLETED]
     failed = campaign.counts.failed + tally[State.FAILED]

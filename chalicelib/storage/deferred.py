@@ -93,20 +93,13 @@ class Slips:
             for item in self._due(_HANDED + kind, account, campaign_id, now):
                 yield Handed(_numbers(account, campaign_id, item), item.key)
 
-    def waiting(self, account: str, campaign_id: int) -> Iterator[int]:
-        """The sequence numbers of the numbers that wait to be dialled, due or not, or were handed over again."""
-        for item in self._of_kind(_DIAL, account, campaign_id):
-            yield int(item.sequence)
-        yield from self.returned(account, campaign_id)
+    def handed(self, account: str, campaign_id: int) -> set[int]:
+        """The sequence numbers of what was handed over again, after it had waited, and isn't dealt with yet."""
+        return self._sequences(_HANDED + _DIAL, account, campaign_id)
 
     def returned(self, account: str, campaign_id: int) -> set[int]:
         """The sequence numbers of what came too late, and of what was handed over again: they may have no record."""
-        return {
-            deferred.key.sequence
-            for kind in (_RETURNED, _HANDED + _DIAL)
-            for item in self._of_kind(kind, account, campaign_id)
-            for deferred in _numbers(account, campaign_id, item)
-        }
+        return self._sequences(_RETURNED, account, campaign_id) | self.handed(account, campaign_id)
 
     def count_dials(self, account: str, campaign_id: int, most: int) -> int:
         """How many numbers wait to be dialled, due or not; of many, the first `most`."""
@@ -218,6 +211,13 @@ class Slips:
                 campaign_key(account, campaign_id), self._items.key.startswith(f"{kind}/"), consistent_read=True
             )
         )
+
+    def _sequences(self, kind: str, account: str, campaign_id: int) -> set[int]:
+        return {
+            deferred.key.sequence
+            for item in self._of_kind(kind, account, campaign_id)
+            for deferred in _numbers(account, campaign_id, item)
+        }
 
     def _count(self, kind: str, account: str, campaign_id: int, most: int) -> int:
         return sum(1 for _ in islice(self._of_kind(kind, account, campaign_id), most))

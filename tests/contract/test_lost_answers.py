@@ -21,6 +21,7 @@ from chalicelib.storage.tokens import Tokens
 from chalicelib.storage.writes import WriteRefused, conditional
 from tests.contract.test_storage import ENTRY, KEY, NOW, OUTCOME, entries, plan, profile, receipt, schedule
 from tests.databases import with_tables
+from tests.slips import waiting
 
 WRITES = {"PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem", "TransactWriteItems"}
 
@@ -117,7 +118,7 @@ class TestTransactions:
         claim = calls.claim(KEY, ENTRY, 1, NOW)
         assert claim is not None
         assert calls.defer_unsent(claim, "dns", NOW)
-        assert list(Slips(database).waiting("acme", 1)) == [KEY.sequence]
+        assert waiting(Slips(database), "acme", 1) == [KEY.sequence]
         again = calls.claim(KEY, ENTRY, 1, NOW)
         assert again is not None
         assert again.unsent == 1

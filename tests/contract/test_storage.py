@@ -36,6 +36,7 @@ from chalicelib.storage.receipts import AlreadyAnswered, Receipt, Receipts
 from chalicelib.storage.switch import Switch
 from chalicelib.storage.tokens import Tokens, TokenTaken
 from tests.databases import with_tables, with_work
+from tests.slips import waiting
 
 NOW = datetime(2026, 1, 5, 13, tzinfo=UTC)
 OUTCOME = Outcome(Result.COMPLETED, "http_200")
@@ -558,7 +559,7 @@ class TestCalls:
         calls = Calls(database)
         assert calls.defer_lost(KEY, ENTRY)
         assert not calls.defer_lost(KEY, ENTRY)
-        assert list(Slips(database).waiting("acme", 1)) == [KEY.sequence]
+        assert waiting(Slips(database), "acme", 1) == [KEY.sequence]
         assert calls.claim(KEY, ENTRY, 1, NOW) is not None
 
     def test_calls_between_two_sequence_numbers_are_those_with_a_record(self, database: Database) -> None:
@@ -645,7 +646,7 @@ class TestSlips:
         report = DeferredReport(KEY, 1, NOW + timedelta(seconds=1))
         slips = self.defer(database, self.dial(1, NOW + timedelta(seconds=1)), report)
         assert list(slips.due_dials("acme", 1, NOW)) == list(slips.due_reports("acme", 1, NOW)) == []
-        assert list(slips.waiting("acme", 1)) == [1]
+        assert waiting(slips, "acme", 1) == [1]
         assert [slip.deferred for slip in slips.due_reports("acme", 1, NOW + timedelta(seconds=1))] == [report]
 
     def test_a_slice_that_was_handed_over_lapses_unless_it_is_forgotten(self, database: Database) -> None:
@@ -653,7 +654,7 @@ class TestSlips:
         first, *others = slips.due_dials("acme", 1, NOW)
         dealt_with, lost = slips.hand_over([first], NOW), slips.hand_over(others, NOW)
         assert list(slips.due_dials("acme", 1, NOW)) == []
-        assert sorted(slips.waiting("acme", 1)) == [1, 2, 3]
+        assert sorted(waiting(slips, "acme", 1)) == [1, 2, 3]
         slips.forget_name("acme", 1, dealt_with)
         later = NOW + timedelta(minutes=15)
         assert list(slips.lapsed("acme", 1, later - timedelta(seconds=1))) == []
@@ -671,7 +672,7 @@ class TestSlips:
         handed = slips.hand_over(list(slips.due_dials("acme", 1, NOW)), NOW)
         self.defer(database, self.dial(1, NOW + timedelta(minutes=15)))
         slips.forget_name("acme", 1, handed)
-        assert list(slips.waiting("acme", 1)) == [1]
+        assert waiting(slips, "acme", 1) == [1]
 
     def test_one_call_may_have_two_slips_and_each_is_forgotten_by_itself(self, database: Database) -> None:
         report = DeferredReport(KEY, 3, NOW)
@@ -680,7 +681,7 @@ class TestSlips:
         slips.forget_name("acme", 1, first)
         assert [slip.name for slip in slips.lapsed("acme", 1, NOW + timedelta(hours=1))] == [second]
         slips.forget(list(slips.due_dials("acme", 1, NOW))[:1])
-        assert list(slips.waiting("acme", 1)) == [1]
+        assert waiting(slips, "acme", 1) == [1]
 
     def test_what_is_taken_back_waits_again(self, database: Database) -> None:
         report = DeferredReport(KEY, 3, NOW)
@@ -737,7 +738,7 @@ class TestSlips:
         (returned,) = slips.returned_slices("acme", 1)
         slips.scatter(returned, [self.dial(8)])
         assert slips.returned("acme", 1) == set()
-        assert list(slips.waiting("acme", 1)) == [8]
+        assert waiting(slips, "acme", 1) == [8]
 
     def test_kinds_of_slips_are_told_apart(self, database: Database) -> None:
         slips = self.defer(database, self.dial(1))
@@ -757,7 +758,7 @@ class TestSlips:
         assert (first.sequences, second.sequences) == (frozenset({3, 17, 2**31}), frozenset({4}))
         assert slips.any_but_dials_waiting("acme", 1)
         assert not slips.any_but_told("acme", 1)
-        assert not any(slips.waiting("acme", 1))
+        assert not waiting(slips, "acme", 1)
         assert not any(slips.ended("acme", 1))
         slips.forget_told("acme", 1, [first])
         assert slips.told("acme", 1) == [second]

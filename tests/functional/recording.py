@@ -27,6 +27,7 @@ from tests.functional.world import HandClock, World
 from tests.permissions import Permission, asked_of_dynamodb, asked_of_lambda, asked_of_sqs
 from tests.simulation.dynamodb import SimulatedDynamoDB
 from tests.simulation.simulation import Simulation
+from tests.slips import waiting
 
 #: How many stories are told: in the first ones most happens of what can, and more are told for what is left out.
 FEWEST, MOST = 4, 20
@@ -201,7 +202,7 @@ def _messages_that_are_lost(record: Record) -> None:
     for _ in range(7):
         world.settle()
         world.clock.turn_to(world.clock.now() + MINUTE)
-    assert next(world.services.slips.waiting("acme", 1)) == 0
+    assert waiting(world.services.slips, "acme", 1)[0] == 0
 
 
 def _what_goes_wrong_at_the_queue(record: Record) -> None:
@@ -213,7 +214,7 @@ def _what_goes_wrong_at_the_queue(record: Record) -> None:
     (message,) = world.sqs.take(world.clock.now() + MINUTE)
     assert world.dial([message.body, "?"], time_left=timedelta(seconds=20)) == []
     assert len(world.dead.messages) == 1
-    assert list(world.services.slips.waiting("acme", 1)) == [0]
+    assert waiting(world.services.slips, "acme", 1) == [0]
     world.clock.turn_to(world.clock.now() + MINUTE)
     world.sqs.refuses = 4
     world.tick()

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -9,8 +10,12 @@ from chalicelib.api.looking import look
 from chalicelib.domain.call import DeferredDial
 from chalicelib.domain.models import CallKey, Counts, Entry
 from chalicelib.domain.outcome import Answered
+from chalicelib.storage.database import Database
+from tests.databases import create_tables
 from tests.functional.test_campaigns_run import MINUTE, campaign, destinations, numbers, prepare, start, stop
-from tests.functional.world import EIGHT, World
+from tests.functional.world import EIGHT, HandClock, World
+from tests.simulation.dynamodb import SimulatedDynamoDB
+from tests.slips import waiting
 
 
 def progress(world: World) -> dict[str, int]:
@@ -120,8 +125,33 @@ def test_a_number_that_was_deferred_twice_is_told_once(world: World) -> None:
     assert isinstance(slip.deferred, DeferredDial)
     world.settler._slips._item(replace(slip.deferred, not_before=EIGHT + timedelta(hours=1))).save()
     world.run(minutes=3)
-    assert list(world.services.slips.waiting("acme", 1)) == [0]
+    assert waiting(world.services.slips, "acme", 1) == [0]
     assert progress(world) == {"total": 2, "completed": 2}
+
+
+class CountedDynamoDB(SimulatedDynamoDB):
+    requests = 0
+
+    def _make_api_call(self, operation_name: str, api_params: dict[str, Any]) -> dict[str, Any]:
+        self.requests += 1
+        return super()._make_api_call(operation_name, api_params)
+
+
+def test_how_far_a_campaign_is_takes_ten_requests_however_many_numbers_wait() -> None:
+    client = CountedDynamoDB()
+    database = Database("counted", client)
+    create_tables(database)
+    world = World(database, HandClock())
+    waits = prepare(world, numbers(200))
+    world.advances.pass_to(waits, head=200)
+    for sequence, entry in enumerate(numbers(200)):
+        world.services.calls.defer_lost(CallKey("acme", 1, sequence), entry)
+    world.settle()
+    before = campaign(world)
+    client.requests = 0
+    done, anything_deferred = look(world.services, before)
+    assert (done.deferred, done.total, anything_deferred) == (200, 200, True)
+    assert client.requests <= 10
 
 
 def test_two_settlers_at_once_count_each_number_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

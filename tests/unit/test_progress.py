@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from chalicelib.domain.call import Call, Ended, ReportState, State
 from chalicelib.domain.models import CallKey, Campaign, Counts, Entry, Mark, Plan, Status, Window
 from chalicelib.domain.outcome import CalleeType
-from chalicelib.domain.progress import progress, status
+from chalicelib.domain.progress import Progress, progress, status
 from chalicelib.domain.settling import Step, as_told, lost_before, marked, step
 
 NOW = datetime(2026, 1, 5, 13, tzinfo=UTC)
@@ -35,39 +35,75 @@ def ended(sequence: int, state: State) -> Ended:
 
 
 def test_a_released_number_without_a_record_is_on_its_way() -> None:
-    done = progress(RUNNING, [call(2, State.COMPLETED), call(3, State.DEFERRED)], [3], [])
+    done = progress(RUNNING, [call(2, State.COMPLETED), call(3, State.DEFERRED)], [], [])
     assert (done.total, done.queued, done.dialling, done.deferred, done.completed) == (10, 4, 2, 1, 3)
 
 
-def test_a_number_that_was_passed_over_is_told_by_its_slip() -> None:
-    campaign = replace(RUNNING, settled=4, counts=Counts(completed=1))
-    # 0 waits, 1 has just ended, 2 is being dialled; 4 waits, and is not settled over yet
-    done = progress(campaign, [call(4, State.DEFERRED, passed_over=True)], [0, 4], [ended(1, State.FAILED)])
+def test_numbers_that_were_passed_over_and_have_not_ended_wait_or_are_being_dialled() -> None:
+    campaign = replace(RUNNING, settled=5, head=6, counts=Counts(completed=1))
+    # of the four that were passed over one has just ended, one is being dialled, one is handed over and still waits
+    handed = [call(2, State.DIALLING, passed_over=True), call(3, State.DEFERRED, passed_over=True)]
+    done = progress(campaign, [], handed, [ended(1, State.FAILED)])
     assert (done.deferred, done.failed, done.completed, done.dialling) == (2, 1, 1, 2)
+
+
+def test_a_number_that_was_passed_over_before_the_settler_has_come_to_it_is_told_by_its_record() -> None:
+    done = progress(RUNNING, [call(3, State.DEFERRED, passed_over=True)], [call(3, State.DEFERRED)], [])
+    assert (done.deferred, done.dialling) == (1, 3)
 
 
 def test_a_number_that_ended_while_it_was_looked_for_is_not_told_twice() -> None:
     campaign = replace(RUNNING, settled=6, counts=Counts(completed=5))
-    done = progress(campaign, [], [3], [ended(3, State.FAILED)])
+    done = progress(campaign, [], [call(3, State.DIALLING, passed_over=True)], [ended(3, State.FAILED)])
     assert (done.deferred, done.failed, done.dialling) == (0, 1, 0)
 
 
-@given(st.lists(st.sampled_from(["counted", "waiting", "ended", "handed", *State, None]), max_size=30), st.data())
-def test_the_numbers_always_add_up_to_the_total(places: list[str | None], data: st.DataObject) -> None:
-    behind = sorted(places, key=lambda place: place is None or place in set(State))
-    settled = sum(place is not None and place not in set(State) for place in behind)
-    tail = len(behind) + data.draw(st.integers(0, 5))
+#: what may have become of a number behind `settled`
+BEHIND = ("counted", "waiting", "ended", "dialled", "handed")
+#: what may have become of one before it that was passed over all the same
+PASSED_OVER = ("over: waiting", "over: ended", "over: dialled", "over: counted")
+
+
+@given(
+    st.lists(st.sampled_from(BEHIND), max_size=30),
+    st.lists(st.sampled_from([*PASSED_OVER, *State, None]), max_size=30),
+    st.integers(0, 5),
+)
+def test_each_number_is_told_once_wherever_it_is(behind: list[str], ahead: list[str | None], queued: int) -> None:
+    places = [*behind, *ahead]
     campaign = replace(
-        RUNNING, tail=tail, head=len(behind), settled=settled, counts=Counts(completed=behind.count("counted"))
+        RUNNING,
+        tail=len(places) + queued,
+        head=len(places),
+        settled=len(behind),
+        counts=Counts(completed=places.count("counted") + places.count("over: counted")),
     )
-    records = [call(place, State(state)) for place, state in enumerate(behind) if state in set(State)]
-    waiting = [place for place, state in enumerate(behind) if state in ("waiting", State.DEFERRED)]
-    over = [ended(place, State.FAILED) for place, state in enumerate(behind) if state == "ended"]
-    done = progress(campaign, records, waiting, over)
-    parts = (done.queued, done.dialling, done.deferred, done.completed, done.failed, done.uncertain)
-    assert sum(parts) == done.total == tail
-    assert done.deferred == len(waiting)
-    assert done.dialling == sum(state in ("handed", State.DIALLING, None) for state in behind)
+    records = {place: call(place, State(what)) for place, what in enumerate(places) if what in set(State)}
+    over = {
+        "over: waiting": State.DEFERRED,
+        "over: ended": State.FAILED,
+        "over: dialled": State.DIALLING,
+        "over: counted": State.COMPLETED,
+    }
+    records |= {
+        place: call(place, over[what], passed_over=True) for place, what in enumerate(places) if what in PASSED_OVER
+    }
+    handed = {"dialled": State.DIALLING, "over: dialled": State.DIALLING, "handed": State.DEFERRED}
+    done = progress(
+        campaign,
+        records.values(),
+        [call(place, handed[what], passed_over=True) for place, what in enumerate(places) if what in handed],
+        [ended(place, State.FAILED) for place, what in enumerate(places) if what in ("ended", "over: ended")],
+    )
+    assert done == Progress(
+        total=len(places) + queued,
+        queued=queued,
+        dialling=sum(what in ("dialled", "over: dialled", State.DIALLING, None) for what in places),
+        deferred=sum(what in ("waiting", "handed", "over: waiting", State.DEFERRED) for what in places),
+        completed=sum(what in ("counted", "over: counted", State.COMPLETED) for what in places),
+        failed=sum(what in ("ended", "over: ended", State.FAILED) for what in places),
+        uncertain=places.count(State.UNCERTAIN),
+    )
 
 
 OLD = NOW - timedelta(minutes=2)
