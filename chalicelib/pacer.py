@@ -30,6 +30,7 @@ from chalicelib.sharing import Each
 from chalicelib.storage.campaign_items import campaign_key
 from chalicelib.storage.stores import Stores
 from chalicelib.storage.switch import Switch
+from chalicelib.times import times_of
 
 logger = logging.getLogger(__name__)
 
@@ -103,10 +104,9 @@ class Pacer:
         limits: slicing.Limits = slicing.Limits(),  # noqa: B008 # it is frozen
     ) -> None:
         """`dialers` is how many slices may be dealt with at the same time."""
+        self._stores = stores
         self._advances = stores.advances
         self._campaigns = stores.campaigns
-        self._schedules = stores.schedules
-        self._profiles = stores.profiles
         self._log = stores.log
         self._slips = stores.slips
         self._switch = switch
@@ -177,13 +177,11 @@ class Pacer:
             return reports, None
         now = self._clock.now()
         try:
-            schedule = self._schedules.get(campaign.account, campaign.plan.schedule_id)
-            paces = [
-                Pace.of(self._profiles.get(campaign.account, window.profile_id)) for window in campaign.plan.windows
-            ]
+            timetable, paces = times_of(self._stores, campaign)
         except NotFound:
-            return reports, None  # deleted in this moment, together with the campaign
-        timetable = Timetable.of(campaign.plan, schedule)
+            return reports, None
+        # Slots that passed while it slept were nobody's.
+        campaign = replace(campaign, cursors=pacing.idle(campaign.cursors, min(now, campaign.wakes_at)))
         limits = load.limits(self._limits, campaign.call_time)
         open_now = [
             pace
@@ -225,7 +223,7 @@ class Pacer:
             if not filled:
                 break
             cursors = pacing.advance(campaign.cursors, [slot for slot, _ in filled])
-            reserved = self._advances.reserve(campaign, head, cursors)
+            reserved = self._advances.reserve(campaign, head, cursors, load.rounded(turn.dialers))
             if reserved is None:
                 break
             campaign = reserved

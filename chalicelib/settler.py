@@ -32,13 +32,16 @@ from chalicelib.domain.call import (
 )
 from chalicelib.domain.models import CallKey, Campaign, Status
 from chalicelib.domain.settling import Step, as_told, counted, is_owed, is_stale, lost_before, marked, step
+from chalicelib.domain.sleeping import next_call, wakes_at
 from chalicelib.domain.timetable import is_over
+from chalicelib.errors import NotFound
 from chalicelib.logs import about, about_campaign
 from chalicelib.metrics import Metric, Metrics
 from chalicelib.sharing import Each
 from chalicelib.storage.campaign_items import campaign_key
 from chalicelib.storage.stores import Stores
 from chalicelib.storage.writes import WriteRefused
+from chalicelib.times import times_of
 
 logger = logging.getLogger(__name__)
 
@@ -76,6 +79,7 @@ class Left(Enum):
 
 class Settler:
     def __init__(self, stores: Stores, clock: Clock, metrics: Metrics, each: Each) -> None:
+        self._stores = stores
         self._database = stores.database
         self._advances = stores.advances
         self._campaigns = stores.campaigns
@@ -142,8 +146,7 @@ class Settler:
         self._slips.forget_told(account, identifier, counted_for_good)
         self._metrics.count(Metric.REPORTS_PENDING, self._slips.count_reports(account, identifier, COUNTED_AT_MOST))
         self._metrics.count(Metric.NUMBERS_WAITING, self._slips.count_dials(account, identifier, COUNTED_AT_MOST))
-        if not self._needs_more(campaign):
-            self._advances.rest(campaign)
+        self._let_it_rest(campaign)
         return campaign.settled - before
 
     def _walk(self, campaign: Campaign, notes: Notes) -> Campaign:
@@ -300,12 +303,38 @@ class Settler:
             return True
         return False
 
-    def _needs_more(self, campaign: Campaign) -> bool:
-        """Will the pacer or the settler have anything to do for it, if nobody asks anything new of it?"""
-        account, identifier = campaign.account, campaign.id
-        if campaign.settled < campaign.head or self._slips.any_but_dials_waiting(account, identifier):
-            return True
-        return self._may_call(campaign) and campaign.counts.total < campaign.tail
+    def _let_it_rest(self, campaign: Campaign) -> None:
+        """Until the pacer or the settler has anything to do for it again, or its owner asks something of it."""
+        account, identifier, now = campaign.account, campaign.id, self._clock.now()
+        # What is at work is looked for first: it may come to wait in between, but what waits comes to be at work only
+        # by a pacer, whose writes are noticed.
+        if campaign.settled < campaign.head or self._slips.any_at_work(account, identifier):
+            return
+        due: list[datetime] = []
+        report = self._slips.first_report(account, identifier)
+        if report is not None:
+            due.append(report)
+        callable_since = self._callable_since(campaign, now)
+        if callable_since is not None:
+            try:
+                timetable, paces = times_of(self._stores, campaign)
+            except NotFound:
+                return
+            due += next_call(timetable, paces, campaign.cursors, callable_since, now)
+        elif report is None:
+            self._advances.rest(campaign)
+            return
+        until = wakes_at(due, now)
+        if until > now:
+            self._advances.sleep(campaign, until)
+
+    def _callable_since(self, campaign: Campaign, now: datetime) -> datetime | None:
+        """Since when, or from when on, there is a number that may be called. None if there is none."""
+        if not self._may_call(campaign):
+            return None
+        if campaign.head < campaign.tail:
+            return now
+        return self._slips.first_dial(campaign.account, campaign.id)
 
     def _may_call(self, campaign: Campaign) -> bool:
         return campaign.status is Status.RUNNING and not is_over(campaign.plan, self._clock.now())

@@ -10,18 +10,18 @@ the same ones that are left over.
 
 import logging
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from chalicelib.domain.shares import shares
-from chalicelib.storage.advances import Advances
+from chalicelib.domain.shares import Work, shares, wanted, weight
 
 logger = logging.getLogger(__name__)
 
-#: How many campaigns one invocation looks after. It asks AWS some ten things for each, which is a dozen milliseconds of
-#: its processor: a few seconds for all, so that the first calls of a minute aren't late.
-CAMPAIGNS_AT_ONCE = 200
+#: What one invocation looks after, as `chalicelib.domain.shares` weighs it. It asks AWS some ten things for a campaign,
+#: which is a dozen milliseconds of its processor, and for three hundred calls as much: a few seconds for all, so that
+#: the first calls of a minute aren't late.
+AT_ONCE = 200.0
 
 
 A = TypeVar("A")
@@ -44,29 +44,29 @@ class Own:
 
 
 def campaigns_to_look_after(
-    advances: Advances,
-    shards: Iterable[int],
+    found: Mapping[int, Sequence[Work]],
     hand_over: Callable[[Sequence[int], float], None],
     part: float = 1.0,
-    most: int = CAMPAIGNS_AT_ONCE,
+    most: float = AT_ONCE,
     chance: Callable[[], float] = random.random,
 ) -> Own:
     """The campaigns that are this invocation's; the shards of the others are handed over.
 
-    `part` is how much of what the deployment has is there for all of these shards; each invocation gets as much of it
-    as it has campaigns. What can't be handed over is its own after all. When that has happened once it isn't tried
-    again: there is no time to lose. `chance` answers a number from 0 to below 1, for the place where to begin.
+    `found` is what there is to do in each shard. `part` is how much of what the deployment has is there for all of
+    these shards; each invocation gets as much of it as its campaigns use. What can't be handed over is its own after
+    all. When that has happened once it isn't tried again: there is no time to lose. `chance` answers a number from 0 to
+    below 1, for the place where to begin.
     """
-    found = {shard: advances.with_work(shard) for shard in shards}
-    own, *others = shares({shard: len(campaigns) for shard, campaigns in found.items()}, most) or [()]
-    total = max(1, sum(map(len, found.values())))
+    own, *others = shares({shard: weight(works) for shard, works in found.items()}, most) or [()]
+    dialers = wanted(found)
+    total = sum(dialers.values()) or 1.0
     for place, share in enumerate(others):
         try:
-            hand_over(share, part * sum(len(found[shard]) for shard in share) / total)
+            hand_over(share, part * sum(dialers[shard] for shard in share) / total)
         except Exception:
             logger.exception("shards from %s on were not handed over", share[0])
             own += tuple(shard for left in others[place:] for shard in left)
             break
-    campaigns = [campaign for shard in own for campaign in found[shard]]
+    campaigns = [(work.account, work.id) for shard in own for work in found[shard]]
     first = int(chance() * len(campaigns))
-    return Own(campaigns[first:] + campaigns[:first], part * len(campaigns) / total)
+    return Own(campaigns[first:] + campaigns[:first], part * sum(dialers[shard] for shard in own) / total)

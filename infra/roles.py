@@ -45,6 +45,7 @@ ROLES: dict[str, dict[str, str]] = {
         "DeadLetterQueue": "SendMessage",
     },
     "Settler": {
+        "CatalogTable": "GetItem",
         "CampaignsTable": "GetItem UpdateItem",
         "CampaignsTable/index/attention": "Query",
         "LogTable": "DeleteItem Query",

@@ -6,6 +6,7 @@ key by key, anything else replaces what Chalice wrote.
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from chalicelib.api.request import MAX_BODY_BYTES
@@ -39,6 +40,22 @@ DIALER_TIMEOUT = 90
 VISIBILITY_TIMEOUT = 6 * DIALER_TIMEOUT
 
 AttributeType = Literal["S", "N"]
+
+
+@dataclass(frozen=True)
+class Index:
+    """A global secondary index. Of its keys the first is the hash key, the second the range key."""
+
+    name: str
+    keys: Mapping[str, AttributeType]
+    #: which other attributes it holds; None: all of them
+    holds: tuple[str, ...] | None
+
+    @property
+    def projection(self) -> JSON:
+        if self.holds is None:
+            return {"ProjectionType": "ALL"}
+        return {"ProjectionType": "INCLUDE", "NonKeyAttributes": list(self.holds)}
 
 
 def merge_template() -> JSON:
@@ -138,13 +155,13 @@ def _environment() -> JSON:
 
 def _tables() -> JSON:
     return {
-        "TokensTable": _table("tokens", {"digest": "S"}, index=("account", {"account": "S"}, "ALL")),
+        "TokensTable": _table("tokens", {"digest": "S"}, index=Index("account", {"account": "S"}, holds=None)),
         "AccountsTable": _table("accounts", {"account": "S"}),
         "CatalogTable": _table("catalog", {"account": "S", "key": "S"}),
         "CampaignsTable": _table(
             "campaigns",
             {"account": "S", "id": "N"},
-            index=("attention", {"attention": "S", "campaign": "S"}, "KEYS_ONLY"),
+            index=Index("attention", {"attention": "S", "wakes_at": "S"}, holds=("dialers",)),
         ),
         "LogTable": _table("log", {"campaign": "S", "key": "S"}),
         "ChunksTable": _table("chunks", {"chunk": "S"}, expires=True),
@@ -158,10 +175,10 @@ def _tables() -> JSON:
 def _table(
     name: str,
     keys: Mapping[str, AttributeType],
-    index: tuple[str, Mapping[str, AttributeType], str] | None = None,
+    index: Index | None = None,
     expires: bool = False,
 ) -> JSON:
-    """A table billed by request. Of its keys, and the index's, the first is the hash key, the second the range key.
+    """A table billed by request. Of its keys the first is the hash key, the second the range key.
 
     It outlives its stack, but not a first deployment that fails: what is empty stands in the way of the next try.
     https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-attribute-deletionpolicy.html
@@ -179,13 +196,12 @@ def _table(
         "SSESpecification": {"SSEEnabled": {"Fn::If": ["HasManagedKey", True, False]}},
     }
     if index is not None:
-        index_name, index_keys, projection = index
-        attributes |= index_keys
+        attributes |= index.keys
         properties["GlobalSecondaryIndexes"] = [
             {
-                "IndexName": index_name,
-                "KeySchema": _key_schema(list(index_keys)),
-                "Projection": {"ProjectionType": projection},
+                "IndexName": index.name,
+                "KeySchema": _key_schema(list(index.keys)),
+                "Projection": index.projection,
             }
         ]
     if expires:

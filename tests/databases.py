@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
 from botocore.session import get_session
@@ -35,6 +36,6 @@ def create_tables(database: Database) -> None:
             table.create_table(billing_mode="PAY_PER_REQUEST")
 
 
-def with_work(advances: Advances, shards: Iterable[int] = range(SHARDS)) -> list[tuple[str, int]]:
+def with_work(advances: Advances, now: datetime, shards: Iterable[int] = range(SHARDS)) -> list[tuple[str, int]]:
     """The account and id of each campaign that there is something to do for."""
-    return [campaign for shard in shards for campaign in advances.with_work(shard)]
+    return [(work.account, work.id) for works in advances.work_in(shards, now).values() for work in works]

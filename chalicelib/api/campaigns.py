@@ -99,7 +99,7 @@ def update(services: Services, asked: Asked) -> Answer:
 
 
 def delete(services: Services, asked: Asked) -> Answer:
-    services.campaigns.delete(asked.account, asked.identifier(Kind.CAMPAIGN))
+    services.campaigns.delete(asked.account, asked.identifier(Kind.CAMPAIGN), asked.now)
     return envelope.success()
 
 

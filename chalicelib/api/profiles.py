@@ -43,6 +43,8 @@ def update(services: Services, asked: Asked) -> Answer:
     form.check()
     changes = {name: value for name, value in read.items() if form.given(name)}
     profile = services.profiles.change(asked.account, identifier, changes)
+    if changes.keys() - {"nickname"}:
+        services.campaigns.wake_users(services.profiles, asked.account, identifier, asked.now)
     return envelope.success({"id": profile.id, "nickname": profile.nickname})
 
 

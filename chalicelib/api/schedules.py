@@ -38,6 +38,8 @@ def update(services: Services, asked: Asked) -> Answer:
     form.check()
     changes = {name: value for name, value in read.items() if form.given(name)}
     schedule = services.schedules.change(asked.account, identifier, changes)
+    if changes.keys() - {"nickname"}:
+        services.campaigns.wake_users(services.schedules, asked.account, identifier, asked.now)
     # The reference answers the days as text here, and only here.
     days = json.dumps(schedule.days, separators=(",", ":"))
     return envelope.success({"id": schedule.id, "days": days, "nickname": schedule.nickname})

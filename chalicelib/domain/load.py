@@ -75,6 +75,11 @@ def dialers(rate: float, limits: Limits, call_time: timedelta) -> float:
     return rate / calls * lasts
 
 
+def rounded(dialers: float) -> float:
+    """To two digits, so that it is the same as before when hardly anything has changed."""
+    return float(f"{dialers:.2g}")
+
+
 def part(share: float, rate: float, limits: Limits, call_time: timedelta) -> float:
     """How much of its calls, from 0 to 1, a campaign may make with its share of the dialers: found by halving."""
     if dialers(rate, limits, call_time) <= share:

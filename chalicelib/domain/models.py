@@ -4,12 +4,14 @@ All of them are values: storage hands them out, decisions are made on them, stor
 """
 
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 
 #: A call's id is its campaign's id and its sequence number in one integer, below 2**53 so that every JSON reader
 #: keeps it exact.
 SEQUENCES_PER_CAMPAIGN = 2**32
+#: When a campaign wakes that was never put to sleep.
+AWAKE = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Day(StrEnum):
@@ -174,6 +176,8 @@ class Campaign:
     load: Load = Load()
     #: from a call's claim to its outcome, on average of late; zero if nothing is known
     call_time: timedelta = timedelta(0)
+    #: before that there is nothing to do for it, as far as was known when it was put to sleep
+    wakes_at: datetime = AWAKE
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,8 @@ THREADS = 8
 @pacer_function.schedule("rate(1 minute)", name="pacer")
 def handle(event: CloudWatchEvent) -> dict[str, int]:
     pacer, stores, metrics = _pacer()
-    own = campaigns_to_look_after(stores.advances, shards_of(event), partial(invoke_again, event), part_of(event))
+    found = stores.advances.work_in(shards_of(event), datetime.now(UTC))
+    own = campaigns_to_look_after(found, partial(invoke_again, event), part_of(event))
     try:
         ticked = pacer.tick(ends_at(event) - SPARE, own.campaigns, own.part)
     finally:

@@ -31,7 +31,8 @@ THREADS = 8
 @settler_function.schedule("rate(1 minute)", name="settler")
 def handle(event: CloudWatchEvent) -> dict[str, int]:
     settler, stores, metrics = _settler()
-    own = campaigns_to_look_after(stores.advances, shards_of(event), partial(invoke_again, event))
+    found = stores.advances.work_in(shards_of(event), datetime.now(UTC))
+    own = campaigns_to_look_after(found, partial(invoke_again, event))
     try:
         settled = settler.settle(ends_at(event) - SPARE, own.campaigns)
     finally:

@@ -4,15 +4,16 @@ Head and cursors have a version, `paced`, that each write of them makes anew and
 that saw the same campaign one gets its slots, and the other nothing to send.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import cast
 
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
 from chalicelib.domain.models import Campaign, Cursor, Load
+from chalicelib.domain.shares import Work
 from chalicelib.storage.campaign_items import cursor_actions, load_actions
 from chalicelib.storage.database import Database
 from chalicelib.storage.writes import Transaction, WriteRefused, conditional, new_nonce
@@ -22,17 +23,29 @@ class Advances:
     def __init__(self, database: Database) -> None:
         self._items = database.campaigns
 
-    def with_work(self, shard: int) -> list[tuple[str, int]]:
-        """The account and id of each campaign of the shard that there is something to do for."""
-        return [(item.account, int(item.id)) for item in self._items.with_work.query(str(shard))]
+    def work_in(self, shards: Iterable[int], now: datetime) -> dict[int, list[Work]]:
+        """For each of the shards, the campaigns that there is something to do for at `now`."""
+        awake = self._items.wakes_at <= now
+        return {
+            shard: [
+                Work(item.account, int(item.id), None if item.dialers is None else float(item.dialers))
+                for item in self._items.with_work.query(str(shard), awake)
+            ]
+            for shard in shards
+        }
 
-    def reserve(self, campaign: Campaign, head: int, cursors: Sequence[Cursor]) -> Campaign | None:
+    def reserve(
+        self, campaign: Campaign, head: int, cursors: Sequence[Cursor], dialers: float | None = None
+    ) -> Campaign | None:
         """These cursors' slots are this pacer's, and the numbers up to `head` are handed over.
 
+        `dialers` is how many its calls keep busy, for whoever shares the campaigns out; None if that isn't told.
         Answers the campaign as it is then; None if another pacer was first, or the campaign was started or changed.
         """
         paced = new_nonce()
         moves = [*cursor_actions(self._items, cursors, paced), self._items.head.set(head)]
+        if dialers is not None:
+            moves.append(self._items.dialers.set(dialers))
         if not self._update(campaign, moves, self._unpaced(campaign) | (self._items.paced == paced)):
             return None
         return replace(campaign, head=head, cursors=tuple(cursors), paced=paced)
@@ -55,15 +68,12 @@ class Advances:
 
     def rest(self, campaign: Campaign) -> None:
         """There is nothing to do for it, unless something has changed since it was read."""
-        unchanged = (
-            self._unpaced(campaign)
-            & self._settled_as(campaign)
-            & (self._items.status == campaign.status)
-            & (self._items.tail == campaign.tail)
-            & (self._items.deleted == campaign.deleted)
-            & (self._items.revision == campaign.revision)
-        )
-        self._update(campaign, [self._items.attention.remove()], unchanged)
+        self._update(campaign, [self._items.attention.remove()], self._unchanged(campaign))
+
+    def sleep(self, campaign: Campaign, until: datetime) -> None:
+        """There is nothing to do for it before `until`, unless something has changed since it was read."""
+        moves: list[Action] = [self._items.wakes_at.set(until), self._items.dialers.remove()]
+        self._update(campaign, moves, self._unchanged(campaign))
 
     def _update(self, campaign: Campaign, actions: list[Action], condition: Condition) -> bool:
         try:
@@ -72,6 +82,17 @@ class Advances:
         except WriteRefused:
             return False
         return True
+
+    def _unchanged(self, campaign: Campaign) -> Condition:
+        return cast(
+            Condition,
+            self._unpaced(campaign)
+            & self._settled_as(campaign)
+            & (self._items.status == campaign.status)
+            & (self._items.tail == campaign.tail)
+            & (self._items.deleted == campaign.deleted)
+            & (self._items.revision == campaign.revision),
+        )
 
     def _unpaced(self, campaign: Campaign) -> Condition:
         """Nobody has written head or cursors since."""

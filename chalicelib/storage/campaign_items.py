@@ -63,7 +63,6 @@ def to_item(items: type[CampaignItem], campaign: Campaign) -> CampaignItem:
     return items(
         campaign.account,
         campaign.id,
-        campaign=campaign_key(campaign.account, campaign.id),
         **_plan_values(campaign.plan),
         revision=campaign.revision,
         status=campaign.status,
@@ -78,6 +77,7 @@ def to_item(items: type[CampaignItem], campaign: Campaign) -> CampaignItem:
         paced_until=[cursor.released for cursor in campaign.cursors],
         paced_due=[cursor.due for cursor in campaign.cursors],
         paced=campaign.paced or new_nonce(),
+        wakes_at=campaign.wakes_at,
     )
 
 
@@ -109,6 +109,7 @@ def from_item(item: CampaignItem) -> Campaign:
         paced=item.paced,
         load=Load(int(item.handed), int(item.left), int(item.made), None if item.most is None else int(item.most)),
         call_time=timedelta(milliseconds=int(item.call_time)),
+        wakes_at=item.wakes_at,
     )
 
 

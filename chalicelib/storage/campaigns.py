@@ -6,9 +6,10 @@ happens in some order.
 
 import zlib
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
-from typing import cast
+from typing import Any, cast
 
 from pynamodb.exceptions import DoesNotExist
 from pynamodb.expressions.condition import Condition
@@ -19,11 +20,11 @@ from chalicelib.domain.models import Campaign, Entry, Plan, Status
 from chalicelib.errors import InvalidFields, NotFound
 from chalicelib.storage.accounts import Kind
 from chalicelib.storage.campaign_items import campaign_key, cursor_actions, from_item, plan_actions, to_item
-from chalicelib.storage.catalog import Profiles, Schedules
+from chalicelib.storage.catalog import Catalog, Profiles, Schedules
 from chalicelib.storage.database import Database
 from chalicelib.storage.log import Log, Staged
 from chalicelib.storage.receipts import Receipt, add_receipt, with_receipt
-from chalicelib.storage.writes import Transaction, Tries, WriteRefused
+from chalicelib.storage.writes import Transaction, Tries, WriteRefused, conditional
 
 #: How many parts the index of campaigns with work is cut into: each can be looked after by itself.
 SHARDS = 16
@@ -94,8 +95,8 @@ class Campaigns:
         while True:
             transaction = self._database.transaction()
             self._log.add(transaction, staged, first=campaign.tail)
-            unmoved = (self._items.tail == campaign.tail) & (self._items.deleted == False)  # noqa: E712
-            actions = [self._items.tail.set(campaign.tail + staged.length), *self._raise_attention(key)]
+            unmoved = (self._items.tail == campaign.tail) & self._unchanged(campaign)
+            actions = [self._items.tail.set(campaign.tail + staged.length), *self._raise_attention(campaign, now)]
             if campaign.head == campaign.tail:
                 # While the queue was empty no slot was missed, so there is none to be made up for.
                 unmoved &= self._items.paced == campaign.paced
@@ -126,7 +127,7 @@ class Campaigns:
             actions = [
                 *plan_actions(self._items, plan),
                 self._items.revision.set(campaign.revision + 1),
-                *self._raise_attention(campaign_key(account, identifier)),
+                *self._raise_attention(campaign, now),
             ]
             unchanged = self._unchanged(campaign)
             if plan.windows != campaign.plan.windows:
@@ -152,7 +153,7 @@ class Campaigns:
                 self._items.status.set(Status.RUNNING),
                 self._items.generation.set(campaign.generation + 1),
                 *cursor_actions(self._items, pacing.fresh(len(campaign.plan.windows), now)),
-                *self._raise_attention(campaign_key(account, identifier)),
+                *self._raise_attention(campaign, now),
             ]
 
         self._turn(account, identifier, lambda status: status is not Status.RUNNING, actions, receipt, now)
@@ -165,7 +166,7 @@ class Campaigns:
 
         self._turn(account, identifier, lambda status: status is Status.RUNNING, actions, receipt, now)
 
-    def delete(self, account: str, identifier: int) -> None:
+    def delete(self, account: str, identifier: int, now: datetime) -> None:
         """Stop it, and let go of what it refers to. Raises NotFound."""
         tries = Tries()
         while True:
@@ -177,7 +178,7 @@ class Campaigns:
                 [
                     self._items.deleted.set(True),
                     self._items.status.set(Status.STOPPED),
-                    *self._raise_attention(campaign_key(account, identifier)),
+                    *self._raise_attention(campaign, now),
                 ],
                 self._unchanged(campaign),
             )
@@ -220,11 +221,28 @@ class Campaigns:
                 continue
             return
 
-    def _unchanged(self, campaign: Campaign) -> Condition:
-        return cast(Condition, (self._items.deleted == campaign.deleted) & (self._items.revision == campaign.revision))
+    def wake_users(self, catalog: Catalog[Any], account: str, identifier: int, now: datetime) -> None:
+        """A schedule or profile was changed, so those that refer to it may have something to do.
 
-    def _raise_attention(self, key: str) -> list[Action]:
-        return [self._items.attention.set(_shard(key))]
+        They get another revision: whoever is about to put one to sleep doesn't know of the change yet.
+        """
+        actions: list[Action] = [self._items.wakes_at.set(now), self._items.revision.add(1)]
+        for user in catalog.users(account, identifier):
+            with suppress(WriteRefused), conditional():
+                self._items(account, user).update(actions, self._items.deleted == False)  # noqa: E712
+
+    def _unchanged(self, campaign: Campaign) -> Condition:
+        return cast(
+            Condition,
+            (self._items.deleted == campaign.deleted)
+            & (self._items.revision == campaign.revision)
+            & (self._items.wakes_at == campaign.wakes_at),
+        )
+
+    def _raise_attention(self, campaign: Campaign, now: datetime) -> list[Action]:
+        """There is something to do for it. A campaign that sleeps is woken; `_unchanged` tells whether it does."""
+        attention = self._items.attention.set(_shard(campaign_key(campaign.account, campaign.id)))
+        return [attention, self._items.wakes_at.set(now)] if campaign.wakes_at > now else [attention]
 
     def _move_uses(
         self, transaction: Transaction, account: str, identifier: int, *, before: Plan | None, after: Plan | None

@@ -133,6 +133,12 @@ class Catalog(ABC, Generic[T]):
                 continue  # it was renamed, or deleted, or its last user went, in this moment
             return
 
+    def users(self, account: str, identifier: int) -> Iterator[int]:
+        """The ids of the campaigns that refer to it."""
+        uses = f"use/{self._key(identifier)}/"
+        for item in self._items.query(account, self._items.key.startswith(uses), consistent_read=True):
+            yield int(item.id)
+
     def add_use(self, transaction: Transaction, account: str, identifier: int, campaign_id: int) -> str:
         """Make the campaign a user of the thing; the transaction is refused, at the part named, if it is gone."""
         part = f"{self.kind}/{identifier}"

@@ -45,6 +45,7 @@ _HANDED = "handed-"
 _AT_ONCE = "0"
 #: sorts after every slip of a number that waits to be dialled, and before all others
 _AFTER_DIALS = "dial0"
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Slips:
@@ -135,11 +136,21 @@ class Slips:
 
         What was told needs nothing more. A write of it that comes late may even lie there when all is over.
         """
-        return self._any(account, campaign_id, after=" ", before=_TOLD)
+        return self._first(account, campaign_id, after=" ", before=_TOLD) is not None
 
-    def any_but_dials_waiting(self, account: str, campaign_id: int) -> bool:
-        """Is anything to be done even if no number may be dialled?"""
-        return self._any(account, campaign_id, after=_AFTER_DIALS)
+    def any_at_work(self, account: str, campaign_id: int) -> bool:
+        """Is anything handed over, or to be counted?"""
+        return self._first(account, campaign_id, after=_AFTER_DIALS, before=f"{_REPORT}/") is not None
+
+    def first_dial(self, account: str, campaign_id: int) -> datetime | None:
+        """When the first of the numbers that wait may be dialled, long ago for one that is due at once."""
+        item = self._first(account, campaign_id, after=_DIAL, before=_AFTER_DIALS)
+        return None if item is None else _not_before(item.key) or _LONG_AGO
+
+    def first_report(self, account: str, campaign_id: int) -> datetime | None:
+        """When the first of the reports that wait is due."""
+        item = self._first(account, campaign_id, after=f"{_REPORT}/", before=_TOLD)
+        return None if item is None else _not_before(item.key)
 
     def hand_over(self, slips: Sequence[Slip], now: datetime) -> str:
         """Put one slip, which says so, in the place of these, all numbers or all reports of one campaign.
@@ -222,11 +233,11 @@ class Slips:
     def _count(self, kind: str, account: str, campaign_id: int, most: int) -> int:
         return sum(1 for _ in islice(self._of_kind(kind, account, campaign_id), most))
 
-    def _any(self, account: str, campaign_id: int, after: str, before: str = "~") -> bool:
+    def _first(self, account: str, campaign_id: int, after: str, before: str) -> DeferredItem | None:
         found = self._items.query(
             campaign_key(account, campaign_id), self._items.key.between(after, before), limit=1, consistent_read=True
         )
-        return next(iter(found), None) is not None
+        return next(iter(found), None)
 
     def _item(self, deferred: Deferred) -> DeferredItem:
         key, instant = deferred.key, deferred.not_before
@@ -273,11 +284,10 @@ class Slips:
 
 def _deferred(account: str, campaign_id: int, item: DeferredItem) -> Deferred:
     key = CallKey(account, campaign_id, int(item.sequence))
-    kind, not_before, *_ = item.key.split("/")
-    if kind.endswith(_DIAL):
-        instant = None if not_before == _AT_ONCE else _instant(not_before)
-        return DeferredDial(key, Entry.from_line(item.entry), int(item.attempt), instant)
-    return DeferredReport(key, int(item.attempt), _instant(not_before))
+    not_before = _not_before(item.key)
+    if item.key.split("/")[0].endswith(_DIAL):
+        return DeferredDial(key, Entry.from_line(item.entry), int(item.attempt), not_before)
+    return DeferredReport(key, int(item.attempt), not_before or _LONG_AGO)
 
 
 def _numbers(account: str, campaign_id: int, item: DeferredItem) -> tuple[Deferred, ...]:
@@ -307,6 +317,12 @@ def _returned_key(first: DeferredDial, mark: str) -> str:
 
 def _text(instant: datetime) -> str:
     return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def _not_before(name: str) -> datetime | None:
+    """When what a slip of this name stands for is due; None: at once."""
+    kind, not_before, *_ = name.split("/")
+    return None if kind == _RETURNED or not_before == _AT_ONCE else _instant(not_before)
 
 
 def _instant(text: str) -> datetime:

@@ -14,7 +14,7 @@ from pynamodb.attributes import (
     UnicodeAttribute,
     UTCDateTimeAttribute,
 )
-from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, KeysOnlyProjection
+from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, IncludeProjection
 from pynamodb.models import Model
 
 
@@ -84,14 +84,15 @@ class WindowMap(MapAttribute[str, Any]):
 
 
 class CampaignsWithWork(GlobalSecondaryIndex["CampaignItem"]):  # type: ignore[no-untyped-call] # untyped in pynamodb
-    """Sparse: only campaigns that the pacer or the settler has something to do for carry `attention`."""
+    """Sparse: only campaigns that the pacer or the settler has something to do for, now or later, carry `attention`."""
 
     class Meta:
         index_name = "attention"
-        projection = KeysOnlyProjection()
+        projection = IncludeProjection(["dialers"])
 
     attention = UnicodeAttribute(hash_key=True)
-    campaign = UnicodeAttribute(range_key=True)
+    wakes_at = UTCDateTimeAttribute(range_key=True)
+    dialers = NumberAttribute(null=True)
 
 
 class CampaignItem(Model):
@@ -99,8 +100,6 @@ class CampaignItem(Model):
 
     account = UnicodeAttribute(hash_key=True)
     id = NumberAttribute(range_key=True)
-    #: `account/id`, the hash key of what belongs to the campaign elsewhere
-    campaign = UnicodeAttribute()
 
     start_date = UnicodeAttribute()
     end_date = UnicodeAttribute()
@@ -139,8 +138,12 @@ class CampaignItem(Model):
     #: milliseconds from a call's claim to its outcome, on average of late
     call_time = NumberAttribute(default=0)
 
-    #: the shard of the `attention` index it stands in, while there is something to do for it
+    #: the shard of the `attention` index it stands in, while there is something to do for it, now or later
     attention = UnicodeAttribute(null=True)
+    #: before that there is nothing to do for it
+    wakes_at = UTCDateTimeAttribute()
+    #: how many dialers all of its calls keep busy; not known before it is paced
+    dialers = NumberAttribute(null=True)
     #: which write of the head or the cursors was the last: each is made on the one before it
     paced = UnicodeAttribute()
     #: the mark of the last settling write, by which a repeated one knows itself

@@ -95,7 +95,10 @@ def catalog(dynamodb: DynamoDB, unmade: Database) -> Table:
 
 @pytest.fixture
 def campaigns(dynamodb: DynamoDB, unmade: Database) -> Table:
-    """Its keys are a string and a number, `account` and `id`; its index is by `attention` and `campaign`."""
+    """Its keys are a string and a number, `account` and `id`.
+
+    Its index is by `attention` and `wakes_at`, and holds `dialers`.
+    """
     unmade.campaigns.create_table(billing_mode="PAY_PER_REQUEST")
     return Table(dynamodb, unmade.campaigns)
 
@@ -333,7 +336,7 @@ class TestRefusals:
         [
             ("attention = :value", {"IndexName": "lost"}),
             ("attention = :value", {"IndexName": "attention", "ConsistentRead": True}),
-            ("campaign = :value", {"IndexName": "attention"}),
+            ("wakes_at = :value", {"IndexName": "attention"}),
             ("attention > :value", {"IndexName": "attention"}),
             ("attention = :value AND lost = :value", {"IndexName": "attention"}),
         ],
@@ -592,16 +595,24 @@ class TestQueries:
 
 class TestIndexes:
     def campaign(self, number: int, **attributes: Any) -> Plain:
-        return {"account": "acme", "id": number, "campaign": f"acme/{number}", **attributes}
+        return {"account": "acme", "id": number, "wakes_at": f"2026-01-0{number}", **attributes}
 
     def with_attention(self, campaigns: Table, **request: Any) -> list[Plain]:
         return campaigns.query("attention = :shard", {":shard": "3"}, IndexName="attention", **request)
 
     def test_an_index_has_what_carries_its_attributes_and_nothing_else_of_it(self, campaigns: Table) -> None:
-        campaigns.put(self.campaign(1, attention="3", status="running"))
+        campaigns.put(self.campaign(1, attention="3", dialers=2, status="running"))
         campaigns.put(self.campaign(2, status="running"))
         campaigns.put(self.campaign(3, attention="4", status="running"))
-        assert self.with_attention(campaigns) == [self.campaign(1, attention="3")]
+        assert self.with_attention(campaigns) == [self.campaign(1, attention="3", dialers=2)]
+
+    def test_an_index_is_read_in_the_order_of_its_range_key_and_up_to_one(self, campaigns: Table) -> None:
+        for number in (3, 1, 2):
+            campaigns.put(self.campaign(number, attention="3"))
+        until = campaigns.query(
+            "attention = :shard AND wakes_at <= :day", {":shard": "3", ":day": "2026-01-02"}, IndexName="attention"
+        )
+        assert [item["id"] for item in until] == [1, 2]
 
     def test_an_index_follows_its_table(self, campaigns: Table) -> None:
         for number in (1, 2, 3):

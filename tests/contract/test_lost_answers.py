@@ -96,7 +96,7 @@ class TestTransactions:
         schedules = Schedules(database)
         with pytest.raises(InUse):
             schedules.delete("acme", 1)
-        campaigns.delete("acme", 1)
+        campaigns.delete("acme", 1, NOW)
         schedules.delete("acme", 1)
 
     def test_slots_are_had_by_who_reserved_them_and_counts_by_who_counted(

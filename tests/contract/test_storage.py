@@ -1,5 +1,6 @@
 """What storage promises, on every database there is."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -23,11 +24,12 @@ from chalicelib.domain.models import (
     Window,
 )
 from chalicelib.domain.outcome import Outcome, Result
+from chalicelib.domain.shares import Work
 from chalicelib.errors import Busy, InUse, InvalidFields, NicknameTaken, NotFound
 from chalicelib.storage.accounts import Accounts, Kind
 from chalicelib.storage.advances import Advances
 from chalicelib.storage.calls import Calls
-from chalicelib.storage.campaigns import Campaigns
+from chalicelib.storage.campaigns import SHARDS, Campaigns
 from chalicelib.storage.catalog import Profiles, Schedules
 from chalicelib.storage.database import Database, DynamoDB
 from chalicelib.storage.deferred import Slips
@@ -39,6 +41,7 @@ from tests.databases import with_tables, with_work
 from tests.slips import waiting
 
 NOW = datetime(2026, 1, 5, 13, tzinfo=UTC)
+HOUR = timedelta(hours=1)
 OUTCOME = Outcome(Result.COMPLETED, "http_200")
 KEY = CallKey("acme", 1, 7)
 ENTRY = Entry("tel:+12223334444;ani=7778889999", "march")
@@ -184,7 +187,7 @@ class TestCatalog:
         with pytest.raises(InUse) as refused:
             Schedules(database).delete("acme", 1)
         assert (refused.value.nickname, refused.value.campaign_id) == ("3wkdays", 11)
-        campaigns.delete("acme", 11)
+        campaigns.delete("acme", 11, NOW)
         with pytest.raises(InUse) as refused:
             Profiles(database).delete("acme", 1)
         assert refused.value.campaign_id == 3
@@ -223,7 +226,7 @@ class TestCampaigns:
             lambda: campaigns.append("globex", 1, entries(1), None, NOW),
             lambda: campaigns.start("globex", 1, None, NOW),
             lambda: campaigns.stop("globex", 1, None, NOW),
-            lambda: campaigns.delete("globex", 1),
+            lambda: campaigns.delete("globex", 1, NOW),
             lambda: campaigns.change("globex", 1, lambda before: before, NOW),
         ):
             with pytest.raises(NotFound):
@@ -250,7 +253,7 @@ class TestCampaigns:
     def test_a_deleted_campaign_is_not_found_but_kept(self, campaigns: Campaigns) -> None:
         add(campaigns)
         campaigns.start("acme", 1, None, NOW)
-        campaigns.delete("acme", 1)
+        campaigns.delete("acme", 1, NOW)
         with pytest.raises(NotFound):
             campaigns.get("acme", 1)
         assert campaigns.page("acme") == []
@@ -342,11 +345,11 @@ class TestCampaigns:
         add(campaigns, 1)
         add(campaigns, 2)
         campaigns.start("acme", 2, None, NOW)
-        assert with_work(advances) == [("acme", 2)]
+        assert with_work(advances, NOW) == [("acme", 2)]
         advances.rest(campaigns.get("acme", 2))
-        assert with_work(advances) == []
+        assert with_work(advances, NOW) == []
         campaigns.append("acme", 2, entries(1), None, NOW)
-        assert with_work(advances) == [("acme", 2)]
+        assert with_work(advances, NOW) == [("acme", 2)]
 
     @pytest.mark.parametrize("meanwhile", ["append", "reserve", "settle", "change"])
     def test_a_campaign_that_changed_meanwhile_does_not_rest(
@@ -364,7 +367,89 @@ class TestCampaigns:
         else:
             campaigns.change("acme", 1, lambda before: replace(before, start_url="http://new.example/"), NOW)
         advances.rest(seen)
-        assert with_work(advances) == [("acme", 1)]
+        advances.sleep(seen, NOW + HOUR)
+        assert with_work(advances, NOW) == [("acme", 1)]
+
+    def test_a_campaign_that_sleeps_is_found_when_it_wakes(self, campaigns: Campaigns, advances: Advances) -> None:
+        sleeping(campaigns, advances)
+        assert with_work(advances, NOW + HOUR - timedelta(seconds=1)) == []
+        assert with_work(advances, NOW + HOUR) == [("acme", 1)]
+
+    @pytest.mark.parametrize(
+        "ask",
+        [
+            lambda campaigns: campaigns.append("acme", 1, entries(1), None, NOW),
+            lambda campaigns: campaigns.change("acme", 1, lambda plan: replace(plan, retry_interval=60), NOW),
+            lambda campaigns: campaigns.delete("acme", 1, NOW),
+            lambda campaigns: (campaigns.stop("acme", 1, None, NOW), campaigns.start("acme", 1, None, NOW)),
+            lambda campaigns: campaigns.wake_users(Schedules(campaigns._database), "acme", 1, NOW),
+            lambda campaigns: campaigns.wake_users(Profiles(campaigns._database), "acme", 1, NOW),
+        ],
+        ids=["append", "change", "delete", "restart", "schedule", "profile"],
+    )
+    def test_whatever_its_owner_asks_wakes_it(
+        self, campaigns: Campaigns, advances: Advances, ask: Callable[[Campaigns], None]
+    ) -> None:
+        sleeping(campaigns, advances)
+        ask(campaigns)
+        assert with_work(advances, NOW) == [("acme", 1)]
+
+    def test_it_is_woken_even_if_it_fell_asleep_while_it_was_asked(
+        self, campaigns: Campaigns, advances: Advances
+    ) -> None:
+        add(campaigns)
+        campaigns.start("acme", 1, None, NOW)
+        tries = []
+
+        def revise(before: Plan) -> Plan:
+            tries.append(before)
+            if len(tries) == 1:
+                advances.sleep(campaigns.get("acme", 1), NOW + HOUR)
+            return replace(before, retry_interval=60)
+
+        campaigns.change("acme", 1, revise, NOW)
+        assert len(tries) == 2
+        assert with_work(advances, NOW) == [("acme", 1)]
+
+    def test_it_does_not_fall_asleep_by_a_schedule_that_was_changed_meanwhile(
+        self, campaigns: Campaigns, advances: Advances
+    ) -> None:
+        add(campaigns)
+        campaigns.start("acme", 1, None, NOW)
+        seen = campaigns.get("acme", 1)
+        campaigns.wake_users(Schedules(campaigns._database), "acme", 1, NOW)
+        advances.sleep(seen, NOW + HOUR)
+        assert with_work(advances, NOW) == [("acme", 1)]
+
+    def test_a_campaign_that_was_awake_keeps_the_slots_it_has_to_make_up(self, campaigns: Campaigns) -> None:
+        add(campaigns)
+        campaigns.start("acme", 1, None, NOW)
+        before = campaigns.get("acme", 1).wakes_at
+        campaigns.append("acme", 1, entries(1), None, NOW + HOUR)
+        assert campaigns.get("acme", 1).wakes_at == before < NOW
+
+    def test_what_is_known_of_its_dialers_is_told_with_the_work(self, campaigns: Campaigns, advances: Advances) -> None:
+        add(campaigns)
+        campaigns.start("acme", 1, None, NOW)
+        assert works(advances) == [Work("acme", 1, None)]
+        seen = campaigns.get("acme", 1)
+        reserved = advances.reserve(seen, 0, seen.cursors, dialers=2.5)
+        assert works(advances) == [Work("acme", 1, 2.5)]
+        assert reserved is not None
+        advances.sleep(reserved, NOW)
+        assert works(advances) == [Work("acme", 1, None)]
+
+
+def works(advances: Advances) -> list[Work]:
+    return [work for each in advances.work_in(range(SHARDS), NOW).values() for work in each]
+
+
+def sleeping(campaigns: Campaigns, advances: Advances) -> None:
+    """It runs, and there is nothing to do for it within the hour."""
+    add(campaigns)
+    campaigns.start("acme", 1, None, NOW)
+    advances.sleep(campaigns.get("acme", 1), NOW + HOUR)
+    assert with_work(advances, NOW) == []
 
 
 class Counting:
@@ -743,9 +828,9 @@ class TestSlips:
     def test_kinds_of_slips_are_told_apart(self, database: Database) -> None:
         slips = self.defer(database, self.dial(1))
         assert slips.any_but_told("acme", 1)
-        assert not slips.any_but_dials_waiting("acme", 1)
+        assert not slips.any_at_work("acme", 1)
         slips.hand_over(list(slips.due_dials("acme", 1, NOW)), NOW)
-        assert slips.any_but_dials_waiting("acme", 1)
+        assert slips.any_at_work("acme", 1)
         assert not slips.any_but_told("acme", 2)
 
     def test_who_was_told_is_noted_for_many_together_until_it_is_forgotten(self, database: Database) -> None:
@@ -756,7 +841,7 @@ class TestSlips:
         slips.add_told("acme", 2, [5], NOW, "three")
         first, second = slips.told("acme", 1)
         assert (first.sequences, second.sequences) == (frozenset({3, 17, 2**31}), frozenset({4}))
-        assert slips.any_but_dials_waiting("acme", 1)
+        assert not slips.any_at_work("acme", 1)
         assert not slips.any_but_told("acme", 1)
         assert not waiting(slips, "acme", 1)
         assert not any(slips.ended("acme", 1))

@@ -260,12 +260,12 @@ class World:
             each=map,
             dialers=self.deployment.dialers,
         )
-        pacer.tick(self.clock.now() + TICK_LIVES, with_work(self._services.advances))
+        pacer.tick(self.clock.now() + TICK_LIVES, with_work(self._services.advances, self.clock.now()))
         self._metrics.flush(self.clock.now())
 
     def _settle(self) -> None:
         settler = Settler(self._services, self.clock, self._metrics, map)
-        settler.settle(self.clock.now() + TICK_LIVES, with_work(self._services.advances))
+        settler.settle(self.clock.now() + TICK_LIVES, with_work(self._services.advances, self.clock.now()))
         self._metrics.flush(self.clock.now())
 
     def _new_dialer(self) -> Dialer:

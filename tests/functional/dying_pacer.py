@@ -21,10 +21,10 @@ from chalicelib.metrics import EmbeddedMetrics
 from chalicelib.pacer import Pacer
 from chalicelib.settings import Settings
 from chalicelib.storage.advances import Advances
-from chalicelib.storage.campaigns import SHARDS
 from chalicelib.storage.client import connect
 from chalicelib.storage.stores import Stores
 from chalicelib.storage.switch import Switch
+from tests.databases import with_work
 
 
 class DeadlyAdvances(Advances):
@@ -52,8 +52,7 @@ def main() -> None:
         each=map,
         dialers=settings.dialers,
     )
-    campaigns = [campaign for shard in range(SHARDS) for campaign in stores.advances.with_work(shard)]
-    pacer.tick(clock.now() + timedelta(minutes=1), campaigns)
+    pacer.tick(clock.now() + timedelta(minutes=1), with_work(stores.advances, clock.now()))
 
 
 if __name__ == "__main__":

@@ -252,7 +252,7 @@ def test_a_deleted_campaign_calls_nobody(world: World) -> None:
     prepare(world, numbers(5))
     start(world)
     world.tick()
-    world.services.campaigns.delete("acme", 1)
+    world.services.campaigns.delete("acme", 1, world.clock.now())
     world.run(minutes=2)
     assert world.tenant.calls == []
 
@@ -479,7 +479,7 @@ class TestSlicesThatComeTooLate:
         stop(world)
         for _ in range(3):
             world.settle()
-        assert with_work(world.advances) == []
+        assert with_work(world.advances, EIGHT + timedelta(days=365)) == []
         start(world)
         world.run(minutes=6)
         assert world.tenant.called == destinations(numbers(40))
@@ -536,4 +536,4 @@ def test_nothing_of_a_finished_campaign_is_left_to_do(world: World) -> None:
     prepare(world, numbers(3))
     start(world)
     world.run(minutes=3)
-    assert with_work(world.advances) == []
+    assert with_work(world.advances, EIGHT + timedelta(days=365)) == []

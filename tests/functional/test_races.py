@@ -230,7 +230,7 @@ def test_a_campaign_does_not_rest_while_its_last_number_is_handed_over(
     start(world)
     world.clock.turn_to(EIGHT + 3 * MINUTE)
     world.settle()
-    look = world.settler._slips.any_but_dials_waiting
+    look = world.settler._slips.any_at_work
 
     def then_a_tick(*key: Any) -> bool:
         found = look(*key)
@@ -238,7 +238,7 @@ def test_a_campaign_does_not_rest_while_its_last_number_is_handed_over(
         return found
 
     with monkeypatch.context() as patch:
-        patch.setattr(world.settler._slips, "any_but_dials_waiting", then_a_tick)
+        patch.setattr(world.settler._slips, "any_at_work", then_a_tick)
         world.settle()
     (message,) = world.sqs.take(EIGHT + 9 * MINUTE)
     world.clock.turn_to(world.clock.now() + MINUTE)

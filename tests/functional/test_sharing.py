@@ -1,7 +1,7 @@
 """More campaigns than one invocation looks after: others look after some of them, and nobody is left out."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,9 @@ from chalicelib.api.services import Services
 from chalicelib.clock import SystemClock
 from chalicelib.domain.eastern import local_date
 from chalicelib.domain.models import Campaign, Day, Entry, Plan, Profile, Schedule, Status, Window
+from chalicelib.domain.shares import Work
 from chalicelib.functions.again import invoke_again, part_of, shards_of
-from chalicelib.sharing import CAMPAIGNS_AT_ONCE, campaigns_to_look_after
-from chalicelib.storage.advances import Advances
+from chalicelib.sharing import AT_ONCE, campaigns_to_look_after
 from chalicelib.storage.campaigns import SHARDS
 from chalicelib.storage.database import Database
 from chalicelib.storage.switch import Switch
@@ -22,6 +22,7 @@ from infra.aws import Emulated
 from infra.deployment import deploy
 from infra.emulator import Emulator
 from infra.package import build
+from tests.databases import with_work
 from tests.functional.caller import messages_in, wait
 from tests.functional.test_campaigns_run import numbers, prepare
 from tests.functional.ticks import TICK, tick_of
@@ -30,61 +31,69 @@ from tests.functional.world import World
 STAGE = "shared"
 
 
-class Counted(Advances):
-    """As many campaigns with work in each shard as is said."""
-
-    def __init__(self, *sizes: int) -> None:
-        self.sizes = sizes
-
-    def with_work(self, shard: int) -> list[tuple[str, int]]:
-        return [(f"account-{shard}", number) for number in range(self.sizes[shard])]
+def in_shards(*sizes: int) -> dict[int, list[Work]]:
+    """As many campaigns with something to do in each shard as is said, of which nothing is known."""
+    return {shard: [Work(f"of-{shard}", number, None) for number in range(size)] for shard, size in enumerate(sizes)}
 
 
 def refuse(_: Sequence[int], __: float) -> None:
     raise ConnectionError
 
 
-def looked_after(advances: Advances, shards: Iterable[int], most: int) -> Iterator[list[tuple[str, int]]]:
+def looked_after(found: dict[int, list[Work]], most: int) -> Iterator[list[tuple[str, int]]]:
     """By each of the invocations that come of one."""
     further: list[Sequence[int]] = []
-    yield campaigns_to_look_after(advances, shards, lambda share, _: further.append(share), most=most).campaigns
+    yield campaigns_to_look_after(found, lambda share, _: further.append(share), most=most).campaigns
     for share in further:
-        yield from looked_after(advances, share, most)
+        yield from looked_after({shard: found[shard] for shard in share}, most)
 
 
 def test_what_one_can_do_it_does_alone() -> None:
-    advances = Counted(2, 0, 3)
-    assert len(campaigns_to_look_after(advances, range(3), refuse, most=5).campaigns) == 5
-    assert campaigns_to_look_after(Counted(0), range(1), refuse, most=5).campaigns == []
+    assert len(campaigns_to_look_after(in_shards(2, 0, 3), refuse, most=5).campaigns) == 5
+    assert campaigns_to_look_after(in_shards(0), refuse, most=5).campaigns == []
 
 
 def test_what_is_too_much_is_handed_over_by_shards() -> None:
     further: dict[Sequence[int], float] = {}
-    own = campaigns_to_look_after(Counted(2, 2, 2, 1, 5), range(5), further.__setitem__, most=4)
-    assert sorted(own.campaigns) == [("account-0", 0), ("account-0", 1), ("account-1", 0), ("account-1", 1)]
+    own = campaigns_to_look_after(in_shards(2, 2, 2, 1, 5), further.__setitem__, most=4)
+    assert sorted(own.campaigns) == [("of-0", 0), ("of-0", 1), ("of-1", 0), ("of-1", 1)]
     assert list(further) == [(2, 3), (4,)]
 
 
-def test_each_gets_as_much_of_the_dialers_as_it_has_campaigns() -> None:
+def test_campaigns_with_many_calls_are_shared_by_their_calls() -> None:
     further: dict[Sequence[int], float] = {}
-    own = campaigns_to_look_after(Counted(2, 2, 2, 1, 5), range(5), further.__setitem__, part=0.6, most=4)
+    found = {
+        0: [Work("acme", 1, dialers=30), Work("acme", 2, None)],
+        1: [Work("acme", 3, dialers=60)],
+        2: [Work("acme", 4, dialers=0.5), Work("acme", 5, dialers=29.5)],
+    }
+    own = campaigns_to_look_after(found, further.__setitem__, most=40)
+    assert sorted(own.campaigns) == [("acme", 1), ("acme", 2)]
+    # the one of which nothing is known may use as many dialers as the others do on average
+    assert own.part == pytest.approx((30 + 30) / 150)
+    assert further == {(1,): pytest.approx(60 / 150), (2,): pytest.approx(30 / 150)}
+
+
+def test_each_gets_as_much_of_the_dialers_as_its_campaigns_use() -> None:
+    further: dict[Sequence[int], float] = {}
+    own = campaigns_to_look_after(in_shards(2, 2, 2, 1, 5), further.__setitem__, part=0.6, most=4)
     assert own.part == pytest.approx(0.2)
     assert further == {(2, 3): pytest.approx(0.15), (4,): pytest.approx(0.25)}
-    alone = campaigns_to_look_after(Counted(2, 3), range(2), refuse, part=0.6, most=4)
+    alone = campaigns_to_look_after(in_shards(2, 3), refuse, part=0.6, most=4)
     assert alone.part == pytest.approx(0.6)
 
 
 def test_every_campaign_is_looked_after_by_one() -> None:
-    advances = Counted(3, 1, 4, 1, 5, 9, 2, 6)
-    found = list(looked_after(advances, range(8), most=6))
+    there = in_shards(3, 1, 4, 1, 5, 9, 2, 6)
+    found = list(looked_after(there, most=6))
     assert sorted(campaign for each in found for campaign in each) == sorted(
-        campaign for shard in range(8) for campaign in advances.with_work(shard)
+        (work.account, work.id) for works in there.values() for work in works
     )
     assert [len(each) for each in found] == [4, 5, 5, 9, 2, 6]
 
 
 def test_what_cannot_be_handed_over_is_not_left_out() -> None:
-    assert len(campaigns_to_look_after(Counted(2, 2, 2), range(3), refuse, most=2).campaigns) == 6
+    assert len(campaigns_to_look_after(in_shards(2, 2, 2), refuse, most=2).campaigns) == 6
 
 
 def test_a_further_invocation_is_told_its_shards() -> None:
@@ -112,17 +121,17 @@ def test_after_a_failure_no_time_is_lost_with_more_of_them() -> None:
         tried.append(share)
         raise TimeoutError
 
-    own = campaigns_to_look_after(Counted(2, 2, 2, 2), range(4), slowly, most=2)
+    own = campaigns_to_look_after(in_shards(2, 2, 2, 2), slowly, most=2)
     assert tried == [(1,)]
     assert len(own.campaigns) == 8
 
 
 def test_another_campaign_comes_first_each_time() -> None:
     begins = [
-        campaigns_to_look_after(Counted(2, 3), range(2), refuse, most=5, chance=lambda: chance).campaigns[0]  # noqa: B023 # at once
+        campaigns_to_look_after(in_shards(2, 3), refuse, most=5, chance=lambda: chance).campaigns[0]  # noqa: B023 # at once
         for chance in (0.0, 0.2, 0.4, 0.6, 0.999)
     ]
-    assert begins == [("account-0", 0), ("account-0", 1), ("account-1", 0), ("account-1", 1), ("account-1", 2)]
+    assert begins == [("of-0", 0), ("of-0", 1), ("of-1", 0), ("of-1", 1), ("of-1", 2)]
 
 
 def slow_to_find(world: World, monkeypatch: pytest.MonkeyPatch) -> list[int]:
@@ -169,14 +178,14 @@ def cloud(tmp_path: Path) -> Iterator[Emulated]:
 
 def test_deployed_functions_have_themselves_invoked_again_for_what_is_too_much(cloud: Emulated) -> None:
     """One number in each of too many campaigns: the pacer hands it over, and the settler marks that it was."""
-    campaigns = CAMPAIGNS_AT_ONCE + 40
+    campaigns = int(AT_ONCE) + 40
     (stack,) = cloud.client("cloudformation").describe_stacks(StackName=f"callpacer-{STAGE}")["Stacks"]
     queue_url = next(output["OutputValue"] for output in stack["Outputs"] if output["OutputKey"] == "QueueUrl")
     database = Database(f"callpacer-{STAGE}", cloud.client("dynamodb"))
     services = Services.over(database, SystemClock())
     Switch(database, stack["StackId"]).turn(on=True, now=datetime.now(UTC))
     _begin(services, campaigns)
-    few = len(services.advances.with_work(5))
+    few = len(with_work(services.advances, datetime.now(UTC), [5]))
 
     def invoke(function: str, **detail: object) -> Any:
         payload = json.dumps({**TICK, "detail": detail})

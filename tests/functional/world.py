@@ -188,10 +188,10 @@ class World:
         )
 
     def tick(self) -> None:
-        self.pacer.tick(self.clock.now() + timedelta(seconds=45), with_work(self.advances))
+        self.pacer.tick(self.clock.now() + timedelta(seconds=45), with_work(self.advances, self.clock.now()))
 
     def settle(self) -> None:
-        self.settler.settle(self.clock.now() + timedelta(seconds=45), with_work(self.advances))
+        self.settler.settle(self.clock.now() + timedelta(seconds=45), with_work(self.advances, self.clock.now()))
 
     def dial(self, bodies: Sequence[str], time_left: timedelta = timedelta(seconds=90)) -> list[str]:
         """Deliver these messages in one batch; answers those that must come again."""

@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from contextvars import Context
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import count
 from typing import Any, TypeAlias, TypeVar, cast
@@ -32,6 +32,7 @@ from chalicelib.api.services import Services
 from chalicelib.dialer import Delivery, Dialer
 from chalicelib.domain import handover
 from chalicelib.domain.models import CallKey, Day, Profile, Schedule
+from chalicelib.domain.shares import Work
 from chalicelib.domain.slicing import Limits
 from chalicelib.errors import CallpacerError
 from chalicelib.gateway.queue import CallQueue, DeadLetters
@@ -63,6 +64,8 @@ DIALER_LIVES, TICK_LIVES, REQUEST_LIVES = timedelta(seconds=90), timedelta(secon
 SPARE = timedelta(seconds=15)
 #: how long the quiet time lasts at most: a report may be owed for thirty
 QUIET = timedelta(hours=34)
+#: when even a campaign that sleeps is awake
+LAST_DAY = datetime(9999, 1, 1, tzinfo=UTC)
 #: how long in it the ticks come often
 BUSY = timedelta(minutes=45)
 
@@ -147,7 +150,7 @@ class Simulation:
             phone_numbers=phone_numbers(0, self.story.uploaded),
         )
         assert created.status == 200, created.body
-        self._shards = [shard for shard in range(SHARDS) if self.services.advances.with_work(shard)]
+        self._shards = [shard for shard, works in self._work().items() if works]
         self.story.stops.append(Stop(BEGIN - timedelta(days=1)))
         await self.owner.start()
 
@@ -181,7 +184,11 @@ class Simulation:
         await self._look_closely()
         if self.story.final:
             return bool(self.story.final["status"] == "completed")
-        return not with_work(self.services.advances, self._shards)
+        return not any(self._work().values())
+
+    def _work(self) -> dict[int, list[Work]]:
+        """What there is to do in each shard, now or on any day."""
+        return self.services.advances.work_in(range(SHARDS), LAST_DAY)
 
     # what is to happen, and when
 
@@ -281,14 +288,15 @@ class Simulation:
                 dialers=self.story.dialers,
                 limits=self.story.limits,
             )
-            pacer.tick(invocation.clock.now() + TICK_LIVES - SPARE, with_work(self.services.advances, self._shards))
+            campaigns = with_work(self.services.advances, invocation.clock.now(), self._shards)
+            pacer.tick(invocation.clock.now() + TICK_LIVES - SPARE, campaigns)
 
         await self._invoke("Pacer", TICK_LIVES, lambda invocation: blocking(tick, invocation))
 
     async def _settle(self) -> None:
         def settle(invocation: Invocation) -> None:
             settler = Settler(self.services, invocation.clock, FakeMetrics(), map)
-            campaigns = with_work(self.services.advances, self._shards)
+            campaigns = with_work(self.services.advances, invocation.clock.now(), self._shards)
             settler.settle(invocation.clock.now() + TICK_LIVES - SPARE, campaigns)
 
         await self._invoke("Settler", TICK_LIVES, lambda invocation: blocking(settle, invocation))

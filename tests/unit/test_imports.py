@@ -17,7 +17,7 @@ LAYERS = (
     ("chalicelib.domain",),
     ("chalicelib.clock", "chalicelib.logs", "chalicelib.metrics", "chalicelib.settings"),
     ("chalicelib.storage", "chalicelib.gateway"),
-    ("chalicelib.offload", "chalicelib.views", "chalicelib.reporter", "chalicelib.sharing"),
+    ("chalicelib.offload", "chalicelib.views", "chalicelib.reporter", "chalicelib.sharing", "chalicelib.times"),
     ("chalicelib.api", "chalicelib.pacer", "chalicelib.dialer", "chalicelib.settler"),
     ("chalicelib.functions",),
     ("app",),

@@ -1,0 +1,16 @@
+"""When a campaign may call, and how fast: what its plan refers to."""
+
+from chalicelib.domain.models import Campaign
+from chalicelib.domain.pacing import Pace
+from chalicelib.domain.timetable import Timetable
+from chalicelib.storage.stores import Stores
+
+
+def times_of(stores: Stores, campaign: Campaign) -> tuple[Timetable, list[Pace]]:
+    """The campaign's days and hours, and the pace of each of its windows.
+
+    Raises NotFound if some of it was deleted in this moment, together with the campaign.
+    """
+    schedule = stores.schedules.get(campaign.account, campaign.plan.schedule_id)
+    profiles = [stores.profiles.get(campaign.account, window.profile_id) for window in campaign.plan.windows]
+    return Timetable.of(campaign.plan, schedule), [Pace.of(profile) for profile in profiles]

@@ -1,0 +1,83 @@
+"""When a campaign that has nothing to do is looked at again."""
+
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chalicelib.domain import pacing
+from chalicelib.domain.models import Cursor, Day, Profile, Window
+from chalicelib.domain.pacing import Pace
+from chalicelib.domain.sleeping import AHEAD, LONGEST, SHORTEST, next_call, wakes_at
+from chalicelib.domain.timetable import Timetable
+
+#: a Monday, 08:00 in New York
+EIGHT = datetime(2026, 1, 5, 13, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+#: on all days of a week, from eight to nine
+TIMETABLE = Timetable(date(2026, 1, 5), date(2026, 1, 9), frozenset(Day), (Window(1, 8 * 60, 9 * 60),))
+
+
+def pace(amount: int, period: int, rest: int = 0) -> list[Pace]:
+    return [Pace.of(Profile("acme", 1, None, period, amount, rest))]
+
+
+def cursors(at: datetime) -> tuple[Cursor, ...]:
+    return (Cursor(at, at),)
+
+
+def test_it_wakes_some_minutes_before_what_is_due_first() -> None:
+    assert wakes_at([EIGHT + 40 * MINUTE, EIGHT + 30 * MINUTE], EIGHT) == EIGHT + 30 * MINUTE - AHEAD
+
+
+def test_it_sleeps_no_longer_than_an_hour() -> None:
+    assert wakes_at([EIGHT + timedelta(days=2)], EIGHT) == wakes_at([], EIGHT) == EIGHT + LONGEST
+
+
+@pytest.mark.parametrize("due", [EIGHT - MINUTE, EIGHT, EIGHT + AHEAD + SHORTEST - timedelta(seconds=1)])
+def test_what_is_due_soon_keeps_it_awake(due: datetime) -> None:
+    assert wakes_at([due, EIGHT + timedelta(days=1)], EIGHT) == EIGHT
+
+
+def test_before_its_hours_its_next_call_is_the_first_of_the_day() -> None:
+    now = EIGHT - 20 * MINUTE
+    assert next_call(TIMETABLE, pace(60, 1), cursors(now), now, now) == [EIGHT]
+
+
+def test_after_its_hours_there_is_none_within_the_hour() -> None:
+    now = EIGHT + 61 * MINUTE
+    assert next_call(TIMETABLE, pace(60, 1), cursors(now), now, now) == []
+
+
+def test_in_a_rest_its_next_call_is_the_first_of_the_next_period() -> None:
+    now = EIGHT + 12 * MINUTE
+    assert next_call(TIMETABLE, pace(600, 10, rest=20), cursors(now), now, now) == [EIGHT + 30 * MINUTE]
+
+
+def test_a_slot_that_is_to_be_made_up_is_its_next_call() -> None:
+    now = EIGHT + 5 * MINUTE
+    (due,) = next_call(TIMETABLE, pace(1, 40), cursors(EIGHT - MINUTE), now, now)
+    assert due == now + pacing.LEAD
+
+
+def test_a_number_that_waits_takes_the_first_slot_after_its_time() -> None:
+    assert next_call(TIMETABLE, pace(1, 10), cursors(EIGHT), EIGHT + 25 * MINUTE, EIGHT) == [EIGHT + 30 * MINUTE]
+
+
+@given(
+    st.integers(1, 200),
+    st.integers(1, 90),
+    st.integers(0, 90),
+    st.integers(-120, 120),
+    st.integers(-240, 0),
+)
+def test_no_call_goes_out_while_it_sleeps(amount: int, period: int, rest: int, minute: int, released: int) -> None:
+    now = EIGHT + minute * MINUTE
+    paces, before = pace(amount, period, rest), cursors(now + released * MINUTE)
+    until = wakes_at(next_call(TIMETABLE, paces, before, now, now), now)
+    assert now <= until <= now + LONGEST
+    if until > now:
+        # nor does the tick that finds it awake come too late for the first
+        soon = pacing.slots(TIMETABLE, paces, before, now, until + MINUTE - now)
+        assert next(soon, None) is None
