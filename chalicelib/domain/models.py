@@ -170,6 +170,8 @@ class Campaign:
     load: Load = Load()
     #: from a call's claim to its outcome, on average of late; zero if nothing is known
     call_time: timedelta = timedelta(0)
+    #: in how many partitions the slips of its numbers lie; it only grows
+    spread: int = 1
 
 
 @dataclass(frozen=True)

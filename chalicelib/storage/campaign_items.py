@@ -109,6 +109,7 @@ def from_item(item: CampaignItem) -> Campaign:
         paced=item.paced,
         load=Load(int(item.handed), int(item.left), int(item.made), None if item.most is None else int(item.most)),
         call_time=timedelta(milliseconds=int(item.call_time)),
+        spread=int(item.spread),
     )
 
 
