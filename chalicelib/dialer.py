@@ -159,7 +159,7 @@ class Dialer:
         dials, of_the_others = await self._return_what_cannot_be_made(handed)
         begins = handover.begins(dials, self._clock.now())
         dealt = await asyncio.gather(
-            *(self._each(dial.key, self._dial(dial, begins[dial], batch)) for dial in dials),
+            *(self._each(dial.key, self._dial(dial, begins[dial], handed.spread, batch)) for dial in dials),
             *(self._each(report.key, self._report_again(report, batch)) for report in handed.reports),
         )
         return {of_the_others, *dealt}
@@ -206,7 +206,7 @@ class Dialer:
             return False
         return True
 
-    async def _dial(self, dial: Dial, begin: datetime, batch: Batch) -> Dealt:
+    async def _dial(self, dial: Dial, begin: datetime, spread: int, batch: Batch) -> Dealt:
         may_wait = begin < batch.ends_at - CALL_TIME
         if may_wait:
             await self._until(begin - CLAIMED_AHEAD)
@@ -220,6 +220,7 @@ class Dialer:
             dial.attempt,
             self._clock.now(),
             new_nonce(),
+            spread,
         )
         if claim is None:
             logger.info("the attempt is somebody else's", extra=about(dial.key, dial.entry, dial.attempt))

@@ -16,7 +16,7 @@ from itertools import chain, islice
 from typing import TypeVar
 
 from chalicelib.clock import Clock
-from chalicelib.domain import handover, load, pacing, slicing
+from chalicelib.domain import handover, load, pacing, slicing, spreading
 from chalicelib.domain.call import Deferred, DeferredDial, Handed, Slip
 from chalicelib.domain.handover import Dial, Report, Slice
 from chalicelib.domain.models import CallKey, Campaign, Entry, Load, Status
@@ -102,8 +102,12 @@ class Pacer:
         each: Each,
         dialers: int,
         limits: slicing.Limits = slicing.Limits(),  # noqa: B008 # it is frozen
+        calls_a_partition: float = spreading.CALLS_A_SECOND,
     ) -> None:
-        """`dialers` is how many slices may be dealt with at the same time."""
+        """`dialers` is how many slices may be dealt with at the same time.
+
+        `calls_a_partition` is how many calls a second may write their slips to one partition.
+        """
         self._stores = stores
         self._advances = stores.advances
         self._campaigns = stores.campaigns
@@ -116,6 +120,7 @@ class Pacer:
         self._each = each
         self._dialers = dialers
         self._limits = limits
+        self._calls_a_partition = calls_a_partition
 
     def tick(self, deadline: datetime, campaigns: Iterable[tuple[str, int]], part: float = 1.0) -> Ticked:
         """Hand over what is due of these, each an account and id, starting nothing new after `deadline`.
@@ -193,7 +198,8 @@ class Pacer:
     def _hand_over_reports(self, campaign: Campaign) -> int:
         """Reports are owed even by a campaign that is stopped or deleted."""
         now = self._clock.now()
-        due = list(islice(self._slips.due_reports(campaign.account, campaign.id, now), REPORTS))
+        reports = self._slips.due_reports(campaign.account, campaign.id, now, spread=campaign.spread)
+        due = list(islice(reports, REPORTS))
         parts = [due[first : first + slicing.MOST_REPORTS] for first in range(0, len(due), slicing.MOST_REPORTS)]
         handed = [
             Slice(
@@ -201,6 +207,7 @@ class Pacer:
                 campaign.id,
                 reports=tuple(Report(slip.deferred.key, slip.deferred.attempt) for slip in part),
                 slip=self._slips.hand_over(part, now),
+                spread=campaign.spread,
             )
             for part in parts
         ]
@@ -217,13 +224,16 @@ class Pacer:
         judged = load.judged(campaign.load, len(returned))
         slots = self._slots(turn, judged, share, now)
         numbers = self._numbers(campaign, returned, now)
+        # Calls that the dialers can't make write nothing.
+        spread = spreading.needed(turn.rate * share, campaign.spread, self._calls_a_partition)
         head, dials = campaign.head, 0
         while self._clock.now() < deadline:
             filled = list(islice(zip(slots, numbers, strict=False), STRIDE))
             if not filled:
                 break
             cursors = pacing.advance(campaign.cursors, [slot for slot, _ in filled])
-            reserved = self._advances.reserve(campaign, head, cursors, load.rounded(turn.dialers))
+            dialers = load.rounded(turn.dialers)
+            reserved = self._advances.reserve(campaign, head, cursors, spread=spread, dialers=dialers)
             if reserved is None:
                 break
             campaign = reserved
@@ -256,10 +266,11 @@ class Pacer:
     def _idle(self, campaign: Campaign, head: int, now: datetime) -> None:
         cursors = pacing.idle(campaign.cursors, now)
         if cursors != campaign.cursors:
-            self._advances.reserve(replace(campaign, head=head), head, cursors)
+            self._advances.reserve(replace(campaign, head=head), head, cursors, spread=campaign.spread)
 
     def _numbers(self, campaign: Campaign, returned: Iterable[Slip], now: datetime) -> Iterator[Number]:
-        for slip in chain(returned, self._slips.due_dials(campaign.account, campaign.id, now)):
+        due = self._slips.due_dials(campaign.account, campaign.id, now, spread=campaign.spread)
+        for slip in chain(returned, due):
             deferred = slip.deferred
             if isinstance(deferred, DeferredDial):
                 yield Number(deferred.key, deferred.entry, deferred.attempt, slip)
@@ -275,7 +286,7 @@ class Pacer:
         for numbers, dials in parts:
             slips = [number.slip for _, number in numbers if number.slip is not None]
             name = self._slips.hand_over(slips, now) if slips else None
-            handed.append(Slice(campaign.account, campaign.id, dials=dials, slip=name))
+            handed.append(Slice(campaign.account, campaign.id, dials=dials, slip=name, spread=campaign.spread))
         messages = [
             Message(handover.to_message(one), slicing.wanted_at(one.dials, now, turn.apart), campaign.account)
             for one in handed
@@ -288,7 +299,8 @@ class Pacer:
     def _take_back(self, handed: Slice, deferred: Sequence[Deferred]) -> None:
         """What couldn't be sent waits for the next tick."""
         if handed.slip is not None:
-            self._slips.take_back(Handed(tuple(deferred), handed.slip), self._clock.now(), deferred)
+            back = Handed(tuple(deferred), handed.slip)
+            self._slips.take_back(back, self._clock.now(), deferred, spread=handed.spread)
 
 
 def _slices(campaign: Campaign, filled: Filled, limits: slicing.Limits) -> Iterator[tuple[Filled, tuple[Dial, ...]]]:

@@ -91,12 +91,19 @@ class Reporter:
         if ends_at - self._clock.now() < REPORT_TIME:
             # Not tried, so not counted; the next tick hands it over again.
             now = self._clock.now()
-            await self._offload(self._calls.defer_report, call, call.report_attempts, call.report_error, now)
+            await self._offload(
+                self._calls.defer_report,
+                call,
+                call.report_attempts,
+                call.report_error,
+                now,
+                spread=campaign.spread,
+            )
             return
         body = form_body(report_form(call))
         headers = await self._signer.headers(key, f"report_{key.call_id}", call.attempt, body)
         exchange = await self._desk.report(url, body, headers)
-        await self._record(call, exchange, told)
+        await self._record(call, exchange, campaign, told)
 
     async def note(self, told: Iterable[Call]) -> None:
         """Record that these were told, those of one campaign together.
@@ -127,7 +134,7 @@ class Reporter:
         except Exception:
             logger.exception("told, and not recorded", extra=about_campaign(account, campaign_id))
 
-    async def _record(self, call: Call, exchange: Exchange, told: list[Call] | None) -> None:
+    async def _record(self, call: Call, exchange: Exchange, campaign: Campaign, told: list[Call] | None) -> None:
         now = self._clock.now()
         answer = report_verdict(exchange, now)
         attempts = call.report_attempts + 1
@@ -147,7 +154,7 @@ class Reporter:
             await self._offload(self._calls.report_ended, call.key, ReportState.GIVEN_UP, attempts, error)
             return
         not_before = now + timedelta(seconds=wait)
-        await self._offload(self._calls.defer_report, call, attempts, error, not_before)
+        await self._offload(self._calls.defer_report, call, attempts, error, not_before, spread=campaign.spread)
 
 
 def _error_of(exchange: Exchange) -> str:

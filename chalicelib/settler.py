@@ -144,8 +144,10 @@ class Settler:
                 break  # it has come to those under way; who waits for them reads the same records again and again
         counted_for_good = [one for one in notes.told if max(one.sequences) < campaign.settled]
         self._slips.forget_told(account, identifier, counted_for_good)
-        self._metrics.count(Metric.REPORTS_PENDING, self._slips.count_reports(account, identifier, COUNTED_AT_MOST))
-        self._metrics.count(Metric.NUMBERS_WAITING, self._slips.count_dials(account, identifier, COUNTED_AT_MOST))
+        reports = self._slips.count_reports(account, identifier, COUNTED_AT_MOST, spread=campaign.spread)
+        dials = self._slips.count_dials(account, identifier, COUNTED_AT_MOST, spread=campaign.spread)
+        self._metrics.count(Metric.REPORTS_PENDING, reports)
+        self._metrics.count(Metric.NUMBERS_WAITING, dials)
         self._let_it_rest(campaign)
         return campaign.settled - before
 
@@ -192,7 +194,7 @@ class Settler:
             case Step.EXPIRE:
                 self._expire(call, campaign, now)
             case Step.DEFER_REPORT:
-                self._calls.defer_report(call, call.report_attempts, call.report_error, now)
+                self._defer_report(call, campaign, now)
         return False
 
     def _pass_what_was_handed_over(self, campaign: Campaign) -> Campaign:
@@ -211,14 +213,15 @@ class Settler:
 
     def _expire(self, call: Call, campaign: Campaign, now: datetime) -> None:
         logger.warning("claimed, and never heard of again", extra=about(call.key, call.entry, call.attempt))
-        if self._calls.expire(call, report=campaign.plan.result_url is not None, now=now):
+        is_told = campaign.plan.result_url is not None
+        if self._calls.expire(call, report=is_told, now=now, spread=campaign.spread):
             self._metrics.count(Metric.UNCERTAIN)
 
     def _defer_lost(self, campaign: Campaign, sequence: int) -> bool:
         key = CallKey(campaign.account, campaign.id, sequence)
         ((_, entry),) = self._log.read(campaign_key(campaign.account, campaign.id), sequence, 1)
         logger.warning("handed over, and never claimed", extra=about(key, entry))
-        is_deferred = self._calls.defer_lost(key, entry)
+        is_deferred = self._calls.defer_lost(key, entry, spread=campaign.spread)
         self._metrics.count(Metric.LOST, is_deferred)
         return is_deferred
 
@@ -230,7 +233,7 @@ class Settler:
             left = [self._left_of(one, calls.get(one.key), campaign, now) for one in handed.numbers]
             if Left.WAIT not in left:
                 again = [one for one in left if not isinstance(one, Left)]
-                self._slips.take_back(handed, now, again)
+                self._slips.take_back(handed, now, again, spread=campaign.spread)
 
     def _left_of(self, deferred: Deferred, call: Call | None, campaign: Campaign, now: datetime) -> "Deferred | Left":
         """What is to be done of what was handed over so long ago that its message is gone."""
@@ -260,18 +263,18 @@ class Settler:
             for one in returned.numbers:
                 call = calls.get(one.key)
                 if call is None and isinstance(one, DeferredDial):
-                    self._calls.defer_lost(one.key, one.entry)
+                    self._calls.defer_lost(one.key, one.entry, spread=campaign.spread)
                 elif call is not None and is_unclaimed(call, one.attempt):
                     again.append(one)
-            self._slips.scatter(returned, again)
+            self._slips.scatter(returned, again, spread=campaign.spread)
 
     def _count_those_passed_over(self, campaign: Campaign) -> Campaign:
         """Add the outcomes of numbers that were passed over to the counts, and forget their slips, at once."""
         now = self._clock.now()
-        ended = self._slips.ended(campaign.account, campaign.id)
+        ended = self._slips.ended(campaign.account, campaign.id, spread=campaign.spread)
         while some := list(islice(ended, COUNTED_AT_ONCE)):
             calls = {call.key: call for call in self._calls.among([one.key for one in some])}
-            countable = [one for one in some if self._is_reported(calls.get(one.key), now)]
+            countable = [one for one in some if self._is_reported(calls.get(one.key), campaign, now)]
             if not countable:
                 continue
             counts = campaign.counts
@@ -294,24 +297,28 @@ class Settler:
             return False  # another settler counts too
         return True
 
-    def _is_reported(self, call: Call | None, now: datetime) -> bool:
+    def _is_reported(self, call: Call | None, campaign: Campaign, now: datetime) -> bool:
         """Is nobody at its report any more? One that is owed is deferred first."""
         if call is None or call.report is not ReportState.PENDING:
             return True
         if is_owed(call, now):
-            self._calls.defer_report(call, call.report_attempts, call.report_error, now)
+            self._defer_report(call, campaign, now)
             return True
         return False
+
+    def _defer_report(self, call: Call, campaign: Campaign, now: datetime) -> None:
+        attempts, error = call.report_attempts, call.report_error
+        self._calls.defer_report(call, attempts, error, now, spread=campaign.spread)
 
     def _let_it_rest(self, campaign: Campaign) -> None:
         """Until the pacer or the settler has anything to do for it again, or its owner asks something of it."""
         account, identifier, now = campaign.account, campaign.id, self._clock.now()
         # What is at work is looked for first: it may come to wait in between, but what waits comes to be at work only
         # by a pacer, whose writes are noticed.
-        if campaign.settled < campaign.head or self._slips.any_at_work(account, identifier):
+        if campaign.settled < campaign.head or self._slips.any_at_work(account, identifier, spread=campaign.spread):
             return
         due: list[datetime] = []
-        report = self._slips.first_report(account, identifier)
+        report = self._slips.first_report(account, identifier, spread=campaign.spread)
         if report is not None:
             due.append(report)
         callable_since = self._callable_since(campaign, now)
@@ -334,7 +341,7 @@ class Settler:
             return None
         if campaign.head < campaign.tail:
             return now
-        return self._slips.first_dial(campaign.account, campaign.id)
+        return self._slips.first_dial(campaign.account, campaign.id, spread=campaign.spread)
 
     def _may_call(self, campaign: Campaign) -> bool:
         return campaign.status is Status.RUNNING and not is_over(campaign.plan, self._clock.now())

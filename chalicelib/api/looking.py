@@ -12,18 +12,24 @@ def look(services: Services, campaign: Campaign) -> tuple[Progress, bool]:
     """The campaign's progress, and whether anything of it is deferred, being counted, or to be reported.
 
     A number goes from those under way to the ended, and from there into the counts: so they are read in this order, and
-    once more from the beginning if the counts have moved in between. What was handed over again has a slip until the
-    dialer has dealt with it; its record tells whether it is being dialled.
+    once more from the beginning if the counts have moved in between, or the slips lie in more partitions. What was
+    handed over again has a slip until the dialer has dealt with it; its record tells whether it is being dialled.
     """
     account, identifier = campaign.account, campaign.id
     for _ in range(_LOOKS):
+        spread = campaign.spread
         unsettled = list(services.calls.between(account, identifier, campaign.settled, campaign.head))
         again = {CallKey(account, identifier, sequence) for sequence in services.slips.handed(account, identifier)}
         handed = list(services.calls.among(again))
-        ended = list(services.slips.ended(account, identifier))
-        anything_deferred = services.slips.any_but_told(account, identifier)
+        ended = list(services.slips.ended(account, identifier, spread=spread))
+        anything_deferred = services.slips.any_but_told(account, identifier, spread=spread)
         now = services.campaigns.find(account, identifier)
-        if now is None or (now.settled, now.counts) == (campaign.settled, campaign.counts):
+        if now is None or _seen(now) == _seen(campaign):
             break
         campaign = now
     return progress(campaign, unsettled, handed, ended), anything_deferred
+
+
+def _seen(campaign: Campaign) -> tuple[object, ...]:
+    """What must not move while the rest is read."""
+    return campaign.settled, campaign.counts, campaign.spread

@@ -90,6 +90,8 @@ class Claim:
     passed_over: bool
     #: the mark by which storage knows the holder
     nonce: str
+    #: the campaign's, when the attempt was handed over
+    spread: int = 1
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,8 @@ class Slip:
     rest: tuple[DeferredDial, ...] = ()
     #: what tells those that were returned together from others; empty for one that lies by itself
     mark: str = ""
+    #: in which of the campaign's partitions it lies
+    partition: int = 0
 
 
 @dataclass(frozen=True)
@@ -164,3 +168,5 @@ class Ended:
 
     key: CallKey
     state: State
+    #: in which of the campaign's partitions it lies
+    partition: int = 0

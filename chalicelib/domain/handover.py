@@ -55,6 +55,8 @@ class Slice:
     reports: tuple[Report, ...] = ()
     #: what storage is to forget once the slice is dealt with, if any of it was deferred before
     slip: str | None = None
+    #: the campaign's: the dialer writes slips without a look at the campaign
+    spread: int = 1
 
 
 class Unreadable(ValueError):
@@ -99,6 +101,8 @@ def to_message(handed: Slice) -> str:
         fields["reports"] = [{"sequence": one.key.sequence, "attempt": one.attempt} for one in handed.reports]
     if handed.slip is not None:
         fields["slip"] = handed.slip
+    if handed.spread > 1:
+        fields["spread"] = handed.spread
     return json.dumps(fields)
 
 
@@ -122,6 +126,7 @@ def from_message(body: str) -> Slice:
             dials=tuple(_dial(account, campaign_id, one, fields["generation"]) for one in fields.get("dials", ())),
             reports=tuple(_report(account, campaign_id, one) for one in fields.get("reports", ())),
             slip=None if slip is None else str(slip),
+            spread=_spread(fields.get("spread", 1)),
         )
     except Newer:
         raise
@@ -156,6 +161,13 @@ def _dial(account: str, campaign_id: int, fields: Mapping[str, Any], generation:
 
 def _report(account: str, campaign_id: int, fields: Mapping[str, Any]) -> Report:
     return Report(CallKey(account, campaign_id, int(fields["sequence"])), int(fields.get("attempt", 1)))
+
+
+def _spread(number: Any) -> int:
+    spread = int(number)
+    if spread < 1:
+        raise ValueError(f"no partition to write to: {number}")
+    return spread
 
 
 def _instant(text: str) -> datetime:

@@ -178,6 +178,8 @@ class Campaign:
     call_time: timedelta = timedelta(0)
     #: before that there is nothing to do for it, as far as was known when it was put to sleep
     wakes_at: datetime = AWAKE
+    #: in how many partitions the slips of its numbers lie; it only grows
+    spread: int = 1
 
 
 @dataclass(frozen=True)

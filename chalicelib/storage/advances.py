@@ -35,20 +35,26 @@ class Advances:
         }
 
     def reserve(
-        self, campaign: Campaign, head: int, cursors: Sequence[Cursor], dialers: float | None = None
+        self, campaign: Campaign, head: int, cursors: Sequence[Cursor], *, spread: int, dialers: float | None = None
     ) -> Campaign | None:
         """These cursors' slots are this pacer's, and the numbers up to `head` are handed over.
 
-        `dialers` is how many its calls keep busy, for whoever shares the campaigns out; None if that isn't told.
+        The campaign has this `spread` from now on: so no slice is sent with one that isn't looked for yet. `dialers` is
+        how many its calls keep busy, for whoever shares the campaigns out; None if that isn't told.
+
         Answers the campaign as it is then; None if another pacer was first, or the campaign was started or changed.
         """
         paced = new_nonce()
-        moves = [*cursor_actions(self._items, cursors, paced), self._items.head.set(head)]
+        moves = [
+            *cursor_actions(self._items, cursors, paced),
+            self._items.head.set(head),
+            self._items.spread.set(spread),
+        ]
         if dialers is not None:
             moves.append(self._items.dialers.set(dialers))
         if not self._update(campaign, moves, self._unpaced(campaign) | (self._items.paced == paced)):
             return None
-        return replace(campaign, head=head, cursors=tuple(cursors), paced=paced)
+        return replace(campaign, head=head, cursors=tuple(cursors), paced=paced, spread=spread)
 
     def pass_to(self, campaign: Campaign, head: int, load: Load | None = None) -> bool:
         """The numbers up to `head` are handed over, whatever became of the campaign meanwhile: the dialer has them."""

@@ -12,6 +12,7 @@ from pynamodb.exceptions import DoesNotExist
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
+from chalicelib.domain import spreading
 from chalicelib.domain.call import Call, Claim, DeferredDial, DeferredReport, Ended, ReportState, State
 from chalicelib.domain.models import CallKey, Entry
 from chalicelib.domain.outcome import CalleeType, Outcome, Result
@@ -34,10 +35,13 @@ class Calls:
         self._items = database.calls
         self._slips = Slips(database)
 
-    def claim(self, key: CallKey, entry: Entry, attempt: int, now: datetime, nonce: str | None = None) -> Claim | None:
+    def claim(
+        self, key: CallKey, entry: Entry, attempt: int, now: datetime, nonce: str | None = None, spread: int = 1
+    ) -> Claim | None:
         """The right to make this attempt; None if somebody has it, or had it.
 
-        Whoever doesn't hear the answer may ask again with the same `nonce`, one of their own.
+        Whoever doesn't hear the answer may ask again with the same `nonce`, one of their own. `spread` is where slips
+        of it are written: the campaign's, or an older one of it.
         """
         nonce = nonce or new_nonce()
         item = self._items(_call_key(key))
@@ -58,7 +62,7 @@ class Calls:
                 item.update(actions, waiting | (self._items.nonce == nonce))
         except WriteRefused:
             return None
-        return Claim(key, entry, attempt, int(item.unsent or 0), bool(item.passed_over), nonce)
+        return Claim(key, entry, attempt, int(item.unsent or 0), bool(item.passed_over), nonce, spread)
 
     def give_up(self, claim: Claim, reason: str) -> bool:
         """Nothing was sent, and no attempt made: back into the queue, before the log. False if the claim is lost."""
@@ -101,13 +105,13 @@ class Calls:
                 return _call(claim.key, item)
             transaction = self._database.transaction()
             transaction.update(_CALL, item, actions, held & (self._items.state == State.DIALLING))
-            self._slips.add_ended(transaction, Ended(claim.key, state))
+            self._slips.add_ended(transaction, _ended(claim.key, state, claim.spread))
             transaction.commit()
         except WriteRefused:
             return None
         return self.get(claim.key)
 
-    def expire(self, call: Call, *, report: bool, now: datetime) -> bool:
+    def expire(self, call: Call, *, report: bool, now: datetime, spread: int) -> bool:
         """Nobody can know what came of this claim: uncertain. False if somebody knows after all."""
         transaction = self._database.transaction()
         outcome = Outcome(Result.UNCERTAIN, "no_outcome")
@@ -121,16 +125,16 @@ class Calls:
         unchanged = (self._items.state == State.DIALLING) & (self._items.claimed_at == call.claimed_at)
         transaction.update(_CALL, self._items(_call_key(call.key)), actions, unchanged)
         if report:
-            self._slips.add(transaction, DeferredReport(call.key, 1, now))
+            self._slips.add(transaction, DeferredReport(call.key, 1, now), spread=spread)
         if call.passed_over:
-            self._slips.add_ended(transaction, Ended(call.key, State.UNCERTAIN))
+            self._slips.add_ended(transaction, _ended(call.key, State.UNCERTAIN, spread))
         try:
             transaction.commit()
         except WriteRefused:
             return False
         return True
 
-    def defer_lost(self, key: CallKey, entry: Entry) -> bool:
+    def defer_lost(self, key: CallKey, entry: Entry, *, spread: int) -> bool:
         """A number that was handed over and never claimed waits again. False if somebody has it after all."""
         transaction = self._database.transaction()
         actions: list[Action] = [
@@ -143,7 +147,7 @@ class Calls:
             actions.append(self._items.message_reference.set(entry.message_reference))
         item = self._items(_call_key(key))
         transaction.update(_CALL, item, actions, self._items.call.does_not_exist())
-        self._slips.add(transaction, DeferredDial(key, entry, attempt=1, not_before=None))
+        self._slips.add(transaction, DeferredDial(key, entry, attempt=1, not_before=None), spread=spread)
         try:
             transaction.commit()
         except WriteRefused:
@@ -168,7 +172,7 @@ class Calls:
         except WriteRefused:
             return  # delivered, or given up, by another message meanwhile
 
-    def defer_report(self, call: Call, attempts: int, error: str | None, not_before: datetime) -> None:
+    def defer_report(self, call: Call, attempts: int, error: str | None, not_before: datetime, *, spread: int) -> None:
         """The report is to be sent again, after so many attempts.
 
         Of two messages that made the same attempt only one defers the next, or a report would come twice as often and
@@ -184,7 +188,7 @@ class Calls:
             self._reported(ReportState.DEFERRED, attempts, error),
             self._is_owed() & unchanged,
         )
-        self._slips.add(transaction, DeferredReport(call.key, attempts + 1, not_before))
+        self._slips.add(transaction, DeferredReport(call.key, attempts + 1, not_before), spread=spread)
         try:
             transaction.commit()
         except WriteRefused:
@@ -217,7 +221,7 @@ class Calls:
         transaction.update(
             _CALL, self._items(_call_key(claim.key)), [self._items.state.set(State.DEFERRED), *actions], held
         )
-        self._slips.add(transaction, deferred)
+        self._slips.add(transaction, deferred, spread=claim.spread)
         try:
             transaction.commit()
         except WriteRefused:
@@ -253,6 +257,10 @@ class Calls:
 
 def _call_key(key: CallKey) -> str:
     return f"{key.account}/{key.campaign_id}/{key.sequence}"
+
+
+def _ended(key: CallKey, state: State, spread: int) -> Ended:
+    return Ended(key, state, spreading.partition(key.sequence, spread))
 
 
 def _call(key: CallKey, item: Any) -> Call:

@@ -110,6 +110,7 @@ def from_item(item: CampaignItem) -> Campaign:
         load=Load(int(item.handed), int(item.left), int(item.made), None if item.most is None else int(item.most)),
         call_time=timedelta(milliseconds=int(item.call_time)),
         wakes_at=item.wakes_at,
+        spread=int(item.spread),
     )
 
 

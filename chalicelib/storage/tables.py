@@ -137,6 +137,8 @@ class CampaignItem(Model):
     most = NumberAttribute(null=True)
     #: milliseconds from a call's claim to its outcome, on average of late
     call_time = NumberAttribute(default=0)
+    #: in how many partitions of the table `deferred` the slips of its numbers lie; it only grows
+    spread = NumberAttribute(default=1)
 
     #: the shard of the `attention` index it stands in, while there is something to do for it, now or later
     attention = UnicodeAttribute(null=True)
@@ -225,7 +227,7 @@ class DeferredItem(Model):
     Its key sorts by kind, then by the time before which it isn't due, then by sequence number.
     """
 
-    #: `account/id` of the campaign
+    #: `account/id` of the campaign; `account/id#1` and so on where the slips of its numbers are spread
     campaign = UnicodeAttribute(hash_key=True)
     key = UnicodeAttribute(range_key=True)
     sequence = NumberAttribute(null=True)

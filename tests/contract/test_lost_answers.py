@@ -105,9 +105,9 @@ class TestTransactions:
         advances = Advances(database)
         campaigns.start("acme", 1, None, NOW)
         before = campaigns.get("acme", 1)
-        reserved = advances.reserve(before, 4, before.cursors)
+        reserved = advances.reserve(before, 4, before.cursors, spread=1)
         assert reserved is not None
-        assert advances.reserve(before, 4, before.cursors) is None
+        assert advances.reserve(before, 4, before.cursors, spread=1) is None
         after = replace(reserved, settled=2, counts=Counts(1, 1, 0))
         assert advances.settle(reserved, after)
         assert not advances.settle(reserved, after)
@@ -118,7 +118,7 @@ class TestTransactions:
         claim = calls.claim(KEY, ENTRY, 1, NOW)
         assert claim is not None
         assert calls.defer_unsent(claim, "dns", NOW)
-        assert waiting(Slips(database), "acme", 1) == [KEY.sequence]
+        assert waiting(Slips(database), "acme", 1, spread=1) == [KEY.sequence]
         again = calls.claim(KEY, ENTRY, 1, NOW)
         assert again is not None
         assert again.unsent == 1

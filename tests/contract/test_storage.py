@@ -266,11 +266,11 @@ class TestCampaigns:
         campaigns.start("acme", 1, None, NOW)
         before = campaigns.get("acme", 1)
         cursors = pacing.fresh(2, NOW + timedelta(minutes=1))
-        after = advances.reserve(before, 0, cursors)
+        after = advances.reserve(before, 0, cursors, spread=1)
         assert after == campaigns.get("acme", 1)
-        assert advances.reserve(before, 0, cursors) is None
+        assert advances.reserve(before, 0, cursors, spread=1) is None
         assert after is not None
-        assert advances.reserve(after, 4, cursors) is not None
+        assert advances.reserve(after, 4, cursors, spread=1) is not None
         assert campaigns.get("acme", 1).head == 4
 
     @pytest.mark.parametrize("meanwhile", ["start", "change", "append"])
@@ -288,7 +288,7 @@ class TestCampaigns:
         else:
             campaigns.append("acme", 1, entries(1), None, NOW)
         now = campaigns.get("acme", 1)
-        assert advances.reserve(seen, 0, pacing.fresh(2, NOW + timedelta(minutes=1))) is None
+        assert advances.reserve(seen, 0, pacing.fresh(2, NOW + timedelta(minutes=1)), spread=1) is None
         assert campaigns.get("acme", 1) == now
 
     def test_new_windows_are_not_given_cursors_that_have_moved(self, campaigns: Campaigns, advances: Advances) -> None:
@@ -300,7 +300,7 @@ class TestCampaigns:
         def revise(before: Plan) -> Plan:
             tries.append(before)
             if len(tries) == 1:
-                assert advances.reserve(campaigns.get("acme", 1), 0, later) is not None
+                assert advances.reserve(campaigns.get("acme", 1), 0, later, spread=1) is not None
             return replace(before, windows=before.windows[:1])
 
         campaigns.change("acme", 1, revise, NOW)
@@ -361,7 +361,7 @@ class TestCampaigns:
         if meanwhile == "append":
             campaigns.append("acme", 1, entries(1), None, NOW)
         elif meanwhile == "reserve":
-            assert advances.reserve(seen, 0, seen.cursors) is not None
+            assert advances.reserve(seen, 0, seen.cursors, spread=1) is not None
         elif meanwhile == "settle":
             assert advances.settle(seen, replace(seen, counts=Counts(completed=1)))
         else:
@@ -433,7 +433,7 @@ class TestCampaigns:
         campaigns.start("acme", 1, None, NOW)
         assert works(advances) == [Work("acme", 1, None)]
         seen = campaigns.get("acme", 1)
-        reserved = advances.reserve(seen, 0, seen.cursors, dialers=2.5)
+        reserved = advances.reserve(seen, 0, seen.cursors, spread=1, dialers=2.5)
         assert works(advances) == [Work("acme", 1, 2.5)]
         assert reserved is not None
         advances.sleep(reserved, NOW)
@@ -592,7 +592,7 @@ class TestCalls:
         assert again is not None
         assert not calls.pass_over(call)
         calls.finish(again, OUTCOME, NOW, ReportState.NONE)
-        assert list(Slips(database).ended("acme", 1)) == [Ended(KEY, State.COMPLETED)]
+        assert list(Slips(database).ended("acme", 1, spread=1)) == [Ended(KEY, State.COMPLETED)]
 
     def test_a_claim_nobody_hears_of_again_is_uncertain_for_good(self, database: Database) -> None:
         calls = Calls(database)
@@ -600,15 +600,15 @@ class TestCalls:
         call = calls.get(KEY)
         assert claim is not None
         assert call is not None
-        assert calls.expire(call, report=True, now=NOW)
-        assert not calls.expire(call, report=True, now=NOW)
+        assert calls.expire(call, report=True, now=NOW, spread=1)
+        assert not calls.expire(call, report=True, now=NOW, spread=1)
         assert calls.finish(claim, OUTCOME, NOW, ReportState.NONE) is None
         assert not calls.give_up(claim, "late")
         assert calls.claim(KEY, ENTRY, 1, NOW) is calls.claim(KEY, ENTRY, 2, NOW) is None
         expired = calls.get(KEY)
         assert expired is not None
         assert (expired.state, expired.report) == (State.UNCERTAIN, ReportState.DEFERRED)
-        assert len(list(Slips(database).due_reports("acme", 1, NOW))) == 1
+        assert len(list(Slips(database).due_reports("acme", 1, NOW, spread=1))) == 1
 
     def test_a_record_expires_after_its_outcome_and_none_without_one(self, database: Database) -> None:
         calls = Calls(database, retention=timedelta(days=400))
@@ -630,7 +630,7 @@ class TestCalls:
         call = calls.get(vanishes)
         assert call is not None
         assert expiry(vanishes) is None
-        assert calls.expire(call, report=False, now=NOW)
+        assert calls.expire(call, report=False, now=NOW, spread=1)
         assert expiry(vanishes) == NOW + timedelta(days=400)
 
     def test_records_are_kept_for_ever_unless_told_otherwise(self, database: Database) -> None:
@@ -642,9 +642,9 @@ class TestCalls:
 
     def test_a_lost_number_is_deferred_unless_it_was_claimed_after_all(self, database: Database) -> None:
         calls = Calls(database)
-        assert calls.defer_lost(KEY, ENTRY)
-        assert not calls.defer_lost(KEY, ENTRY)
-        assert waiting(Slips(database), "acme", 1) == [KEY.sequence]
+        assert calls.defer_lost(KEY, ENTRY, spread=1)
+        assert not calls.defer_lost(KEY, ENTRY, spread=1)
+        assert waiting(Slips(database), "acme", 1, spread=1) == [KEY.sequence]
         assert calls.claim(KEY, ENTRY, 1, NOW) is not None
 
     def test_calls_between_two_sequence_numbers_are_those_with_a_record(self, database: Database) -> None:
@@ -659,11 +659,11 @@ class TestCalls:
         assert claim is not None
         finished = calls.finish(claim, OUTCOME, NOW, ReportState.PENDING)
         assert finished is not None
-        calls.defer_report(finished, 1, "http_500", NOW)
+        calls.defer_report(finished, 1, "http_500", NOW, spread=1)
         deferred = calls.get(KEY)
         assert deferred is not None
         calls.report_ended(KEY, ReportState.DELIVERED, 2, None)
-        calls.defer_report(deferred, 2, "timeout", NOW + timedelta(minutes=1))
+        calls.defer_report(deferred, 2, "timeout", NOW + timedelta(minutes=1), spread=1)
         call = calls.get(KEY)
         assert call is not None
         assert (call.report, call.report_attempts, call.report_error) == (ReportState.DELIVERED, 2, None)
@@ -675,8 +675,8 @@ class TestCalls:
         call = calls.finish(claim, OUTCOME, NOW, ReportState.PENDING)
         assert call is not None
         for error in ("http_500", "timeout"):
-            calls.defer_report(call, 1, error, NOW)
-        assert [slip.deferred for slip in slips.due_reports("acme", 1, NOW)] == [DeferredReport(KEY, 2, NOW)]
+            calls.defer_report(call, 1, error, NOW, spread=1)
+        assert [slip.deferred for slip in slips.due_reports("acme", 1, NOW, spread=1)] == [DeferredReport(KEY, 2, NOW)]
         again = calls.get(KEY)
         assert again is not None
         assert (again.report_attempts, again.report_error) == (1, "http_500")
@@ -706,7 +706,7 @@ class TestSwitch:
 
 def due_dials(slips: Slips) -> list[Slip]:
     """Those that the pacer takes, in its order."""
-    return [*slips.returned_dials("acme", 1), *slips.due_dials("acme", 1, NOW)]
+    return [*slips.returned_dials("acme", 1), *slips.due_dials("acme", 1, NOW, spread=1)]
 
 
 class TestSlips:
@@ -714,7 +714,7 @@ class TestSlips:
         slips = Slips(database)
         for one in deferred:
             transaction = database.transaction()
-            slips.add(transaction, one)
+            slips.add(transaction, one, spread=1)
             transaction.commit()
         return slips
 
@@ -725,21 +725,25 @@ class TestSlips:
         early, late = NOW - timedelta(minutes=2), NOW - timedelta(minutes=1)
         ordered = [self.dial(3), self.dial(20), self.dial(2, early), self.dial(1, late)]
         slips = self.defer(database, *reversed(ordered))
-        assert [slip.deferred for slip in slips.due_dials("acme", 1, NOW)] == ordered
+        assert [slip.deferred for slip in slips.due_dials("acme", 1, NOW, spread=1)] == ordered
 
     def test_what_is_not_due_yet_is_not_handed_out(self, database: Database) -> None:
         report = DeferredReport(KEY, 1, NOW + timedelta(seconds=1))
         slips = self.defer(database, self.dial(1, NOW + timedelta(seconds=1)), report)
-        assert list(slips.due_dials("acme", 1, NOW)) == list(slips.due_reports("acme", 1, NOW)) == []
-        assert waiting(slips, "acme", 1) == [1]
-        assert [slip.deferred for slip in slips.due_reports("acme", 1, NOW + timedelta(seconds=1))] == [report]
+        assert (
+            list(slips.due_dials("acme", 1, NOW, spread=1)) == list(slips.due_reports("acme", 1, NOW, spread=1)) == []
+        )
+        assert waiting(slips, "acme", 1, spread=1) == [1]
+        assert [slip.deferred for slip in slips.due_reports("acme", 1, NOW + timedelta(seconds=1), spread=1)] == [
+            report
+        ]
 
     def test_a_slice_that_was_handed_over_lapses_unless_it_is_forgotten(self, database: Database) -> None:
         slips = self.defer(database, self.dial(1), self.dial(2), self.dial(3))
-        first, *others = slips.due_dials("acme", 1, NOW)
+        first, *others = slips.due_dials("acme", 1, NOW, spread=1)
         dealt_with, lost = slips.hand_over([first], NOW), slips.hand_over(others, NOW)
-        assert list(slips.due_dials("acme", 1, NOW)) == []
-        assert sorted(waiting(slips, "acme", 1)) == [1, 2, 3]
+        assert list(slips.due_dials("acme", 1, NOW, spread=1)) == []
+        assert sorted(waiting(slips, "acme", 1, spread=1)) == [1, 2, 3]
         slips.forget_name("acme", 1, dealt_with)
         later = NOW + timedelta(minutes=15)
         assert list(slips.lapsed("acme", 1, later - timedelta(seconds=1))) == []
@@ -754,28 +758,28 @@ class TestSlips:
 
     def test_a_number_deferred_again_is_not_lost_with_the_message_that_brought_it(self, database: Database) -> None:
         slips = self.defer(database, self.dial(1))
-        handed = slips.hand_over(list(slips.due_dials("acme", 1, NOW)), NOW)
+        handed = slips.hand_over(list(slips.due_dials("acme", 1, NOW, spread=1)), NOW)
         self.defer(database, self.dial(1, NOW + timedelta(minutes=15)))
         slips.forget_name("acme", 1, handed)
-        assert waiting(slips, "acme", 1) == [1]
+        assert waiting(slips, "acme", 1, spread=1) == [1]
 
     def test_one_call_may_have_two_slips_and_each_is_forgotten_by_itself(self, database: Database) -> None:
         report = DeferredReport(KEY, 3, NOW)
         slips = self.defer(database, report, report, self.dial(1), self.dial(1))
-        first, second = (slips.hand_over([slip], NOW) for slip in list(slips.due_reports("acme", 1, NOW)))
+        first, second = (slips.hand_over([slip], NOW) for slip in list(slips.due_reports("acme", 1, NOW, spread=1)))
         slips.forget_name("acme", 1, first)
         assert [slip.name for slip in slips.lapsed("acme", 1, NOW + timedelta(hours=1))] == [second]
-        slips.forget(list(slips.due_dials("acme", 1, NOW))[:1])
-        assert waiting(slips, "acme", 1) == [1]
+        slips.forget(list(slips.due_dials("acme", 1, NOW, spread=1))[:1])
+        assert waiting(slips, "acme", 1, spread=1) == [1]
 
     def test_what_is_taken_back_waits_again(self, database: Database) -> None:
         report = DeferredReport(KEY, 3, NOW)
         slips = self.defer(database, self.dial(1, NOW), report)
-        for due in (due_dials(slips), list(slips.due_reports("acme", 1, NOW))):
+        for due in (due_dials(slips), list(slips.due_reports("acme", 1, NOW, spread=1))):
             deferred = tuple(slip.deferred for slip in due)
-            slips.take_back(Handed(deferred, slips.hand_over(due, NOW)), NOW, deferred)
+            slips.take_back(Handed(deferred, slips.hand_over(due, NOW)), NOW, deferred, spread=1)
         assert [slip.deferred for slip in due_dials(slips)] == [self.dial(1)]
-        assert [slip.deferred for slip in slips.due_reports("acme", 1, NOW)] == [report]
+        assert [slip.deferred for slip in slips.due_reports("acme", 1, NOW, spread=1)] == [report]
         assert list(slips.lapsed("acme", 1, NOW + timedelta(hours=1))) == []
 
     @pytest.mark.parametrize("first", range(1, 5))
@@ -815,23 +819,23 @@ class TestSlips:
     def test_what_was_returned_is_counted_by_its_numbers(self, database: Database) -> None:
         slips = self.defer(database, self.dial(1))
         slips.add_returned([self.dial(7), self.dial(8)], "one")
-        assert [slips.count_dials("acme", 1, most) for most in (1, 2, 1000)] == [1, 2, 3]
+        assert [slips.count_dials("acme", 1, most, spread=1) for most in (1, 2, 1000)] == [1, 2, 3]
 
     def test_what_was_returned_may_be_scattered(self, database: Database) -> None:
         slips = Slips(database)
         slips.add_returned([self.dial(7), self.dial(8)], "one")
         (returned,) = slips.returned_slices("acme", 1)
-        slips.scatter(returned, [self.dial(8)])
+        slips.scatter(returned, [self.dial(8)], spread=1)
         assert slips.returned("acme", 1) == set()
-        assert waiting(slips, "acme", 1) == [8]
+        assert waiting(slips, "acme", 1, spread=1) == [8]
 
     def test_kinds_of_slips_are_told_apart(self, database: Database) -> None:
         slips = self.defer(database, self.dial(1))
-        assert slips.any_but_told("acme", 1)
-        assert not slips.any_at_work("acme", 1)
-        slips.hand_over(list(slips.due_dials("acme", 1, NOW)), NOW)
-        assert slips.any_at_work("acme", 1)
-        assert not slips.any_but_told("acme", 2)
+        assert slips.any_but_told("acme", 1, spread=1)
+        assert not slips.any_at_work("acme", 1, spread=1)
+        slips.hand_over(list(slips.due_dials("acme", 1, NOW, spread=1)), NOW)
+        assert slips.any_at_work("acme", 1, spread=1)
+        assert not slips.any_but_told("acme", 2, spread=1)
 
     def test_who_was_told_is_noted_for_many_together_until_it_is_forgotten(self, database: Database) -> None:
         slips = Slips(database)
@@ -841,10 +845,10 @@ class TestSlips:
         slips.add_told("acme", 2, [5], NOW, "three")
         first, second = slips.told("acme", 1)
         assert (first.sequences, second.sequences) == (frozenset({3, 17, 2**31}), frozenset({4}))
-        assert not slips.any_at_work("acme", 1)
-        assert not slips.any_but_told("acme", 1)
-        assert not waiting(slips, "acme", 1)
-        assert not any(slips.ended("acme", 1))
+        assert not slips.any_at_work("acme", 1, spread=1)
+        assert not slips.any_but_told("acme", 1, spread=1)
+        assert not waiting(slips, "acme", 1, spread=1)
+        assert not any(slips.ended("acme", 1, spread=1))
         slips.forget_told("acme", 1, [first])
         assert slips.told("acme", 1) == [second]
 
@@ -965,5 +969,5 @@ class TestRaces:
     def test_of_many_pacers_one_gets_the_slots(self, campaigns: Campaigns, advances: Advances) -> None:
         before = add(campaigns, numbers=10)
         with ThreadPoolExecutor(8) as threads:
-            reserved = list(threads.map(lambda head: advances.reserve(before, head, ()), range(1, 9)))
+            reserved = list(threads.map(lambda head: advances.reserve(before, head, (), spread=1), range(1, 9)))
         assert sum(one is not None for one in reserved) == 1

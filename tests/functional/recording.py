@@ -202,7 +202,7 @@ def _messages_that_are_lost(record: Record) -> None:
     for _ in range(7):
         world.settle()
         world.clock.turn_to(world.clock.now() + MINUTE)
-    assert waiting(world.services.slips, "acme", 1)[0] == 0
+    assert waiting(world.services.slips, "acme", 1, spread=1)[0] == 0
 
 
 def _what_goes_wrong_at_the_queue(record: Record) -> None:
@@ -214,7 +214,7 @@ def _what_goes_wrong_at_the_queue(record: Record) -> None:
     (message,) = world.sqs.take(world.clock.now() + MINUTE)
     assert world.dial([message.body, "?"], time_left=timedelta(seconds=20)) == []
     assert len(world.dead.messages) == 1
-    assert waiting(world.services.slips, "acme", 1) == [0]
+    assert waiting(world.services.slips, "acme", 1, spread=1) == [0]
     world.clock.turn_to(world.clock.now() + MINUTE)
     world.sqs.refuses = 4
     world.tick()
@@ -293,7 +293,7 @@ def _a_retry_whose_report_is_lost(record: Record) -> None:
     assert world.dial([message.body]) == ["0"]
     world.clock.turn_to(world.clock.now() + timedelta(minutes=5))
     world.settle()
-    assert len(list(world.services.slips.due_reports("acme", 1, world.clock.now()))) == 1
+    assert len(list(world.services.slips.due_reports("acme", 1, world.clock.now(), spread=1))) == 1
 
 
 def _database(record: Record) -> Database:

@@ -232,8 +232,8 @@ def test_a_campaign_does_not_rest_while_its_last_number_is_handed_over(
     world.settle()
     look = world.settler._slips.any_at_work
 
-    def then_a_tick(*key: Any) -> bool:
-        found = look(*key)
+    def then_a_tick(*key: Any, spread: int) -> bool:
+        found = look(*key, spread=spread)
         world.tick()
         return found
 

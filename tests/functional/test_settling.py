@@ -121,11 +121,13 @@ def test_a_number_that_was_deferred_twice_is_told_once(world: World) -> None:
     claim = world.services.calls.claim(key, entry, 1, EIGHT)
     assert claim is not None
     world.services.calls.give_up(claim, "late")
-    (slip,) = world.services.slips.due_dials("acme", 1, EIGHT)
+    (slip,) = world.services.slips.due_dials("acme", 1, EIGHT, spread=1)
     assert isinstance(slip.deferred, DeferredDial)
-    world.settler._slips._item(replace(slip.deferred, not_before=EIGHT + timedelta(hours=1))).save()
+    transaction = world.services.database.transaction()
+    world.services.slips.add(transaction, replace(slip.deferred, not_before=EIGHT + timedelta(hours=1)), spread=1)
+    transaction.commit()
     world.run(minutes=3)
-    assert waiting(world.services.slips, "acme", 1) == [0]
+    assert waiting(world.services.slips, "acme", 1, spread=1) == [0]
     assert progress(world) == {"total": 2, "completed": 2}
 
 
@@ -145,7 +147,7 @@ def test_how_far_a_campaign_is_takes_ten_requests_however_many_numbers_wait() ->
     waits = prepare(world, numbers(200))
     world.advances.pass_to(waits, head=200)
     for sequence, entry in enumerate(numbers(200)):
-        world.services.calls.defer_lost(CallKey("acme", 1, sequence), entry)
+        world.services.calls.defer_lost(CallKey("acme", 1, sequence), entry, spread=1)
     world.settle()
     before = campaign(world)
     client.requests = 0

@@ -169,7 +169,7 @@ def test_a_settler_that_comes_second_does_not_miss_the_notes_that_the_first_forg
 
     monkeypatch.setattr(slips, "told", meanwhile)
     world.settle()
-    assert not any(slips.due_reports("acme", 1, world.clock.now()))
+    assert not any(slips.due_reports("acme", 1, world.clock.now(), spread=1))
     assert campaign(world).counts == Counts(completed=CALLS)
 
 

@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl
 from chalicelib.api.services import Services
 from chalicelib.clock import Clock
 from chalicelib.dialer import Delivery, Dialer
+from chalicelib.domain import spreading
 from chalicelib.domain.outcome import Answered, Exchange
 from chalicelib.domain.slicing import Limits
 from chalicelib.gateway.queue import CallQueue, DeadLetters
@@ -162,7 +163,7 @@ class World:
         self.dialer = self.dialer_over(self.tenant)
         self.settler = Settler(services, clock, self.metrics, map)
 
-    def pacer_with(self, limits: Limits) -> Pacer:
+    def pacer_with(self, limits: Limits, calls_a_partition: float = spreading.CALLS_A_SECOND) -> Pacer:
         return Pacer(
             stores=self.services,
             switch=self.switch,
@@ -172,6 +173,7 @@ class World:
             each=map,
             dialers=50,
             limits=limits,
+            calls_a_partition=calls_a_partition,
         )
 
     def dialer_over(self, tenant: FakeTenant) -> Dialer:

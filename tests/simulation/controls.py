@@ -16,6 +16,7 @@ from chalicelib import dialer
 from chalicelib.dialer import Dialer
 from chalicelib.domain import last_look, pacing, settling
 from chalicelib.settler import Settler
+from chalicelib.storage import slip_items
 from chalicelib.storage.advances import Advances
 from chalicelib.storage.calls import Calls
 from chalicelib.storage.writes import Transaction
@@ -151,7 +152,7 @@ CONTROLS = (
                 {"self._unpaced(campaign) | (self._items.paced == paced)": "self._items.id == campaign.id"},
             ),
         ),
-        seen_in=50,
+        seen_in=367,
     ),
     Control(
         "the calling hours have a margin for clocks that differ",
@@ -164,7 +165,7 @@ CONTROLS = (
     Control(
         "a transaction that the SDK repeats is known by its token",
         (Edit(Transaction, "commit", {"client_request_token=self._token": "client_request_token=None"}),),
-        seen_in=26,
+        seen_in=63,
     ),
     Control(
         "a report that nobody is known to have taken is told again",
@@ -175,5 +176,9 @@ CONTROLS = (
         "an attempt at a report is made once",
         (Edit(dialer, "_is_owed", {" and call.report_attempts == attempt - 1": ""}),),
         seen_in=10,
+    ),
+    Control(
+        "slips are looked for in all of a campaign's partitions",
+        (Edit(slip_items, "partition_keys", {"range(spread)": "range(1)"}),),
     ),
 )

@@ -68,6 +68,11 @@ QUIET = timedelta(hours=34)
 LAST_DAY = datetime(9999, 1, 1, tzinfo=UTC)
 #: how long in it the ticks come often
 BUSY = timedelta(minutes=45)
+#: How few calls a second one partition is for where slips are spread: at the usual pace they lie in one at first, or in
+#: several. It becomes half as many while the campaign runs.
+SPREAD = (0.25, 0.1)
+#: in how many of the stories they are
+SPREAD_ODDS = 0.25
 
 
 class Simulation:
@@ -101,6 +106,11 @@ class Simulation:
             span=timedelta(seconds=self.dice.choice([2, 10, 40])), most=self.dice.choice([1, 5, 20])
         )
         self.story.dialers = self.dice.choice([1, 2, 50, 50])
+        # By dice of their own: so the stories in which nothing is spread stay as they were.
+        self._spread_dice = random.Random(f"spread {seed}")  # noqa: S311 # a story's, not a secret's
+        self.is_spread = self._spread_dice.random() < SPREAD_ODDS
+        if self.is_spread:
+            self.story.calls_a_partition = self._spread_dice.choice(SPREAD)
         self.owner = Owner(self._ask, self.clock, self.dice, self.story, self._tail)
         self._wishes = [partial(self._grant, wish) for wish in self.owner.wishes()]
         self._comes_between: list[Action] = [self._tick, self._settle, self._halt, *self._wishes]
@@ -211,6 +221,8 @@ class Simulation:
             self._at(BEGIN + (end - BEGIN) * dice.random(), dice.choice(self._wishes))
         if dice.random() < 0.08:
             self._at(BEGIN + (end - BEGIN) * dice.random(), partial(self._grant, self.owner.delete))
+        if self.is_spread:
+            self._at(BEGIN + (end - BEGIN) * self._spread_dice.random(), self._spread_further)
 
     def _at(self, when: datetime, action: Action) -> None:
         heapq.heappush(self._events, (when, next(self._order), action))
@@ -270,6 +282,9 @@ class Simulation:
             pass  # an operator doesn't go home before it dials again
         self._halting = False
 
+    async def _spread_further(self) -> None:
+        self.story.calls_a_partition /= 2
+
     def _turn(self, invocation: Invocation, *, on: bool) -> bool:
         self.switch.turn(on=on, now=invocation.clock.now())
         return True
@@ -287,6 +302,7 @@ class Simulation:
                 each=map,
                 dialers=self.story.dialers,
                 limits=self.story.limits,
+                calls_a_partition=self.story.calls_a_partition,
             )
             campaigns = with_work(self.services.advances, invocation.clock.now(), self._shards)
             pacer.tick(invocation.clock.now() + TICK_LIVES - SPARE, campaigns)

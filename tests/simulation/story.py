@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from chalicelib.domain import spreading
 from chalicelib.domain.slicing import Limits
 from tests.simulation.clock import BEGIN
 from tests.simulation.faults import Faults
@@ -53,6 +54,8 @@ class Story:
     #: how many dialers there may be at the same time
     dialers: int = 50
     max_retries: int = 0
+    #: how many calls a second write their slips to one partition
+    calls_a_partition: float = spreading.CALLS_A_SECOND
     uploaded: int = 0
     #: of which a part was accepted
     torn_uploads: int = 0

@@ -28,9 +28,10 @@ DIALS = st.builds(Dial, KEYS, st.integers(1, 11), ENTRIES, st.just(3), INSTANTS,
     st.lists(DIALS, max_size=3),
     st.lists(st.builds(Report, KEYS, st.integers(1, 10)), max_size=3),
     st.none() | st.text(),
+    st.integers(1, 32),
 )
 def test_a_slice_is_read_back_as_it_was_written(
-    account: str, campaign_id: int, dials: list[Dial], reports: list[Report], slip: str | None
+    account: str, campaign_id: int, dials: list[Dial], reports: list[Report], slip: str | None, spread: int
 ) -> None:
     ours = Slice(
         account,
@@ -38,6 +39,7 @@ def test_a_slice_is_read_back_as_it_was_written(
         tuple(replace(dial, key=CallKey(account, campaign_id, dial.key.sequence)) for dial in dials),
         tuple(replace(report, key=CallKey(account, campaign_id, report.key.sequence)) for report in reports),
         slip,
+        spread,
     )
     assert from_message(to_message(ours)) == ours
 
@@ -77,6 +79,12 @@ class TestVersions:
     def test_this_version_is_read(self) -> None:
         assert from_message(self.body("version-2.json")) == WRITTEN
 
+    def test_where_slips_are_spread_is_told_and_left_out_where_they_are_not(self) -> None:
+        spread = replace(WRITTEN, spread=14)
+        assert json.loads(to_message(spread)) == json.loads(self.body("version-2-spread.json"))
+        assert from_message(self.body("version-2-spread.json")) == spread
+        assert "spread" not in to_message(WRITTEN)
+
     def test_a_single_call_as_version_1_wrote_it(self) -> None:
         dial = replace(WRITTEN.dials[0], attempt=1)
         expected = Slice("acme", 1, dials=(dial,))
@@ -115,6 +123,7 @@ class TestVersions:
         GOOD.replace("+00:00", ""),
         GOOD.replace('"attempt": 1', '"attempt": Infinity'),
         GOOD.replace('"generation"', '"gen"'),
+        GOOD[:-1] + ', "spread": 0}',
         "[" * 100_000,
     ],
 )

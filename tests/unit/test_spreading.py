@@ -1,0 +1,36 @@
+"""Over how many partitions a campaign's slips are spread."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chalicelib.domain.spreading import MOST, needed, partition
+
+RATES = st.floats(0, 10**9)
+SPREADS = st.integers(1, MOST)
+
+
+@pytest.mark.parametrize(
+    ("calls_a_minute", "spread"),
+    [(0, 1), (60, 1), (7_500, 1), (7_501, 2), (60_000, 8), (100_000, 14), (240_000, 32), (10**11, 32)],
+)
+def test_a_campaign_has_as_many_partitions_as_its_pace_needs(calls_a_minute: int, spread: int) -> None:
+    assert needed(calls_a_minute / 60, before=1) == spread
+
+
+@given(RATES, SPREADS)
+def test_it_never_has_fewer_than_before(rate: float, before: int) -> None:
+    assert needed(rate, before) >= before
+    assert needed(0, before) == before
+
+
+@given(st.integers(0, 2**32 - 1), SPREADS, RATES)
+def test_what_was_written_when_there_were_fewer_lies_in_one_of_those_there_are_now(
+    sequence: int, before: int, rate: float
+) -> None:
+    assert partition(sequence, before) in range(before)
+    assert set(range(before)) <= set(range(needed(rate, before)))
+
+
+def test_numbers_that_follow_each_other_lie_in_different_partitions() -> None:
+    assert {partition(sequence, 5) for sequence in range(100, 105)} == set(range(5))
