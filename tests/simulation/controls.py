@@ -70,11 +70,11 @@ def _modules() -> set[ModuleType]:
 CONTROLS = (
     Control(
         "the claim is given once",
-        (Edit(Calls, "claim", {"except WriteRefused:\n        return None": "except WriteRefused:\n        pass"}),),
+        (Edit(Calls, "claim", {"return None": "before = {}"}),),
     ),
     Control(
         "a claim that the SDK repeats is known by its nonce",
-        (Edit(Calls, "claim", {"waiting | (self._items.nonce == nonce)": "waiting"}),),
+        (Edit(Calls, "claim", {"{waits} OR #nonce = :nonce": "{waits}"}),),
         seen_in=4,
     ),
     Control(
