@@ -129,7 +129,7 @@ CONTROLS = (
     Control(
         "what is known of a campaign is fresh",
         (
-            Edit(Views, "_fresh", {"or now - known[0] > FRESH_FOR": ""}),
+            Edit(Views, "_known", {"or self._clock.now() - known[0] > FRESH_FOR": ""}),
             Edit(last_look, "refusal", {"now - asked_at > KNOWN_FOR": "False"}),
         ),
         seen_in=26,
