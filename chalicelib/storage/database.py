@@ -131,7 +131,7 @@ class Database:
         Raises what pynamodb's own updates do.
         """
         try:
-            answer = self._connection.dispatch("UpdateItem", request)
+            answer = self._connection._make_api_call("UpdateItem", request)
         except (BotoCoreError, ClientError) as error:
             raise UpdateError(f"Failed to update item: {error}", error) from error
         attributes: Written = answer.get("Attributes", {})
