@@ -273,7 +273,8 @@ class Dialer:
 
         try:
             campaign, schedule = await look(connected=False)  # what is refused already needs no connection
-            await self._clock.sleep(hold(campaign, schedule, self._clock.now()).total_seconds())
+            now = self._clock.now()
+            await self._until(now + hold(campaign, schedule, now))
             body = form_body(dial_form(claim))
             headers = await self._signer.headers(
                 claim.key, f"dial_{claim.key.call_id}_{claim.attempt}", claim.attempt, body

@@ -62,10 +62,7 @@ class Views:
 
         A reading that takes long may be old when it is there: look at `asked_at`.
         """
-        (switched_at, is_on), (asked_at, campaign) = await asyncio.gather(
-            self._fresh(since, ("switch",), self._switch.is_on),
-            self._fresh(since, ("campaign", account, campaign_id), self._campaigns.find, account, campaign_id),
-        )
+        (switched_at, is_on), (asked_at, campaign) = await self._switch_and_campaign(since, account, campaign_id)
         asked_at = min(asked_at, switched_at)
         if campaign is None:
             return View(not is_on, None, None, asked_at)
@@ -74,6 +71,18 @@ class Views:
             since, ("schedule", account, schedule_id), self._schedule, account, schedule_id
         )
         return View(not is_on, campaign, schedule, min(asked_at, scheduled_at))
+
+    async def _switch_and_campaign(
+        self, since: datetime | None, account: str, campaign_id: int
+    ) -> tuple[tuple[datetime, bool], tuple[datetime, Campaign | None]]:
+        switch, which = ("switch",), ("campaign", account, campaign_id)
+        switched, found = self._known(since, switch), self._known(since, which)
+        if switched is not None and found is not None:
+            return switched, found  # to read both at once takes two tasks, and most calls find them read
+        return await asyncio.gather(
+            self._fresh(since, switch, self._switch.is_on),
+            self._fresh(since, which, self._campaigns.find, account, campaign_id),
+        )
 
     async def _fresh(
         self,
@@ -86,11 +95,17 @@ class Views:
     ) -> tuple[datetime, R]:
         """What was read, and when it was asked for."""
         async with self._locks[key]:
-            known = self._read.get(key)
-            now = self._clock.now()
-            if known is None or now - known[0] > FRESH_FOR or (since is not None and known[0] <= since):
-                known = self._read[key] = now, await self._offload(read, *args, **kwargs)
+            known = self._known(since, key)
+            if known is None:
+                known = self._read[key] = self._clock.now(), await self._offload(read, *args, **kwargs)
             return known
+
+    def _known(self, since: datetime | None, key: tuple[object, ...]) -> tuple[datetime, Any] | None:
+        """What need not be read again."""
+        known = self._read.get(key)
+        if known is None or self._clock.now() - known[0] > FRESH_FOR or (since is not None and known[0] <= since):
+            return None
+        return known
 
     def _schedule(self, account: str, schedule_id: int) -> Schedule | None:
         try:

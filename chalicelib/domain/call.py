@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from chalicelib.domain.models import CallKey, Entry
-from chalicelib.domain.outcome import CalleeType
+from chalicelib.domain.outcome import CalleeType, Outcome
 
 
 class State(StrEnum):
@@ -90,8 +90,28 @@ class Claim:
     passed_over: bool
     #: the mark by which storage knows the holder
     nonce: str
+    claimed_at: datetime
     #: the campaign's, when the attempt was handed over
     spread: int = 1
+
+
+def finished(claim: Claim, outcome: Outcome, ended_at: datetime, report: ReportState) -> Call:
+    """The call as it is recorded when the claim's holder has written the outcome."""
+    return Call(
+        key=claim.key,
+        entry=claim.entry,
+        state=State(outcome.result),
+        attempt=claim.attempt,
+        passed_over=claim.passed_over,
+        claimed_at=claim.claimed_at,
+        reason=outcome.reason,
+        callee_type=outcome.callee_type,
+        duration=outcome.duration,
+        last_attempt_at=ended_at,
+        report=report,
+        report_attempts=0,
+        report_error=None,
+    )
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,12 @@ from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
 from chalicelib.domain import spreading
-from chalicelib.domain.call import Call, Claim, DeferredDial, DeferredReport, Ended, ReportState, State
+from chalicelib.domain.call import Call, Claim, DeferredDial, DeferredReport, Ended, ReportState, State, finished
 from chalicelib.domain.models import CallKey, Entry
 from chalicelib.domain.outcome import CalleeType, Outcome, Result
 from chalicelib.storage.database import Database
 from chalicelib.storage.deferred import Slips
+from chalicelib.storage.updates import Written, update_of
 from chalicelib.storage.writes import WriteRefused, conditional, new_nonce
 
 _CALL = "call"
@@ -44,25 +45,34 @@ class Calls:
         of it are written: the campaign's, or an older one of it.
         """
         nonce = nonce or new_nonce()
-        item = self._items(_call_key(key))
-        waiting = (self._items.state == State.DEFERRED) & (self._items.attempt == attempt - 1)
+        waits = "(#state = :deferred AND #attempt = :before)"
         if attempt == 1:
-            waiting |= self._items.call.does_not_exist()
-        actions: list[Action] = [
-            self._items.destination.set(entry.destination),
-            self._items.state.set(State.DIALLING),
-            self._items.attempt.set(attempt),
-            self._items.nonce.set(nonce),
-            self._items.claimed_at.set(now),
-        ]
+            waits += " OR attribute_not_exists(#call)"
+        sets = {
+            "destination": entry.destination,
+            "state": State.DIALLING,
+            "attempt": attempt,
+            "nonce": nonce,
+            "claimed_at": now,
+        }
         if entry.message_reference:
-            actions.append(self._items.message_reference.set(entry.message_reference))
+            sets["message_reference"] = entry.message_reference
+        claiming = update_of(
+            self._items,
+            _written_key(key),
+            sets,
+            condition=f"{waits} OR #nonce = :nonce",
+            given={":deferred": {"S": State.DEFERRED}, ":before": {"N": str(attempt - 1)}},
+            answers="ALL_OLD",  # a number that is claimed for the first time has nothing
+        )
         try:
             with conditional():
-                item.update(actions, waiting | (self._items.nonce == nonce))
+                before = self._database.update(claiming)
         except WriteRefused:
             return None
-        return Claim(key, entry, attempt, int(item.unsent or 0), bool(item.passed_over), nonce, spread)
+        unsent = before.get("unsent", {"N": "0"})["N"]
+        passed_over = before.get("passed_over", {"BOOL": False})["BOOL"]
+        return Claim(key, entry, attempt, int(unsent), passed_over, nonce, now, spread)
 
     def give_up(self, claim: Claim, reason: str) -> bool:
         """Nothing was sent, and no attempt made: back into the queue, before the log. False if the claim is lost."""
@@ -89,6 +99,8 @@ class Calls:
 
     def finish(self, claim: Claim, outcome: Outcome, ended_at: datetime, report: ReportState) -> Call | None:
         """The number has its outcome. Answers it as it is recorded; None if the claim is lost."""
+        if not claim.passed_over:
+            return self._finish_alone(claim, outcome, ended_at, report)
         item = self._items(_call_key(claim.key))
         state = State(outcome.result)
         actions = [
@@ -99,10 +111,6 @@ class Calls:
         ]
         held: Condition = self._items.nonce == claim.nonce
         try:
-            if not claim.passed_over:
-                with conditional():
-                    item.update(actions, held)
-                return _call(claim.key, item)
             transaction = self._database.transaction()
             transaction.update(_CALL, item, actions, held & (self._items.state == State.DIALLING))
             self._slips.add_ended(transaction, _ended(claim.key, state, claim.spread))
@@ -110,6 +118,27 @@ class Calls:
         except WriteRefused:
             return None
         return self.get(claim.key)
+
+    def _finish_alone(self, claim: Claim, outcome: Outcome, ended_at: datetime, report: ReportState) -> Call | None:
+        """Of a number that nobody has to be told of but by its record."""
+        sets = {
+            "state": State(outcome.result),
+            "reason": outcome.reason,
+            "callee_type": outcome.callee_type,
+            "duration": outcome.duration,
+            "last_attempt_at": ended_at,
+            "report": report,
+        }
+        if self._retention is not None:
+            sets["expires_at"] = ended_at + self._retention
+        held = "#nonce = :nonce"
+        ending = update_of(self._items, _written_key(claim.key), sets, held, given={":nonce": {"S": claim.nonce}})
+        try:
+            with conditional():
+                self._database.update(ending)
+        except WriteRefused:
+            return None
+        return finished(claim, outcome, ended_at, report)
 
     def expire(self, call: Call, *, report: bool, now: datetime, spread: int) -> bool:
         """Nobody can know what came of this claim: uncertain. False if somebody knows after all."""
@@ -261,6 +290,10 @@ def _call_key(key: CallKey) -> str:
 
 def _ended(key: CallKey, state: State, spread: int) -> Ended:
     return Ended(key, state, spreading.partition(key.sequence, spread))
+
+
+def _written_key(key: CallKey) -> Written:
+    return {"call": {"S": _call_key(key)}}
 
 
 def _call(key: CallKey, item: Any) -> Call:

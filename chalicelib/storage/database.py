@@ -10,8 +10,9 @@ import types
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar, cast
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 from pynamodb.connection import Connection
+from pynamodb.exceptions import UpdateError
 from pynamodb.models import Model
 
 from chalicelib.errors import Busy
@@ -27,6 +28,7 @@ from chalicelib.storage.tables import (
     ReceiptItem,
     TokenItem,
 )
+from chalicelib.storage.updates import Written
 from chalicelib.storage.writes import CONFLICT, THROTTLED, Backoff, Transaction
 
 M = TypeVar("M", bound=Model)
@@ -122,6 +124,18 @@ class Database:
 
     def transaction(self) -> Transaction:
         return Transaction(self._connection, self._backoff)
+
+    def update(self, request: dict[str, Any]) -> Written:
+        """Send an update that `update_of` has written; answers the attributes that it asks for, if there are any.
+
+        Raises what pynamodb's own updates do.
+        """
+        try:
+            answer = self._connection._make_api_call("UpdateItem", request)
+        except (BotoCoreError, ClientError) as error:
+            raise UpdateError(f"Failed to update item: {error}", error) from error
+        attributes: Written = answer.get("Attributes", {})
+        return attributes
 
     def _bind(self, model: type[M], name: str) -> type[M]:
         meta = type("Meta", (), {"table_name": f"{self._prefix}-{name}", "region": "from-client"})

@@ -218,6 +218,19 @@ class TestUpdates:
             "one", id=1, uses=1
         )
 
+    def test_an_update_answers_the_item_as_it_was_if_it_was_there(self, catalog: Table) -> None:
+        request: dict[str, Any] = {
+            "Key": typed(thing("one")),
+            "UpdateExpression": "SET id = :one",
+            "ExpressionAttributeValues": typed({":one": 1}),
+        }
+        assert "Attributes" not in catalog.ask("UpdateItem", **request, ReturnValues="ALL_OLD")
+        catalog.put(thing("one", id=5, uses=5))
+        assert plain(catalog.ask("UpdateItem", **request, ReturnValues="ALL_OLD")["Attributes"]) == thing(
+            "one", id=5, uses=5
+        )
+        assert "Attributes" not in catalog.ask("UpdateItem", **request, ReturnValues="NONE")
+
     @pytest.mark.parametrize("expression", ["SET id = lost + :one", "ADD nickname :one", "SET #key = :one"])
     def test_an_update_that_makes_no_sense_is_refused(self, catalog: Table, expression: str) -> None:
         catalog.put(thing("one", nickname="first"))

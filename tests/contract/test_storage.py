@@ -23,7 +23,7 @@ from chalicelib.domain.models import (
     Status,
     Window,
 )
-from chalicelib.domain.outcome import Outcome, Result
+from chalicelib.domain.outcome import CalleeType, Outcome, Result
 from chalicelib.domain.shares import Work
 from chalicelib.errors import Busy, InUse, InvalidFields, NicknameTaken, NotFound
 from chalicelib.storage.accounts import Accounts, Kind
@@ -551,6 +551,21 @@ class TestCalls:
         assert call is not None
         assert (call.state, call.entry, call.attempt) == (State.COMPLETED, ENTRY, 1)
         assert calls.claim(KEY, ENTRY, 1, NOW) is calls.claim(KEY, ENTRY, 2, NOW) is None
+
+    def test_an_outcome_is_answered_as_it_is_recorded(self, database: Database) -> None:
+        """Whatever its record has been through."""
+        calls = Calls(database, retention=timedelta(days=400))
+        claim = calls.claim(KEY, ENTRY, 1, NOW)
+        assert claim is not None
+        assert calls.defer_unsent(claim, "dns", NOW)
+        claim = calls.claim(KEY, ENTRY, 1, NOW + timedelta(seconds=1))
+        assert claim is not None
+        assert calls.defer_retry(claim, Outcome(Result.FAILED, "http_486"), NOW, NOW)
+        claim = calls.claim(KEY, ENTRY, 2, NOW + timedelta(seconds=2, microseconds=3))
+        assert claim is not None
+        told = Outcome(Result.FAILED, "http_200", CalleeType.FAX, 31)
+        call = calls.finish(claim, told, NOW + timedelta(seconds=3), ReportState.PENDING)
+        assert call == calls.get(KEY)
 
     def test_a_failed_attempt_leaves_the_next_one_to_be_claimed(self, database: Database) -> None:
         calls = Calls(database)

@@ -137,7 +137,7 @@ def _what_a_customer_asks(record: Record) -> None:
                 _ask(customer, "POST", f"/api/{kind}", 200, key=f"{kind} {nickname}", nickname=nickname, **fields)
             _ask(customer, "POST", f"/api/{kind}", 200, key=f"{kind} first", nickname="first", **fields)
             _ask(customer, "POST", f"/api/{kind}", 422, key=f"{kind} taken", nickname="first", **fields)
-            _ask(customer, "PATCH", f"/api/{kind}/2", 200, nickname="third")
+            _ask(customer, "PATCH", f"/api/{kind}/2", 200, nickname="third", **fields)
         plan = {"start_date": "2026-01-05", "end_date": "2026-01-09", "start_url": "http://tenant.example/"}
         window = {"start_time": "08:00", "end_time": "11:00"}
         _ask(

@@ -16,6 +16,7 @@ from functools import partial
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlencode
 
 import aiohttp
 import pytest
@@ -253,6 +254,11 @@ def test_fields_become_a_form_in_utf_8() -> None:
     assert form_body({"phone_number": "tel:+12223334444;ani=1", "message_reference": "ü & 1"}) == (
         b"phone_number=tel%3A%2B12223334444%3Bani%3D1&message_reference=%C3%BC+%26+1"
     )
+
+
+@pytest.mark.parametrize("value", ["", "march", "1768395600", "two words", "100%", "a_b-c.d~e", "ü", "²", "٣", "a\x7f"])
+def test_values_are_quoted_as_urllib_quotes_them(value: str) -> None:
+    assert form_body({"message_reference": value}).decode() == urlencode({"message_reference": value})
 
 
 # After a status line, whatever comes or doesn't: answered.

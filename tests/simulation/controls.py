@@ -71,11 +71,11 @@ def _modules() -> set[ModuleType]:
 CONTROLS = (
     Control(
         "the claim is given once",
-        (Edit(Calls, "claim", {"except WriteRefused:\n        return None": "except WriteRefused:\n        pass"}),),
+        (Edit(Calls, "claim", {"return None": "before = {}"}),),
     ),
     Control(
         "a claim that the SDK repeats is known by its nonce",
-        (Edit(Calls, "claim", {"waiting | (self._items.nonce == nonce)": "waiting"}),),
+        (Edit(Calls, "claim", {"{waits} OR #nonce = :nonce": "{waits}"}),),
         seen_in=4,
     ),
     Control(
@@ -130,7 +130,7 @@ CONTROLS = (
     Control(
         "what is known of a campaign is fresh",
         (
-            Edit(Views, "_fresh", {"or now - known[0] > FRESH_FOR": ""}),
+            Edit(Views, "_known", {"or self._clock.now() - known[0] > FRESH_FOR": ""}),
             Edit(last_look, "refusal", {"now - asked_at > KNOWN_FOR": "False"}),
         ),
         seen_in=26,

@@ -192,10 +192,11 @@ class SimulatedDynamoDB:
         return self._write(self._update(request), request.get("ReturnValues", "NONE"))
 
     def _write(self, write: _Write, returns: str = "NONE") -> dict[str, Any]:
-        if returns not in ("NONE", "ALL_NEW"):
+        if returns not in ("NONE", "ALL_OLD", "ALL_NEW"):
             raise NotImplementedError(returns)
-        after = write.done()
-        return {"Attributes": copied(after)} if after is not None and returns == "ALL_NEW" else {}
+        before, after = write.table.get(write.key), write.done()
+        shown = {"ALL_OLD": before, "ALL_NEW": after}.get(returns)
+        return {} if shown is None else {"Attributes": copied(shown)}
 
     def _put(self, request: Mapping[str, Any]) -> _Write:
         table = self._table(request)

@@ -15,7 +15,7 @@ def plan(max_retries: int = 0) -> Plan:
 
 
 def claim(attempt: int = 1, unsent: int = 0) -> Claim:
-    return Claim(CallKey("acme", 1, 0), Entry("tel:+12223334444"), attempt, unsent, False, "nonce")
+    return Claim(CallKey("acme", 1, 0), Entry("tel:+12223334444"), attempt, unsent, False, "nonce", NOW)
 
 
 def test_a_call_that_was_answered_is_finished() -> None:
