@@ -77,10 +77,9 @@ class CountingDynamoDB:
         indexes = []
         for index in request.get("GlobalSecondaryIndexes", []):
             holds = None
-            if index["Projection"]["ProjectionType"] == "KEYS_ONLY":
-                holds = frozenset({*key, *_names(index["KeySchema"])})
-            elif index["Projection"]["ProjectionType"] != "ALL":
-                raise NotImplementedError(index["Projection"])
+            if index["Projection"]["ProjectionType"] != "ALL":
+                others = index["Projection"].get("NonKeyAttributes", ())
+                holds = frozenset({*key, *_names(index["KeySchema"]), *others})
             indexes.append(_Index(_names(index["KeySchema"]), holds))
         name = request["TableName"]
         self._tables[name] = _Table(name, key, tuple(indexes))

@@ -130,7 +130,7 @@ class TestCounting:
                     {
                         "IndexName": "attention",
                         "KeySchema": [{"AttributeName": "attention", "KeyType": "HASH"}],
-                        "Projection": {"ProjectionType": "KEYS_ONLY"},
+                        "Projection": {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["dialers"]},
                     }
                 ],
             },
