@@ -13,7 +13,7 @@ import heapq
 import json
 import random
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from contextlib import suppress
 from contextvars import Context
 from datetime import UTC, datetime, timedelta
@@ -160,7 +160,7 @@ class Simulation:
             phone_numbers=phone_numbers(0, self.story.uploaded),
         )
         assert created.status == 200, created.body
-        self._shards = [shard for shard, works in self._work().items() if works]
+        self._shards = [shard for shard, works in self._work(range(SHARDS)).items() if works]
         self.story.stops.append(Stop(BEGIN - timedelta(days=1)))
         await self.owner.start()
 
@@ -194,11 +194,11 @@ class Simulation:
         await self._look_closely()
         if self.story.final:
             return bool(self.story.final["status"] == "completed")
-        return not any(self._work().values())
+        return not any(self._work(self._shards).values())
 
-    def _work(self) -> dict[int, list[Work]]:
-        """What there is to do in each shard, now or on any day."""
-        return self.services.advances.work_in(range(SHARDS), LAST_DAY)
+    def _work(self, shards: Iterable[int]) -> dict[int, list[Work]]:
+        """What there is to do in each of the shards, now or on any day."""
+        return self.services.advances.work_in(shards, LAST_DAY)
 
     # what is to happen, and when
 
