@@ -72,15 +72,17 @@ CONTROLS = (
     Control(
         "the claim is given once",
         (Edit(Calls, "claim", {"return None": "before = {}"}),),
+        seen_in=4,
     ),
     Control(
         "a claim that the SDK repeats is known by its nonce",
         (Edit(Calls, "claim", {"{waits} OR #nonce = :nonce": "{waits}"}),),
-        seen_in=4,
+        seen_in=3,
     ),
     Control(
         "the last look",
         (Edit(Dialer, "_place", {"why is not None or view.campaign is None": "view.campaign is None"}),),
+        seen_in=1,
     ),
     Control(
         "the sweep of numbers whose message is lost",
@@ -94,17 +96,17 @@ CONTROLS = (
     Control(
         "the generation",
         (Edit(last_look, "stopped", {"campaign.generation != dial.generation": "False"}),),
-        seen_in=98,
+        seen_in=217,
     ),
     Control(
         "the operator's switch",
         (Edit(last_look, "stopped", {"if halted:": "if False:"}),),
-        seen_in=4,
+        seen_in=5,
     ),
     Control(
         "missed ticks are made up at twice the pace at most",
         (Edit(pacing, "_slots_of_opening", {"begin + (instant - first) // 2": "begin"}),),
-        seen_in=1,
+        seen_in=15,
     ),
     Control(
         "missed ticks are made up within their own period only",
@@ -126,6 +128,7 @@ CONTROLS = (
     Control(
         "a claim without an outcome becomes uncertain",
         (Edit(settling, "is_stale", {"now - call.claimed_at >= CLAIM_HELD_FOR": "False"}),),
+        seen_in=4,
     ),
     Control(
         "what is known of a campaign is fresh",
@@ -133,7 +136,7 @@ CONTROLS = (
             Edit(Views, "_known", {"or self._clock.now() - known[0] > FRESH_FOR": ""}),
             Edit(last_look, "refusal", {"now - asked_at > KNOWN_FOR": "False"}),
         ),
-        seen_in=26,
+        seen_in=1,
     ),
     Control(
         "a call is its own period's only",
@@ -141,7 +144,7 @@ CONTROLS = (
             Edit(last_look, "refusal", {"now >= (dial.expires if connected else dial.late)": "False"}),
             Edit(last_look, "refusal_unclaimed", {"now >= dial.late": "False"}),
         ),
-        seen_in=35,
+        seen_in=94,
     ),
     Control(
         "slots are one pacer's",
@@ -152,7 +155,7 @@ CONTROLS = (
                 {"self._unpaced(campaign) | (self._items.paced == paced)": "self._items.id == campaign.id"},
             ),
         ),
-        seen_in=367,
+        seen_in=50,
     ),
     Control(
         "the calling hours have a margin for clocks that differ",
@@ -160,22 +163,22 @@ CONTROLS = (
             Edit(last_look, "refusal", {"closes - CLOCKS_DIFFER": "closes"}),
             Edit(last_look, "hold", {"CLOCKS_DIFFER - (now - began) / 2": "timedelta(0)"}),
         ),
-        seen_in=135,
+        seen_in=217,
     ),
     Control(
         "a transaction that the SDK repeats is known by its token",
         (Edit(Transaction, "commit", {"client_request_token=self._token": "client_request_token=None"}),),
-        seen_in=63,
+        seen_in=125,
     ),
     Control(
         "a report that nobody is known to have taken is told again",
         (Edit(settling, "as_told", {"call.key.sequence not in told": "False"}),),
-        seen_in=6,
+        seen_in=4,
     ),
     Control(
         "an attempt at a report is made once",
         (Edit(dialer, "_is_owed", {" and call.report_attempts == attempt - 1": ""}),),
-        seen_in=10,
+        seen_in=68,
     ),
     Control(
         "slips are looked for in all of a campaign's partitions",
