@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib.domain.pacing import LATENESS
 from infra.stack import Stack
 from tests.functional.caller import Caller, wait
 from tests.functional.tenant import Tenant, serve
@@ -142,7 +143,9 @@ def test_each_number_of_the_file_is_called_exactly_once(straight: Story) -> None
 def test_about_one_call_starts_a_second_and_never_more_than_three(straight: Story) -> None:
     starts = [call.at for call in straight.tenant.calls]
     assert max(Counter(int(start) for start in starts).values()) <= 3
-    assert straight.count - 30 <= starts[-1] - starts[0] <= straight.count + 60
+    # thirty slots at most are made up for, at twice the pace in its first minute; the first call may be late
+    shortest = straight.count - 30 - LATENESS.total_seconds()
+    assert shortest <= starts[-1] - starts[0] <= straight.count + 60
 
 
 def test_no_minute_has_more_than_its_sixty_calls(straight: Story) -> None:
