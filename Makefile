@@ -55,8 +55,8 @@ isolation: $(INSTALLED)
 coldstart: $(INSTALLED)
 	@$(BIN)/python -m infra.coldstart $(ARGS)
 
-# How fast it is beside what it could be at best, such as ARGS="uploads gateway" for two of the benchmarks; about ten
-# minutes for all.
+# How fast it is beside what it could be at best, such as ARGS="uploads gateway" for two of the benchmarks; about
+# twenty minutes for all.
 bench: $(INSTALLED)
 	@$(BIN)/python -m benchmarks $(ARGS)
 

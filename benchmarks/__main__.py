@@ -7,7 +7,7 @@ python -m benchmarks uploads gateway
 import argparse
 from collections.abc import Callable, Iterable
 
-from benchmarks import gateway, lateness, pacer, processor, requests, uploads
+from benchmarks import gateway, lateness, overload, pacer, processor, requests, uploads
 
 #: the longest comes last
 BENCHMARKS: dict[str, Callable[[], Iterable[str]]] = {
@@ -17,6 +17,7 @@ BENCHMARKS: dict[str, Callable[[], Iterable[str]]] = {
     "requests": requests.run,
     "processor": processor.run,
     "lateness": lateness.run,
+    "overload": overload.run,
 }
 
 

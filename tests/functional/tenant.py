@@ -27,6 +27,8 @@ class Tenant:
     """`start_url` and `result_url`, each with all it heard so far, in order."""
 
     url: str
+    #: until start_url answers; a test may change it
+    seconds_per_call: float
     calls: list[Heard] = field(default_factory=list)
     reports: list[Heard] = field(default_factory=list)
     #: those of the calls that aren't answered yet
@@ -56,7 +58,7 @@ def serve(seconds_per_call: float = 0.2) -> Iterator[Tenant]:
             if self.path == "/start":
                 tenant.calls.append(heard)
                 tenant.under_way.append(heard)
-                time.sleep(seconds_per_call)
+                time.sleep(tenant.seconds_per_call)
                 tenant.under_way.remove(heard)
                 if self.is_cut_off():
                     tenant.cut_off.append(heard)
@@ -84,7 +86,7 @@ def serve(seconds_per_call: float = 0.2) -> Iterator[Tenant]:
         request_queue_size = 128
 
     with Server(("127.0.0.1", 0), Handler) as server:
-        tenant = Tenant(f"http://127.0.0.1:{server.server_port}")
+        tenant = Tenant(f"http://127.0.0.1:{server.server_port}", seconds_per_call)
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:

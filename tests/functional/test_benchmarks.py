@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from benchmarks import gateway, lateness, processor, requests, uploads
+from benchmarks import gateway, lateness, overload, processor, requests, uploads
 from infra.package import ROOT
 
 
@@ -54,6 +54,12 @@ def test_a_percentile_is_the_least_that_so_many_do_not_exceed(percent: int, expe
 def test_calls_in_a_second_are_counted_where_the_whole_second_counts() -> None:
     # The first and the last second are cut off, and the one without a call counts.
     assert lateness.per_second([0.9, 1.0, 1.5, 1.9, 2.1, 4.2, 4.3, 5.0]) == (0, 3)
+
+
+def test_a_minute_is_told_with_its_fullest_and_its_emptiest_second() -> None:
+    each_second = [100.5 + second for second in range(60)]
+    assert overload.told([*each_second, 100.6, 160.1], begins=100) == "61 calls, in a second from 1 to 2"
+    assert overload.told([99.9, *each_second[1:]], begins=100) == "59 calls, in a second from 0 to 1"
 
 
 def test_what_is_no_benchmark_is_refused() -> None:

@@ -1,0 +1,63 @@
+"""More calls than the local stack's dialers can carry: how many are made, and how soon all is as usual afterwards.
+
+For some minutes start_url takes seconds, and then it answers at once. The dialers carry so many calls as there are
+lines: a line is one call under way, of as many as a slice has, in each function that may run at once.
+"""
+
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from chalicelib.domain.slicing import MOST_DIALS
+from infra.stack import DIALERS, Stack
+from tests.functional.caller import Caller, wait
+from tests.functional.tenant import serve
+
+#: calls a minute
+PACE = 3_000
+#: how long start_url is slow, and how long it is watched afterwards
+SLOW_MINUTES, FAST_MINUTES = 5, 4
+#: seconds until start_url answers, while it is slow
+_SLOW = 5.0
+_LINES = DIALERS * MOST_DIALS
+#: seconds until the first call
+_SLACK = 180
+#: seconds
+_MINUTE = 60
+
+
+def run() -> Iterator[str]:
+    yield f"{PACE:,} a minute are due; {_LINES} lines carry {_LINES / _SLOW * _MINUTE:,.0f} of {_SLOW:.0f} s"
+    arrivals, fast_from = measured()
+    began = arrivals[0]
+    for minute in range(SLOW_MINUTES):
+        yield f"slow, minute {minute + 1}: {told(arrivals, began + minute * _MINUTE)}"
+    for minute in range(FAST_MINUTES):
+        yield f"at once, minute {minute + 1}: {told(arrivals, fast_from + minute * _MINUTE)}"
+
+
+def measured() -> tuple[list[float], float]:
+    """When each call reached the tenant, and when start_url began to answer at once, both in Unix seconds."""
+    with (
+        tempfile.TemporaryDirectory() as name,
+        Stack(Path(name) / "stack") as stack,
+        serve(_SLOW) as tenant,
+    ):
+        caller = Caller(stack.url, stack.token, Path(name))
+        calls = PACE * (SLOW_MINUTES + FAST_MINUTES + 1)
+        campaign = caller.campaign(tenant, "".join(f"+1222{number:07d}\n" for number in range(calls)), PACE)
+        caller.ask("start", campaign)
+        wait(lambda: bool(tenant.calls), _SLACK)
+        time.sleep(SLOW_MINUTES * _MINUTE)
+        tenant.seconds_per_call, fast_from = 0.0, time.time()
+        time.sleep(FAST_MINUTES * _MINUTE)
+        caller.ask("stop", campaign)
+        return sorted(call.at for call in tenant.calls.copy()), fast_from
+
+
+def told(arrivals: list[float], begins: float) -> str:
+    seconds = Counter(int(at - begins) for at in arrivals if begins <= at < begins + _MINUTE)
+    counts = [seconds[second] for second in range(_MINUTE)]
+    return f"{sum(counts):,} calls, in a second from {min(counts)} to {max(counts)}"
