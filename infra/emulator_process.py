@@ -27,6 +27,8 @@ from ministack.services.cloudformation import provisioners
 
 #: seconds that functions at work when the end comes may take to finish
 PATIENCE = 20.0
+#: seconds from one look into the queues to the next, at most
+_LOOKS = 0.05
 
 
 def main() -> None:
@@ -47,11 +49,14 @@ async def _serve(config: Config, unsaved: Path) -> None:
         loop.add_signal_handler(number, ending.set)
     threading.Thread(target=_await_end_of_input, args=(loop, ending.set), daemon=True).start()
 
+    looking = asyncio.create_task(_keep_looking())
+
     async def drained() -> None:
         await ending.wait()
         await _drain()
 
     await serve(app, config, shutdown_trigger=drained)
+    looking.cancel()
     # The state is saved. Threads that still wait for functions given up on would keep the process.
     unsaved.unlink()  # noqa: ASYNC240 # nothing else goes on any more
     os._exit(0)
@@ -60,6 +65,17 @@ async def _serve(config: Config, unsaved: Path) -> None:
 def _await_end_of_input(loop: asyncio.AbstractEventLoop, end: Callable[[], None]) -> None:
     os.read(sys.stdin.fileno(), 1)
     loop.call_soon_threadsafe(end)
+
+
+async def _keep_looking() -> None:
+    """Has functions get a delayed message as soon as it is visible.
+
+    AWS's pollers are in long polls all the time, which end when there is a message (Lambda Developer Guide, "Using
+    Lambda with Amazon SQS"). ministack looks once a second, unless a message comes that isn't delayed.
+    """
+    while True:
+        lambda_svc._esm_wake.set()
+        await asyncio.sleep(_LOOKS)
 
 
 async def _drain() -> None:
