@@ -9,7 +9,8 @@ at any more are uncertain, reports that were begun and never ended are sent agai
 """
 
 import logging
-from collections.abc import Iterable, Sequence, Set
+import random
+from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum
@@ -78,7 +79,15 @@ class Left(Enum):
 
 
 class Settler:
-    def __init__(self, stores: Stores, clock: Clock, metrics: Metrics, each: Each) -> None:
+    def __init__(
+        self,
+        stores: Stores,
+        clock: Clock,
+        metrics: Metrics,
+        each: Each,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        """`chance` answers a number from 0 to 1, by which campaigns sleep longer or shorter."""
         self._stores = stores
         self._database = stores.database
         self._advances = stores.advances
@@ -89,6 +98,7 @@ class Settler:
         self._clock = clock
         self._metrics = metrics
         self._each = each
+        self._chance = chance
 
     def settle(self, deadline: datetime, campaigns: Iterable[tuple[str, int]]) -> int:
         """Settle what can be settled of these, each an account and id. Answers how far it came, in numbers.
@@ -331,7 +341,7 @@ class Settler:
         elif report is None:
             self._advances.rest(campaign)
             return
-        until = wakes_at(due, now)
+        until = wakes_at(due, now, self._chance())
         if until > now:
             self._advances.sleep(campaign, until)
 

@@ -135,6 +135,7 @@ class World:
             chance=random.Random(conditions.seed),  # noqa: S311 # no secret
         )
         self._counting_sqs = CountingSQS(self._sqs, self.ledger, self.event_source.wake)
+        self._sleeps = random.Random(conditions.seed)  # noqa: S311 # likewise
         self._switch = Switch(self.database, PREFIX)
         self._metrics = EmbeddedMetrics(PREFIX, self.ledger.note_log)
         # Those that no invocation uses at the moment. They are kept, as Lambda keeps warm environments.
@@ -264,7 +265,7 @@ class World:
         self._metrics.flush(self.clock.now())
 
     def _settle(self) -> None:
-        settler = Settler(self._services, self.clock, self._metrics, map)
+        settler = Settler(self._services, self.clock, self._metrics, map, self._sleeps.random)
         settler.settle(self.clock.now() + TICK_LIVES, with_work(self._services.advances, self.clock.now()))
         self._metrics.flush(self.clock.now())
 

@@ -161,7 +161,7 @@ class World:
         self.switch.turn(on=True, now=clock.now())
         self.pacer = self.pacer_with(Limits())
         self.dialer = self.dialer_over(self.tenant)
-        self.settler = Settler(services, clock, self.metrics, map)
+        self.settler = Settler(services, clock, self.metrics, map, chance=lambda: 1.0)
 
     def pacer_with(self, limits: Limits, calls_a_partition: float = spreading.CALLS_A_SECOND) -> Pacer:
         return Pacer(

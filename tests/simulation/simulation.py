@@ -79,6 +79,8 @@ class Simulation:
     def __init__(self, seed: int, *, crash_at: int | None = None) -> None:
         """With `crash_at` the story is a short one, in which nothing goes wrong but one crash, at that boundary."""
         self.dice = random.Random(seed)  # noqa: S311 # a story's, not a secret's
+        # by itself: how long a campaign sleeps changes nothing else that a seed stands for
+        self._sleeps = random.Random(seed)  # noqa: S311 # likewise
         self.calm = crash_at is not None
         self.clock = SimulatedClock()
         self.faults = Faults(self.dice, Odds() if self.calm else Odds.drawn(self.dice), crash_at=crash_at)
@@ -311,7 +313,7 @@ class Simulation:
 
     async def _settle(self) -> None:
         def settle(invocation: Invocation) -> None:
-            settler = Settler(self.services, invocation.clock, FakeMetrics(), map)
+            settler = Settler(self.services, invocation.clock, FakeMetrics(), map, self._sleeps.random)
             campaigns = with_work(self.services.advances, invocation.clock.now(), self._shards)
             settler.settle(invocation.clock.now() + TICK_LIVES - SPARE, campaigns)
 

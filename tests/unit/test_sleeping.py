@@ -28,16 +28,20 @@ def cursors(at: datetime) -> tuple[Cursor, ...]:
 
 
 def test_it_wakes_some_minutes_before_what_is_due_first() -> None:
-    assert wakes_at([EIGHT + 40 * MINUTE, EIGHT + 30 * MINUTE], EIGHT) == EIGHT + 30 * MINUTE - AHEAD
+    assert wakes_at([EIGHT + 40 * MINUTE, EIGHT + 30 * MINUTE], EIGHT, 1) == EIGHT + 30 * MINUTE - AHEAD
 
 
-def test_it_sleeps_no_longer_than_an_hour() -> None:
-    assert wakes_at([EIGHT + timedelta(days=2)], EIGHT) == wakes_at([], EIGHT) == EIGHT + LONGEST
+@pytest.mark.parametrize(("chance", "minutes"), [(0, 30), (0.5, 45), (1, 60)])
+def test_with_nothing_due_soon_it_sleeps_for_half_an_hour_to_an_hour_as_chance_has_it(
+    chance: float, minutes: int
+) -> None:
+    until = EIGHT + minutes * MINUTE
+    assert wakes_at([EIGHT + timedelta(days=2)], EIGHT, chance) == wakes_at([], EIGHT, chance) == until
 
 
 @pytest.mark.parametrize("due", [EIGHT - MINUTE, EIGHT, EIGHT + AHEAD + SHORTEST - timedelta(seconds=1)])
 def test_what_is_due_soon_keeps_it_awake(due: datetime) -> None:
-    assert wakes_at([due, EIGHT + timedelta(days=1)], EIGHT) == EIGHT
+    assert wakes_at([due, EIGHT + timedelta(days=1)], EIGHT, 1) == EIGHT
 
 
 def test_before_its_hours_its_next_call_is_the_first_of_the_day() -> None:
@@ -75,7 +79,7 @@ def test_a_number_that_waits_takes_the_first_slot_after_its_time() -> None:
 def test_no_call_goes_out_while_it_sleeps(amount: int, period: int, rest: int, minute: int, released: int) -> None:
     now = EIGHT + minute * MINUTE
     paces, before = pace(amount, period, rest), cursors(now + released * MINUTE)
-    until = wakes_at(next_call(TIMETABLE, paces, before, now, now), now)
+    until = wakes_at(next_call(TIMETABLE, paces, before, now, now), now, 1)
     assert now <= until <= now + LONGEST
     if until > now:
         # nor does the tick that finds it awake come too late for the first
