@@ -68,15 +68,14 @@ class Newer(Unreadable):
 
 
 def begins(dials: Iterable[Dial], now: datetime) -> dict[Dial, datetime]:
-    """When each is to be begun: at its instant; or, if they come late together, half as far apart as their instants.
+    """When each is to be begun: at its instant; or, if they come late together, as far apart as their instants are.
 
-    Otherwise a function that had to be woken would make all the calls at once that it was woken for. Twice the pace is
-    what the pacer makes up for lost time with, too.
+    Otherwise a function that had to be woken would make all the calls at once that it was woken for.
     """
     found: dict[Dial, datetime] = {}
     before: Dial | None = None
     for dial in sorted(dials, key=lambda dial: dial.due):
-        begin = now if before is None else found[before] + (dial.due - before.due) / 2
+        begin = now if before is None else found[before] + (dial.due - before.due)
         found[dial] = max(dial.due, begin)
         before = dial
     return found
