@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 
-from chalicelib.domain.pacing import LATENESS
 from infra.stack import Stack
 from tests.functional.caller import Caller, wait
 from tests.functional.tenant import Tenant, serve
@@ -61,6 +60,8 @@ class Story:
     #: as the API tells it at the end
     shown: Any
     calls: Any
+    #: Unix seconds, when the first start was asked
+    started: float
     #: Unix seconds, when the stop was answered, and when the start after it was asked
     stopped: float = 0.0
     restarted: float = 0.0
@@ -71,14 +72,16 @@ class Story:
 def _straight_through(caller: Caller, count: int) -> Story:
     with serve() as tenant:
         campaign = caller.campaign(tenant, csv(count), per_minute=60)
+        started = time.time()
         caller.ask("start", campaign)
         shown = caller.run_to_the_end(campaign, PATIENCE)
-        return Story(tenant, count, shown, caller.calls(campaign))
+        return Story(tenant, count, shown, caller.calls(campaign), started)
 
 
 def _with_a_stop_in_the_middle(caller: Caller, count: int) -> Story:
     with serve() as tenant:
         campaign = caller.campaign(tenant, csv(count), per_minute=90)
+        started = time.time()
         caller.ask("start", campaign)
         wait(lambda: len(tenant.calls) >= count // 3, PATIENCE)
         caller.ask("stop", campaign)
@@ -89,7 +92,7 @@ def _with_a_stop_in_the_middle(caller: Caller, count: int) -> Story:
         caller.ask("start", campaign)
         shown = caller.run_to_the_end(campaign, PATIENCE)
         calls = caller.calls(campaign)
-        return Story(tenant, count, shown, calls, stopped, restarted, paused)
+        return Story(tenant, count, shown, calls, started, stopped, restarted, paused)
 
 
 @pytest.fixture(scope="module")
@@ -143,9 +146,12 @@ def test_each_number_of_the_file_is_called_exactly_once(straight: Story) -> None
 def test_about_one_call_starts_a_second_and_never_more_than_three(straight: Story) -> None:
     starts = [call.at for call in straight.tenant.calls]
     assert max(Counter(int(start) for start in starts).values()) <= 3
-    # thirty slots at most are made up for, at twice the pace in its first minute; the first call may be late
-    shortest = straight.count - 30 - LATENESS.total_seconds()
-    assert shortest <= starts[-1] - starts[0] <= straight.count + 60
+    assert starts[-1] - starts[0] <= straight.count + 60
+
+
+def test_what_is_made_up_for_is_the_time_since_the_start_and_no_more(straight: Story) -> None:
+    starts = sorted(call.at for call in straight.tenant.calls)
+    assert all(at >= straight.started + place for place, at in enumerate(starts))
 
 
 def test_no_minute_has_more_than_its_sixty_calls(straight: Story) -> None:
