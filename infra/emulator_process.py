@@ -27,8 +27,8 @@ from ministack.services.cloudformation import provisioners
 
 #: seconds that functions at work when the end comes may take to finish
 PATIENCE = 20.0
-#: seconds from one look into the queues to the next, at most
-_LOOKS = 0.05
+#: seconds from one word to the emulator to look into its queues to the next; it looks after each, or each other one
+_BETWEEN_LOOKS = 0.05
 
 
 def main() -> None:
@@ -48,7 +48,6 @@ async def _serve(config: Config, unsaved: Path) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ending.set)
     threading.Thread(target=_await_end_of_input, args=(loop, ending.set), daemon=True).start()
-
     looking = asyncio.create_task(_keep_looking())
 
     async def drained() -> None:
@@ -70,12 +69,13 @@ def _await_end_of_input(loop: asyncio.AbstractEventLoop, end: Callable[[], None]
 async def _keep_looking() -> None:
     """Has functions get a delayed message as soon as it is visible.
 
-    AWS's pollers are in long polls all the time, which end when there is a message (Lambda Developer Guide, "Using
-    Lambda with Amazon SQS"). ministack looks once a second, unless a message comes that isn't delayed.
+    AWS's pollers are in long polls all the time, which end when there is a message. ministack looks once a second,
+    unless a message comes that isn't delayed.
+    https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html
     """
     while True:
         lambda_svc._esm_wake.set()
-        await asyncio.sleep(_LOOKS)
+        await asyncio.sleep(_BETWEEN_LOOKS)
 
 
 async def _drain() -> None:
