@@ -9,8 +9,7 @@ at any more are uncertain, reports that were begun and never ended are sent agai
 """
 
 import logging
-import random
-from collections.abc import Callable, Iterable, Sequence, Set
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum
@@ -31,18 +30,16 @@ from chalicelib.domain.call import (
     is_unclaimed,
     time_taken,
 )
-from chalicelib.domain.models import CallKey, Campaign, Status
+from chalicelib.domain.models import CallKey, Campaign
 from chalicelib.domain.settling import Step, as_told, counted, is_owed, is_stale, lost_before, marked, step
-from chalicelib.domain.sleeping import next_call, wakes_at
-from chalicelib.domain.timetable import is_over
-from chalicelib.errors import NotFound
+from chalicelib.domain.timetable import may_call
 from chalicelib.logs import about, about_campaign
 from chalicelib.metrics import Metric, Metrics
 from chalicelib.sharing import Each
+from chalicelib.sleeper import Sleeper
 from chalicelib.storage.campaign_items import campaign_key
 from chalicelib.storage.stores import Stores
 from chalicelib.storage.writes import WriteRefused
-from chalicelib.times import times_of
 
 logger = logging.getLogger(__name__)
 
@@ -79,16 +76,7 @@ class Left(Enum):
 
 
 class Settler:
-    def __init__(
-        self,
-        stores: Stores,
-        clock: Clock,
-        metrics: Metrics,
-        each: Each,
-        chance: Callable[[], float] = random.random,
-    ) -> None:
-        """`chance` answers a number from 0 to 1, by which campaigns sleep longer or shorter."""
-        self._stores = stores
+    def __init__(self, stores: Stores, clock: Clock, metrics: Metrics, each: Each, sleeper: Sleeper) -> None:
         self._database = stores.database
         self._advances = stores.advances
         self._campaigns = stores.campaigns
@@ -98,7 +86,7 @@ class Settler:
         self._clock = clock
         self._metrics = metrics
         self._each = each
-        self._chance = chance
+        self._sleeper = sleeper
 
     def settle(self, deadline: datetime, campaigns: Iterable[tuple[str, int]]) -> int:
         """Settle what can be settled of these, each an account and id. Answers how far it came, in numbers.
@@ -158,7 +146,7 @@ class Settler:
         dials = self._slips.count_dials(account, identifier, COUNTED_AT_MOST, spread=campaign.spread)
         self._metrics.count(Metric.REPORTS_PENDING, reports)
         self._metrics.count(Metric.NUMBERS_WAITING, dials)
-        self._let_it_rest(campaign)
+        self._sleeper.let_sleep(campaign)
         return campaign.settled - before
 
     def _walk(self, campaign: Campaign, notes: Notes) -> Campaign:
@@ -212,7 +200,7 @@ class Settler:
 
         A campaign that runs passes them itself, when it hands them over again.
         """
-        if self._may_call(campaign):
+        if may_call(campaign, self._clock.now()):
             return campaign
         beyond = min(campaign.head + HANDED_OVER_AT_ONCE, campaign.tail)
         found = self._calls.between(campaign.account, campaign.id, campaign.head, beyond)
@@ -263,7 +251,7 @@ class Settler:
 
         Those of a campaign that runs are dialled soon, and need none.
         """
-        if self._may_call(campaign):
+        if may_call(campaign, self._clock.now()):
             return
         for returned in list(self._slips.returned_slices(campaign.account, campaign.id)):
             if self._clock.now() >= deadline:
@@ -319,39 +307,3 @@ class Settler:
     def _defer_report(self, call: Call, campaign: Campaign, now: datetime) -> None:
         attempts, error = call.report_attempts, call.report_error
         self._calls.defer_report(call, attempts, error, now, spread=campaign.spread)
-
-    def _let_it_rest(self, campaign: Campaign) -> None:
-        """Until the pacer or the settler has anything to do for it again, or its owner asks something of it."""
-        account, identifier, now = campaign.account, campaign.id, self._clock.now()
-        # What is at work is looked for first: it may come to wait in between, but what waits comes to be at work only
-        # by a pacer, whose writes are noticed.
-        if campaign.settled < campaign.head or self._slips.any_at_work(account, identifier, spread=campaign.spread):
-            return
-        due: list[datetime] = []
-        report = self._slips.first_report(account, identifier, spread=campaign.spread)
-        if report is not None:
-            due.append(report)
-        callable_since = self._callable_since(campaign, now)
-        if callable_since is not None:
-            try:
-                timetable, paces = times_of(self._stores, campaign)
-            except NotFound:
-                return
-            due += next_call(timetable, paces, campaign.cursors, callable_since, now)
-        elif report is None:
-            self._advances.rest(campaign)
-            return
-        until = wakes_at(due, now, self._chance())
-        if until > now:
-            self._advances.sleep(campaign, until)
-
-    def _callable_since(self, campaign: Campaign, now: datetime) -> datetime | None:
-        """Since when, or from when on, there is a number that may be called. None if there is none."""
-        if not self._may_call(campaign):
-            return None
-        if campaign.head < campaign.tail:
-            return now
-        return self._slips.first_dial(campaign.account, campaign.id, spread=campaign.spread)
-
-    def _may_call(self, campaign: Campaign) -> bool:
-        return campaign.status is Status.RUNNING and not is_over(campaign.plan, self._clock.now())

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from chalicelib.domain import eastern
-from chalicelib.domain.models import Day, Plan, Schedule, Window
+from chalicelib.domain.models import Campaign, Day, Plan, Schedule, Status, Window
 
 _WEEK = tuple(Day)
 _DAY = timedelta(days=1)
@@ -66,3 +66,8 @@ class Timetable:
 def is_over(plan: Plan, now: datetime) -> bool:
     """Is the plan's last day past?"""
     return eastern.local_date(now) > plan.end_date
+
+
+def may_call(campaign: Campaign, now: datetime) -> bool:
+    """Is it started, and its last day not past? At some moments it may, if not at this one."""
+    return campaign.status is Status.RUNNING and not is_over(campaign.plan, now)

@@ -17,6 +17,7 @@ from chalicelib.metrics import EmbeddedMetrics
 from chalicelib.settings import Settings
 from chalicelib.settler import Settler
 from chalicelib.sharing import campaigns_to_look_after
+from chalicelib.sleeper import Sleeper
 from chalicelib.storage.client import connect
 from chalicelib.storage.stores import Stores
 
@@ -47,4 +48,6 @@ def _settler() -> tuple[Settler, Stores, EmbeddedMetrics]:
     logs.configure(sys.stdout)
     metrics = EmbeddedMetrics(settings.tables, say)
     stores = Stores.of(connect(settings.tables), settings.retention)
-    return Settler(stores, SystemClock(), metrics, ThreadPoolExecutor(THREADS).map), stores, metrics
+    clock = SystemClock()
+    each = ThreadPoolExecutor(THREADS).map
+    return Settler(stores, clock, metrics, each, Sleeper(stores, clock)), stores, metrics

@@ -12,6 +12,7 @@ from chalicelib.domain.models import CallKey, Counts
 from chalicelib.domain.outcome import Outcome, Result
 from chalicelib.metrics import Metric
 from chalicelib.settler import Settler
+from chalicelib.sleeper import Sleeper
 from chalicelib.storage.advances import Advances
 from chalicelib.storage.calls import Calls
 from chalicelib.storage.campaigns import Campaigns
@@ -65,6 +66,11 @@ def end(database: Database, *ended: Ended) -> None:
 
 def partitions(database: Database, kind: str) -> set[str]:
     return {item.campaign for item in database.deferred.scan() if item.key.startswith(f"{kind}/")}
+
+
+def settler(database: Database, metrics: FakeMetrics) -> Settler:
+    stores, clock = Stores.of(database), HandClock(NOW)
+    return Settler(stores, clock, metrics, map, Sleeper(stores, clock))
 
 
 class TestNumbers:
@@ -194,7 +200,7 @@ class TestEnded:
         for sequence in range(numbers):  # some of them ended before it had grown
             spread = BEFORE if sequence % 3 else NOW_SPREAD
             end(database, Ended(key(sequence), State.COMPLETED, partition=sequence % spread))
-        Settler(Stores.of(database), HandClock(NOW), FakeMetrics(), map).settle(NOW + HOUR, [("acme", 1)])
+        settler(database, FakeMetrics()).settle(NOW + HOUR, [("acme", 1)])
         assert campaigns.get("acme", 1).counts == Counts(completed=numbers)
         assert list(database.deferred.scan()) == []
 
@@ -207,7 +213,7 @@ class TestEnded:
         assert grown is not None
         assert advances.settle(grown, replace(grown, settled=8))
         defer(database, NOW_SPREAD, *map(dial, range(1, 3)), report(3, NOW + HOUR))
-        Settler(Stores.of(database), HandClock(NOW), metrics, map).settle(NOW + HOUR, [("acme", 1)])
+        settler(database, metrics).settle(NOW + HOUR, [("acme", 1)])
         assert with_work(advances, NOW + HOUR) == [("acme", 1)]
         assert (metrics.counted[Metric.NUMBERS_WAITING], metrics.counted[Metric.REPORTS_PENDING]) == (2, 1)
 

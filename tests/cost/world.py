@@ -32,6 +32,7 @@ from chalicelib.gateway.telephone import LastLook
 from chalicelib.metrics import EmbeddedMetrics
 from chalicelib.pacer import Pacer
 from chalicelib.settler import Settler
+from chalicelib.sleeper import Sleeper
 from chalicelib.storage.database import Database, DynamoDB
 from chalicelib.storage.switch import Switch
 from tests.cost.clients import CountingDynamoDB, CountingSQS
@@ -265,7 +266,8 @@ class World:
         self._metrics.flush(self.clock.now())
 
     def _settle(self) -> None:
-        settler = Settler(self._services, self.clock, self._metrics, map, self._sleeps.random)
+        sleeper = Sleeper(self._services, self.clock, self._sleeps.random)
+        settler = Settler(self._services, self.clock, self._metrics, map, sleeper)
         settler.settle(self.clock.now() + TICK_LIVES, with_work(self._services.advances, self.clock.now()))
         self._metrics.flush(self.clock.now())
 

@@ -24,6 +24,7 @@ from chalicelib.gateway.telephone import LastLook
 from chalicelib.metrics import Metric, Metrics
 from chalicelib.pacer import Pacer
 from chalicelib.settler import Settler
+from chalicelib.sleeper import Sleeper
 from chalicelib.storage.database import Database
 from chalicelib.storage.switch import Switch
 from tests.databases import with_work
@@ -161,7 +162,7 @@ class World:
         self.switch.turn(on=True, now=clock.now())
         self.pacer = self.pacer_with(Limits())
         self.dialer = self.dialer_over(self.tenant)
-        self.settler = Settler(services, clock, self.metrics, map, chance=lambda: 1.0)
+        self.settler = Settler(services, clock, self.metrics, map, Sleeper(services, clock, chance=lambda: 1.0))
 
     def pacer_with(self, limits: Limits, calls_a_partition: float = spreading.CALLS_A_SECOND) -> Pacer:
         return Pacer(

@@ -39,6 +39,7 @@ from chalicelib.gateway.queue import CallQueue, DeadLetters
 from chalicelib.gateway.signing import PREFIX
 from chalicelib.pacer import Pacer
 from chalicelib.settler import Settler
+from chalicelib.sleeper import Sleeper
 from chalicelib.storage.campaigns import SHARDS
 from chalicelib.storage.database import Database, DynamoDB
 from chalicelib.storage.switch import Switch
@@ -313,7 +314,8 @@ class Simulation:
 
     async def _settle(self) -> None:
         def settle(invocation: Invocation) -> None:
-            settler = Settler(self.services, invocation.clock, FakeMetrics(), map, self._sleeps.random)
+            sleeper = Sleeper(self.services, invocation.clock, self._sleeps.random)
+            settler = Settler(self.services, invocation.clock, FakeMetrics(), map, sleeper)
             campaigns = with_work(self.services.advances, invocation.clock.now(), self._shards)
             settler.settle(invocation.clock.now() + TICK_LIVES - SPARE, campaigns)
 
