@@ -18,7 +18,7 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 AUDITOR := .venv/checkov
 
-.PHONY: install run demo test simulate isolation cost coldstart bench lint types audit check package deploy clean
+.PHONY: install run demo test simulate isolation cost scale coldstart bench lint types audit check package deploy clean
 
 install: $(INSTALLED)
 
@@ -63,6 +63,10 @@ bench: $(INSTALLED)
 # What a million calls cost on AWS, and what for.
 cost: $(INSTALLED)
 	@$(BIN)/python -m tests.cost --calls $(CALLS) --latency-ms $(LATENCY_MS) $(ARGS)
+
+# How much one deployment carries, on simulated time; about half an hour.
+scale: $(INSTALLED)
+	@$(BIN)/python -m tests.cost.scale
 
 lint: $(INSTALLED)
 	@$(BIN)/python -m ruff check

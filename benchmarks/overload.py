@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from chalicelib.domain.slicing import MOST_DIALS
+from chalicelib.domain.slicing import MOST_SLOW_DIALS
 from infra.stack import DIALERS, Stack
 from tests.functional.caller import Caller, wait
 from tests.functional.tenant import serve
@@ -21,7 +21,7 @@ PACE = 3_000
 SLOW_MINUTES, FAST_MINUTES = 5, 4
 #: seconds until start_url answers, while it is slow
 _SLOW = 5.0
-_LINES = DIALERS * MOST_DIALS
+_LINES = DIALERS * MOST_SLOW_DIALS
 #: seconds until the first call
 _SLACK = 180
 #: seconds

@@ -177,9 +177,7 @@ class Settler:
                 if call is not None and what is Step.COUNT:
                     took.append(time_taken(call))
         if took:
-            campaign = replace(
-                campaign, call_time=load.averaged(campaign.call_time, sum(took, timedelta()) / len(took))
-            )
+            campaign = replace(campaign, call_time=load.averaged(campaign.call_time, took))
         return campaign
 
     def _carry_out(self, what: Step, call: Call, campaign: Campaign, now: datetime) -> bool:

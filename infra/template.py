@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from chalicelib.api.request import MAX_BODY_BYTES
-from chalicelib.domain.slicing import MOST_DIALS
+from chalicelib.domain.slicing import MOST_DIALS, MOST_SLOW_DIALS
 from infra.alarms import API_NAME, alarms
 from infra.dashboard import dashboard
 from infra.roles import identity, roles
@@ -79,7 +79,7 @@ def merge_template() -> JSON:
                 "Default": 50,
                 "MinValue": 2,
                 "MaxValue": 2000,
-                "Description": f"How many slices of up to {MOST_DIALS} calls go out at the same time.",
+                "Description": f"How many slices go out at the same time, of {MOST_DIALS} to {MOST_SLOW_DIALS} calls.",
             },
             "DialerPollers": {
                 "Type": "Number",

@@ -6,7 +6,7 @@ too much for the dialers there are. And from how long a campaign's calls take fo
 of all that are there each campaign gets its share: one with a slow server leaves the others theirs.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import TypeVar
@@ -25,8 +25,10 @@ MORE_THAN_MADE = 1.25
 CUT = GROWTH = 4
 #: The least that is handed over to find out whether it is still too much.
 LEAST = 5
-#: The weight of a call's time that is new against that of those before.
-NEW_WEIGHT = 0.5
+#: How many new calls weigh as much as all those before, for the time that a call takes.
+REMEMBERED_CALLS = 20
+#: Slices of calls that take longer than this have more of them: twice as many for calls of twice the time.
+SLOW = timedelta(seconds=2)
 #: What an invocation takes beside its calls: it begins, waits for the first call, and reports the last.
 BESIDE = timedelta(seconds=1)
 #: From the first call of a slice to its last, at most, where calls take long. It leaves the dialer time for the last.
@@ -58,7 +60,8 @@ def judged(load: Load, returned: int) -> Load:
 
 def limits(limits: Limits, call_time: timedelta) -> Limits:
     """How large slices may be: a function that waits for slow calls anyway may wait for more of them."""
-    return replace(limits, span=max(limits.span, min(call_time / 2, LONGEST_SPAN)))
+    most = min(int(call_time / SLOW * slicing.MOST_DIALS), slicing.MOST_SLOW_DIALS)
+    return replace(limits, span=max(limits.span, min(call_time / 2, LONGEST_SPAN)), most=max(limits.most, most))
 
 
 def a_second(paces: Iterable[Pace]) -> float:
@@ -71,6 +74,9 @@ def dialers(rate: float, limits: Limits, call_time: timedelta) -> float:
     if rate <= 0:
         return 0.0
     calls = min(float(limits.most), max(1.0, rate * (limits.span / _SECOND)))
+    due_at_once = 1 - _SECOND / slicing.WORK / rate
+    if due_at_once > 0:
+        calls = min(calls, slicing.MOST_DIALS / due_at_once)
     lasts = (calls - 1) / rate + (call_time + BESIDE) / _SECOND
     return rate / calls * lasts
 
@@ -104,9 +110,14 @@ def shares(wanted: Mapping[K, float], there: float) -> dict[K, float]:
     return found
 
 
-def averaged(before: timedelta, taken: timedelta) -> timedelta:
-    """The time of a call, after some that took so long on average; `before` is zero if nothing is known."""
-    return taken if not before else before + (taken - before) * NEW_WEIGHT
+def averaged(before: timedelta, taken: Sequence[timedelta]) -> timedelta:
+    """The time of a call, after some that took so long; `before` is zero if nothing is known.
+
+    Hundreds of calls are believed at once, or a server that is quick again would be spared for minutes. A single one
+    that was refused says little of the others.
+    """
+    remembered = REMEMBERED_CALLS if before else 0
+    return (before * remembered + sum(taken, timedelta())) / (remembered + len(taken))
 
 
 assert LONGEST_SPAN >= slicing.SPAN

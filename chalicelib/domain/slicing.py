@@ -14,9 +14,13 @@ from chalicelib.domain.handover import Dial
 #: From the first call of a slice to its last, at most. At 60 calls a minute `make cost` sees a million calls for $6.45
 #: with 4 s, and for $7.47 with 2 s.
 SPAN = timedelta(seconds=4)
-#: How many calls a slice has at most. A call takes some 70 ms of the processor that the dialer's memory buys, so in
-#: slices of 20 the last ones are some tenths of a second late when all are due at once.
+#: What a call takes of the processor that the dialer's memory buys, about.
+WORK = timedelta(seconds=0.07)
+#: How many calls a slice has at most. When all are due at once, the last ones are more than a second late.
 MOST_DIALS = 20
+#: How many a slice has at most where calls take long: its function waits anyway. More than MOST_DIALS aren't due at
+#: once, but one for each WORK after the first.
+MOST_SLOW_DIALS = 50
 #: How many reports a slice has at most.
 MOST_REPORTS = 20
 #: Bytes of a slice's entries at most. The longest that there can be are a few hundred bytes each.
@@ -28,6 +32,7 @@ FAR_APART = timedelta(seconds=5)
 HALF_A_SECOND = timedelta(seconds=0.5)
 
 assert LEAD < SPAN
+assert MOST_DIALS < MOST_SLOW_DIALS
 assert LEAD < pacing.LEAD
 
 
@@ -47,7 +52,7 @@ def dial_slices(dials: Sequence[Dial], limits: Limits) -> list[tuple[Dial, ...]]
         size += len(dial.entry.line)
         if (
             not found
-            or len(found[-1]) == limits.most
+            or len(found[-1]) >= min(limits.most, MOST_DIALS + (dial.due - found[-1][0].due) // WORK)
             or size > LARGEST
             or dial.due - found[-1][0].due >= limits.span
             or dial.generation != found[-1][0].generation

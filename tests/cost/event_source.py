@@ -3,6 +3,7 @@
 It polls with at least five connections, each of which waits up to 20 s for a message. It begins with five invocations
 at a time, adds up to 300 a minute while messages are left, and never has more than `MaximumConcurrency` at work.
 https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html
+Pollers that are kept ready have ten invocations each at once.
 
 Which pollers get which messages is up to AWS. With one message to an invocation, and no window, that makes no
 difference: a window with little traffic may last 20 s, whatever it is set to.
@@ -23,6 +24,8 @@ from tests.simulation.sqs import SimulatedSQS
 POLLERS, LONG_POLL = 5, 20
 #: invocations at the same time to begin with, and how many more there may be each second
 FIRST, MORE = 5, 300 / 60
+#: invocations that a poller which is kept ready deals with at the same time
+FOR_A_POLLER = 10
 #: seconds from a message being visible to a poller having it
 RECEIPT = (0.01, 0.1)
 
@@ -39,9 +42,13 @@ class EventSource:
         invoke: Callable[[Message], Coroutine[Any, Any, bool]],
         *,
         most: int,
+        pollers: int = 0,
         chance: random.Random,
     ) -> None:
-        """`invoke` has a function deal with a message, and says whether it did. `most` is how many may at a time."""
+        """`invoke` has a function deal with a message, and says whether it did. `most` is how many may at a time.
+
+        `pollers` are kept ready.
+        """
         self._sqs = sqs
         self._queue = queue
         self._clock = clock
@@ -49,7 +56,7 @@ class EventSource:
         self._invoke = invoke
         self._most = most
         self._chance = chance
-        self._allowed = float(min(FIRST, most))
+        self._allowed = float(min(max(FIRST, pollers * FOR_A_POLLER), most))
         self._scaled_at = clock.now()
         self._running = 0
         self._woken = asyncio.Event()

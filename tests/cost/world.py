@@ -8,11 +8,13 @@ import asyncio
 import json
 import logging
 import random
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import Context
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, TypeVar, cast
 from urllib.parse import parse_qsl
 
@@ -32,7 +34,9 @@ from chalicelib.gateway.telephone import LastLook
 from chalicelib.metrics import EmbeddedMetrics
 from chalicelib.pacer import Pacer
 from chalicelib.settler import Settler
+from chalicelib.sharing import Own, campaigns_to_look_after
 from chalicelib.sleeper import Sleeper
+from chalicelib.storage.campaigns import SHARDS
 from chalicelib.storage.database import Database, DynamoDB
 from chalicelib.storage.switch import Switch
 from tests.cost.clients import CountingDynamoDB, CountingSQS
@@ -40,7 +44,7 @@ from tests.cost.deployment import Deployment
 from tests.cost.event_source import LONG_POLL, POLLERS, EventSource
 from tests.cost.ledger import Ledger, LogCounter
 from tests.cost.machine import BEGIN_WORK, CONNECT_WAIT, MACHINE, TENANT_WORK, Machine
-from tests.databases import create_tables, with_work
+from tests.databases import create_tables
 from tests.simulation.clock import BEGIN, SimulatedClock
 from tests.simulation.dynamodb import SimulatedDynamoDB
 from tests.simulation.greenlets import blocking, wait
@@ -77,6 +81,10 @@ class Conditions:
     seed: int = 0
     #: dialers that there may be at a time; None: as many as deployed
     dialers: int | None = None
+    #: pollers that are kept ready, as by `--pollers`
+    pollers: int = 0
+    #: when the campaigns open; it is eight o'clock
+    opens: str = "08:00"
     #: campaigns whose start_url takes longer, and how many seconds it takes
     slow: Mapping[int, float] = field(default_factory=dict)
 
@@ -133,10 +141,11 @@ class World:
             self.ledger,
             self._deliver,
             most=self.deployment.dialers,
+            pollers=conditions.pollers,
             chance=random.Random(conditions.seed),  # noqa: S311 # no secret
         )
         self._counting_sqs = CountingSQS(self._sqs, self.ledger, self.event_source.wake)
-        self._sleeps = random.Random(conditions.seed)  # noqa: S311 # likewise
+        self._chance = random.Random(conditions.seed)  # noqa: S311 # likewise
         self._switch = Switch(self.database, PREFIX)
         self._metrics = EmbeddedMetrics(PREFIX, self.ledger.note_log)
         # Those that no invocation uses at the moment. They are kept, as Lambda keeps warm environments.
@@ -177,8 +186,8 @@ class World:
             await self._sleep_until(begun + minutes * MINUTE + timedelta(seconds=7))
             minutes += 1
             self.ledger.scheduled_events += 2
-            self._begin(self._invoke("pacer", lambda: blocking(self._tick)))
-            self._begin(self._invoke("settler", lambda: blocking(self._settle)))
+            self._tick("pacer", self._pace)
+            self._tick("settler", self._settle)
             await self._sleep_until(begun + minutes * MINUTE)
         polling.cancel()
         await self.event_source.finish()
@@ -201,7 +210,7 @@ class World:
                 start_date="2026-01-05",
                 end_date="2026-01-05",
                 schedule="1",
-                profiles=[{"profile": "1", "start_time": "08:00", "end_time": "24:00"}],
+                profiles=[{"profile": "1", "start_time": self.conditions.opens, "end_time": "24:00"}],
                 start_url="https://calls.tenant.example/callpacer/start",
                 result_url="https://calls.tenant.example/callpacer/result",
                 phone_numbers=[f"tel:+1222{number:07d}, invoice-{number:06d}" for number in numbers],
@@ -214,6 +223,10 @@ class World:
         return sum(
             call >> 32 == campaign and begins <= made < begins + MINUTE for call, made in self.tenant.calls.items()
         )
+
+    def made_by_minute(self) -> Counter[int]:
+        """How many calls were made in each minute of the simulation, counted from 0."""
+        return Counter((made - BEGIN) // MINUTE for made in self.tenant.calls.values())
 
     def change_pace(self, amount: int) -> None:
         """As the owner of the profile, which all campaigns share."""
@@ -252,7 +265,25 @@ class World:
 
     # the functions
 
-    def _tick(self) -> None:
+    def _tick(
+        self,
+        function: str,
+        look_after: Callable[[Own, datetime], object],
+        shards: Sequence[int] = range(SHARDS),
+        part: float = 1.0,
+    ) -> None:
+        """One invocation, and those that it hands shards over to."""
+
+        def handle() -> None:
+            ends_at = self.clock.now() + TICK_LIVES
+            found = self._services.advances.work_in(shards, self.clock.now())
+            hand_over = partial(self._tick, function, look_after)
+            look_after(campaigns_to_look_after(found, hand_over, part, chance=self._chance.random), ends_at)
+            self._metrics.flush(self.clock.now())
+
+        self._begin(self._invoke(function, lambda: blocking(handle)))
+
+    def _pace(self, own: Own, ends_at: datetime) -> None:
         pacer = Pacer(
             stores=self._services,
             switch=self._switch,
@@ -262,14 +293,11 @@ class World:
             each=map,
             dialers=self.deployment.dialers,
         )
-        pacer.tick(self.clock.now() + TICK_LIVES, with_work(self._services.advances, self.clock.now()))
-        self._metrics.flush(self.clock.now())
+        pacer.tick(ends_at, own.campaigns, own.part)
 
-    def _settle(self) -> None:
-        sleeper = Sleeper(self._services, self.clock, self._sleeps.random)
-        settler = Settler(self._services, self.clock, self._metrics, map, sleeper)
-        settler.settle(self.clock.now() + TICK_LIVES, with_work(self._services.advances, self.clock.now()))
-        self._metrics.flush(self.clock.now())
+    def _settle(self, own: Own, ends_at: datetime) -> None:
+        sleeper = Sleeper(self._services, self.clock, self._chance.random)
+        Settler(self._services, self.clock, self._metrics, map, sleeper).settle(ends_at, own.campaigns)
 
     def _new_dialer(self) -> Dialer:
         return Dialer(

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from chalicelib.domain import load
 from chalicelib.domain.models import Load
 from chalicelib.domain.pacing import Pace
-from chalicelib.domain.slicing import Limits
+from chalicelib.domain.slicing import MOST_DIALS, MOST_SLOW_DIALS, Limits, dial_slices
+from tests.unit.test_slicing import dials
 
 SECOND = timedelta(seconds=1)
 RATES = st.floats(0.01, 2000)
@@ -83,6 +84,19 @@ class TestDialers:
         assert load.limits(Limits(), 29 * SECOND).span == 14.5 * SECOND
         assert load.limits(Limits(), 500 * SECOND).span == load.LONGEST_SPAN
 
+    def test_slow_calls_make_larger_slices(self) -> None:
+        assert load.limits(Limits(), load.SLOW).most == MOST_DIALS
+        assert load.limits(Limits(), 1.5 * load.SLOW).most == 1.5 * MOST_DIALS
+        assert load.limits(Limits(), 29 * SECOND).most == MOST_SLOW_DIALS
+
+    def test_slices_of_calls_that_are_due_at_once_have_the_size_that_is_reckoned_with(self) -> None:
+        """Two slices' worth of calls at so many a second, as the pacer cuts them."""
+        for rate in (5, 10, 14, 15, 20, 50, 1000):
+            limits = load.limits(Limits(), 29 * SECOND)
+            first = len(dial_slices(dials([place / rate for place in range(200)]), limits)[0])
+            reckoned = (first - 1) / rate + 29 + 1
+            assert load.dialers(rate, limits, 29 * SECOND) == pytest.approx(rate / first * reckoned, rel=0.05)
+
     @given(RATES, RATES, TIMES)
     def test_more_calls_keep_more_busy(self, one: float, other: float, call_time: timedelta) -> None:
         few, many = (load.dialers(rate, Limits(), call_time) for rate in sorted((one, other)))
@@ -108,6 +122,16 @@ class TestDialers:
         assert load.a_second([]) == load.dialers(0, Limits(), SECOND) == 0
 
 
-def test_a_campaigns_call_time_follows_what_is_new() -> None:
-    assert load.averaged(timedelta(0), 3 * SECOND) == 3 * SECOND
-    assert load.averaged(2 * SECOND, 4 * SECOND) == 3 * SECOND
+class TestCallTime:
+    def test_the_first_calls_are_all_that_is_known(self) -> None:
+        assert load.averaged(timedelta(0), [3 * SECOND]) == 3 * SECOND
+
+    def test_it_follows_what_is_new(self) -> None:
+        assert load.averaged(2 * SECOND, [4 * SECOND] * load.REMEMBERED_CALLS) == 3 * SECOND
+
+    def test_hundreds_of_calls_are_believed_at_once(self) -> None:
+        assert load.averaged(5 * SECOND, [timedelta(0)] * 600) < 0.2 * SECOND
+        assert load.averaged(timedelta(seconds=0.2), [5 * SECOND] * 600) > 4.8 * SECOND
+
+    def test_a_single_one_says_little_of_the_others(self) -> None:
+        assert load.averaged(29 * SECOND, [timedelta(0)]) > 27 * SECOND

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from chalicelib.domain.handover import Dial
 from chalicelib.domain.models import CallKey, Entry
-from chalicelib.domain.slicing import LARGEST, MOST_DIALS, SPAN, Limits, dial_slices, wanted_at
+from chalicelib.domain.slicing import LARGEST, MOST_DIALS, MOST_SLOW_DIALS, SPAN, Limits, dial_slices, wanted_at
 
 NOW = datetime(2026, 1, 5, 13, tzinfo=UTC)
 
@@ -39,6 +39,13 @@ def test_a_slice_ends_only_where_it_must() -> None:
     limits = Limits(span=timedelta(seconds=2))
     assert [len(part) for part in dial_slices(dials([0, 1, 1.9, 2, 3.9, 4]), limits)] == [3, 2, 1]
     assert [len(part) for part in dial_slices(dials([0] * 45), Limits())] == [20, 20, 5]
+
+
+def test_more_calls_than_usual_are_in_a_slice_only_where_they_come_one_after_the_other() -> None:
+    large = Limits(span=timedelta(seconds=20), most=MOST_SLOW_DIALS)
+    assert [len(part) for part in dial_slices(dials([0] * 45), large)] == [20, 20, 5]
+    assert [len(part) for part in dial_slices(dials([place / 10 for place in range(110)]), large)] == [50, 50, 10]
+    assert [len(part) for part in dial_slices(dials([place / 50 for place in range(60)]), large)] == [27, 27, 6]
 
 
 def test_long_entries_make_short_slices() -> None:
