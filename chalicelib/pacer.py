@@ -78,6 +78,8 @@ class Turn:
     limits: slicing.Limits
     #: how many of its calls are due in a second
     rate: float
+    #: how long a call of it takes; zero while nobody knows
+    call_time: timedelta
 
     @property
     def apart(self) -> timedelta:
@@ -87,7 +89,11 @@ class Turn:
     @property
     def dialers(self) -> float:
         """How many all of its calls would keep busy."""
-        return load.dialers(self.rate, self.limits, self.campaign.call_time)
+        return load.dialers(self.rate, self.limits, self.call_time)
+
+    def share(self, dialers: float) -> float:
+        """How much of its calls, from 0 to 1, it may make with so many dialers."""
+        return load.part(dialers, self.rate, self.limits, self.call_time)
 
 
 class Pacer:
@@ -112,6 +118,7 @@ class Pacer:
         self._advances = stores.advances
         self._campaigns = stores.campaigns
         self._log = stores.log
+        self._calls = stores.calls
         self._slips = stores.slips
         self._switch = switch
         self._queue = queue
@@ -130,6 +137,7 @@ class Pacer:
         """
         begun = self._clock.now()
         dials = self._switch.is_on()
+        there = self._dialers * part
         failed: dict[tuple[str, int], Exception] = {}
         out_of_time = False
 
@@ -146,16 +154,16 @@ class Pacer:
                 return None
 
         def gather(campaign: tuple[str, int]) -> tuple[int, Turn | None] | None:
-            return attempt(lambda one: self._gather(*one, dials=dials), campaign, *campaign)
+            return attempt(lambda one: self._gather(*one, there if dials else 0), campaign, *campaign)
 
         gathered = [found for found in self._each(gather, campaigns) if found is not None]
         turns = [turn for _, turn in gathered if turn is not None]
         wanted = {place: turn.dialers for place, turn in enumerate(turns)}
-        shares = load.shares(wanted, self._dialers * part)
+        shares = load.shares(wanted, there)
 
         def act(place: int) -> int | None:
             turn = turns[place]
-            share = load.part(shares[place], turn.rate, turn.limits, turn.campaign.call_time)
+            share = turn.share(shares[place])
             campaign = turn.campaign
             return attempt(lambda one: self._hand_over_dials(one, share, deadline), turn, campaign.account, campaign.id)
 
@@ -172,13 +180,16 @@ class Pacer:
             raise ExceptionGroup("some campaigns were not paced", list(failed.values()))
         return Ticked(handed, sum(reports for reports, _ in gathered))
 
-    def _gather(self, account: str, identifier: int, *, dials: bool) -> tuple[int, Turn | None]:
-        """The reports that were handed over, and what is known of the campaign if it may call."""
+    def _gather(self, account: str, identifier: int, dialers: float) -> tuple[int, Turn | None]:
+        """The reports that were handed over, and what is known of the campaign if it may call.
+
+        `dialers` are there for all campaigns; none while dialling is halted.
+        """
         campaign = self._campaigns.find(account, identifier)
         if campaign is None:
             return 0, None
         reports = self._hand_over_reports(campaign)
-        if not (dials and campaign.status is Status.RUNNING):
+        if not (dialers and campaign.status is Status.RUNNING):
             return reports, None
         now = self._clock.now()
         try:
@@ -187,13 +198,26 @@ class Pacer:
             return reports, None
         # Slots that passed while it slept were nobody's.
         campaign = replace(campaign, cursors=pacing.idle(campaign.cursors, min(now, campaign.wakes_at)))
-        limits = load.limits(self._limits, campaign.call_time)
         open_now = [
             pace
             for window, pace in zip(timetable.windows, paces, strict=True)
             if any(timetable.openings(window, now, now + HORIZON))
         ]
-        return reports, Turn(campaign, timetable, paces, limits, load.a_second(open_now))
+        turn = self._turn(campaign, timetable, paces, load.a_second(open_now), campaign.call_time)
+        if turn.dialers > dialers * load.CLOSE:
+            turn = self._turn(campaign, timetable, paces, turn.rate, self._call_time(campaign))
+        return reports, turn
+
+    def _turn(
+        self, campaign: Campaign, timetable: Timetable, paces: Sequence[Pace], rate: float, call_time: timedelta
+    ) -> Turn:
+        return Turn(campaign, timetable, paces, load.limits(self._limits, call_time), rate, call_time)
+
+    def _call_time(self, campaign: Campaign) -> timedelta:
+        """How long calls take now. What the settler has measured is a minute old, and nothing before the first."""
+        sample = load.sample(campaign.head, campaign.load.handed)
+        found = self._calls.among(CallKey(campaign.account, campaign.id, sequence) for sequence in sample)
+        return load.newest(campaign.call_time, list(found))
 
     def _hand_over_reports(self, campaign: Campaign) -> int:
         """Reports are owed even by a campaign that is stopped or deleted."""

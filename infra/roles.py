@@ -28,6 +28,7 @@ ROLES: dict[str, dict[str, str]] = {
         "CampaignsTable/index/attention": "Query",
         "LogTable": "Query",
         "ChunksTable": "GetItem",
+        "CallsTable": "BatchGetItem",
         "DeferredTable": "BatchWriteItem PutItem Query",
         "CallQueue": "SendMessage",
         # for what it has no time for itself

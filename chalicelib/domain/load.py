@@ -6,12 +6,14 @@ too much for the dialers there are. And from how long a campaign's calls take fo
 of all that are there each campaign gets its share: one with a slow server leaves the others theirs.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import TypeVar
 
 from chalicelib.domain import slicing
+from chalicelib.domain.call import Call, time_taken
 from chalicelib.domain.models import Load
 from chalicelib.domain.pacing import Pace
 from chalicelib.domain.slicing import Limits
@@ -27,6 +29,13 @@ CUT = GROWTH = 4
 LEAST = 5
 #: How many new calls weigh as much as all those before, for the time that a call takes.
 REMEMBERED_CALLS = 20
+#: A campaign that wants more than this part of the dialers may have to be held back, so its newest calls are looked at.
+CLOSE = 0.5
+#: How many of them are looked at: what one BatchGetItem reads.
+#: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
+SAMPLE = 100
+#: How many that have ended say how long a call takes now.
+ENOUGH = 20
 #: Slices of calls that take longer than this have more of them: twice as many for calls of twice the time.
 SLOW = timedelta(seconds=2)
 #: What an invocation takes beside its calls: it begins, waits for the first call, and reports the last.
@@ -118,6 +127,20 @@ def averaged(before: timedelta, taken: Sequence[timedelta]) -> timedelta:
     """
     remembered = REMEMBERED_CALLS if before else 0
     return (before * remembered + sum(taken, timedelta())) / (remembered + len(taken))
+
+
+def sample(head: int, handed: int) -> Sequence[int]:
+    """Some of the `handed` numbers before `head`, evenly spread."""
+    first = max(0, head - handed)
+    return range(first, head, max(1, math.ceil((head - first) / SAMPLE)))
+
+
+def newest(before: timedelta, calls: Iterable[Call]) -> timedelta:
+    """The time that the newest of these calls took which have ended; `before` if those are too few to say it."""
+    ended = [call for call in calls if call.state.is_final]
+    ended.sort(key=lambda call: call.key.sequence)
+    took = [time_taken(call) for call in ended[-ENOUGH:]]
+    return averaged(timedelta(), took) if len(took) == ENOUGH else before
 
 
 assert LONGEST_SPAN >= slicing.SPAN

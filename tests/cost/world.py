@@ -58,6 +58,8 @@ MINUTE = timedelta(minutes=1)
 DIALER_LIVES, TICK_LIVES = timedelta(seconds=90), timedelta(seconds=45)
 #: seconds of a whole processor that a new environment takes to begin, which Lambda bills
 COLD_START_WORK = 0.5
+#: how many numbers of a campaign come in one request, whose body API Gateway limits
+UPLOADED = 50_000
 #: no page of a query is larger than that; in DynamoDB a page has a megabyte
 PAGE = 100_000
 
@@ -205,6 +207,7 @@ class World:
         await self._ask(profiles_api.create, period=1, amount_per_period=pace, time_between_periods=0)
         for campaign in range(1, campaigns + 1):
             numbers = range(calls * (campaign - 1) // campaigns, calls * campaign // campaigns)
+            lines = [f"tel:+1222{number:07d}, invoice-{number:06d}" for number in numbers]
             await self._ask(
                 campaigns_api.create,
                 start_date="2026-01-05",
@@ -213,8 +216,11 @@ class World:
                 profiles=[{"profile": "1", "start_time": self.conditions.opens, "end_time": "24:00"}],
                 start_url="https://calls.tenant.example/callpacer/start",
                 result_url="https://calls.tenant.example/callpacer/result",
-                phone_numbers=[f"tel:+1222{number:07d}, invoice-{number:06d}" for number in numbers],
+                phone_numbers=lines[:UPLOADED],
             )
+            for first in range(UPLOADED, len(lines), UPLOADED):
+                more = lines[first : first + UPLOADED]
+                await self._ask(campaigns_api.add_calls, campaign_id=campaign, phone_numbers=more)
             await self._ask(campaigns_api.start, campaign_id=campaign)
 
     def made(self, campaign: int, minute: int) -> int:

@@ -1,13 +1,16 @@
 """How much of what is due is handed over."""
 
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.domain import load
-from chalicelib.domain.models import Load
+from chalicelib.domain.call import Call, ReportState, State
+from chalicelib.domain.models import CallKey, Entry, Load
+from chalicelib.domain.outcome import CalleeType
 from chalicelib.domain.pacing import Pace
 from chalicelib.domain.slicing import MOST_DIALS, MOST_SLOW_DIALS, Limits, dial_slices
 from tests.unit.test_slicing import dials
@@ -15,6 +18,14 @@ from tests.unit.test_slicing import dials
 SECOND = timedelta(seconds=1)
 RATES = st.floats(0.01, 2000)
 TIMES = st.floats(0, 60).map(lambda seconds: seconds * SECOND)
+
+
+def ended(sequence: int, seconds: float) -> Call:
+    """A call that took so long."""
+    key, begun = CallKey("acme", 1, sequence), datetime(2026, 1, 5, 13, tzinfo=UTC)
+    at, unknown, none = begun + seconds * SECOND, CalleeType.UNKNOWN, ReportState.NONE
+    entry = Entry("tel:+12223334444")
+    return Call(key, entry, State.COMPLETED, 1, False, begun, None, unknown, 0, at, none, 0, None)
 
 
 class TestJudging:
@@ -123,6 +134,23 @@ class TestDialers:
 
 
 class TestCallTime:
+    @given(st.integers(0, 10**6), st.integers(0, 10**6))
+    def test_calls_are_looked_at_all_over_what_was_handed_over_last(self, head: int, handed: int) -> None:
+        sample = load.sample(head, handed)
+        assert len(sample) <= load.SAMPLE
+        assert all(max(0, head - handed) <= sequence < head for sequence in sample)
+        assert len(sample) == min(handed, head) or len(sample) >= load.SAMPLE // 2
+
+    def test_the_newest_calls_say_how_long_they_take(self) -> None:
+        before, now = [ended(place, 5) for place in range(80)], [ended(place, 0.2) for place in range(80, 100)]
+        assert load.newest(5 * SECOND, [*now, *before]) == 0.2 * SECOND
+        assert load.newest(timedelta(0), before) == 5 * SECOND
+
+    def test_too_few_of_them_say_nothing(self) -> None:
+        calls = [ended(place, 0.2) for place in range(load.ENOUGH)]
+        assert load.newest(5 * SECOND, calls[1:]) == 5 * SECOND
+        assert load.newest(5 * SECOND, [*calls[1:], replace(calls[0], state=State.DIALLING)]) == 5 * SECOND
+
     def test_the_first_calls_are_all_that_is_known(self) -> None:
         assert load.averaged(timedelta(0), [3 * SECOND]) == 3 * SECOND
 

@@ -1,0 +1,53 @@
+"""How much the pacer hands over, by what it finds of the calls that were made."""
+
+import json
+from datetime import timedelta
+
+from chalicelib.domain.call import ReportState
+from chalicelib.domain.models import CallKey
+from chalicelib.domain.outcome import Outcome, Result
+from tests.functional.test_campaigns_run import campaign, numbers, prepare, start
+from tests.functional.world import World
+
+
+def make_calls(world: World, first: int, beyond: int, takes: timedelta) -> None:
+    """As dialers do, without a settler that sees them."""
+    entries = numbers(beyond)
+    for sequence in range(first, beyond):
+        key, now = CallKey("acme", 1, sequence), world.clock.now()
+        claim = world.services.calls.claim(key, entries[sequence], 1, now)
+        assert claim is not None
+        world.services.calls.finish(claim, Outcome(Result.COMPLETED, "http_200"), now + takes, ReportState.NONE)
+
+
+def handed_over(world: World) -> int:
+    """How many calls in one tick, a minute after the last."""
+    world.tick()
+    slices = [len(json.loads(message.body)["dials"]) for message in world.sqs.messages]
+    world.sqs.messages.clear()
+    world.clock.advance(60)
+    return sum(slices)
+
+
+def test_calls_that_have_become_slow_are_seen_before_the_settler_says_so(world: World) -> None:
+    world.pacer._dialers = 2
+    prepare(world, numbers(900), amount=300)
+    start(world)
+    first = handed_over(world)
+    make_calls(world, 0, 250, takes=timedelta(seconds=5))
+    assert handed_over(world) < 0.9 * 300 < first
+    assert campaign(world).call_time == timedelta(0)
+
+
+def test_calls_that_have_become_quick_are_seen_before_the_settler_says_so(world: World) -> None:
+    world.pacer._dialers = 2
+    prepare(world, numbers(1200), amount=300)
+    start(world)
+    first = handed_over(world)
+    make_calls(world, 0, first, takes=timedelta(seconds=5))
+    world.settle()
+    second = handed_over(world)
+    make_calls(world, first, first + second - 50, takes=timedelta(seconds=0.2))
+    assert campaign(world).call_time > timedelta(seconds=4)
+    print(first, second, campaign(world).head, campaign(world).load, campaign(world).wakes_at)
+    assert second < 0.9 * 300 <= handed_over(world)
