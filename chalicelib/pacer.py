@@ -159,7 +159,8 @@ class Pacer:
         gathered = [found for found in self._each(gather, campaigns) if found is not None]
         turns = [turn for _, turn in gathered if turn is not None]
         wanted = {place: turn.dialers for place, turn in enumerate(turns)}
-        shares = load.shares(wanted, there)
+        is_alone = len(turns) == 1 and part == 1
+        shares = load.shares(wanted, there * load.MORE_THAN_MADE if is_alone else there)
 
         def act(place: int) -> int | None:
             turn = turns[place]
@@ -275,17 +276,18 @@ class Pacer:
         return dials
 
     def _slots(self, turn: Turn, judged: Load, share: float, now: datetime) -> Iterator[Slot]:
-        """All of them, unless that is too much: then some that are as evenly spread."""
-        there = turn.timetable, turn.paces, turn.campaign.cursors, now, HORIZON
+        """All of them, unless that is too much for the dialers."""
+        campaign = turn.campaign
+        there = turn.timetable, turn.paces, campaign.cursors, now, HORIZON
         part = share
         if judged.most is not None:
             part = min(share, judged.most / max(1, judged.most, pacing.waiting(*there)))
         if part <= 0:
             return iter(())
         if part < 1:
-            which = about_campaign(turn.campaign.account, turn.campaign.id)
+            which = about_campaign(campaign.account, campaign.id)
             logger.info("%.3g of the slots are used: the dialers can't do more", part, extra=which)
-        return pacing.slots(*there, part)
+        return pacing.slots(*there, load.selection(part, turn.rate, turn.limits, load.phase(campaign.id)))
 
     def _idle(self, campaign: Campaign, head: int, now: datetime) -> None:
         cursors = pacing.idle(campaign.cursors, now)

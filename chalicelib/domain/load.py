@@ -12,10 +12,10 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TypeVar
 
-from chalicelib.domain import slicing
+from chalicelib.domain import pacing, slicing
 from chalicelib.domain.call import Call, time_taken
 from chalicelib.domain.models import Load
-from chalicelib.domain.pacing import Pace
+from chalicelib.domain.pacing import Pace, Selection
 from chalicelib.domain.slicing import Limits
 
 K = TypeVar("K")
@@ -42,8 +42,11 @@ SLOW = timedelta(seconds=2)
 BESIDE = timedelta(seconds=1)
 #: From the first call of a slice to its last, at most, where calls take long. It leaves the dialer time for the last.
 LONGEST_SPAN = timedelta(seconds=20)
+#: Slices that are left out are at least so long, so that a thousand calls a second aren't looked through one by one.
+SHORTEST_STRETCH = timedelta(seconds=0.1)
 #: How much of the dialers is given out to several campaigns. Their slices come together by chance, and one that finds
-#: no dialer comes too late. A campaign that is alone finds out by itself how much it can have.
+#: no dialer comes too late. A campaign that is alone is given more than it can have, by MORE_THAN_MADE: what comes back
+#: of that tells exactly what its calls' time tells about.
 GIVEN_OUT = 0.85
 #: By which a part of a campaign's calls is found: an amount of eleven digits has a very small one.
 HALVINGS = 60
@@ -82,12 +85,28 @@ def dialers(rate: float, limits: Limits, call_time: timedelta) -> float:
     """How many invocations a campaign keeps busy, on average, that makes so many calls a second. It rises with them."""
     if rate <= 0:
         return 0.0
-    calls = min(float(limits.most), max(1.0, rate * (limits.span / _SECOND)))
-    due_at_once = 1 - _SECOND / slicing.WORK / rate
-    if due_at_once > 0:
-        calls = min(calls, slicing.MOST_DIALS / due_at_once)
+    calls = calls_of_a_slice(rate, limits)
     lasts = (calls - 1) / rate + (call_time + BESIDE) / _SECOND
     return rate / calls * lasts
+
+
+def calls_of_a_slice(rate: float, limits: Limits) -> float:
+    """How many there are, on average, at so many calls a second."""
+    calls = min(float(limits.most), max(1.0, rate * (limits.span / _SECOND)))
+    due_at_once = 1 - _SECOND / slicing.WORK / rate
+    return calls if due_at_once <= 0 else min(calls, slicing.MOST_DIALS / due_at_once)
+
+
+def cheapest(rate: float, limits: Limits) -> float:
+    """The calls a second, up to `rate`, at which a call keeps invocations busy for the shortest time.
+
+    With fewer a function waits longer from one call of its slice to the next. With more it may not have so many calls
+    in a slice, since they would be due at once.
+    """
+    found = min(rate, limits.most / (SHORTEST_STRETCH / _SECOND))
+    if limits.most > slicing.MOST_DIALS:
+        found = min(found, _SECOND / slicing.WORK / (1 - slicing.MOST_DIALS / limits.most))
+    return found
 
 
 def rounded(dialers: float) -> float:
@@ -96,10 +115,14 @@ def rounded(dialers: float) -> float:
 
 
 def part(share: float, rate: float, limits: Limits, call_time: timedelta) -> float:
-    """How much of its calls, from 0 to 1, a campaign may make with its share of the dialers: found by halving."""
+    """How much of its calls, from 0 to 1, a campaign may make with its share of the dialers."""
     if dialers(rate, limits, call_time) <= share:
         return 1.0
-    little, much = 0.0, 1.0
+    cheap = cheapest(rate, limits)
+    wanted = dialers(cheap, limits, call_time)
+    if wanted >= share:
+        return share / wanted * cheap / rate
+    little, much = cheap / rate, 1.0
     for _ in range(HALVINGS):
         middle = (little + much) / 2
         if dialers(middle * rate, limits, call_time) <= share:
@@ -107,6 +130,23 @@ def part(share: float, rate: float, limits: Limits, call_time: timedelta) -> flo
         else:
             much = middle
     return little
+
+
+def selection(part: float, rate: float, limits: Limits, phase: float) -> Selection:
+    """Which slots are used of a campaign that may make this `part` of its calls, above 0, at `rate` calls a second.
+
+    Calls are evenly spread as long as that leaves slices full. Then whole slices are left out.
+    """
+    if part >= 1:
+        return pacing.ALL
+    step = min(1 / part, rate / cheapest(rate, limits))
+    stretch = max(1, int(calls_of_a_slice(rate / step, limits))) * step / rate * _SECOND
+    return Selection(step, min(1.0, part * step), stretch, phase)
+
+
+def phase(campaign_id: int) -> float:
+    """From 0 to 1, and far from those of the campaigns before and after it: by the golden ratio."""
+    return campaign_id * (math.sqrt(5) - 1) / 2 % 1
 
 
 def shares(wanted: Mapping[K, float], there: float) -> dict[K, float]:

@@ -17,9 +17,10 @@ Instants are counted in whole microseconds from the opening, so an amount of ele
 """
 
 import heapq
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Self
 
 from chalicelib.domain.models import Cursor, Profile
@@ -30,6 +31,7 @@ from chalicelib.domain.timetable import Opening, Timetable
 LATENESS = timedelta(seconds=2)
 #: How far ahead of the tick the first call is put that is overdue: the dialer may have to be woken for it.
 LEAD = timedelta(seconds=8)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _MICROSECONDS_PER_MINUTE = 60_000_000
 
@@ -83,24 +85,64 @@ class Slot:
     expires: datetime
 
 
+@dataclass(frozen=True)
+class Selection:
+    """Which slots are used where not all can be: in some stretches of time, one of each `step` slots.
+
+    The stretches of time are the same for all windows, and whenever it is asked.
+    """
+
+    #: 1 or more
+    step: float = 1.0
+    #: how many of the stretches are used, above 0 and up to 1; those are evenly spread
+    part: float = 1.0
+    #: how long one lasts
+    stretch: timedelta = timedelta(seconds=1)
+    #: from 0 to 1: campaigns with other phases use other stretches
+    phase: float = 0.0
+
+    def next_used(self, at: int) -> int:
+        """`at` if it lies in a stretch that is used, or else where the next one begins: microseconds since 1970."""
+        length = self.stretch // _MICROSECOND
+        stretch = at // length
+        if self._is_used(stretch):
+            return at
+        # The count of those used before rises after the one that is sought, which is the last before this quotient. As
+        # the quotient may be rounded up, the search begins one earlier.
+        quotient = (self._used_before(stretch) + 1 - self.phase) / self.part
+        stretch = max(stretch + 1, math.ceil(quotient) - 2)
+        while not self._is_used(stretch):
+            stretch += 1
+        return stretch * length
+
+    def _used_before(self, stretch: int) -> int:
+        return math.floor(stretch * self.part + self.phase)
+
+    def _is_used(self, stretch: int) -> bool:
+        return self.part >= 1 or self._used_before(stretch + 1) > self._used_before(stretch)
+
+
+ALL = Selection()
+
+
 def slots(
     timetable: Timetable,
     paces: Sequence[Pace],
     cursors: Sequence[Cursor],
     now: datetime,
     horizon: timedelta,
-    part: float = 1.0,
+    selection: Selection = ALL,
 ) -> Iterator[Slot]:
     """The calls to be handed over at `now`: those that go out up to `now + horizon`, soonest first.
 
-    `paces` and `cursors` are those of the timetable's windows, in the same order. Of all slots only a `part` is used,
-    above 0 and up to 1, and those are evenly spread. Lazy: what isn't asked for isn't computed.
+    `paces` and `cursors` are those of the timetable's windows, in the same order. Lazy: what isn't asked for isn't
+    computed.
     """
     windows = zip(timetable.windows, paces, cursors, strict=True)
     return heapq.merge(
         *(
             _slots_of_window(
-                place, timetable.openings(window, now, now + horizon), pace, cursor, now, now + horizon, 1 / part
+                place, timetable.openings(window, now, now + horizon), pace, cursor, now, now + horizon, selection
             )
             for place, (window, pace, cursor) in enumerate(windows)
         ),
@@ -156,10 +198,16 @@ def count(opening: Opening, pace: Pace, after: datetime, until: datetime) -> int
 
 
 def _slots_of_window(
-    place: int, openings: Iterator[Opening], pace: Pace, cursor: Cursor, now: datetime, until: datetime, step: float
+    place: int,
+    openings: Iterator[Opening],
+    pace: Pace,
+    cursor: Cursor,
+    now: datetime,
+    until: datetime,
+    selection: Selection,
 ) -> Iterator[Slot]:
     for opening in openings:
-        for slot in _slots_of_opening(place, opening, pace, cursor, now, step):
+        for slot in _slots_of_opening(place, opening, pace, cursor, now, selection):
             if slot.due > until:
                 return
             cursor = replace(cursor, released=slot.instant)
@@ -167,26 +215,39 @@ def _slots_of_window(
 
 
 def _slots_of_opening(
-    place: int, opening: Opening, pace: Pace, cursor: Cursor, now: datetime, step: float
+    place: int, opening: Opening, pace: Pace, cursor: Cursor, now: datetime, selection: Selection
 ) -> Iterator[Slot]:
-    """One of each `step` slots, the last of them."""
+    """In the stretches that are used, the last one of each step's slots."""
     closing = _elapsed(opening, opening.closes)
     current_cycle = max(0, _elapsed(opening, now)) // pace.cycle
     # What an earlier period left undone stays undone.
     index = pace.due_by(max(_elapsed(opening, cursor.released), current_cycle * pace.cycle - 1))
+    index = _next_used(opening, pace, index, selection)
     first = pace.due(index)
     begin = _begin(opening, current_cycle * pace.cycle, first, cursor, now)
-    position = index + step - 1
+    position = index + selection.step - 1
     while (instant := pace.due(index := int(position))) < closing:
+        used = _next_used(opening, pace, index, selection)
+        if used > index:
+            position = used + selection.step - 1
+            continue
         cycle = index // pace.amount
         end = min(cycle * pace.cycle + pace.period, closing)
         due = max(instant, begin + (instant - first) // 2) if cycle == current_cycle else instant
         if due < end:
             late = min(end, due + max(LATENESS // _MICROSECOND, pace.period // pace.amount // 2))
             yield Slot(place, *(opening.opens + at * _MICROSECOND for at in (instant, due, late, end)))
-            position += step
+            position += selection.step
         else:
-            position = (cycle + 1) * pace.amount + step - 1
+            position = (cycle + 1) * pace.amount + selection.step - 1
+
+
+def _next_used(opening: Opening, pace: Pace, index: int, selection: Selection) -> int:
+    """The slot `index`, or the first one after it in a stretch that is used."""
+    opens = (opening.opens - _EPOCH) // _MICROSECOND
+    instant = opens + pace.due(index)
+    used = selection.next_used(instant)
+    return index if used == instant else pace.due_by(used - 1 - opens)
 
 
 def _begin(opening: Opening, cycle_start: int, first: int, cursor: Cursor, now: datetime) -> int:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -11,13 +12,18 @@ from chalicelib.domain import load
 from chalicelib.domain.call import Call, ReportState, State
 from chalicelib.domain.models import CallKey, Entry, Load
 from chalicelib.domain.outcome import CalleeType
-from chalicelib.domain.pacing import Pace
+from chalicelib.domain.pacing import Pace, Selection
 from chalicelib.domain.slicing import MOST_DIALS, MOST_SLOW_DIALS, Limits, dial_slices
 from tests.unit.test_slicing import dials
 
 SECOND = timedelta(seconds=1)
 RATES = st.floats(0.01, 2000)
 TIMES = st.floats(0, 60).map(lambda seconds: seconds * SECOND)
+
+
+def kept_busy(selection: Selection, rate: float, limits: Limits, call_time: timedelta) -> float:
+    """How many dialers the slots of a selection keep busy, on average."""
+    return selection.part * load.dialers(rate / selection.step, limits, call_time)
 
 
 def ended(sequence: int, seconds: float) -> Call:
@@ -113,19 +119,47 @@ class TestDialers:
         few, many = (load.dialers(rate, Limits(), call_time) for rate in sorted((one, other)))
         assert few <= many * 1.000001
 
-    @given(st.floats(0.1, 100), RATES, TIMES)
-    def test_the_part_that_is_made_keeps_no_more_busy_than_the_share(
+    @given(st.floats(0.001, 100), RATES, TIMES)
+    def test_the_part_that_is_made_keeps_as_many_busy_as_its_share(
         self, share: float, rate: float, call_time: timedelta
     ) -> None:
-        part = load.part(share, rate, Limits(), call_time)
-        assert 0 <= part <= 1
-        assert part == 1 or load.dialers(part * rate, Limits(), call_time) <= share
-        assert part == 1 or load.dialers((part + 0.01) * rate, Limits(), call_time) > share
+        limits = load.limits(Limits(), call_time)
+        part = load.part(share, rate, limits, call_time)
+        assert 0 < part <= 1
+        busy = kept_busy(load.selection(part, rate, limits, 0.5), rate, limits, call_time)
+        if part == 1:
+            assert busy <= share
+        else:
+            assert busy == pytest.approx(share)
+
+    @given(st.floats(0.001, 100), RATES, TIMES)
+    def test_no_other_way_to_leave_calls_out_makes_more(self, share: float, rate: float, call_time: timedelta) -> None:
+        limits = load.limits(Limits(), call_time)
+        part = load.part(share, rate, limits, call_time)
+        for step in (1.0, 1.5, 2.0, 5.0, 20.0):
+            stretches = min(1.0, share / load.dialers(rate / step, limits, call_time))
+            assert stretches / step <= part * 1.15
+
+    def test_a_little_share_goes_into_full_slices(self) -> None:
+        """A fifth of a dialer, for 30 calls a minute that take 29 s: seven calls now and then, and not one by one."""
+        limits = load.limits(Limits(), 29 * SECOND)
+        part = load.part(0.2, 0.5, limits, 29 * SECOND)
+        selection = load.selection(part, 0.5, limits, 0.5)
+        assert selection.step == 1
+        assert selection.stretch == 14 * SECOND
+        # a slice of 7.25 calls lasts 12.5 + 30 seconds, and one begins in 14.5
+        assert selection.part == pytest.approx(0.2 / (42.5 / 14.5))
 
     def test_an_amount_of_eleven_digits_gets_its_share_too(self) -> None:
         rate = 99_999_999_999 / 60
         part = load.part(5, rate, Limits(), SECOND)
-        assert load.dialers(part * rate, Limits(), SECOND) == pytest.approx(5)
+        selection = load.selection(part, rate, Limits(), 0.5)
+        assert kept_busy(selection, rate, Limits(), SECOND) == pytest.approx(5)
+        assert selection.stretch >= load.SHORTEST_STRETCH
+
+    def test_neighbours_have_their_turns_at_different_times(self) -> None:
+        phases = sorted(load.phase(campaign) for campaign in range(1, 11))
+        assert all(after - before > 0.05 for before, after in pairwise(phases))
 
     def test_rates_are_those_of_a_period(self) -> None:
         minute = 60_000_000

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from chalicelib.domain import pacing
 from chalicelib.domain.models import Cursor, Day, Profile, Window
-from chalicelib.domain.pacing import Pace, Slot
+from chalicelib.domain.pacing import Pace, Selection, Slot
 from chalicelib.domain.timetable import Opening, Timetable
 
 EIGHT = datetime(2026, 1, 5, 13, tzinfo=UTC)  # a Monday, 08:00 in New York
@@ -20,6 +20,7 @@ ELEVEN = EIGHT + timedelta(hours=3)
 JUST_BEFORE = EIGHT - timedelta(seconds=1)
 HORIZON = timedelta(seconds=75)
 MICROSECOND = timedelta(microseconds=1)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def pace(period: int = 1, amount: int = 60, rest: int = 0) -> Pace:
@@ -210,13 +211,72 @@ def test_a_part_of_the_slots_are_some_of_them_and_evenly_spread(part: float, amo
     cursors = pacing.fresh(1, EIGHT - timedelta(minutes=1))
     now = EIGHT + timedelta(seconds=late)
     every = list(pacing.slots(morning(), [pace(amount=amount)], cursors, now, HORIZON))
-    some = list(pacing.slots(morning(), [pace(amount=amount)], cursors, now, HORIZON, part))
+    some = list(pacing.slots(morning(), [pace(amount=amount)], cursors, now, HORIZON, Selection(1 / part)))
     assert set(some) <= set(every)
     assert abs(len(some) - part * len(every)) <= 2
     places = [every.index(slot) for slot in some]
     gaps = [after - before for before, after in pairwise(places)]
     # where a period ends, of which there are two at most, a gap is another
     assert sum(not int(1 / part) <= gap <= 1 / part + 1 for gap in gaps) <= 2
+
+
+SELECTIONS = st.builds(
+    Selection,
+    st.floats(1, 20),
+    st.floats(0.01, 1),
+    st.floats(0.1, 20).map(lambda length: timedelta(seconds=length)),
+    st.floats(0, 0.99),
+)
+
+
+@example(Selection(1, 0.01, timedelta(seconds=4), 15 * 0.618 % 1), (EIGHT - EPOCH) // MICROSECOND)
+@given(selection=SELECTIONS, at=st.integers(0, 10**16))
+def test_a_stretch_is_used_as_a_whole_and_so_many_of_them_as_is_said(selection: Selection, at: int) -> None:
+    length = selection.stretch // MICROSECOND
+    used = selection.next_used(at)
+    assert used == at or (used > at and used % length == 0)
+    whole = (used - used % length, used - used % length + length - 1)
+    assert all(selection.next_used(place) == place for place in whole)
+    # of a thousand stretches
+    begins = [at - at % length + stretch * length for stretch in range(1000)]
+    found = [begin for begin in begins if selection.next_used(begin) == begin]
+    assert abs(len(found) - selection.part * 1000) <= 1
+    assert all(selection.next_used(before + length) == after for before, after in pairwise(found))
+    gaps = [(after - before) // length for before, after in pairwise(found)]
+    assert all(int(1 / selection.part) <= gap <= 1 / selection.part + 1 for gap in gaps)
+
+
+@given(selection=SELECTIONS, amount=st.integers(1, 3000), ticks=st.lists(st.floats(30, 70), max_size=5))
+def test_only_slots_in_stretches_that_are_used_are_handed_over_whenever_the_ticks_come(
+    selection: Selection, amount: int, ticks: list[float]
+) -> None:
+    cursors = pacing.fresh(1, EIGHT - timedelta(minutes=1))
+    now, found = EIGHT - timedelta(seconds=1), []
+    for pause in [0, *ticks]:
+        now += timedelta(seconds=pause)
+        some = list(pacing.slots(morning(), [pace(amount=amount)], cursors, now, HORIZON, selection))
+        cursors = pacing.advance(cursors, some)
+        found += some
+    instants = [slot.instant for slot in found]
+    since_1970 = [(instant - EPOCH) // MICROSECOND for instant in instants]
+    assert all(selection.next_used(at) == at for at in since_1970)
+    assert instants == sorted(set(instants))
+    assert all(slot.instant <= slot.due < slot.late <= slot.expires for slot in found)
+    each = Counter(slot.due.replace(second=0, microsecond=0) for slot in found)
+    assert not each or max(each.values()) <= amount
+
+
+def test_a_campaign_that_may_make_little_has_its_turn_at_last() -> None:
+    """Sixty campaigns of a call a second, each with a hundredth of its calls: in every tick it is somebody's turn."""
+    found = Counter[int]()
+    for campaign in range(60):
+        cursors = pacing.fresh(1, EIGHT - timedelta(minutes=1))
+        selection = Selection(1, 0.01, timedelta(seconds=4), campaign * 0.618 % 1)
+        for now in each_minute(60, JUST_BEFORE):
+            some = list(pacing.slots(morning(), [pace()], cursors, now, HORIZON, selection))
+            cursors = pacing.advance(cursors, some)
+            found[campaign] += len(some)
+    assert all(32 <= found[campaign] <= 40 for campaign in range(60))
 
 
 def test_how_many_slots_there_are_is_told_by_arithmetic() -> None:
@@ -231,7 +291,7 @@ def test_how_many_slots_there_are_is_told_by_arithmetic() -> None:
 def test_a_small_part_of_an_amount_of_eleven_digits_costs_no_more_than_a_small_amount() -> None:
     cursors = pacing.fresh(1, EIGHT - timedelta(minutes=1))
     paces = [pace(amount=99_999_999_999)]
-    some = list(pacing.slots(morning(), paces, cursors, EIGHT, HORIZON, 5e-9))
+    some = list(pacing.slots(morning(), paces, cursors, EIGHT, HORIZON, Selection(2e8)))
     assert 600 <= len(some) <= 650
     seconds_of = Counter(int(second) for second in seconds(*some))
     # nine, or twice as many while the first seconds are made up
