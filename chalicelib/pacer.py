@@ -154,10 +154,17 @@ class Pacer:
                 return None
 
         def gather(campaign: tuple[str, int]) -> tuple[int, Turn | None] | None:
-            return attempt(lambda one: self._gather(*one, there if dials else 0), campaign, *campaign)
+            return attempt(lambda one: self._gather(*one, dials=dials), campaign, *campaign)
 
         gathered = [found for found in self._each(gather, campaigns) if found is not None]
-        turns = [turn for _, turn in gathered if turn is not None]
+        gathered_turns = [turn for _, turn in gathered if turn is not None]
+
+        def look_closer(turn: Turn) -> Turn | None:
+            campaign = turn.campaign
+            return attempt(self._look_closer, turn, campaign.account, campaign.id) if turn.dialers > modest else turn
+
+        modest = there * load.CLOSE / max(1, len(gathered_turns))
+        turns = [turn for turn in self._each(look_closer, gathered_turns) if turn is not None]
         wanted = {place: turn.dialers for place, turn in enumerate(turns)}
         is_alone = len(turns) == 1 and part == 1
         shares = load.shares(wanted, there * load.MORE_THAN_MADE if is_alone else there)
@@ -181,16 +188,13 @@ class Pacer:
             raise ExceptionGroup("some campaigns were not paced", list(failed.values()))
         return Ticked(handed, sum(reports for reports, _ in gathered))
 
-    def _gather(self, account: str, identifier: int, dialers: float) -> tuple[int, Turn | None]:
-        """The reports that were handed over, and what is known of the campaign if it may call.
-
-        `dialers` are there for all campaigns; none while dialling is halted.
-        """
+    def _gather(self, account: str, identifier: int, *, dials: bool) -> tuple[int, Turn | None]:
+        """The reports that were handed over, and what is known of the campaign if it may call."""
         campaign = self._campaigns.find(account, identifier)
         if campaign is None:
             return 0, None
         reports = self._hand_over_reports(campaign)
-        if not (dialers and campaign.status is Status.RUNNING):
+        if not (dials and campaign.status is Status.RUNNING):
             return reports, None
         now = self._clock.now()
         try:
@@ -204,21 +208,16 @@ class Pacer:
             for window, pace in zip(timetable.windows, paces, strict=True)
             if any(timetable.openings(window, now, now + HORIZON))
         ]
-        turn = self._turn(campaign, timetable, paces, load.a_second(open_now), campaign.call_time)
-        if turn.dialers > dialers * load.CLOSE:
-            turn = self._turn(campaign, timetable, paces, turn.rate, self._call_time(campaign))
-        return reports, turn
+        limits = load.limits(self._limits, campaign.call_time)
+        return reports, Turn(campaign, timetable, paces, limits, load.a_second(open_now), campaign.call_time)
 
-    def _turn(
-        self, campaign: Campaign, timetable: Timetable, paces: Sequence[Pace], rate: float, call_time: timedelta
-    ) -> Turn:
-        return Turn(campaign, timetable, paces, load.limits(self._limits, call_time), rate, call_time)
-
-    def _call_time(self, campaign: Campaign) -> timedelta:
+    def _look_closer(self, turn: Turn) -> Turn:
         """How long calls take now. What the settler has measured is a minute old, and nothing before the first."""
+        campaign = turn.campaign
         sample = load.sample(campaign.head, campaign.load.handed)
         found = self._calls.among(CallKey(campaign.account, campaign.id, sequence) for sequence in sample)
-        return load.newest(campaign.call_time, list(found))
+        call_time = load.newest(campaign.call_time, list(found))
+        return replace(turn, call_time=call_time, limits=load.limits(self._limits, call_time))
 
     def _hand_over_reports(self, campaign: Campaign) -> int:
         """Reports are owed even by a campaign that is stopped or deleted."""

@@ -29,7 +29,8 @@ CUT = GROWTH = 4
 LEAST = 5
 #: How many new calls weigh as much as all those before, for the time that a call takes.
 REMEMBERED_CALLS = 20
-#: A campaign that wants more than this part of the dialers may have to be held back, so its newest calls are looked at.
+#: A campaign that wants more than an equal part of half the dialers may have to be held back, so its newest calls are
+#: looked at.
 CLOSE = 0.5
 #: How many of them are looked at: what one BatchGetItem reads.
 #: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
@@ -176,11 +177,16 @@ def sample(head: int, handed: int) -> Sequence[int]:
 
 
 def newest(before: timedelta, calls: Iterable[Call]) -> timedelta:
-    """The time that the newest of these calls took which have ended; `before` if those are too few to say it."""
+    """The time of a call, by the newest of these that have ended; `before` is zero if nothing is known.
+
+    Enough of them are believed, whatever was known before.
+    """
     ended = [call for call in calls if call.state.is_final]
     ended.sort(key=lambda call: call.key.sequence)
     took = [time_taken(call) for call in ended[-ENOUGH:]]
-    return averaged(timedelta(), took) if len(took) == ENOUGH else before
+    if not took:
+        return before
+    return averaged(before if len(took) < ENOUGH else timedelta(), took)
 
 
 assert LONGEST_SPAN >= slicing.SPAN

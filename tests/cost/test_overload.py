@@ -12,7 +12,7 @@ from tests.cost.world import Conditions, World
 #: of which the first are for finding out how much is too much
 MINUTES, LEARNING = 11, 2
 #: how long calls take is known when the first have ended; until then the others lose calls, too
-SLOW_LEARNT = 6
+SLOW_LEARNT = 5
 #: what two dialers are about able to do in a minute, at two seconds a call
 CAPACITY = 300
 
@@ -68,3 +68,20 @@ def test_a_slow_campaign_leaves_the_others_their_share() -> None:
     assert sum(healthy) >= 0.98 * 600 * len(healthy)
     slow = [world.made(2, minute) for minute in range(SLOW_LEARNT, MINUTES)]
     assert all(calls > 0 for calls in slow)
+
+
+def test_many_slow_campaigns_share_what_there_is() -> None:
+    """Each alone would keep a tenth of the dialers busy with single calls; its part goes into full slices instead.
+
+    At 30 calls a minute a slice has seven, and keeps a dialer busy for 42 seconds.
+    """
+    campaigns, dialers, full = 20, 10, 7 / 42
+    slow = dict.fromkeys(range(1, campaigns + 1), 29.0)
+    conditions = Conditions(600 * MINUTES, campaigns, pace=600, at_most=MINUTES, dialers=dialers, slow=slow)
+    world = World(conditions, Deployment.read())
+    world.run()
+    by_minute = world.made_by_minute()
+    learnt = range(SLOW_LEARNT, MINUTES)
+    assert sum(by_minute[minute] for minute in learnt) >= 0.65 * dialers * full * 60 * len(learnt)
+    made = [sum(world.made(campaign, minute) for minute in range(MINUTES)) for campaign in slow]
+    assert min(made) >= 0.3 * sum(made) / campaigns

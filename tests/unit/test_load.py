@@ -180,10 +180,14 @@ class TestCallTime:
         assert load.newest(5 * SECOND, [*now, *before]) == 0.2 * SECOND
         assert load.newest(timedelta(0), before) == 5 * SECOND
 
-    def test_too_few_of_them_say_nothing(self) -> None:
+    def test_too_few_of_them_say_little_unless_nothing_is_known(self) -> None:
         calls = [ended(place, 0.2) for place in range(load.ENOUGH)]
-        assert load.newest(5 * SECOND, calls[1:]) == 5 * SECOND
-        assert load.newest(5 * SECOND, [*calls[1:], replace(calls[0], state=State.DIALLING)]) == 5 * SECOND
+        few = [*calls[1:], replace(calls[0], state=State.DIALLING)]
+        assert load.newest(5 * SECOND, few) == load.averaged(5 * SECOND, [0.2 * SECOND] * (load.ENOUGH - 1)) > SECOND
+        assert load.newest(timedelta(0), few) == 0.2 * SECOND
+
+    def test_calls_that_have_not_ended_say_nothing(self) -> None:
+        assert load.newest(5 * SECOND, [replace(ended(0, 29), state=State.DIALLING)]) == 5 * SECOND
 
     def test_the_first_calls_are_all_that_is_known(self) -> None:
         assert load.averaged(timedelta(0), [3 * SECOND]) == 3 * SECOND
