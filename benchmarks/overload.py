@@ -1,16 +1,18 @@
 """More calls than the local stack's dialers can carry: how many are made, and how soon all is as usual afterwards.
 
-For some minutes start_url takes seconds, and then it answers at once. The dialers carry so many calls as there are
-lines: a line is one call under way, of as many as a slice has, in each function that may run at once.
+For some minutes start_url takes seconds, and then it answers at once. A function that may run at once carries one slice
+at a time, from a second before its first call, since the queue's delays are whole seconds, to the end of its last.
 """
 
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
-from chalicelib.domain.slicing import MOST_SLOW_DIALS
+from chalicelib.domain import load
+from chalicelib.domain.slicing import Limits
 from infra.stack import DIALERS, Stack
 from tests.functional.caller import Caller, wait
 from tests.functional.tenant import serve
@@ -21,7 +23,6 @@ PACE = 3_000
 SLOW_MINUTES, FAST_MINUTES = 5, 4
 #: seconds until start_url answers, while it is slow
 _SLOW = 5.0
-_LINES = DIALERS * MOST_SLOW_DIALS
 #: seconds until the first call
 _SLACK = 180
 #: seconds
@@ -29,13 +30,19 @@ _MINUTE = 60
 
 
 def run() -> Iterator[str]:
-    yield f"{PACE:,} a minute are due; {_LINES} lines carry {_LINES / _SLOW * _MINUTE:,.0f} of {_SLOW:.0f} s"
+    yield f"{PACE:,} a minute are due; {DIALERS} dialers carry {carried():,.0f} of {_SLOW:.0f} s"
     arrivals, fast_from = measured()
     began = arrivals[0]
     for minute in range(SLOW_MINUTES):
         yield f"slow, minute {minute + 1}: {told(arrivals, began + minute * _MINUTE)}"
     for minute in range(FAST_MINUTES):
         yield f"at once, minute {minute + 1}: {told(arrivals, fast_from + minute * _MINUTE)}"
+
+
+def carried() -> float:
+    """How many slow calls a minute the dialers can make, all of them always at work."""
+    call_time = timedelta(seconds=_SLOW)
+    return PACE * load.part(DIALERS, PACE / _MINUTE, load.limits(Limits(), call_time), call_time)
 
 
 def measured() -> tuple[list[float], float]:
