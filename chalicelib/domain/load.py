@@ -73,7 +73,7 @@ def judged(load: Load, returned: int) -> Load:
 
 def limits(limits: Limits, call_time: timedelta) -> Limits:
     """How large slices may be: a function that waits for slow calls anyway may wait for more of them."""
-    most = min(int(call_time / SLOW * slicing.MOST_DIALS), slicing.MOST_SLOW_DIALS)
+    most = min(int(call_time / SLOW * limits.most), limits.most_slow)
     return replace(limits, span=max(limits.span, min(call_time / 2, LONGEST_SPAN)), most=max(limits.most, most))
 
 

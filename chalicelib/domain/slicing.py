@@ -42,6 +42,8 @@ class Limits:
 
     span: timedelta = SPAN
     most: int = MOST_DIALS
+    #: where calls take long
+    most_slow: int = MOST_SLOW_DIALS
 
 
 def dial_slices(dials: Sequence[Dial], limits: Limits) -> list[tuple[Dial, ...]]:

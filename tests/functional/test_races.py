@@ -251,7 +251,7 @@ def test_a_call_whose_pacer_and_dialer_died_is_uncertain_though_the_campaign_is_
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     prepare(world, numbers(3))
-    world.pacer = world.pacer_with(Limits(most=1))
+    world.pacer = world.pacer_with(Limits(most=1, most_slow=1))
     start(world)
     with monkeypatch.context() as patch:
         patch.setattr(world.advances, "pass_to", failing)

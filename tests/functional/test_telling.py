@@ -14,7 +14,7 @@ from tests.functional.test_campaigns_run import MINUTE, campaign, numbers, prepa
 from tests.functional.world import World
 
 #: each call in a message
-BY_ITSELF = Limits(most=1)
+BY_ITSELF = Limits(most=1, most_slow=1)
 #: a batch of so many
 CALLS = 5
 

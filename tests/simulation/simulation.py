@@ -105,9 +105,8 @@ class Simulation:
             self.tenant.deaf_until = BEGIN + timedelta(hours=24 * self.dice.random())
         wish = Wish(ALL_HOURS[0] if self.calm else self.dice.choice(ALL_HOURS), BEGIN)
         self.story = Story(seed, self.tenant, self.faults, [wish], max_retries=self.dice.choice([0, 0, 2]))
-        self.story.limits = Limits(
-            span=timedelta(seconds=self.dice.choice([2, 10, 40])), most=self.dice.choice([1, 5, 20])
-        )
+        span, most = timedelta(seconds=self.dice.choice([2, 10, 40])), self.dice.choice([1, 5, 20])
+        self.story.limits = Limits(span, most, most_slow=most * 5 // 2 if most > 1 else 1)
         self.story.dialers = self.dice.choice([1, 2, 50, 50])
         # By dice of their own: so the stories in which nothing is spread stay as they were.
         self._spread_dice = random.Random(f"spread {seed}")  # noqa: S311 # a story's, not a secret's

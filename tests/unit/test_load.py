@@ -106,6 +106,9 @@ class TestDialers:
         assert load.limits(Limits(), 1.5 * load.SLOW).most == 1.5 * MOST_DIALS
         assert load.limits(Limits(), 29 * SECOND).most == MOST_SLOW_DIALS
 
+    def test_slices_of_single_calls_stay_so_however_slow_they_are(self) -> None:
+        assert load.limits(Limits(most=1, most_slow=1), 29 * SECOND).most == 1
+
     def test_slices_of_calls_that_are_due_at_once_have_the_size_that_is_reckoned_with(self) -> None:
         """Two slices' worth of calls at so many a second, as the pacer cuts them."""
         for rate in (5, 10, 14, 15, 20, 50, 1000):
