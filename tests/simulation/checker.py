@@ -171,7 +171,7 @@ def _seldom_uncertain(story: Story) -> Iterator[str]:
     unheard = {call.call_id for call in story.tenant.calls if call.ended == UNKNOWN}
     uncertain = sum(call["state"] == "uncertain" and call["call_id"] not in unheard for call in story.calls)
     deaths = story.faults.crashes + story.timeouts
-    if uncertain > deaths * story.limits.most:
+    if uncertain > deaths * story.most_at_once:
         yield f"P2: {uncertain} uncertain for {deaths} crashes"
 
 

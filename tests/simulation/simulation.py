@@ -335,6 +335,9 @@ class Simulation:
     async def _dial(self, received: list[dict[str, Any]], deliveries: list[Delivery]) -> None:
         """One invocation of the dialer, and what the event source does with the messages then."""
 
+        handed = [handover.from_message(delivery.body) for delivery in deliveries]
+        self.story.most_at_once = max(self.story.most_at_once, sum(len(one.dials) for one in handed))
+
         async def dial(invocation: Invocation) -> list[str]:
             dialer = Dialer(
                 stores=self.services,
@@ -353,7 +356,7 @@ class Simulation:
         self._dialling -= 1
         self._sent.set()
         if again is None:  # all of its messages come again
-            self.story.caught |= {key.call_id for delivery in deliveries for key in _keys(delivery.body)}
+            self.story.caught |= {key.call_id for one in handed for key in _keys(one)}
             return
         kept = {delivery.id for delivery in deliveries}
         for message in received:
@@ -448,6 +451,5 @@ def _received(endpoint: Endpoint, identifier: str | None, key: str | None, field
     )
 
 
-def _keys(body: str) -> list[CallKey]:
-    handed = handover.from_message(body)
+def _keys(handed: handover.Slice) -> list[CallKey]:
     return [*(dial.key for dial in handed.dials), *(report.key for report in handed.reports)]

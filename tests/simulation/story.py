@@ -64,6 +64,8 @@ class Story:
     halts: list[Stop] = field(default_factory=list)
     #: calls that were a dying dialer's to make
     caught: set[int] = field(default_factory=set)
+    #: how many calls a dialer had to make at most
+    most_at_once: int = 0
     #: dialers ended by the clock
     timeouts: int = 0
     #: progress as the API told it, whenever it was asked
