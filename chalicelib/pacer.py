@@ -286,7 +286,7 @@ class Pacer:
         if part < 1:
             which = about_campaign(campaign.account, campaign.id)
             logger.info("%.3g of the slots are used: the dialers can't do more", part, extra=which)
-        return pacing.slots(*there, load.selection(part, turn.rate, turn.limits, load.phase(campaign.id)))
+        return pacing.slots(*there, load.selection(share, part, turn.rate, turn.limits, load.phase(campaign.id)))
 
     def _idle(self, campaign: Campaign, head: int, now: datetime) -> None:
         cursors = pacing.idle(campaign.cursors, now)

@@ -133,16 +133,18 @@ def part(share: float, rate: float, limits: Limits, call_time: timedelta) -> flo
     return little
 
 
-def selection(part: float, rate: float, limits: Limits, phase: float) -> Selection:
-    """Which slots are used of a campaign that may make this `part` of its calls, above 0, at `rate` calls a second.
+def selection(share: float, part: float, rate: float, limits: Limits, phase: float) -> Selection:
+    """Which slots are used of a campaign at `rate` calls a second.
 
-    Calls are evenly spread as long as that leaves slices full. Then whole slices are left out.
+    It may make a `share` of its calls, above 0, by its dialers: calls are evenly spread as long as that leaves slices
+    full, and then whole slices are left out. By what came back it makes only a `part`, up to the share: that is evenly
+    spread in any case, so that each tick finds out whether it is still too much.
     """
     if part >= 1:
         return pacing.ALL
-    step = min(1 / part, rate / cheapest(rate, limits))
+    step = min(1 / share, rate / cheapest(rate, limits))
     stretch = max(1, int(calls_of_a_slice(rate / step, limits))) * step / rate * _SECOND
-    return Selection(step, min(1.0, part * step), stretch, phase)
+    return Selection(step * share / part, min(1.0, share * step), stretch, phase)
 
 
 def phase(campaign_id: int) -> float:

@@ -129,7 +129,7 @@ class TestDialers:
         limits = load.limits(Limits(), call_time)
         part = load.part(share, rate, limits, call_time)
         assert 0 < part <= 1
-        busy = kept_busy(load.selection(part, rate, limits, 0.5), rate, limits, call_time)
+        busy = kept_busy(load.selection(part, part, rate, limits, 0.5), rate, limits, call_time)
         if part == 1:
             assert busy <= share
         else:
@@ -147,7 +147,7 @@ class TestDialers:
         """A fifth of a dialer, for 30 calls a minute that take 29 s: seven calls now and then, and not one by one."""
         limits = load.limits(Limits(), 29 * SECOND)
         part = load.part(0.2, 0.5, limits, 29 * SECOND)
-        selection = load.selection(part, 0.5, limits, 0.5)
+        selection = load.selection(part, part, 0.5, limits, 0.5)
         assert selection.step == 1
         assert selection.stretch == 14 * SECOND
         # a slice of 7.25 calls lasts 12.5 + 30 seconds, and one begins in 14.5
@@ -156,9 +156,22 @@ class TestDialers:
     def test_an_amount_of_eleven_digits_gets_its_share_too(self) -> None:
         rate = 99_999_999_999 / 60
         part = load.part(5, rate, Limits(), SECOND)
-        selection = load.selection(part, rate, Limits(), 0.5)
+        selection = load.selection(part, part, rate, Limits(), 0.5)
         assert kept_busy(selection, rate, Limits(), SECOND) == pytest.approx(5)
         assert selection.stretch >= load.SHORTEST_STRETCH
+
+    @given(st.floats(0.001, 1), st.floats(0.001, 1), RATES, TIMES)
+    def test_what_came_back_thins_calls_out_and_leaves_the_stretches_as_they_are(
+        self, share: float, of_it: float, rate: float, call_time: timedelta
+    ) -> None:
+        limits = load.limits(Limits(), call_time)
+        by_share = load.selection(share, share, rate, limits, 0.5)
+        found = load.selection(share, share * of_it, rate, limits, 0.5)
+        assert found.part / found.step == pytest.approx(share * of_it)
+        if share < 1:
+            assert (found.part, found.stretch) == (by_share.part, by_share.stretch)
+        else:
+            assert found.part == 1
 
     def test_neighbours_have_their_turns_at_different_times(self) -> None:
         phases = sorted(load.phase(campaign) for campaign in range(1, 11))
