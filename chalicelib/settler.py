@@ -120,6 +120,11 @@ class Settler:
         return sum(result for result in results if isinstance(result, int))
 
     def _settle_campaign(self, account: str, identifier: int, deadline: datetime) -> int:
+        waiting = self._campaigns.find(account, identifier)
+        if waiting is not None and self._has_nothing_under_way(waiting):
+            self._log.seal(campaign_key(account, identifier))
+            self._sleeper.let_sleep(waiting)
+            return 0
         # Before the campaign: what another settler forgets of them until then lies behind its `settled`.
         notes = Notes(
             self._clock.now(), self._slips.told(account, identifier), self._slips.returned(account, identifier)
@@ -148,6 +153,12 @@ class Settler:
         self._metrics.count(Metric.NUMBERS_WAITING, dials)
         self._sleeper.let_sleep(campaign)
         return campaign.settled - before
+
+    def _has_nothing_under_way(self, campaign: Campaign) -> bool:
+        """Is there nothing to settle, as of thousands of campaigns that wait for their hours?"""
+        if campaign.settled < campaign.head or not may_call(campaign, self._clock.now()):
+            return False
+        return not self._slips.any_but_told(campaign.account, campaign.id, spread=campaign.spread)
 
     def _walk(self, campaign: Campaign, notes: Notes) -> Campaign:
         """One stride. Answers the campaign as it is to be, settled up to the first number that is under way."""

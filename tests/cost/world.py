@@ -9,7 +9,7 @@ import json
 import logging
 import random
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import Context
 from dataclasses import dataclass, field, replace
@@ -28,6 +28,7 @@ from chalicelib.dialer import Delivery, Dialer
 from chalicelib.domain import handover
 from chalicelib.domain.models import Status
 from chalicelib.domain.outcome import Answered, Exchange
+from chalicelib.functions.settler import THREADS
 from chalicelib.gateway.queue import CallQueue, DeadLetters
 from chalicelib.gateway.signing import new_secret
 from chalicelib.gateway.telephone import LastLook
@@ -50,6 +51,7 @@ from tests.simulation.dynamodb import SimulatedDynamoDB
 from tests.simulation.greenlets import blocking, wait
 from tests.simulation.sqs import SimulatedSQS
 
+A = TypeVar("A")
 R = TypeVar("R")
 
 ACCOUNT, TOKEN, PREFIX = "acme", "token", "callpacer-prod"
@@ -296,14 +298,14 @@ class World:
             queue=CallQueue(self._counting_sqs, self._queue, self.clock.now, self._pause),
             clock=self.clock,
             metrics=self._metrics,
-            each=map,
+            each=_at_once,
             dialers=self.deployment.dialers,
         )
         pacer.tick(ends_at, own.campaigns, own.part)
 
     def _settle(self, own: Own, ends_at: datetime) -> None:
         sleeper = Sleeper(self._services, self.clock, self._chance.random)
-        Settler(self._services, self.clock, self._metrics, map, sleeper).settle(ends_at, own.campaigns)
+        Settler(self._services, self.clock, self._metrics, _at_once, sleeper).settle(ends_at, own.campaigns)
 
     def _new_dialer(self) -> Dialer:
         return Dialer(
@@ -361,6 +363,23 @@ class World:
 
     def _pause(self, seconds: float) -> None:
         wait(self.clock.sleep(seconds))
+
+
+def _at_once(function: Callable[[A], R], things: Iterable[A]) -> list[R]:
+    """As the functions' threads do it."""
+    found: list[R] = []
+
+    async def all_of_them() -> None:
+        thread = asyncio.Semaphore(THREADS)
+
+        async def one(thing: A) -> R:
+            async with thread:
+                return await blocking(function, thing)
+
+        found.extend(await asyncio.gather(*map(one, things)))
+
+    wait(all_of_them())
+    return found
 
 
 def _received(fields: dict[str, Any]) -> Received:
