@@ -4,9 +4,14 @@ An entry is a number, its parameters and a message reference: `tel:+12223334444;
 (reference, Create Campaign, `phone_numbers`; the product's documentation for the bare forms and `postd`). What is
 checked is the shape a number must have by E.164, not whether anybody was assigned it. What could mean two numbers is
 refused, since the price of a wrong guess is a call to a stranger.
+
+A number is unmistakable if it has `tel:` before it or a parameter behind it. Behind an unmistakable number, only
+another unmistakable one is a number, and anything else is its reference. Behind a bare number, what could be a number
+or a reference is refused.
 """
 
 import re
+from functools import lru_cache
 from typing import NoReturn
 
 from chalicelib.domain.models import Entry
@@ -14,6 +19,8 @@ from chalicelib.errors import CallpacerError
 
 #: bytes of UTF-8
 MAX_REFERENCE_BYTES = 255
+#: how many characters of a value are told in a sentence about it
+_LONGEST_QUOTED = 40
 
 #: Control characters, separators of lines and halves of surrogate pairs: what no text of a customer's may hold, since
 #: it would break an entry's line in two or can't be written as UTF-8.
@@ -35,6 +42,11 @@ _NORTH_AMERICAN = re.compile(
     r"(?:\+?1[-. ]{0,3}|(?=\(?[2-9]))(?:\(([0-9]{3})\)|([0-9]{3}))[-. ]{0,3}([0-9]{3})[-. ]{0,3}([0-9]{4})"
 )
 
+#: What most entries are, and the quicker way to read them: ten digits, and a reference that can't be anything else.
+_PLAIN_ENTRY = re.compile(
+    r"(?:tel:)?(?:\+?1)?([2-9][0-9]{9})(?:, ?([A-Za-z](?:[A-Za-z0-9 _-]{0,60}[A-Za-z0-9])?|[0-9]{1,6}))?"
+)
+
 #: a caller id, with or without its country code: kept as given
 _ANI = re.compile(r"\+?[0-9]{1,15}")
 
@@ -42,17 +54,61 @@ _ANI = re.compile(r"\+?[0-9]{1,15}")
 #: entry small.
 _POSTD = re.compile(r"[0-9*#]{1,64}")
 
-#: a piece that is meant as a number, well written or not
-_BEGINS_A_NUMBER = re.compile(r"tel:|\+[0-9]|[^;]*;\s*(?:ani|postd)\s*=", re.IGNORECASE)
+#: What begins a number and can't begin anything else.
+_UNMISTAKABLE = re.compile(r"\s*tel:|[^;]*;\s*(?:ani|postd)\s*=", re.IGNORECASE)
+
+#: Without any of these there is no other number.
+_MAYBE_ANOTHER = re.compile(r"tel:|;|(?:[0-9][^0-9,]*){7}", re.IGNORECASE)
+
+#: A number with a plus sign and as many digits as one has, well written or not.
+_MEANT_AS_A_NUMBER = re.compile(r"\+(?:[-. ()]*[0-9]){7,}[-. ()]*")
+
+#: Two commas and digits: an address book's pauses, after which it sends the digits.
+_PAUSES = re.compile(r"\s*,[\s,]*[0-9*#][\s,0-9*#]*")
+
+#: Digits behind a number, as of an extension.
+_EXTENSION = re.compile(
+    r"(?P<number>.*[0-9])\s*(?:(?:ext(?:ension|n)?|x|p|w|#|\*)[.:\s]*|[-/]\s*)[0-9*#]{1,8}",
+    re.IGNORECASE,
+)
+
+#: `2.22E+09` and `2223334444.0`: a spreadsheet took a number for an amount.
+_AMOUNT = re.compile(r"\+?[0-9](?:[.,][0-9]+)?E\+?[0-9]+|\+?[0-9]{9,15}[.,]0+", re.IGNORECASE)
+
+#: Characters that are not to be seen and say nothing within a number: joiners, marks of the writing direction, byte
+#: order marks, soft hyphens. Spreadsheets and address books leave them there.
+_INVISIBLE = [0xAD, 0x61C, 0x180E, 0xFEFF, *range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x2070)]
+#: Spaces that are wider, narrower or don't break.
+_SPACES = [0xA0, 0x1680, *range(0x2000, 0x200B), 0x202F, 0x205F, 0x3000]
+_PLAIN = {**dict.fromkeys(_INVISIBLE), **dict.fromkeys(_SPACES, " ")}
+
+#: What a number may be written with.
+_STRAY = re.compile("[^0-9+(). -]")
+#: characters of a piece that is looked at to say what is wrong with it
+_LONGEST_NUMBER = 100
+#: A piece with so many digits is meant as a number.
+DIGITS_OF_A_NUMBER = 7
 
 
 class InvalidEntry(CallpacerError):
     """An entry that can't be dialled as it stands."""
 
     def __init__(self, reason: str) -> None:
-        super().__init__(f"the entry {reason}")
-        #: the sentence's predicate: "The phone_numbers.17 entry" goes before it
-        self.reason = reason
+        super().__init__(reason)
+        self._reason = reason
+
+    @property
+    def reason(self) -> str:
+        """The sentence's predicate: "The phone_numbers.17 entry" goes before it."""
+        return self._reason
+
+
+class NoNumber(InvalidEntry):
+    """What stands where the number does is none. What is wrong with it is looked for only if somebody asks."""
+
+    @property
+    def reason(self) -> str:
+        return _what_is_wrong(self._reason)
 
 
 def parse(text: str) -> Entry:
@@ -62,34 +118,116 @@ def parse(text: str) -> Entry:
     `tel:` may be left out, `;` and `,` may stand between spaces. Parameters may come in any order and case, each once;
     they are kept in the order ani, postd. Raises InvalidEntry.
     """
+    plain = _PLAIN_ENTRY.fullmatch(text)
+    if plain is not None:
+        return Entry(f"tel:+1{plain[1]}", plain[2] or "")
     destination, _, reference = text.partition(",")
+    if not destination.isascii():
+        destination = destination.translate(_PLAIN)
     number, *parameters = destination.split(";")
-    return Entry(f"tel:+{_digits(number)}{_parameters(parameters)}", _reference(reference))
+    digits = _digits(number)
+    if _PAUSES.fullmatch(reference):
+        _refuse(_POSTD_WANTED)
+    return Entry(f"tel:+{digits}{_parameters(parameters)}", _reference(reference))
+
+
+def joined(phone_number: str, ani: str = "", postd: str = "", message_reference: str = "") -> Entry:
+    """An entry whose parts are given apart; all but the number may be empty. Raises InvalidEntry."""
+    if "," in phone_number:
+        _refuse("has a comma in its phone number.")
+    destination, _, before = parse(phone_number).destination.partition(";")
+    if ani or postd or before:
+        destination += _joined_parameters(before, ani, postd)
+    return Entry(destination, _reference(message_reference))
+
+
+# A column of caller ids mostly holds the same one.
+@lru_cache(maxsize=256)
+def _joined_parameters(before: str, ani: str, postd: str) -> str:
+    parameters = before.split(";") if before else []
+    if ani:
+        # written as a column of numbers may be
+        parameters.append(f"ani={re.sub('[-. ()]', '', ani.translate(_PLAIN))}")
+    if postd:
+        parameters.append(f"postd={postd}")
+    return _parameters(parameters)
 
 
 def split(element: str) -> list[str]:
     """The entries in one element of a list, which may hold several, separated by commas.
 
-    A piece that looks like a number begins a new entry, anything else belongs to the reference of the one before:
-    `+12223334444, +14443332222, march, late` are two entries. Ten digits alone look like a number, so in a list they
-    can't be a reference. What was meant as a number but is misspelt also begins an entry, to be refused by `parse`
-    rather than kept as a reference and never called.
+    An unmistakable number begins a new entry, anything else belongs to the reference of the one before:
+    `tel:+12223334444, tel:+14443332222, march, late` are two entries. Behind a bare number, a piece that could be a
+    number is refused. What is meant as a number but is misspelt also begins an entry, to be refused by `parse` rather
+    than kept as a reference and never called. Raises InvalidEntry.
     """
-    entries: list[list[str]] = []
-    for piece in element.split(","):
-        if not entries or _looks_like_a_number(piece.strip()):
+    if not _MAYBE_ANOTHER.search(element, element.find(",")):
+        return [element.strip()]
+    first, *pieces = element.split(",")
+    is_bare = not is_unmistakable(first)
+    entries = [[first]]
+    for piece in pieces:
+        if is_unmistakable(piece):
             entries.append([piece])
+        elif is_bare and could_be_a_number(piece):
+            _refuse_second(piece)
         else:
             entries[-1].append(piece)
-    return [",".join(pieces).strip() for pieces in entries]
+    return [",".join(parts).strip() for parts in entries]
 
 
-def _looks_like_a_number(piece: str) -> bool:
-    return _BEGINS_A_NUMBER.match(piece) is not None or _NORTH_AMERICAN.fullmatch(piece) is not None
+def refuse_second_number(text: str) -> None:
+    """Raises InvalidEntry if one entry's text has another number behind its first."""
+    if not _MAYBE_ANOTHER.search(text, text.find(",")):
+        return
+    first, *pieces = text.split(",")
+    is_bare = not is_unmistakable(first)
+    for piece in pieces:
+        if is_unmistakable(piece):
+            _refuse("has more than one phone number: each needs a line of its own.")
+        if is_bare and could_be_a_number(piece):
+            _refuse_second(piece)
+
+
+def is_unmistakable(piece: str) -> bool:
+    """Is it a number, well written or not, and can't be anything else?"""
+    return _UNMISTAKABLE.match(piece) is not None
+
+
+def could_be_a_number(piece: str) -> bool:
+    """Would it be dialled if it stood where a number does, or is it a number with a plus sign that is misspelt?"""
+    if not _MAYBE_ANOTHER.search(piece):
+        return False
+    if not piece.isascii():
+        piece = piece.translate(_PLAIN)
+    piece = piece.strip()
+    return (
+        is_unmistakable(piece)
+        or _NORTH_AMERICAN.fullmatch(piece) is not None
+        or _MEANT_AS_A_NUMBER.fullmatch(piece) is not None
+    )
 
 
 def _refuse(reason: str) -> NoReturn:
     raise InvalidEntry(reason)
+
+
+_POSTD_WANTED = "has digits behind its number: write ;postd= before digits to be sent once the call is answered."
+
+
+def _refuse_second(piece: str) -> NoReturn:
+    _refuse(
+        f"has {quoted(piece)} behind its number, which could be another number or a reference: write tel: before each "
+        "number, or give each an entry of its own."
+    )
+
+
+def quoted(text: str) -> str:
+    """The text as it may stand in a sentence: not too long, and with nothing that isn't to be seen."""
+    text = text.strip()
+    if len(text) > _LONGEST_QUOTED:
+        text = text[:_LONGEST_QUOTED] + "\N{HORIZONTAL ELLIPSIS}"
+    return '"' + "".join(one if one.isprintable() else f"\\u{ord(one):04x}" for one in text) + '"'
 
 
 def _digits(number: str) -> str:
@@ -97,6 +235,13 @@ def _digits(number: str) -> str:
     number = number.strip()
     if number[:4].lower() == "tel:":
         number = number[4:].lstrip()
+    digits = _digits_of(number)
+    if digits is None:
+        raise NoNumber(number)
+    return digits
+
+
+def _digits_of(number: str) -> str | None:
     american = _NORTH_AMERICAN.fullmatch(number)
     if american is not None:
         return "1" + "".join(filter(None, american.groups()))
@@ -105,7 +250,28 @@ def _digits(number: str) -> str:
         digits = re.sub("[^0-9]", "", international[1])
         if _INTERNATIONAL_DIGITS.fullmatch(digits):
             return digits
-    _refuse("is not a valid phone number.")
+    return None
+
+
+def _what_is_wrong(number: str) -> str:
+    if len(number) > _LONGEST_NUMBER:
+        return _NO_NUMBER
+    if _AMOUNT.fullmatch(number):
+        return "reads like an amount that a spreadsheet made of a number: format the column as text."
+    extended = _EXTENSION.fullmatch(number)
+    if extended is not None and _digits_of(extended["number"].strip()) is not None:
+        return _POSTD_WANTED
+    stray = _STRAY.search(number)
+    if stray is not None and sum(map(str.isdecimal, number)) >= DIGITS_OF_A_NUMBER:
+        character = stray[0]
+        named = f'"{character}"' if character.isascii() and character.isprintable() else f"U+{ord(character):04X}"
+        before = number[: stray.start()].strip()
+        where = f"after {quoted(before)}" if before else "at its beginning"
+        return f"has an unexpected character {named} {where}."
+    return _NO_NUMBER
+
+
+_NO_NUMBER = "is not a valid phone number."
 
 
 def _parameters(parameters: list[str]) -> str:
@@ -115,7 +281,9 @@ def _parameters(parameters: list[str]) -> str:
         name, _, value = parameter.partition("=")
         name, value = name.strip().lower(), value.strip()
         if name not in ("ani", "postd"):
-            _refuse("has an unknown parameter: only ani and postd are known.")
+            if name == "ext":
+                _refuse(_POSTD_WANTED)
+            _refuse("has an unknown parameter: only ani and postd are known, and columns are separated by commas.")
         if name in values:
             _refuse(f"has more than one {name}.")
         values[name] = value

@@ -1,6 +1,7 @@
 """Lists of phone numbers: CSV and TXT files, arrays, text (reference, `phone_numbers`; DESIGN §2)."""
 
 import json
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -13,7 +14,11 @@ from chalicelib.errors import InvalidFields
 FIRST = Entry("tel:+12223334444")
 SECOND = Entry("tel:+14443332222")
 
-NOT_TEXT = {"phone_numbers": ["The phone_numbers field must be a CSV or TXT file in UTF-8."]}
+NOT_TEXT = {
+    "phone_numbers": [
+        "The phone_numbers field must be a CSV or TXT file in UTF-8: a spreadsheet saves it as CSV UTF-8."
+    ]
+}
 REQUIRED = {"phone_numbers": ["The phone_numbers field is required."]}
 
 
@@ -48,13 +53,17 @@ def test_blank_lines_and_rows_of_empty_columns_are_skipped(blank: bytes) -> None
 
 @pytest.mark.parametrize(
     "heading",
-    ["destination", "phone_number", "Phone Number,message_reference", '"phone-number","first name"', "NUMBER,,"],
+    [
+        *("destination", "phone_number", "Phone Number,message_reference", '"phone-number","first name"', "NUMBER,,"),
+        *("Business Phone,Name", "name,phone_number", "Customer's Mobile Number", "Teléfono", "Phone 1", "PHONE;Name"),
+    ],
 )
 def test_a_first_line_that_is_a_heading_is_skipped(heading: str) -> None:
-    assert entries(f"\r\n{heading}\r\n2223334444\r\n".encode()) == [FIRST]
+    row = ",2223334444" if heading.startswith("name") else "2223334444"
+    assert entries(f"\r\n{heading}\r\n{row}\r\n".encode()) == [FIRST]
 
 
-@pytest.mark.parametrize("line", ["not a number", "name,phone_number", "222333"])
+@pytest.mark.parametrize("line", ["not a number", "name,address", "222333", "Account Number,Name", "Phone,Mobile"])
 def test_a_first_line_that_is_neither_a_number_nor_a_known_heading_is_a_fault(line: str) -> None:
     assert "phone_numbers.1" in faults(f"{line}\n2223334444".encode())
 
@@ -62,7 +71,7 @@ def test_a_first_line_that_is_neither_a_number_nor_a_known_heading_is_a_fault(li
 def test_a_heading_is_only_skipped_as_the_first_line() -> None:
     assert faults(b"2223334444\nphone_number\n") == {
         "phone_numbers": ["The phone_numbers field has 1 invalid entry."],
-        "phone_numbers.2": ["The phone_numbers.2 entry is not a valid phone number."],
+        "phone_numbers.2": ['The phone_numbers.2 entry "phone_number" is not a valid phone number.'],
     }
 
 
@@ -79,11 +88,14 @@ def test_a_heading_is_only_skipped_as_the_first_line() -> None:
         ("2223334444,Ann,Smith", "Ann,Smith"),
         ("2223334444,march,,", "march"),
         ("2223334444,,", ""),
-        ("2223334444,4443332222", "4443332222"),
+        ("2223334444,123456789", "123456789"),
+        ("2223334444,+12 months plan", "+12 months plan"),
+        ("tel:+12223334444;ani=7,4443332222", "4443332222"),
     ],
 )
 def test_what_follows_the_first_column_is_the_message_reference(row: str, reference: str) -> None:
-    assert entries(row.encode()) == [Entry(FIRST.destination, reference)]
+    (entry,) = entries(row.encode())
+    assert (entry.destination.removesuffix(";ani=7"), entry.message_reference) == (FIRST.destination, reference)
 
 
 def test_a_line_quoted_as_a_whole_is_read_as_what_it_quotes() -> None:
@@ -95,15 +107,160 @@ def test_a_line_quoted_as_a_whole_is_read_as_what_it_quotes() -> None:
 def test_an_unclosed_quote_does_not_swallow_the_lines_after_it() -> None:
     assert faults(b'2223334444,"march\n4443332222\n555333222\n') == {
         "phone_numbers": ["The phone_numbers field has 2 invalid entries."],
-        "phone_numbers.1": ["The phone_numbers.1 entry has a quotation mark that is not closed."],
-        "phone_numbers.3": ["The phone_numbers.3 entry is not a valid phone number."],
+        "phone_numbers.1": ['The phone_numbers.1 entry "2223334444,"march" has a quotation mark that is not closed.'],
+        "phone_numbers.3": ['The phone_numbers.3 entry "555333222" is not a valid phone number.'],
     }
 
 
-def test_a_second_number_on_a_files_line_is_refused_rather_than_kept_as_a_reference() -> None:
-    assert faults(b"tel:+12223334444, tel:+14443332222")["phone_numbers.1"] == [
-        "The phone_numbers.1 entry has more than one phone number: each needs a line of its own."
-    ]
+def only_fault(value: object) -> str:
+    """The one entry's fault, without what stands before it."""
+    found = faults(value)
+    assert found.pop("phone_numbers") == ["The phone_numbers field has 1 invalid entry."]
+    ((name, (sentence,)),) = found.items()
+    return sentence.removeprefix(f"The {name} entry ")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "tel:+12223334444, tel:+14443332222",
+        "2223334444,tel:+14443332222",
+        "2223334444,Ann,tel:+1444",
+        "+12223334444, 4443332222;ani=1",
+    ],
+)
+def test_a_second_number_on_a_files_line_is_refused_rather_than_kept_as_a_reference(line: str) -> None:
+    assert only_fault(line.encode()).endswith("has more than one phone number: each needs a line of its own.")
+
+
+@pytest.mark.parametrize("number", ["4443332222", "14443332222", "+442071234567", "(444) 333-2222", "+1444333222"])
+@pytest.mark.parametrize(
+    "line", ["2223334444,{}", "2223334444, Ann, {}", "+1 222 333 4444,{},Ann", '"2223334444","{}"']
+)
+@pytest.mark.parametrize("value", [str.encode, lambda line: [line.replace('"', "")]], ids=["file", "array"])
+def test_what_could_be_a_second_number_or_a_reference_is_refused(
+    value: Callable[[str], object], line: str, number: str
+) -> None:
+    fault = only_fault(value(line.format(number)))
+    assert f'has "{number}" behind its number, which could be another number or a reference' in fault
+    assert "tel:" in fault
+
+
+@pytest.mark.parametrize("number", ["tel:+12223334444", "2223334444;ani=7", "tel:2223334444; postd=1"])
+@pytest.mark.parametrize("reference", ["4443332222", "2024010512", "+442071234567", "+12 months plan", "1,2,3"])
+def test_behind_an_unmistakable_number_a_bare_one_is_a_reference(number: str, reference: str) -> None:
+    (entry,) = entries([f"{number}, {reference}"])
+    assert entry.message_reference == reference
+    assert entries(f"{number}, {reference}".encode()) == [entry]
+
+
+CASES = [
+    # what it is, the file or array, and its entries by number and reference
+    ("an order number behind the reference's own format", ["tel:+12225550142; ani=2225550100, 2024010512"], 1),
+    ("a reference that begins with a plus sign", ["2225550142, +12 months plan"], 1),
+    ("marks of the writing direction", "\u202a+12225550142\u202c,".encode(), 1),
+    ("no-break spaces", "(222)\xa0555\u202f0142".encode(), 1),
+    ("two files joined", b"\xef\xbb\xbf2225550142\r\n\xef\xbb\xbf2225550143\r\n", 2),
+    ("the end of a file as it was", b"2225550142\r\n2225550143\r\n\x1a", 2),
+    ("the same, on a line of its own", b"2225550142\n\x1a\x1a\r\n", 1),
+    ("semicolons", b"phone;name\r\n2225550142;Ann\r\n", 1),
+    ("tabs with a heading", b"Phone\tName\n2225550142\tAnn\n", 1),
+    ("tabs without one", b"2225550142\tAnn\n2225550143\t\n", 2),
+    ("an array as a file", b'["tel:+12225550142;ani=2225550100","tel:+12225550143"]', 2),
+    ("an array as a file, behind a mark", b'\xef\xbb\xbf\n ["2225550142"]\n', 1),
+    ("a number kept from being an amount", b'"=""2225550142""",Ann\r\n="2225550143",Bob\r\n', 2),
+    ("what is between columns, told first", b"sep=,\r\n2225550142,Ann\r\n", 1),
+    ("the same, with semicolons and a heading", b"sep=;\r\nname;phone\r\nAnn;2225550142\r\n", 1),
+    ("objects", [{"phone_number": "2225550142", "ani": "2225550100", "message_reference": "2024010512"}], 1),
+    ("an object's numbers", [{"phone_number": 2225550142, "ani": 2225550100, "message_reference": 7}], 1),
+]
+
+
+@pytest.mark.parametrize(("value", "count"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
+def test_what_real_files_hold_is_read(value: object, count: int) -> None:
+    found = entries(value)
+    assert [entry.destination.split(";")[0] for entry in found] == ["tel:+12225550142", "tel:+12225550143"][:count]
+
+
+@pytest.mark.parametrize(
+    ("heading", "row", "entry"),
+    [
+        ("id,phone_number,ani,message_reference,x", "1,2223334444,777,a,", Entry("tel:+12223334444;ani=777", "a")),
+        ("Caller ID,Phone,Name", "(777) 888-9999,2223334444,Ann", Entry("tel:+12223334444;ani=7778889999", "Ann")),
+        ("phone,extension", "2223334444,12", Entry("tel:+12223334444;postd=12")),
+        ("ref;tel;from", "2024010512;2223334444;", Entry("tel:+12223334444", "2024010512")),
+        ("phone,ani", "2223334444;postd=1,777", Entry("tel:+12223334444;ani=777;postd=1")),
+        ("phone,reference,City", '2223334444,"a, b",Rome', Entry("tel:+12223334444", "a, b")),
+    ],
+)
+def test_a_heading_says_what_each_column_is(heading: str, row: str, entry: Entry) -> None:
+    assert entries(f"{heading}\n{row}\n".encode()) == [entry]
+
+
+@pytest.mark.parametrize(
+    ("content", "part"),
+    [
+        ("Phone,Mobile\n2223334444,4443332222", '"Phone" and "Mobile" could both be the phone_number'),
+        ("Number,Name,Phone\n2024010512,Ann,2223334444", '"Number" and "Phone" could both be the phone_number'),
+        ("phone,ani,Caller ID\n2223334444,1,2", '"ani" and "Caller ID" could both be the ani'),
+        ("ani,reference\n1,2", "without a column for the number"),
+        ("phone,Name,City\n2223334444,Ann,Rome", '"Name", "City" could be the message_reference'),
+        ("phone,Name\n2223334444,Smith, Ann", "has 3 columns where the heading has 2"),
+        ("phone,Spare\n2223334444,4443332222", 'has "4443332222" in the column "Spare"'),
+        ("phone,ani\n2223334444;ani=1,2", "has more than one ani"),
+        ("phone,Name\n,Ann", "is not a valid phone number"),
+        ("Name\n2223334444", "Known are phone_number"),
+        ("2024010512,web,101,1,2225550142,,Ann", 'has "2225550142" behind its number'),
+        ("2225550142;Ann", "columns are separated by commas"),
+        ("2225550142\t4443332222", 'has "4443332222" behind its number'),
+    ],
+)
+def test_what_could_be_read_in_two_ways_is_refused_with_what_it_is_about(content: str, part: str) -> None:
+    assert part in only_fault(content.encode())
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        *("2225550142,,123#", "2225550142 - 12", "2225550142x12", "222-555-0142 ext. 12", "+12225550142 #12"),
+        *("tel:+12225550142,,,4", "2225550142;ext=12", "(222) 555-0142 Extension 12", "2225550142 p12"),
+        "+442071234567w1",
+    ],
+)
+@pytest.mark.parametrize("value", [str.encode, lambda text: [text]], ids=["file", "array"])
+def test_digits_behind_a_number_are_refused_and_postd_is_named(value: Callable[[str], object], written: str) -> None:
+    assert "write ;postd= before digits to be sent" in only_fault(value(written))
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        ('{"phone_numbers": ["2225550142"]}', "must be a JSON array"),
+        ('["2225550142"', "is not valid JSON"),
+        ("[2225550142] x", "is not valid JSON"),
+    ],
+)
+def test_json_in_a_file_is_read_or_refused_as_json(content: str, fault: str) -> None:
+    assert fault in faults(content.encode())["phone_numbers"][0]
+
+
+@pytest.mark.parametrize(
+    ("element", "fault"),
+    [
+        ({}, "is not a valid phone number."),
+        ({"phone_number": "2223334444", "name": "Ann"}, 'has an unknown member "name"'),
+        ({"phone_number": "2223334444, march"}, "has a comma in its phone number."),
+        ({"phone_number": "2223334444;ani=1", "ani": "2"}, "has more than one ani."),
+        ({"phone_number": ["2223334444"]}, "must be a string."),
+        ({"phone_number": "2223334444", "message_reference": "a\nb"}, "has control characters"),
+    ],
+)
+def test_an_object_in_an_array_is_read_by_its_members_and_no_others(element: object, fault: str) -> None:
+    assert fault in only_fault([element])
+
+
+def test_a_fault_tells_the_value_that_it_is_about_in_short_and_with_nothing_invisible() -> None:
+    assert only_fault(["2223\x07\u202e" + "9" * 60]).startswith('"2223\\u0007\\u202e' + "9" * 34 + '\u2026" ')
 
 
 def test_a_fault_in_a_file_is_named_by_its_line_counted_from_1_blank_ones_and_the_heading_included() -> None:
@@ -139,7 +296,7 @@ def test_an_upload_without_entries_is_refused(value: object) -> None:
 
 
 def test_an_array_has_one_or_several_entries_an_element() -> None:
-    value = ["tel:+12223334444, march", "2223334444; ani=7778889999, 4443332222, late"]
+    value = ["tel:+12223334444, march", "2223334444; ani=7778889999, tel:4443332222, late"]
     assert entries(value) == [
         Entry("tel:+12223334444", "march"),
         Entry("tel:+12223334444;ani=7778889999"),
@@ -151,16 +308,16 @@ def test_an_integer_in_an_array_is_its_digits() -> None:
     assert entries([2223334444, 14443332222]) == [FIRST, SECOND]
 
 
-@pytest.mark.parametrize("element", [True, 2223334444.0, None, ["2223334444"], {"destination": "2223334444"}])
+@pytest.mark.parametrize("element", [True, 2223334444.0, None, ["2223334444"]])
 def test_an_element_that_is_neither_a_string_nor_an_integer_is_a_fault(element: object) -> None:
-    assert faults(["2223334444", element])["phone_numbers.1"] == ["The phone_numbers.1 entry must be a string."]
+    assert faults(["2223334444", element])["phone_numbers.1"][0].endswith(" must be a string.")
 
 
-@pytest.mark.parametrize("element", ["", " ", -2223334444, 10**15, 222, "4443332222, +222"])
+@pytest.mark.parametrize("element", ["", " ", -2223334444, 10**15, 222, "4443332222, tel:+222"])
 def test_a_fault_in_an_array_is_named_by_its_index_counted_from_0(element: object) -> None:
     assert faults([element, "2223334444"]) == {
         "phone_numbers": ["The phone_numbers field has 1 invalid entry."],
-        "phone_numbers.0": ["The phone_numbers.0 entry is not a valid phone number."],
+        "phone_numbers.0": [f'The phone_numbers.0 entry "{str(element).strip()}" is not a valid phone number.'],
     }
 
 
@@ -172,7 +329,7 @@ def test_an_array_may_come_as_json_text() -> None:
 
 
 def test_text_of_one_line_is_one_element_of_an_array() -> None:
-    assert entries("2223334444, 4443332222, march") == [FIRST, Entry(SECOND.destination, "march")]
+    assert entries("2223334444, tel:4443332222, march") == [FIRST, Entry(SECOND.destination, "march")]
     assert "phone_numbers.0" in faults("march")
 
 
