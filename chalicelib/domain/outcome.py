@@ -5,6 +5,7 @@ Nothing here waits, reads a clock or throws dice: instants and jitter come in as
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,6 +15,9 @@ from typing import TypeAlias
 
 #: The longest duration, in seconds, that an answer is believed: a day. A longer call is a mistake of unit.
 LONGEST_DURATION = 86_400
+
+#: a duration as text
+_DIGITS = re.compile(r"\s*[0-9]{1,6}(?:\.0+)?\s*")
 
 #: Seconds to wait after a dial that surely wasn't sent: after the first, the second… Then the call has failed.
 UNSENT_GAPS = (30, 60, 120, 240, 480)
@@ -36,8 +40,8 @@ class Answered:
     status: int
     #: names in lower case; of a name that came twice, the first value
     headers: Mapping[str, str]
-    #: as much of it as came, up to the gateway's limit
-    body: bytes
+    #: as much of it as came, up to the gateway's limit; None if it came packed in a way that isn't read
+    body: bytes | None
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,8 @@ class Outcome:
     """What has become of a call."""
 
     result: Result
-    #: `http_404` for whatever was answered, otherwise the word of NotSent or Unknown
+    #: `http_404` for whatever was answered, `http_200_unread` for a body that couldn't be unpacked; otherwise the word
+    #: of NotSent or Unknown
     reason: str
     callee_type: CalleeType = CalleeType.UNKNOWN
     #: seconds
@@ -105,7 +110,7 @@ def outcome_of(exchange: Exchange) -> Outcome:
             reason = f"http_{status}"
             if not _is_success(status):
                 return Outcome(Result.FAILED, reason)
-            return _told_by(body, reason)
+            return Outcome(Result.COMPLETED, f"{reason}_unread") if body is None else _told_by(body, reason)
 
 
 def _is_success(status: int) -> bool:
@@ -113,19 +118,33 @@ def _is_success(status: int) -> bool:
 
 
 def _told_by(body: bytes, reason: str) -> Outcome:
-    """A 2xx answer's outcome. A member of the wrong type or value says nothing; the others still count.
+    """A 2xx answer's outcome. A member of the wrong type or value says nothing; the others still count. Words may be in
+    capitals, and a duration may be text.
 
     The body is read by what it is, whatever its Content-Type: most will be VoiceXML, which is never a JSON object.
     """
     told = _json_object(body)
-    result, callee_type, duration = told.get("result"), told.get("callee_type"), told.get("duration")
+    result, callee_type = (_word(told.get(name)) for name in ("result", "callee_type"))
     return Outcome(
         result=Result.FAILED if result == Result.FAILED else Result.COMPLETED,
         reason=reason,
         callee_type=next((known for known in CalleeType if known == callee_type), CalleeType.UNKNOWN),
-        # a bool is an int to Python, not to JSON
-        duration=duration if type(duration) is int and 0 <= duration <= LONGEST_DURATION else 0,
+        duration=_duration(told.get("duration")),
     )
+
+
+def _word(value: object) -> str:
+    return value.strip().lower() if isinstance(value, str) else ""
+
+
+def _duration(value: object) -> int:
+    """Whole seconds; 0 for what can't be one."""
+    if isinstance(value, str):
+        value = int(float(value)) if _DIGITS.fullmatch(value) else None
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    # a bool is an int to Python, not to JSON
+    return value if type(value) is int and 0 <= value <= LONGEST_DURATION else 0
 
 
 def _json_object(body: bytes) -> Mapping[str, object]:

@@ -67,7 +67,6 @@ def test_json_in_an_answer_that_is_no_success_says_nothing() -> None:
     ("member", "value"),
     [
         ("result", "uncertain"),
-        ("result", "FAILED"),
         ("result", ["failed"]),
         ("result", None),
         ("callee_type", "robot"),
@@ -76,8 +75,10 @@ def test_json_in_an_answer_that_is_no_success_says_nothing() -> None:
         ("callee_type", {}),
         ("duration", -1),
         ("duration", True),
-        ("duration", 3.0),
-        ("duration", "3"),
+        ("duration", 3.5),
+        ("duration", "3 s"),
+        ("duration", "-3"),
+        ("duration", "9" * 400),
         ("duration", LONGEST_DURATION + 1),
         ("duration", 10**400),
     ],
@@ -87,6 +88,26 @@ def test_an_ill_typed_member_is_ignored_and_the_others_still_count(member: str, 
     silent = {"result": Result.COMPLETED, "callee_type": CalleeType.UNKNOWN, "duration": 0}
     heard = outcome_of(answered(200, json.dumps(told | {member: value}).encode()))
     assert {name: getattr(heard, name) for name in told} == told | {member: silent[member]}
+
+
+@pytest.mark.parametrize(
+    ("member", "value", "meaning"),
+    [
+        ("result", "FAILED", Result.FAILED),
+        ("result", " Failed ", Result.FAILED),
+        ("callee_type", "AnsweringMachine", CalleeType.ANSWERINGMACHINE),
+        ("duration", "12", 12),
+        ("duration", " 12.0 ", 12),
+        ("duration", 3.0, 3),
+    ],
+)
+def test_words_in_capitals_and_durations_as_text_are_read(member: str, value: object, meaning: object) -> None:
+    assert getattr(outcome_of(answered(200, json.dumps({member: value}).encode())), member) == meaning
+
+
+def test_a_body_that_could_not_be_unpacked_leaves_the_call_completed_and_is_told_in_the_reason() -> None:
+    assert outcome_of(Answered(200, {}, None)) == Outcome(Result.COMPLETED, "http_200_unread")
+    assert outcome_of(Answered(503, {}, None)) == Outcome(Result.FAILED, "http_503")
 
 
 def test_the_bound_of_a_duration_is_a_day_itself_included() -> None:

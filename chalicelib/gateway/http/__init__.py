@@ -7,6 +7,7 @@ hasn't; from then on nothing but a status line is an answer.
 |---|---|
 | `lookup` | the addresses that a name stands for, and which of them may be dialled |
 | `connection` | the connection that asks once more before it hands itself over |
+| `listening` | the status line, whatever comes after it |
 | `posting` | the request, its answer, and the words for what went wrong |
 
 aiohttp is imported in this package alone, since it takes long to load.

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Self
 
 from aiohttp import ClientTimeout, ServerDisconnectedError, TCPConnector
 from aiohttp.abc import AbstractResolver
+from aiohttp.client_proto import ResponseHandler
 
+from chalicelib.gateway.http.listening import StatusListener
 from chalicelib.gateway.http.lookup import checked_socket
 from chalicelib.gateway.telephone import LastLook
 
@@ -29,6 +31,7 @@ class Sending:
     def __init__(self, last_look: LastLook) -> None:
         self._last_look = last_look
         self._transport: asyncio.Transport | None = None
+        self._listener: StatusListener | None = None
         #: the last look has passed: from here on nobody can say that nothing was sent
         self.let_go = False
         #: what the last look raised
@@ -46,9 +49,16 @@ class Sending:
         if self._transport is not None:
             self._transport.abort()
 
+    @property
+    def status(self) -> int:
+        """The status that has come back, whatever came after it; 0 if none has."""
+        return 0 if self._listener is None else self._listener.status
+
     async def look_and_let_go(self, connection: "Connection") -> None:
         """Raises what the last look raises, and ServerDisconnectedError; then nothing is sent."""
         self._transport = connection.transport
+        if isinstance(connection.protocol, StatusListener):
+            self._listener = connection.protocol
         try:
             await self._look()
             if connection.closed:
@@ -85,6 +95,10 @@ class OneCallConnector(TCPConnector):
             limit=0,  # none: a call doesn't wait for the end of another
             ssl=True if tls is None else tls,
             socket_factory=partial(checked_socket, allow_loopback=allow_loopback),
+        )
+        # aiohttp has no public way to have a connection's bytes seen before they are parsed.
+        self._factory: Callable[[], ResponseHandler] = partial(  # type: ignore[assignment] # it is called, and no more
+            StatusListener, loop=asyncio.get_running_loop()
         )
 
     async def connect(

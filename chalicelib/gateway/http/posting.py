@@ -3,6 +3,7 @@
 import asyncio
 import math
 import ssl
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -30,11 +31,13 @@ from chalicelib.gateway.telephone import LastLook
 
 #: Bytes of an answer's body that are read; the rest is dropped, and the answer still counts. No header may be longer.
 LONGEST_ANSWER = 65_536
+#: How zlib is told of each content coding. Servers send `deflate` with zlib's header, and without.
+_WINDOW_BITS = {"gzip": (31,), "x-gzip": (31,), "deflate": (15, -15)}
 #: Headers that every request has, whatever the caller's are.
 _FIXED = {
     "Content-Type": "application/x-www-form-urlencoded",
     "User-Agent": "callpacer",
-    # a few packed bytes could unpack to more than there is room for
+    # What comes packed all the same is unpacked as far as there is room for it.
     "Accept-Encoding": "identity",
 }
 
@@ -87,6 +90,7 @@ class HttpGateway:
                 with sending:
                     await answer.to_post(session, checked, body, headers)
         except (ClientError, HttpProcessingError, OSError) as failure:
+            answer.status = answer.status or sending.status
             if sending.objection is None and not answer.status:
                 return Unknown(_why_unknown(failure)) if sending.let_go else NotSent(_why_not_sent(failure))
         finally:
@@ -155,7 +159,20 @@ class _Answer:
 
     def as_far_as_it_came(self) -> Answered:
         """The answer, whose status counts even if its body was cut short: the server had decided by then."""
-        return Answered(self.status, self.headers, bytes(self.body[:LONGEST_ANSWER]))
+        return Answered(self.status, self.headers, unpacked(self.body, self.headers.get("content-encoding", "")))
+
+
+def unpacked(body: bytes | bytearray, encoding: str) -> bytes | None:
+    """The body as it was before it was packed, up to the longest that is read; None if it can't be unpacked."""
+    encoding = encoding.strip().lower()
+    if encoding in ("", "identity"):
+        return bytes(body[:LONGEST_ANSWER])
+    for bits in _WINDOW_BITS.get(encoding, ()):
+        try:
+            return zlib.decompressobj(bits).decompress(body, LONGEST_ANSWER)
+        except zlib.error:
+            continue
+    return None
 
 
 def _why_not_sent(failure: Exception) -> str:
