@@ -20,6 +20,11 @@ def local_date(instant: datetime) -> date:
     return instant.astimezone(_EASTERN).date()
 
 
+def clocks_change(day: date) -> bool:
+    midnight = datetime(day.year, day.month, day.day)  # noqa: DTZ001 # a local time, read off a wall clock
+    return _offset(_utc(midnight)) != _offset(_utc(midnight + _DAY))
+
+
 @lru_cache(maxsize=1024)
 def stretches(day: date, start: int, end: int) -> tuple[tuple[datetime, datetime], ...]:
     """The instants of `day` whose local time lies in [start, end), in minutes after midnight.

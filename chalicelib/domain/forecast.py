@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from chalicelib.domain import eastern, pacing
 from chalicelib.domain.pacing import Pace
@@ -24,25 +24,40 @@ class Forecast:
 
 
 def forecast(timetable: Timetable, paces: Sequence[Pace], queued: int, now: datetime) -> Forecast:
-    """Fill the slots after `now` with `queued` numbers, day by day. Slots are counted, not walked."""
+    """Fill the slots after `now` with `queued` numbers, day by day.
+
+    Slots are counted, not walked, and those of a day only once: all days but the first are alike, except those on which
+    the clocks change.
+    """
     left = queued
-    last: datetime | None = None
-    day = max(eastern.local_date(now), timetable.start_date)
+    today = eastern.local_date(now)
+    day = max(today, timetable.start_date)
+    usual: int | None = None
+    last: tuple[date, int] | None = None
     for _ in range(LONGEST):
-        if left == 0 or day > timetable.end_date:
+        if left == 0 or day > timetable.end_date or day == date.max:
             break
-        openings = [
-            (Opening(*stretch), pace)
-            for window, pace in zip(timetable.windows, paces, strict=True)
-            for stretch in eastern.stretches(day, window.start, window.end)
-            if timetable.is_calling_day(day)
-        ]
-        fitting = _count(openings, now, None)
-        if fitting:
-            last = _instant_of(openings, now, min(left, fitting))
-        left -= min(left, fitting)
+        if timetable.is_calling_day(day):
+            is_usual = day > today and not eastern.clocks_change(day)
+            if is_usual and usual is not None:
+                fitting = usual
+            else:
+                fitting = _count(_openings(timetable, paces, day), now, None)
+                usual = fitting if is_usual else usual
+            if fitting:
+                last = day, min(left, fitting)
+            left -= min(left, fitting)
         day += _DAY
-    return Forecast(last, left)
+    last_call_at = None if last is None else _instant_of(_openings(timetable, paces, last[0]), now, last[1])
+    return Forecast(last_call_at, left)
+
+
+def _openings(timetable: Timetable, paces: Sequence[Pace], day: date) -> list[tuple[Opening, Pace]]:
+    return [
+        (Opening(*stretch), pace)
+        for window, pace in zip(timetable.windows, paces, strict=True)
+        for stretch in eastern.stretches(day, window.start, window.end)
+    ]
 
 
 def _count(openings: Sequence[tuple[Opening, Pace]], after: datetime, until: datetime | None) -> int:

@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chalicelib.domain import pacing
 from chalicelib.domain.forecast import Forecast, forecast
 from chalicelib.domain.models import Day, Profile, Window
 from chalicelib.domain.pacing import Pace
@@ -47,6 +48,35 @@ def test_a_campaign_whose_end_is_past_calls_nobody() -> None:
 def test_the_last_day_there_is_can_be_a_campaigns_last() -> None:
     forever = timetable(last=date.max)
     assert forecast(forever, [pace(1)], 10**9, BEFORE).left_over > 0
+
+
+@given(
+    queued=st.integers(1, 3000),
+    amount=st.integers(1, 20),
+    start=st.integers(0, 24 * 60 - 2),
+    length=st.integers(1, 240),
+    days=st.sets(st.sampled_from(list(Day)), min_size=1),
+    begins=st.dates(date(2026, 1, 1), date(2026, 12, 31)),
+)
+def test_days_are_counted_as_if_each_were_looked_at(
+    queued: int, amount: int, start: int, length: int, days: set[Day], begins: date
+) -> None:
+    """Also those on which the clocks change, and a window of the hour that is skipped or comes twice."""
+    window = Window(1, start, min(24 * 60, start + length))
+    table = Timetable(begins, begins + timedelta(days=400), frozenset(days), (window,))
+    now = datetime(begins.year, begins.month, begins.day, 16, tzinfo=UTC)
+    left, last = queued, None
+    for opening in table.openings(window, now, now + timedelta(days=402)):
+        slots = pacing.count(opening, pace(amount), now, opening.closes)
+        if slots and left:
+            last = opening
+            left -= min(left, slots)
+    told = forecast(table, [pace(amount)], queued, now)
+    assert told.left_over == left
+    assert (told.last_call_at is None) == (last is None)
+    if last is not None:
+        assert told.last_call_at is not None
+        assert last.opens <= told.last_call_at < last.closes
 
 
 @given(amount=st.integers(1, 10**11 - 1), queued=st.integers(1, 10**12))
