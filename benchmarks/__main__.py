@@ -7,11 +7,12 @@ python -m benchmarks uploads gateway
 import argparse
 from collections.abc import Callable, Iterable
 
-from benchmarks import gateway, lateness, overload, pacer, processor, requests, uploads
+from benchmarks import bodies, gateway, lateness, overload, pacer, processor, requests, uploads
 
 #: the longest comes last
 BENCHMARKS: dict[str, Callable[[], Iterable[str]]] = {
     "uploads": uploads.run,
+    "bodies": bodies.run,
     "gateway": gateway.run,
     "pacer": pacer.run,
     "requests": requests.run,

@@ -7,7 +7,7 @@ from chalicelib.api import envelope
 from chalicelib.api.envelope import Answer
 from chalicelib.api.exchange import Asked
 from chalicelib.api.services import Services
-from chalicelib.api.validation import MAX_PAGE, Form
+from chalicelib.api.validation import MAX_PAGE, Form, in_short
 from chalicelib.domain.call import Call, all_told
 from chalicelib.domain.models import SEQUENCES_PER_CAMPAIGN, CallKey, Campaign, Entry
 from chalicelib.domain.settling import as_told
@@ -29,6 +29,11 @@ _FIELDS = (
     "report_attempts",
     "report_error",
 )
+_CSV = "text/csv"
+#: what a spreadsheet program asks for: CSV that it can tell to be UTF-8
+_SPREADSHEET = "application/vnd.ms-excel"
+#: what a cell begins with that a spreadsheet runs
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def page(services: Services, asked: Asked) -> Answer:
@@ -39,9 +44,11 @@ def page(services: Services, asked: Asked) -> Answer:
     campaign = services.campaigns.get(asked.account, identifier)
     form = Form(asked.parameters)
     part = form.page()
-    wanted = asked.parameters.values.get("format", "csv" if _prefers_csv(asked) else "json")
+    accept = asked.headers.get("accept", "").split(";")[0].strip()
+    wanted = form.value("format") or ("csv" if accept in (_CSV, _SPREADSHEET) else "json")
     if wanted not in ("json", "csv"):
-        form.fault("format", "The selected format is invalid.")
+        form.fault("format", f"The selected format {in_short(wanted)} is invalid: one of json, csv.")
+    has_mark = form.boolean("bom") or accept == _SPREADSHEET
     form.check()
     first = 0 if part.after is None else max(0, part.after - identifier * SEQUENCES_PER_CAMPAIGN + 1)
     length = min(part.limit or MAX_PAGE, max(0, campaign.tail - first))
@@ -51,11 +58,7 @@ def page(services: Services, asked: Asked) -> Answer:
         _shown(CallKey(asked.account, identifier, sequence), entry, known.get(sequence), campaign)
         for sequence, entry in services.log.read(campaign_key(asked.account, identifier), first, length)
     ]
-    return _csv(shown) if wanted == "csv" else envelope.plain(shown)
-
-
-def _prefers_csv(asked: Asked) -> bool:
-    return asked.headers.get("accept", "").split(";")[0].strip() == "text/csv"
+    return _csv(shown, has_mark=has_mark) if wanted == "csv" else envelope.plain(shown)
 
 
 def _shown(key: CallKey, entry: Entry, call: Call | None, campaign: Campaign) -> dict[str, object]:
@@ -93,9 +96,20 @@ def _without_record(sequence: int, campaign: Campaign) -> dict[str, object]:
     return {"state": "dialling" if sequence < campaign.head else "queued", "attempts": 0, "report_attempts": 0}
 
 
-def _csv(shown: list[dict[str, object]]) -> Answer:
+def _csv(shown: list[dict[str, object]], *, has_mark: bool) -> Answer:
+    """Without the byte order mark some spreadsheets take UTF-8 for something else."""
     text = io.StringIO()
+    if has_mark:
+        text.write("\ufeff")
     writer = csv.DictWriter(text, _FIELDS)
     writer.writeheader()
-    writer.writerows(shown)
-    return Answer(200, text.getvalue(), content_type="text/csv; charset=utf-8")
+    writer.writerows({name: _inert(value) for name, value in one.items()} for one in shown)
+    return Answer(200, text.getvalue(), content_type=f"{_CSV}; charset=utf-8")
+
+
+def _inert(value: object) -> object:
+    """Text that a spreadsheet would run as a formula is kept from it by an apostrophe.
+
+    https://owasp.org/www-community/attacks/CSV_Injection
+    """
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value

@@ -9,10 +9,13 @@ from chalicelib.api import envelope
 from chalicelib.api.envelope import Answer
 from chalicelib.api.exchange import Asked
 from chalicelib.api.looking import look
+from chalicelib.api.paging import listed, one_more
 from chalicelib.api.services import Services
-from chalicelib.api.validation import Form, ProfileChoice, page_of
+from chalicelib.api.validation import Form, Page, ProfileChoice, no_fields, page_of
+from chalicelib.domain.dialstring import quoted
 from chalicelib.domain.models import Campaign, Plan, Profile, Schedule, Status, Window
 from chalicelib.domain.progress import status
+from chalicelib.domain.upload import Upload
 from chalicelib.errors import NotFound
 from chalicelib.storage.accounts import Kind
 
@@ -20,6 +23,19 @@ from chalicelib.storage.accounts import Kind
 _MAX_RETRIES = 10
 _RETRY_INTERVAL = (60, 172_800)
 _DEFAULT_RETRY_INTERVAL = 3600
+#: how many numbers a dry run shows as they would be called
+_SHOWN_OF_A_DRY_RUN = 5
+#: what an update may change
+_CHANGEABLE = (
+    "start_date",
+    "end_date",
+    "schedule",
+    "profiles",
+    "start_url",
+    "result_url",
+    "max_retries",
+    "retry_interval",
+)
 
 
 def create(services: Services, asked: Asked) -> Answer:
@@ -37,32 +53,34 @@ def create(services: Services, asked: Asked) -> Answer:
         max_retries=form.integer("max_retries", maximum=_MAX_RETRIES) or 0,
         retry_interval=_retry_interval(form) or _DEFAULT_RETRY_INTERVAL,
     )
-    unique = form.boolean("unique")
+    unique, is_dry_run = form.boolean("unique"), form.boolean("dry_run")
     upload = form.phone_numbers(unique=unique)
     form.check()
+    if is_dry_run:
+        return _what_would_be(upload)
     identifier = services.accounts.next_id(asked.account, Kind.CAMPAIGN)
-    dropped = {"dropped": upload.dropped} if upload is not None and unique else {}
-    answer = envelope.success({"id": identifier, **dropped})
-    services.campaigns.add(
-        Campaign(asked.account, identifier, plan, Status.CREATED),
-        upload.entries if upload is not None else (),
-        asked.receipt(answer),
-        asked.now,
-    )
+    dropped = {"dropped": upload.dropped} if upload.entries and unique else {}
+    answer = envelope.success({"id": identifier, **dropped}, _accepted(upload))
+    campaign = Campaign(asked.account, identifier, plan, Status.CREATED)
+    services.campaigns.add(campaign, upload.entries, asked.receipt(answer), asked.now)
     return answer
 
 
 def page(services: Services, asked: Asked) -> Answer:
-    part = page_of(asked.parameters)
-    return _listed(services, asked, services.campaigns.page(asked.account, after=part.after or 0, limit=part.limit))
+    return _listed(services, asked, page_of(asked.parameters))
 
 
 def update_none(services: Services, asked: Asked) -> Answer:
     """An update without an id answers the whole list, as the reference has it, and changes nothing."""
-    return _listed(services, asked, services.campaigns.page(asked.account))
+    form = Form(asked.parameters)
+    for name in _CHANGEABLE:
+        form.given(name)
+    form.check()
+    return _listed(services, asked, Page(limit=None, after=None))
 
 
 def show(services: Services, asked: Asked) -> Answer:
+    no_fields(asked.parameters)
     campaign = services.campaigns.get(asked.account, asked.identifier(Kind.CAMPAIGN))
     schedule = services.schedules.get(asked.account, campaign.plan.schedule_id)
     profiles = {
@@ -73,7 +91,7 @@ def show(services: Services, asked: Asked) -> Answer:
 
 def update(services: Services, asked: Asked) -> Answer:
     identifier = asked.identifier(Kind.CAMPAIGN)
-    services.campaigns.get(asked.account, identifier)
+    campaign = services.campaigns.get(asked.account, identifier)
     form = Form(asked.parameters)
     form.date_range((date.min, date.max))
     reference, choices = form.schedule(required=form.given("schedule")), form.profiles(required=form.given("profiles"))
@@ -87,7 +105,8 @@ def update(services: Services, asked: Asked) -> Answer:
     changes = {name: value for name, value in changes.items() if value is not None}
     if form.given("result_url"):
         changes["result_url"] = form.url("result_url")
-    form.check()
+    _look_at_what_answers_have(services, asked, form, campaign)
+    form.check(changes=_CHANGEABLE)
 
     def revise(plan: Plan) -> Plan:
         start_date, end_date = form.date_range((plan.start_date, plan.end_date))
@@ -98,7 +117,23 @@ def update(services: Services, asked: Asked) -> Answer:
     return envelope.success({"id": identifier})
 
 
+def _look_at_what_answers_have(services: Services, asked: Asked, form: Form, campaign: Campaign) -> None:
+    """The members of an answer that an update doesn't change: progress goes on meanwhile, the others may come back."""
+    form.given("progress")
+    if form.given("phone_numbers"):
+        form.fault("phone_numbers", "The phone_numbers field can't be changed: add-calls adds to the queue.")
+    for name in ("id", "campaign_id"):
+        form.unchanged(name, campaign.id)
+    if form.given("status"):
+        _, anything_deferred = look(services, campaign)
+        form.unchanged("status", status(campaign, asked.now, anything_deferred=anything_deferred))
+    if form.given("schedule_nickname"):
+        schedule = services.schedules.get(asked.account, campaign.plan.schedule_id)
+        form.unchanged("schedule_nickname", _nickname(campaign.plan, schedule))
+
+
 def delete(services: Services, asked: Asked) -> Answer:
+    no_fields(asked.parameters)
     services.campaigns.delete(asked.account, asked.identifier(Kind.CAMPAIGN), asked.now)
     return envelope.success()
 
@@ -118,12 +153,29 @@ def stop(services: Services, asked: Asked) -> Answer:
 def add_calls(services: Services, asked: Asked) -> Answer:
     form = Form(asked.parameters)
     identifier = form.integer("campaign_id", minimum=1, required=True)
-    unique = form.boolean("unique")
+    unique, is_dry_run = form.boolean("unique"), form.boolean("dry_run")
     upload = form.phone_numbers(unique=unique, required=True)
     form.check()
-    answer = envelope.success({"dropped": upload.dropped} if unique else None)
+    if is_dry_run:
+        services.campaigns.get(asked.account, identifier)
+        return _what_would_be(upload)
+    answer = envelope.success({"dropped": upload.dropped} if unique else None, _accepted(upload))
     services.campaigns.append(asked.account, identifier, upload.entries, asked.receipt(answer), asked.now)
     return answer
+
+
+def _accepted(upload: Upload) -> dict[str, str]:
+    """The reference fixes the bodies, so how many numbers were taken is told in a header."""
+    return {"X-Numbers-Accepted": str(len(upload.entries))}
+
+
+def _what_would_be(upload: Upload) -> Answer:
+    """What the upload would do, which has no faults. Nothing is queued."""
+    first = [
+        {"phone_number": entry.destination, "message_reference": entry.message_reference}
+        for entry in upload.entries[:_SHOWN_OF_A_DRY_RUN]
+    ]
+    return envelope.success({"dry_run": True, "queued": len(upload.entries), "dropped": upload.dropped, "first": first})
 
 
 def _campaign_id(asked: Asked) -> int:
@@ -144,33 +196,36 @@ def _schedule_id(services: Services, asked: Asked, form: Form, reference: str) -
         try:
             return services.schedules.find(asked.account, reference).id
         except NotFound:
-            form.fault("schedule", "The selected schedule is invalid.")
+            form.fault("schedule", f"The selected schedule is invalid. It is {quoted(reference)}.")
     return 0
 
 
 def _windows(services: Services, asked: Asked, form: Form, choices: Iterable[ProfileChoice]) -> tuple[Window, ...]:
     windows = []
-    for place, choice in enumerate(choices):
+    for index, choice in enumerate(choices):
         if not choice.profile:
             continue
+        name = f"profiles.{index}.profile"
         try:
-            profile_id = services.profiles.find(asked.account, choice.profile).id
+            profile = services.profiles.find(asked.account, choice.profile)
         except NotFound:
-            form.fault(f"profiles.{place}.profile", f"The selected profiles.{place}.profile is invalid.")
+            form.fault(name, f"The selected {name} is invalid. It is {quoted(choice.profile)}.")
             continue
-        windows.append(Window(profile_id, choice.start, choice.end))
+        if choice.nickname not in (None, profile.nickname):
+            form.fault(f"profiles.{index}.nickname", f"The profiles.{index}.nickname field isn't that of the {name}.")
+        windows.append(Window(profile.id, choice.start, choice.end))
     return tuple(windows)
 
 
-def _listed(services: Services, asked: Asked, campaigns: Iterable[Campaign]) -> Answer:
+def _listed(services: Services, asked: Asked, part: Page) -> Answer:
     schedules = {schedule.id: schedule for schedule in services.schedules.page(asked.account)}
     profiles = {profile.id: profile for profile in services.profiles.page(asked.account)}
-    return envelope.plain(
-        [
-            _shown(services, asked, campaign, schedules.get(campaign.plan.schedule_id), profiles)
-            for campaign in campaigns
-        ]
+    found = services.campaigns.page(asked.account, after=part.after or 0, limit=one_more(part))
+    shown = (
+        (campaign.id, _shown(services, asked, campaign, schedules.get(campaign.plan.schedule_id), profiles))
+        for campaign in found
     )
+    return listed(services, asked, part, shown)
 
 
 def _shown(
@@ -186,7 +241,7 @@ def _shown(
         "start_url": plan.start_url,
         "result_url": plan.result_url,
         "schedule_id": plan.schedule_id,
-        "schedule_nickname": (schedule and schedule.nickname) or str(plan.schedule_id),
+        "schedule_nickname": _nickname(plan, schedule),
         "profiles": [
             {
                 "profile_id": window.profile_id,
@@ -198,16 +253,12 @@ def _shown(
         ],
         "max_retries": plan.max_retries,
         "retry_interval": plan.retry_interval,
-        "progress": {
-            "total": done.total,
-            "queued": done.queued,
-            "dialling": done.dialling,
-            "deferred": done.deferred,
-            "completed": done.completed,
-            "failed": done.failed,
-            "uncertain": done.uncertain,
-        },
+        "progress": vars(done),
     }
+
+
+def _nickname(plan: Plan, schedule: Schedule | None) -> str:
+    return (schedule and schedule.nickname) or str(plan.schedule_id)
 
 
 def _clock_time(minutes: int) -> str:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from chalicelib.errors import (
     Busy,
@@ -32,9 +32,10 @@ def plain(value: object) -> Answer:
     return Answer(200, json.dumps(value, ensure_ascii=False))
 
 
-def success(response: Mapping[str, object] | None = None) -> Answer:
+def success(response: Mapping[str, object] | None = None, headers: Mapping[str, str] | None = None) -> Answer:
     """What was asked is done."""
-    return plain({"status": "success"} if response is None else {"status": "success", "response": response})
+    given = plain({"status": "success"} if response is None else {"status": "success", "response": response})
+    return replace(given, headers=headers or {})
 
 
 def error(status: int, sentence: str, **headers: str) -> Answer:

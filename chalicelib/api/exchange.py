@@ -4,7 +4,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from chalicelib.api import envelope, request
@@ -61,7 +61,7 @@ class Asked:
         if self._idempotency is None:
             return None
         key, fingerprint = self._idempotency
-        return Receipt(self.account, key, fingerprint, answer.status, answer.body, self.now + KEPT)
+        return Receipt(self.account, key, fingerprint, answer.status, answer.body, answer.headers, self.now + KEPT)
 
 
 Endpoint = Callable[[Services, Asked], Answer]
@@ -80,7 +80,8 @@ def answer(services: Callable[[], Services], received: Received, endpoint: Endpo
 
 def _answer(services: Services, received: Received, endpoint: Endpoint) -> Answer:
     account = _account(services, received.headers.get("authorization", ""))
-    parameters = request.read(received.method, received.body, received.query)
+    content_type = received.headers.get("content-type", "")
+    parameters = request.read(received.method, received.body, received.query, content_type)
     now = services.clock.now()
     key = received.headers.get("idempotency-key") if received.method == "POST" else None
     idempotency = None
@@ -93,23 +94,11 @@ def _answer(services: Services, received: Received, endpoint: Endpoint) -> Answe
             return before
     asked = Asked(account, parameters, now, received.identifier, received.headers, idempotency)
     try:
-        return _answer_once(services, asked, endpoint)
+        return endpoint(services, asked)
     except AlreadyAnswered:
         assert idempotency is not None  # noqa: S101 # for the type checker: only a key's receipt is refused
         before = _answered_before(services, account, *idempotency, now)
         return before or envelope.INTERNAL_ERROR
-
-
-def _answer_once(services: Services, asked: Asked, endpoint: Endpoint) -> Answer:
-    """Endpoints keep the receipt of what they did themselves; what they refused is kept here."""
-    try:
-        return endpoint(services, asked)
-    except (InvalidFields, NotFound) as refused:
-        answer = envelope.refusal(refused)
-        receipt = asked.receipt(answer)
-        if receipt is not None:
-            services.receipts.keep(receipt, asked.now)
-        return answer
 
 
 def _account(services: Services, authorization: str) -> str:
@@ -127,7 +116,7 @@ def _answered_before(services: Services, account: str, key: str, fingerprint: st
         return None
     if receipt.fingerprint != fingerprint:
         raise KeyReused(key)
-    return replace(Answer(receipt.status, receipt.body), headers={"Idempotency-Replayed": "true"})
+    return Answer(receipt.status, receipt.body, headers={**receipt.headers, "Idempotency-Replayed": "true"})
 
 
 def _fingerprint(path: str, parameters: Parameters) -> str:

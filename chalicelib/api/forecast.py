@@ -4,6 +4,7 @@ from chalicelib.api import envelope
 from chalicelib.api.envelope import Answer
 from chalicelib.api.exchange import Asked
 from chalicelib.api.services import Services
+from chalicelib.api.validation import no_fields
 from chalicelib.domain.forecast import forecast
 from chalicelib.domain.pacing import Pace
 from chalicelib.domain.timetable import Timetable
@@ -12,6 +13,7 @@ from chalicelib.storage.accounts import Kind
 
 def show(services: Services, asked: Asked) -> Answer:
     """Told for a campaign that runs from now on, whether it does or not. Times are UTC."""
+    no_fields(asked.parameters)
     campaign = services.campaigns.get(asked.account, asked.identifier(Kind.CAMPAIGN))
     schedule = services.schedules.get(asked.account, campaign.plan.schedule_id)
     paces = [Pace.of(services.profiles.get(asked.account, window.profile_id)) for window in campaign.plan.windows]

@@ -2,7 +2,7 @@
 
 from chalicelib.api.services import Services
 from chalicelib.domain.models import CallKey, Campaign
-from chalicelib.domain.progress import Progress, progress
+from chalicelib.domain.progress import Progress, is_settled, progress
 
 #: How often a look is taken again because the settler has moved meanwhile; it moves about once a minute.
 _LOOKS = 5
@@ -15,6 +15,8 @@ def look(services: Services, campaign: Campaign) -> tuple[Progress, bool]:
     once more from the beginning if the counts have moved in between, or the slips lie in more partitions. What was
     handed over again has a slip until the dialer has dealt with it; its record tells whether it is being dialled.
     """
+    if is_settled(campaign):
+        return progress(campaign, (), (), ()), False
     account, identifier = campaign.account, campaign.id
     for _ in range(_LOOKS):
         spread = campaign.spread

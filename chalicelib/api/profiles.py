@@ -3,8 +3,9 @@
 from chalicelib.api import envelope
 from chalicelib.api.envelope import Answer
 from chalicelib.api.exchange import Asked
+from chalicelib.api.paging import listed, one_more
 from chalicelib.api.services import Services
-from chalicelib.api.validation import Form, page_of
+from chalicelib.api.validation import Form, no_fields, page_of
 from chalicelib.domain.models import Profile
 from chalicelib.storage.accounts import Kind
 
@@ -25,22 +26,26 @@ def create(services: Services, asked: Asked) -> Answer:
 
 def page(services: Services, asked: Asked) -> Answer:
     part = page_of(asked.parameters)
-    found = services.profiles.page(asked.account, after=part.after or 0, limit=part.limit)
-    return envelope.plain([_shown(profile) for profile in found])
+    found = services.profiles.page(asked.account, after=part.after or 0, limit=one_more(part))
+    return listed(services, asked, part, ((profile.id, _shown(profile)) for profile in found))
 
 
 def show(services: Services, asked: Asked) -> Answer:
+    no_fields(asked.parameters)
     return envelope.plain(_shown(services.profiles.get(asked.account, asked.identifier(Kind.PROFILE))))
 
 
 def update(services: Services, asked: Asked) -> Answer:
     identifier = asked.identifier(Kind.PROFILE)
+    services.profiles.get(asked.account, identifier)
     form = Form(asked.parameters)
     read: dict[str, int | str | None] = {
         name: form.integer(name, minimum=minimum, required=form.given(name)) for name, minimum in _MINIMA.items()
     }
     read["nickname"] = form.nickname()
-    form.check()
+    for name in ("id", "profile_id"):
+        form.unchanged(name, identifier)
+    form.check(changes=(*_MINIMA, "nickname"))
     changes = {name: value for name, value in read.items() if form.given(name)}
     profile = services.profiles.change(asked.account, identifier, changes)
     if changes.keys() - {"nickname"}:
@@ -49,6 +54,7 @@ def update(services: Services, asked: Asked) -> Answer:
 
 
 def delete(services: Services, asked: Asked) -> Answer:
+    no_fields(asked.parameters)
     services.profiles.delete(asked.account, asked.identifier(Kind.PROFILE))
     return envelope.success()
 

@@ -1,20 +1,23 @@
 """A request's parameters, read by what the body is rather than by what its header claims.
 
 The reference's own examples say `Content-Type: application/json` and send a multipart form, whose parts curl then calls
-attachments; others say nothing at all. So no header is looked at: a multipart body begins with its boundary, a JSON
-object with a brace, and anything else can only be an urlencoded form.
+attachments; others say nothing at all. So a multipart body is one that begins with a boundary, or has the boundary that
+a header names; a JSON object begins with a brace, and anything else can only be an urlencoded form.
 """
 
 import json
-from collections import defaultdict
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from email.message import Message
+from email.parser import BytesHeaderParser
 from typing import NoReturn
 from urllib.parse import parse_qsl
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
+from chalicelib.api.nesting import nested
 from chalicelib.errors import InvalidFields, TooLarge
 
 #: Bytes. A function's event holds 6 MB, and a body travels in it as base64.
@@ -25,6 +28,11 @@ MAX_FIELDS = 1_000
 
 #: RFC 2046 §5.1.1
 _MAX_BOUNDARY_LENGTH = 70
+
+#: lines of a part's headers, folded ones counted as they stand
+_MAX_HEADERS = 40
+#: bytes in which MIME headers at the beginning of a body are looked for
+_MIME_HEADERS = 2_000
 
 #: the methods whose body means something; RFC 9110 §9.3 gives none to that of a GET or DELETE
 _METHODS_WITH_BODY = ("POST", "PUT", "PATCH")
@@ -42,33 +50,34 @@ class FilePart:
 class Parameters:
     """What a request says, by name, from its body and its query.
 
-    A value is text or a FilePart where a form or the query gave it, a list of those where the name came more than once
-    or with brackets (`days[]`), and any JSON value where a JSON body did.
+    A value is text or a FilePart where a form or the query gave it, a list or a dict of those where the name came more
+    than once or with brackets (`days[]`, `days[0]`), and any JSON value where a JSON body did.
     """
 
     values: Mapping[str, object] = field(default_factory=dict)
 
 
-def read(method: str, body: bytes, query: Mapping[str, Sequence[str]]) -> Parameters:
+def read(method: str, body: bytes, query: Mapping[str, Sequence[str]], content_type: str = "") -> Parameters:
     """The parameters of a request; `query` holds each name's values, percent-decoded.
 
-    What the body gives wins over the query: it is the more deliberate of the two. Raises TooLarge for a body over
-    MAX_BODY_BYTES, InvalidFields about `body` for one that can't be read.
+    What the body gives wins over the query: it is the more deliberate of the two. Of the `content_type` only a boundary
+    is used. Raises TooLarge for a body over MAX_BODY_BYTES, InvalidFields about `body` for one that can't be read.
     """
     if len(body) > MAX_BODY_BYTES:
         raise TooLarge(MAX_BODY_BYTES, len(body))
     values = _fields((name, value) for name, several in query.items() for value in several)
     if method.upper() in _METHODS_WITH_BODY:
-        values |= _read_body(body)
+        values |= _read_body(body, content_type)
     return Parameters(values)
 
 
-def _read_body(body: bytes) -> dict[str, object]:
+def _read_body(body: bytes, content_type: str) -> dict[str, object]:
+    multipart = _multipart_in(body, content_type)
+    if multipart is not None:
+        return _fields(_multipart(*multipart))
     body = body.removeprefix(b"\xef\xbb\xbf").strip(b" \t\r\n")
     if not body:
         return {}
-    if body.startswith(b"--"):
-        return _fields(_multipart(body))
     try:
         text = body.decode()
     except UnicodeDecodeError:
@@ -105,15 +114,8 @@ def _urlencoded(text: str) -> list[tuple[str, str]]:
 
 
 def _fields(pairs: Iterable[tuple[str, str | FilePart]]) -> dict[str, object]:
-    """A form's fields by name: `days[]`, and a name that comes more than once, make an array."""
-    several: dict[str, list[str | FilePart]] = defaultdict(list)
-    arrays = set()
-    for written, value in pairs:
-        name = written.removesuffix("[]")
-        if name != written:
-            arrays.add(name)
-        several[name].append(_unquote(value) if isinstance(value, str) else value)
-    return {name: values if name in arrays or len(values) > 1 else values[0] for name, values in several.items()}
+    """A form's fields by name."""
+    return nested((name, _unquote(value) if isinstance(value, str) else value) for name, value in pairs)
 
 
 def _unquote(text: str) -> str:
@@ -128,13 +130,31 @@ def _unquote(text: str) -> str:
         return text
 
 
-def _multipart(body: bytes) -> list[tuple[str, str | FilePart]]:
-    """The parts of a body that begins with its boundary (RFC 7578), files and fields alike."""
-    delimiter, line_end, _ = body.partition(b"\r\n")
-    boundary = delimiter[2:]
+def _multipart_in(body: bytes, content_type: str) -> tuple[bytes, bytes] | None:
+    """The boundary, and the body from its first delimiter on; None if there is none.
+
+    The boundary is the one that the request's header names, or MIME headers that were sent as part of the body, or
+    that the body begins with. What stands before it is a preamble, which says nothing (RFC 2046 §5.1.1).
+    """
+    headers = BytesHeaderParser().parsebytes(body[:_MIME_HEADERS].lstrip())
+    named = (_boundary(content_type), headers.get_boundary(""))
+    for boundary in (name.encode("latin-1", "replace") for name in named if name):
+        delimiter = re.search(rb"(?:\A|\n)(--" + re.escape(boundary) + rb"(?:--)?[ \t]*(?:\r\n|\Z))", body)
+        if delimiter is not None:
+            return boundary, body[delimiter.start(1) :].strip(b" \t\r\n")
+    body = body.removeprefix(b"\xef\xbb\xbf").strip(b" \t\r\n")
+    if not body.startswith(b"--"):
+        return None
+    first_line, line_end, _ = body.partition(b"\r\n")
+    boundary = first_line[2:].rstrip(b" \t")
     if not line_end:
         # a form without fields is its last delimiter alone
         boundary = boundary.removesuffix(b"--")
+    return boundary, body
+
+
+def _multipart(boundary: bytes, body: bytes) -> list[tuple[str, str | FilePart]]:
+    """The parts of a body that begins with its boundary (RFC 7578), files and fields alike."""
     if not 1 <= len(boundary) <= _MAX_BOUNDARY_LENGTH:
         _refuse("The body is not valid multipart: its boundary must have 1 to 70 characters.")
     collector = _PartCollector()
@@ -150,12 +170,33 @@ def _multipart(body: bytes) -> list[tuple[str, str | FilePart]]:
         },
     )
     try:
-        parser.write(body)
+        parser.write(_plain_multipart(boundary, body))
     except FormParserError:
         _refuse("The body is not valid multipart.")
     if not collector.ended:
         _refuse("The body is not valid multipart: it ends before its last boundary.")
     return collector.parts
+
+
+def _boundary(content_type: str) -> str:
+    header = Message()
+    header["Content-Type"] = content_type
+    return str(header.get_boundary(""))
+
+
+def _plain_multipart(boundary: bytes, body: bytes) -> bytes:
+    """The body without what the parser doesn't take: padding behind a boundary, and folded headers.
+
+    No part's content can look like either: a line that begins with the boundary is a delimiter.
+    """
+    line = b"--" + boundary
+    if line + b" " in body or line + b"\t" in body or line + b"-- " in body or line + b"--\t" in body:
+        body = re.sub(rb"(?<![^\n])(" + re.escape(line) + rb"(?:--)?)[ \t]+(?=\r\n|\Z)", rb"\1", body)
+    if b"\r\n " in body or b"\r\n\t" in body:
+        # A bound, since each of a million delimiters could be followed by the same million lines.
+        headers = re.compile(rb"(?<![^\n])" + re.escape(line) + rb"\r\n(?:[^\r\n]+\r\n){1,%d}(?=\r\n)" % _MAX_HEADERS)
+        body = headers.sub(lambda match: re.sub(rb"\r\n[ \t]+", b" ", match[0]), body)
+    return body
 
 
 class _PartCollector:

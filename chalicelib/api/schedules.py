@@ -5,8 +5,9 @@ import json
 from chalicelib.api import envelope
 from chalicelib.api.envelope import Answer
 from chalicelib.api.exchange import Asked
+from chalicelib.api.paging import listed, one_more
 from chalicelib.api.services import Services
-from chalicelib.api.validation import Form, page_of
+from chalicelib.api.validation import Form, no_fields, page_of
 from chalicelib.domain.models import Schedule
 from chalicelib.storage.accounts import Kind
 
@@ -23,19 +24,23 @@ def create(services: Services, asked: Asked) -> Answer:
 
 def page(services: Services, asked: Asked) -> Answer:
     part = page_of(asked.parameters)
-    found = services.schedules.page(asked.account, after=part.after or 0, limit=part.limit)
-    return envelope.plain([_shown(schedule) for schedule in found])
+    found = services.schedules.page(asked.account, after=part.after or 0, limit=one_more(part))
+    return listed(services, asked, part, ((schedule.id, _shown(schedule)) for schedule in found))
 
 
 def show(services: Services, asked: Asked) -> Answer:
+    no_fields(asked.parameters)
     return envelope.plain(_shown(services.schedules.get(asked.account, asked.identifier(Kind.SCHEDULE))))
 
 
 def update(services: Services, asked: Asked) -> Answer:
     identifier = asked.identifier(Kind.SCHEDULE)
+    services.schedules.get(asked.account, identifier)
     form = Form(asked.parameters)
     read = {"days": form.days(required=form.given("days")), "nickname": form.nickname()}
-    form.check()
+    for name in ("id", "schedule_id"):
+        form.unchanged(name, identifier)
+    form.check(changes=("days", "nickname"))
     changes = {name: value for name, value in read.items() if form.given(name)}
     schedule = services.schedules.change(asked.account, identifier, changes)
     if changes.keys() - {"nickname"}:
@@ -46,6 +51,7 @@ def update(services: Services, asked: Asked) -> Answer:
 
 
 def delete(services: Services, asked: Asked) -> Answer:
+    no_fields(asked.parameters)
     services.schedules.delete(asked.account, asked.identifier(Kind.SCHEDULE))
     return envelope.success()
 

@@ -1,7 +1,8 @@
 """Turning a request's parameters into typed values, with every fault told at once.
 
-A handler asks a `Form` for each field it knows and then calls `check`, which raises if anything was wrong. Until then a
-required field that is missing or wrong has a stand-in of its type, which `check` keeps from ever being used:
+A handler asks a `Form` for each field it knows and then calls `check`, which raises if anything was wrong, or if there
+is a field that it wasn't asked for. Until then a required field that is missing or wrong has a stand-in of its type,
+which `check` keeps from ever being used:
 
     form = Form(parameters)
     period = form.integer("period", minimum=1, required=True)
@@ -13,7 +14,8 @@ isn't given is None, what is given must have a value. Where an empty value means
 at all.
 """
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Literal, TypeVar, overload
@@ -21,6 +23,7 @@ from typing import Literal, TypeVar, overload
 from chalicelib.api import values
 from chalicelib.api.request import FilePart, Parameters
 from chalicelib.domain import upload
+from chalicelib.domain.dialstring import quoted
 from chalicelib.domain.models import Day
 from chalicelib.domain.upload import Upload
 from chalicelib.errors import InvalidFields
@@ -34,7 +37,9 @@ MAX_PROFILES = 20
 MAX_PAGE = 1000
 #: Fields that the reference, or an answer of this API, calls by a second name. The first is what a fault goes by, and
 #: wins if a request has both.
-_OTHER_NAMES = {"name": "nickname", "schedule_id": "schedule", "profile_id": "profile"}
+_OTHER_NAMES = {"nickname": "name", "schedule": "schedule_id", "profile": "profile_id"}
+#: how many unknown fields are told one by one
+_UNKNOWN_TOLD = 20
 #: digits of a call's id, which is below 2**53: the longest that a list can go on after
 _MAX_ID_DIGITS = 16
 
@@ -49,6 +54,8 @@ class ProfileChoice:
     start: int
     #: minutes after midnight, after `start`, up to 1440
     end: int
+    #: As an answer of this API tells it beside the id; None if it isn't told.
+    nickname: str | None = None
 
 
 @dataclass(frozen=True)
@@ -66,24 +73,56 @@ class Form:
     def __init__(self, parameters: Parameters, prefix: str = "") -> None:
         """`prefix` is where the fields stand within the request, such as `profiles.0.`."""
         self._values = dict(parameters.values)
-        for other, name in _OTHER_NAMES.items():
-            if other in self._values:
-                self._values.setdefault(name, self._values[other])
         self._prefix = prefix
         self._faults: dict[str, list[str]] = {}
+        #: those that were asked for
+        self._known: set[str] = set()
 
     def given(self, name: str) -> bool:
         """Is there such a field, empty or null perhaps?"""
-        return name in self._values
+        return self._written(name) in self._values
+
+    def value(self, name: str) -> object:
+        """As it came; None if it isn't given."""
+        return self._values.get(self._written(name))
+
+    def _written(self, name: str) -> str:
+        """What the request calls the field."""
+        self._known.add(name)
+        if name in self._values or name not in _OTHER_NAMES:
+            return name
+        return _OTHER_NAMES[name]
 
     def fault(self, name: str, sentence: str) -> None:
         """Record a fault that only the handler can find, such as "The selected schedule is invalid."."""
         self._faults.setdefault(self._prefix + name, []).append(sentence)
 
-    def check(self) -> None:
-        """Raises InvalidFields with all the faults there are."""
+    def _fault_of_value(self, name: str, sentence: str) -> None:
+        """A fault that tells the value, where that can be told in short."""
+        value = self.value(name)
+        told = f" It is {in_short(value)}." if isinstance(value, str | int | float) else ""
+        self.fault(name, sentence + told)
+
+    def check(self, *, changes: Sequence[str] = ()) -> None:
+        """Raises InvalidFields with all the faults there are. Of `changes`, if there are any, one must be given."""
+        self._look_for_unknown()
+        if changes and not self._faults and not any(self.given(name) for name in changes):
+            self._faults["body"] = [f"The request must give at least one of {', '.join(changes)}."]
         if self._faults:
             raise InvalidFields(self._faults)
+
+    def _look_for_unknown(self) -> None:
+        """A fault for each field that nobody has asked for: what is passed over in silence is taken for done."""
+        others = {_OTHER_NAMES[name] for name in self._known if name in _OTHER_NAMES}
+        known = ", ".join(sorted(self._known)) or "none"
+        unknown = sorted(self._values.keys() - self._known - others)
+        for name in (quoted(name)[1:-1] for name in unknown[:_UNKNOWN_TOLD]):
+            self.fault(name, f"The {self._prefix}{name} field is unknown; known here: {known}.")
+
+    def unchanged(self, name: str, current: object) -> None:
+        """A member of an answer that no request can change. It may be sent back as it is at this moment."""
+        if self.given(name) and self.value(name) not in (current, str(current)):
+            self.fault(name, f"The {name} field can't be changed. It is {in_short(current)}.")
 
     @overload
     def integer(self, name: str, *, minimum: int = 0, maximum: int | None = None, required: Literal[True]) -> int: ...
@@ -101,7 +140,7 @@ class Form:
 
     def nickname(self) -> str | None:
         """`nickname`, or `name` as the reference calls it in one place. Empty or null means none."""
-        if values.is_blank(self._values.get("nickname")):
+        if values.is_blank(self.value("nickname")):
             return None
         return self._read("nickname", values.nickname, "", required=False)
 
@@ -115,7 +154,7 @@ class Form:
         Not required, it may be empty, which means none. Where it leads is not looked at: that is for whoever connects
         to it.
         """
-        if not required and values.is_blank(self._values.get(name)):
+        if not required and values.is_blank(self.value(name)):
             return None
         return self._read(name, values.url, "", required=required)
 
@@ -125,9 +164,9 @@ class Form:
         first = self._read("start_date", values.day, date.min, required=current is None) or earliest
         last = self._read("end_date", values.day, date.max, required=current is None) or latest
         if last < first and self.given("end_date"):
-            self.fault("end_date", "The end_date field must be a date after or equal to start_date.")
+            self._fault_of_value("end_date", "The end_date field must be a date after or equal to start_date.")
         elif last < first:
-            self.fault("start_date", "The start_date field must be a date before or equal to end_date.")
+            self._fault_of_value("start_date", "The start_date field must be a date before or equal to end_date.")
         return first, last
 
     @overload
@@ -144,7 +183,9 @@ class Form:
             return ()
         for index, day in enumerate(listed):
             if day not in tuple(Day):
-                self.fault(f"days.{index}", f"The days.{index} field is invalid.")
+                self.fault(
+                    f"days.{index}", f"The days.{index} field {in_short(day)} is invalid: one of {', '.join(Day)}."
+                )
         return tuple(day for day in Day if day in listed)
 
     @overload
@@ -172,15 +213,13 @@ class Form:
         """`schedule` or `schedule_id`: a schedule's nickname, or its id in digits."""
         return self._read("schedule", values.reference, "", required=required)
 
-    @overload
-    def phone_numbers(self, *, unique: bool, required: Literal[True]) -> Upload: ...
-    @overload
-    def phone_numbers(self, *, unique: bool, required: bool = False) -> Upload | None: ...
-    def phone_numbers(self, *, unique: bool, required: bool = False) -> Upload | None:
+    def phone_numbers(self, *, unique: bool, required: bool = False) -> Upload:
         """The numbers in a file, an array or text. Not required, the array may be empty; a file may not."""
-        value = self._values.get("phone_numbers")
+        value = self.value("phone_numbers")
         if not required and (values.is_blank(value) or value == []):
-            return None
+            return Upload(())
+        if isinstance(value, list) and len(value) == 1 and isinstance(value[0], FilePart):
+            (value,) = value  # `phone_numbers[]`, as a browser's form may call it
         if isinstance(value, FilePart):
             value = value.content
         try:
@@ -203,7 +242,7 @@ class Form:
     def _read(self, name: str, convert: Callable[[object], T], stand_in: T, *, required: bool) -> T | None: ...
     def _read(self, name: str, convert: Callable[[object], T], stand_in: T, *, required: bool) -> T | None:
         """A field's value, None if it isn't given, or `stand_in` if it is wrong or missing though required."""
-        value = self._values.get(name)
+        value = self.value(name)
         if required and values.is_blank(value):
             self.fault(name, f"The {self._prefix}{name} field is required.")
             return stand_in
@@ -212,7 +251,8 @@ class Form:
         try:
             return convert(value)
         except values.Invalid as reason:
-            self.fault(name, str(reason).format(name=self._prefix + name))
+            sentence = str(reason).format(name=self._prefix + name)
+            (self._fault_of_value if reason.is_told else self.fault)(name, sentence)
             return stand_in
 
     def _array(self, name: str, *, required: bool) -> list[object] | None:
@@ -220,6 +260,11 @@ class Form:
         return self._read(name, values.array, stand_in, required=required)
 
     def _profile(self, name: str, item: object) -> ProfileChoice:
+        if isinstance(item, str):
+            try:
+                item = json.loads(item)
+            except (RecursionError, ValueError):
+                item = None
         if not isinstance(item, dict):
             self.fault(name, f"The {name} field must be an object.")
             return ProfileChoice("", 0, 0)
@@ -228,9 +273,21 @@ class Form:
         start = form._read("start_time", values.start_time, 0, required=True)
         end = form._read("end_time", values.end_time, values.END_OF_DAY, required=True)
         if end <= start:
-            form.fault("end_time", f"The {name}.end_time field must be a time after start_time.")
+            form._fault_of_value("end_time", f"The {name}.end_time field must be a time after start_time.")
+        nickname = form.nickname()
+        form._look_for_unknown()
         self._faults |= form._faults
-        return ProfileChoice(reference, start, end)
+        return ProfileChoice(reference, start, end, nickname)
+
+
+def in_short(value: object) -> str:
+    """A value of a request as a sentence about it has it."""
+    return quoted(value) if isinstance(value, str) else quoted(json.dumps(value, default=lambda _: "a file"))
+
+
+def no_fields(parameters: Parameters) -> None:
+    """Raises InvalidFields if there are any."""
+    Form(parameters).check()
 
 
 def page_of(parameters: Parameters) -> Page:

@@ -6,6 +6,7 @@ The sentences follow the reference's one example: "The nickname has already been
 import ipaddress
 import json
 import re
+import unicodedata
 from datetime import date
 from urllib.parse import urlsplit
 
@@ -20,7 +21,12 @@ MAX_NICKNAME_LENGTH = 64
 END_OF_DAY = 24 * 60
 
 _INTEGER = re.compile(r"-?[0-9]+")
-_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+#: what says that a number written with a point is a whole one
+_WHOLE = re.compile(r"(?<=[0-9])\.0+\Z")
+#: a day, or a day as this API answers it
+_DATE = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?: 00:00:00)?")
+#: the years in which a campaign may call
+_YEARS = range(2000, 2201)
 _TIME = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")
 #: What RFC 3986 allows in a URI. Other letters must be encoded by whoever writes the URL: two programs that encode them
 #: differently would look at one host and connect to another. A backslash has the same effect.
@@ -32,13 +38,22 @@ _HOST = re.compile(r"(?=.{1,253}\Z)(?:[A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{1,63}
 class Invalid(Exception):
     """What is wrong with a value: a sentence in which `{name}` stands for the field's name."""
 
+    def __init__(self, sentence: str, *, is_told: bool = True) -> None:
+        """`is_told` says whether the value is to be told with it, if that can be done in short."""
+        super().__init__(sentence)
+        self.is_told = is_told
+
 
 def is_blank(value: object) -> bool:
     return value is None or (isinstance(value, str) and not value.strip())
 
 
 def integer(value: object, minimum: int, maximum: int | None, digits: int = MAX_DIGITS) -> int:
-    """As a number or as text; both bounds count."""
+    """As a number or as text, `30.0` like 30; both bounds count."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, str):
+        value = _WHOLE.sub("", value.strip())
     if isinstance(value, str) and _INTEGER.fullmatch(value.strip()):
         # too many digits aren't converted: Python refuses thousands of them
         value = int(value) if len(value.strip().lstrip("-")) <= digits else 10**digits
@@ -74,8 +89,8 @@ def _text(value: object) -> str:
 
 
 def nickname(value: object) -> str:
-    """64 characters at most."""
-    text = _text(value)
+    """64 characters at most, in Unicode's NFC: what looks the same is the same."""
+    text = unicodedata.normalize("NFC", _text(value))
     if len(text) > MAX_NICKNAME_LENGTH:
         raise Invalid(f"The {{name}} field must not be greater than {MAX_NICKNAME_LENGTH} characters.")
     return text
@@ -83,6 +98,8 @@ def nickname(value: object) -> str:
 
 def reference(value: object) -> str:
     """A nickname or an id. What can be neither is told like one that isn't there."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**MAX_DIGITS:
         return str(value)
     try:
@@ -107,7 +124,7 @@ def url(value: object) -> str:
     if not is_valid:
         raise Invalid("The {name} field must be a valid http or https URL.")
     if "@" in parts.netloc:
-        raise Invalid("The {name} field must not contain credentials.")
+        raise Invalid("The {name} field must not contain credentials.", is_told=False)
     return text
 
 
@@ -119,14 +136,17 @@ def _is_host(netloc: str, host: str) -> bool:
 
 
 def day(value: object) -> date:
-    """YYYY-MM-DD."""
+    """YYYY-MM-DD, from 2000 to 2200."""
+    match = _DATE.fullmatch(value.strip()) if isinstance(value, str) else None
     try:
-        if isinstance(value, str) and _DATE.fullmatch(value.strip()):
-            return date.fromisoformat(value.strip())
+        found = date.fromisoformat(match[1]) if match else None
     except ValueError:
-        # a day that its month doesn't have
-        pass
-    raise Invalid("The {name} field must be a date in the format YYYY-MM-DD.")
+        found = None  # a day that its month doesn't have
+    if found is None:
+        raise Invalid("The {name} field must be a date in the format YYYY-MM-DD.")
+    if found.year not in _YEARS:
+        raise Invalid(f"The {{name}} field must be a date from {_YEARS[0]} to {_YEARS[-1]}.")
+    return found
 
 
 def start_time(value: object) -> int:
@@ -152,5 +172,5 @@ def array(value: object) -> list[object]:
     if not isinstance(value, list):
         raise Invalid("The {name} field must be an array.")
     if not value:
-        raise Invalid("The {name} field is required.")
+        raise Invalid("The {name} field is required.", is_told=False)
     return value

@@ -180,6 +180,8 @@ class Campaign:
     wakes_at: datetime = AWAKE
     #: in how many partitions the slips of its numbers lie; it only grows
     spread: int = 1
+    #: Is there something for the pacer or the settler to do, now or later? As it was when the campaign was read.
+    has_work: bool = False
 
 
 @dataclass(frozen=True)

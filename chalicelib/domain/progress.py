@@ -63,6 +63,12 @@ def progress(campaign: Campaign, unsettled: Iterable[Call], handed: Iterable[Cal
     )
 
 
+def is_settled(campaign: Campaign) -> bool:
+    """Is all that was handed over in the counts, and nothing deferred that would matter to what the campaign is?"""
+    is_counted = campaign.counts.total == campaign.settled == campaign.head
+    return is_counted and (campaign.head < campaign.tail or not campaign.has_work)
+
+
 def status(campaign: Campaign, now: datetime, *, anything_deferred: bool) -> Status:
     """What the campaign has come to: its owner's last wish, unless it is completed or its last day is over."""
     if campaign.status is Status.CREATED:

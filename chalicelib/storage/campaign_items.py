@@ -111,6 +111,7 @@ def from_item(item: CampaignItem) -> Campaign:
         call_time=timedelta(milliseconds=int(item.call_time)),
         wakes_at=item.wakes_at,
         spread=int(item.spread),
+        has_work=item.attention is not None,
     )
 
 

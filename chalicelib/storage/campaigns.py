@@ -5,7 +5,7 @@ happens in some order.
 """
 
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
@@ -53,7 +53,7 @@ class Campaigns:
         except DoesNotExist:
             return None
 
-    def page(self, account: str, *, after: int = 0, limit: int | None = None) -> list[Campaign]:
+    def page(self, account: str, *, after: int = 0, limit: int | None = None) -> Iterator[Campaign]:
         """In the order of their ids, from the first one after `after`, without the deleted ones."""
         items = self._items.query(
             account,
@@ -62,7 +62,7 @@ class Campaigns:
             limit=limit,
             consistent_read=True,
         )
-        return [from_item(item) for item in items]
+        return map(from_item, items)
 
     def add(self, campaign: Campaign, entries: Sequence[Entry], receipt: Receipt | None, now: datetime) -> None:
         """Raises InvalidFields if its schedule or a profile is gone by now, AlreadyAnswered, Busy."""

@@ -4,6 +4,7 @@ A receipt is written in the transaction that does what the request asked, so the
 is refused if another request got there first.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -34,6 +35,8 @@ class Receipt:
     status: int
     #: the answer as it was sent
     body: str
+    #: those of the answer's headers that tell more than its type
+    headers: Mapping[str, str]
     expires_at: datetime
 
 
@@ -49,13 +52,7 @@ class Receipts:
             return None
         if item.expires_at <= now:  # the database deletes it in its own time
             return None
-        return Receipt(account, key, item.fingerprint, int(item.status), item.body, item.expires_at)
-
-    def keep(self, receipt: Receipt, now: datetime) -> None:
-        """Keep the answer to a request that changed nothing. Raises AlreadyAnswered."""
-        transaction = self._database.transaction()
-        add_receipt(transaction, self._database, receipt, now)
-        with_receipt(transaction)
+        return Receipt(account, key, item.fingerprint, int(item.status), item.body, item.headers, item.expires_at)
 
 
 def add_receipt(transaction: Transaction, database: Database, receipt: Receipt | None, now: datetime) -> None:
@@ -71,6 +68,7 @@ def add_receipt(transaction: Transaction, database: Database, receipt: Receipt |
             fingerprint=receipt.fingerprint,
             status=receipt.status,
             body=receipt.body,
+            headers=dict(receipt.headers),
             expires_at=receipt.expires_at,
         ),
         condition=items.key.does_not_exist() | (items.expires_at <= now),

@@ -7,6 +7,7 @@ from typing import Any
 
 from pynamodb.attributes import (
     BooleanAttribute,
+    JSONAttribute,
     ListAttribute,
     MapAttribute,
     NumberAttribute,
@@ -252,6 +253,7 @@ class ReceiptItem(Model):
     fingerprint = UnicodeAttribute()
     status = NumberAttribute()
     body = UnicodeAttribute()
+    headers: JSONAttribute = JSONAttribute(default=dict)
     expires_at = TTLAttribute()
 
 

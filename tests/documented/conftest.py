@@ -16,7 +16,7 @@ from tests.functional.http import TOKEN, Reply
 from tests.functional.world import HandClock
 
 #: of an answer, what is the API's own; the gateway adds more
-_HEADERS = ("content-type", "idempotency-replayed", "allow")
+_HEADERS = ("content-type", "idempotency-replayed", "allow", "x-numbers-accepted", "link")
 
 
 class AtTheGateway(Customer):

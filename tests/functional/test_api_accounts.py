@@ -1,5 +1,8 @@
 """An account sees and touches only its own things, and nobody without a token anything."""
 
+import json
+from typing import Any
+
 import pytest
 
 from chalicelib.api.routes import ENDPOINTS
@@ -55,9 +58,14 @@ def owner(customer: Customer) -> Customer:
 @pytest.mark.parametrize(("method", "path"), [(method, path) for method, path in ALL if "{id}" in path])
 def test_another_accounts_id_is_not_found(owner: Customer, other_customer: Customer, method: str, path: str) -> None:
     before = owner.everything()
-    fields = b'{"days": ["sun"], "nickname": "mine", "period": 9, "start_url": "http://mine.example/"}'
-    theirs = other_customer.ask(method, path.replace("{id}", "7"), fields)
-    nobodys = other_customer.ask(method, path.replace("{id}", "8"), fields)
+    fields = {
+        "schedules": {"days": ["sun"]},
+        "profiles": {"period": 9},
+        "campaigns": {"start_url": "http://a.example/"},
+    }
+    body = json.dumps(fields[path.split("/")[2]]).encode()
+    theirs = other_customer.ask(method, path.replace("{id}", "7"), body)
+    nobodys = other_customer.ask(method, path.replace("{id}", "8"), body)
     assert theirs.status == nobodys.status == 404
     assert theirs.text == nobodys.text.replace("8", "7")
     assert owner.everything() == before
@@ -66,7 +74,8 @@ def test_another_accounts_id_is_not_found(owner: Customer, other_customer: Custo
 @pytest.mark.parametrize("action", ["start", "stop", "add-calls"])
 def test_another_accounts_campaign_is_not_found(owner: Customer, other_customer: Customer, action: str) -> None:
     before = owner.everything()
-    reply = other_customer.post(f"/api/campaigns/{action}", campaign_id=7, phone_numbers=["+19998887777"])
+    numbers: dict[str, Any] = {"phone_numbers": ["+19998887777"]} if action == "add-calls" else {}
+    reply = other_customer.post(f"/api/campaigns/{action}", campaign_id=7, **numbers)
     assert (reply.status, reply.json["error"]) == (404, "Campaign 7 does not exist.")
     assert owner.everything() == before
 

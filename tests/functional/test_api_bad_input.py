@@ -76,10 +76,18 @@ ARRAY = "must be an array."
 DATE = "must be a date in the format YYYY-MM-DD."
 TIME = "must be a time in the format HH:MM."
 URL = "must be a valid http or https URL."
+NO_DAY = "is invalid: one of mon, tue, wed, thu, fri, sat, sun."
+NOT_UTF_8 = "must be a CSV or TXT file in UTF-8: a spreadsheet saves it as CSV UTF-8."
+LONG_REFERENCE = (
+    f'The phone_numbers.0 entry "+12223334444, {"é" * 26}\u2026" has a message_reference greater than 255 bytes.'
+)
 CONTROL = "must not contain control characters."
 LONG = "must not be greater than 64 characters."
 PACE: dict[str, object] = {"period": 1, "amount_per_period": 1, "time_between_periods": 0}
 NUMBERS = "/api/campaigns/add-calls"
+#: sentences that tell the value, or are about none, or about one that isn't to be repeated
+ALREADY_TOLD = (" entry ", "one of", "required", "credentials", "invalid entr", "a file", "20 items", "an object")
+OTHER_NAMES = {"nickname": "name", "schedule": "schedule_id"}
 
 REFUSED: list[tuple[str, str, dict[str, object], dict[str, list[str]]]] = [
     ("POST", "/api/schedules", {}, required("days")),
@@ -90,9 +98,14 @@ REFUSED: list[tuple[str, str, dict[str, object], dict[str, list[str]]]] = [
     ("POST", "/api/schedules", {"days": 5}, only("days", ARRAY)),
     ("POST", "/api/schedules", {"days": {"mon": True}}, only("days", ARRAY)),
     ("POST", "/api/schedules", {"days": '["mon"'}, only("days", ARRAY)),
-    ("POST", "/api/schedules", {"days": ["monday"]}, only("days.0", "is invalid.")),
-    ("POST", "/api/schedules", {"days": ["mon", "MON"]}, only("days.1", "is invalid.")),
-    ("POST", "/api/schedules", {"days": [["mon"], {}]}, only("days.0", "is invalid.") | only("days.1", "is invalid.")),
+    ("POST", "/api/schedules", {"days": ["monday"]}, only("days.0", f'"monday" {NO_DAY}')),
+    ("POST", "/api/schedules", {"days": ["mon", "MON"]}, only("days.1", f'"MON" {NO_DAY}')),
+    (
+        "POST",
+        "/api/schedules",
+        {"days": [["mon"], {}]},
+        only("days.0", f'"["mon"]" {NO_DAY}') | only("days.1", f'"{{}}" {NO_DAY}'),
+    ),
     ("POST", "/api/schedules", {"days": ["mon"] * 8}, only("days", "must not have more than 7 items.")),
     ("POST", "/api/schedules", {"days": ["mon"], "nickname": "n" * 65}, only("nickname", LONG)),
     ("POST", "/api/schedules", {"days": ["mon"], "nickname": 7}, only("nickname", "must be a string.")),
@@ -118,7 +131,7 @@ REFUSED: list[tuple[str, str, dict[str, object], dict[str, list[str]]]] = [
     ("POST", "/api/profiles", PACE | {"period": 10**30}, only("period", DIGITS)),
     ("POST", "/api/profiles", PACE | {"period": "9" * 5000}, only("period", DIGITS)),
     ("POST", "/api/profiles", PACE | {"period": 1.5}, only("period", INTEGER)),
-    ("POST", "/api/profiles", PACE | {"period": 1e300}, only("period", INTEGER)),
+    ("POST", "/api/profiles", PACE | {"period": 1e300}, only("period", DIGITS)),
     ("POST", "/api/profiles", PACE | {"period": float("nan")}, only("period", INTEGER)),
     ("POST", "/api/profiles", PACE | {"period": True}, only("period", INTEGER)),
     ("POST", "/api/profiles", PACE | {"period": [1]}, only("period", INTEGER)),
@@ -197,7 +210,7 @@ REFUSED: list[tuple[str, str, dict[str, object], dict[str, list[str]]]] = [
         "/api/campaigns",
         campaign(phone_numbers=["+12223334444", "112"]),
         only("phone_numbers", "has 1 invalid entry.")
-        | {"phone_numbers.1": ["The phone_numbers.1 entry is not a valid phone number."]},
+        | {"phone_numbers.1": ['The phone_numbers.1 entry "112" is not a valid phone number.']},
     ),
     ("PATCH", "/api/campaigns/1", {"end_date": "soon"}, only("end_date", DATE)),
     (
@@ -244,8 +257,7 @@ REFUSED: list[tuple[str, str, dict[str, object], dict[str, list[str]]]] = [
         "POST",
         NUMBERS,
         {"campaign_id": 1, "phone_numbers": ["+12223334444, " + "é" * 128]},
-        only("phone_numbers", "has 1 invalid entry.")
-        | {"phone_numbers.0": ["The phone_numbers.0 entry has a message_reference greater than 255 bytes."]},
+        only("phone_numbers", "has 1 invalid entry.") | {"phone_numbers.0": [LONG_REFERENCE]},
     ),
 ]
 
@@ -255,7 +267,25 @@ def test_a_fault_is_told_by_its_field(
     unharmed: Customer, method: str, target: str, fields: dict[str, object], faults: dict[str, list[str]]
 ) -> None:
     reply = unharmed.ask(method, target, json.dumps(fields).encode())
-    assert (reply.status, reply.json) == (422, faults)
+    assert (reply.status, reply.json) == (422, telling_values(faults, fields))
+
+
+def telling_values(faults: dict[str, list[str]], fields: dict[str, object]) -> dict[str, list[str]]:
+    """The same faults, each with the value that it is about, where that is to be told."""
+    return {name: [sentence + value_told(name, sentence, fields)] for name, (sentence,) in faults.items()}
+
+
+def value_told(name: str, sentence: str, fields: dict[str, object]) -> str:
+    if any(words in sentence for words in ALREADY_TOLD):
+        return ""
+    value: Any = fields
+    for key in name.split("."):
+        value = value[int(key)] if key.isdecimal() else value.get(key, value.get(OTHER_NAMES.get(key, "")))
+    if not isinstance(value, str | int | float):
+        return ""
+    text = value if isinstance(value, str) else json.dumps(value)
+    shown = text[:40] + "\u2026" if len(text) > 40 else text
+    return ' It is "' + "".join(one if one.isprintable() else f"\\u{ord(one):04x}" for one in shown) + '".'
 
 
 @pytest.mark.parametrize(
@@ -290,7 +320,8 @@ def test_an_unknown_id_is_not_found(unharmed: Customer, method: str, path: str) 
 
 @pytest.mark.parametrize("action", ["start", "stop", "add-calls"])
 def test_an_unknown_campaign_is_not_found(unharmed: Customer, action: str) -> None:
-    reply = unharmed.post(f"/api/campaigns/{action}", campaign_id=2, phone_numbers=["+12223334444"])
+    numbers: dict[str, Any] = {"phone_numbers": ["+12223334444"]} if action == "add-calls" else {}
+    reply = unharmed.post(f"/api/campaigns/{action}", campaign_id=2, **numbers)
     assert (reply.status, reply.json) == (404, {"status": "error", "error": "Campaign 2 does not exist."})
 
 
@@ -326,9 +357,12 @@ def test_a_post_of_nothing_is_told_all_that_is_missing(unharmed: Customer, path:
 
 
 @pytest.mark.parametrize("kind", ["schedules", "profiles", "campaigns"])
-def test_an_update_of_nothing_changes_nothing(unharmed: Customer, kind: str) -> None:
+def test_an_update_of_nothing_is_refused(unharmed: Customer, kind: str) -> None:
     for method in ("PATCH", "PUT"):
-        assert unharmed.ask(method, f"/api/{kind}/1").status == 200
+        for body in (b"", b"{}", multipart()):
+            reply = unharmed.ask(method, f"/api/{kind}/1", body)
+            assert (reply.status, list(reply.json)) == (422, ["body"])
+            assert reply.json["body"][0].startswith("The request must give at least one of ")
 
 
 @pytest.mark.parametrize(("method", "path"), WITH_BODY)
@@ -350,9 +384,9 @@ def test_a_body_over_the_limit_is_refused_and_told_the_limit(
         (b"", required("phone_numbers")),
         (b"\r\n\r\n", required("phone_numbers")),
         (b"destination\r\n", required("phone_numbers")),
-        (bytes(range(256)) * 40, only("phone_numbers", "must be a CSV or TXT file in UTF-8.")),
-        (b"PK\x03\x04\x14\x00\x06\x00", only("phone_numbers", "must be a CSV or TXT file in UTF-8.")),
-        ("+12223334444".encode("utf-16"), only("phone_numbers", "must be a CSV or TXT file in UTF-8.")),
+        (bytes(range(256)) * 40, only("phone_numbers", NOT_UTF_8)),
+        (b"PK\x03\x04\x14\x00\x06\x00", only("phone_numbers", NOT_UTF_8)),
+        ("+12223334444".encode("utf-16"), only("phone_numbers", NOT_UTF_8)),
     ],
 )
 def test_a_file_that_is_no_list_of_numbers_is_refused(

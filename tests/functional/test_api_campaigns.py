@@ -102,7 +102,10 @@ def test_a_schedule_without_a_nickname_is_shown_by_its_id(acme: Customer) -> Non
         ),
         ({"max_retries": "3"}, {"max_retries": 3}),
         ({"retry_interval": "60"}, {"retry_interval": 60}),
-        ({"phone_numbers": ["+19998887777"], "status": "running", "campaign_id": "9", "id": "9"}, {}),
+        (
+            {"start_date": "2022-01-03 00:00:00", "max_retries": 3.0},
+            {"start_date": "2022-01-03 00:00:00", "max_retries": 3},
+        ),
     ],
 )
 def test_only_what_is_given_is_changed(customer: Customer, given: dict[str, Any], changed: dict[str, Any]) -> None:
@@ -191,7 +194,9 @@ def test_the_calls_are_listed_as_csv_if_asked_for(customer: Customer) -> None:
     rows = list(csv.DictReader(io.StringIO(by_query.text)))
     assert rows == [{name: "" if value is None else str(value) for name, value in call.items()} for call in listed]
     assert customer.get("/api/campaigns/1/calls?format=json", Accept="text/csv").json == listed
-    assert customer.get("/api/campaigns/1/calls?format=xml").json == {"format": ["The selected format is invalid."]}
+    assert customer.get("/api/campaigns/1/calls?format=xml").json == {
+        "format": ['The selected format "xml" is invalid: one of json, csv.']
+    }
 
 
 def test_the_calls_are_listed_by_page(customer: Customer) -> None:

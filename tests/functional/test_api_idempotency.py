@@ -116,19 +116,25 @@ def test_a_start_that_had_nothing_to_do_is_remembered_too(customer: Customer) ->
         ("/api/campaigns", REQUESTS["/api/campaigns"] | {"schedule": "later"}, 422),
     ],
 )
-def test_a_refusal_is_remembered_even_if_it_would_succeed_by_now(
+def test_a_refusal_is_not_kept_so_the_mended_request_goes_through_with_the_same_key(
     customer: Customer, path: str, fields: dict[str, Any], status: int
 ) -> None:
     prepared(customer)
     taken = customer.schedule("taken")
     first = customer.post(path, key="k", **fields)
     assert (first.status, first.headers.get("idempotency-replayed")) == (status, None)
+    again = customer.post(path, key="k", **fields)
+    assert (again.status, again.text, again.headers.get("idempotency-replayed")) == (status, first.text, None)
     customer.delete(f"/api/schedules/{taken}")
     customer.schedule("later")
     customer.any_campaign()
+    mended = fields | ({"days": ["sun"]} if "days" in fields else {})
+    done = customer.post(path, key="k", **mended)
+    assert (done.status, done.headers.get("idempotency-replayed")) == (200, None)
     after = customer.everything()
-    again = customer.post(path, key="k", **fields)
-    assert (again.status, again.text, again.headers["idempotency-replayed"]) == (status, first.text, "true")
+    repeated = customer.post(path, key="k", **mended)
+    assert (repeated.status, repeated.text, repeated.headers["idempotency-replayed"]) == (200, done.text, "true")
+    assert repeated.headers.get("x-numbers-accepted") == done.headers.get("x-numbers-accepted")
     assert customer.everything() == after
 
 

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from benchmarks import gateway, lateness, overload, processor, requests, uploads
+from benchmarks import bodies, gateway, lateness, overload, processor, requests, uploads
 from infra.package import ROOT
 
 
@@ -14,6 +14,16 @@ def test_uploads_are_read_beside_the_csv_module() -> None:
     assert ours.startswith("reading of uploads")
     assert bare.startswith("the csv module")
     assert float(ratio.split()[1]) > 0
+
+
+def test_the_worst_bodies_are_read_or_refused() -> None:
+    told = list(bodies.run(size=2_000))
+    assert len(told) == 28
+    assert all(" s: " in line and ";" in line for line in told)
+    # what is called numbers holds some
+    found = {name: bodies.read(body) for name, body in bodies.bodies(2_000)}
+    assert found["an array of numbers"] == "138 numbers"
+    assert found["a file of numbers below a heading"] == "94 numbers"
 
 
 def test_calls_are_made_beside_bare_aiohttp() -> None:

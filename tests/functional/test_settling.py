@@ -156,6 +156,23 @@ def test_how_far_a_campaign_is_takes_ten_requests_however_many_numbers_wait() ->
     assert client.requests <= 10
 
 
+def test_how_far_a_campaign_is_takes_no_request_when_all_of_it_is_settled() -> None:
+    client = CountedDynamoDB()
+    database = Database("counted", client)
+    create_tables(database)
+    world = World(database, HandClock())
+    created = prepare(world, numbers(3))
+    world.services.campaigns.start("acme", 1, None, world.clock.now())
+    world.run(minutes=5)
+    settled = campaign(world)
+    assert not settled.has_work
+    for one, completed in ((created, 0), (settled, 3)):
+        client.requests = 0
+        done, anything_deferred = look(world.services, one)
+        assert (done.total, done.completed, anything_deferred) == (3, completed, False)
+        assert client.requests == 0
+
+
 def test_two_settlers_at_once_count_each_number_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     prepare(world, numbers(10))
     start(world)

@@ -103,7 +103,7 @@ def test_the_body_wins_over_the_query() -> None:
     assert values(b'{"campaign_id": 2}', campaign_id=["1"], unique=["true"]) == {"campaign_id": 2, "unique": "true"}
 
 
-@pytest.mark.parametrize("body", [b"days[]=mon&days[]=wed", b"days=mon&days=wed", b"days=mon&days[]=wed"])
+@pytest.mark.parametrize("body", [b"days[]=mon&days[]=wed", b"days=mon&days=wed", b"days[0]=mon&days[1]=wed"])
 def test_brackets_and_repetition_make_an_array(body: bytes) -> None:
     assert values(body) == {"days": ["mon", "wed"]}
 

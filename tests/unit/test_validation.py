@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.api.request import FilePart, Parameters
-from chalicelib.api.validation import Form, Page, ProfileChoice
+from chalicelib.api.validation import Form, Page, ProfileChoice, in_short
 from chalicelib.domain.models import Day, Entry
+from chalicelib.domain.upload import Upload
 from chalicelib.errors import InvalidFields
 
 WINDOW = {"profile": "MorningPace", "start_time": "08:00", "end_time": "11:00"}
@@ -27,9 +28,30 @@ def faults(form: Form) -> dict[str, list[str]]:
 
 
 def fault(read: Callable[[Form], object], **values: object) -> dict[str, list[str]]:
+    """The faults without the value that each must tell, where it is one that can be told in short."""
     form = form_of(**values)
     read(form)
-    return faults(form)
+    found = faults(form)
+    for name, sentences in found.items():
+        value = values.get(name, values.get({"nickname": "name", "schedule": "schedule_id"}.get(name, "")))
+        is_told = "required" not in sentences[0] and "credentials" not in sentences[0]
+        if isinstance(value, str | int | float) and is_told:
+            assert sentences[0].endswith(f" It is {in_short(value)}.")
+            found[name] = [sentences[0].removesuffix(f" It is {in_short(value)}.")]
+    return found
+
+
+def test_a_fault_tells_the_value_in_short_with_nothing_invisible_and_no_password() -> None:
+    form = form_of(start_url="\u202ehttp:" + "x" * 2000, result_url="http://me:secret@example.com/")
+    form.url("start_url")
+    form.url("result_url")
+    assert faults(form) == {
+        "start_url": [
+            "The start_url field must not be greater than 2000 characters. "
+            'It is "\\u202ehttp:' + "x" * 34 + '\N{HORIZONTAL ELLIPSIS}".'
+        ],
+        "result_url": ["The result_url field must not contain credentials."],
+    }
 
 
 def test_all_faults_are_told_at_once() -> None:
@@ -40,8 +62,8 @@ def test_all_faults_are_told_at_once() -> None:
     form.fault("schedule", "The selected schedule is invalid.")
     assert faults(form) == {
         "period": ["The period field is required."],
-        "amount_per_period": ["The amount_per_period field must be an integer."],
-        "nickname": ["The nickname field must not be greater than 64 characters."],
+        "amount_per_period": ['The amount_per_period field must be an integer. It is "many".'],
+        "nickname": [f'The nickname field must not be greater than 64 characters. It is "{"n" * 40}\u2026".'],
         "schedule": ["The selected schedule is invalid."],
     }
 
@@ -62,7 +84,7 @@ def test_a_required_field_must_have_a_value(blank: object) -> None:
 def test_a_field_that_is_not_given_or_null_is_none_where_it_is_not_required() -> None:
     form = form_of(period=None)
     assert (form.integer("period"), form.integer("retry_interval"), form.days(), form.profiles()) == (None,) * 4
-    assert (form.schedule(), form.url("result_url"), form.phone_numbers(unique=False)) == (None,) * 3
+    assert (form.schedule(), form.url("result_url"), form.phone_numbers(unique=False)) == (None, None, Upload(()))
     form.check()
 
 
@@ -86,7 +108,7 @@ def test_an_update_that_empties_what_must_have_a_value_is_refused() -> None:
 
 @pytest.mark.parametrize(
     ("value", "number"),
-    [("30", 30), (30, 30), (" 30 ", 30), ("0", 0), ("007", 7), ("99999999999", 99999999999)],
+    [("30", 30), (30, 30), (" 30 ", 30), ("0", 0), ("007", 7), ("99999999999", 99999999999), (30.0, 30), ("30.00", 30)],
 )
 def test_an_integer_is_1_to_11_digits_as_a_number_or_as_text(value: object, number: int) -> None:
     form = form_of(period=value)
@@ -96,7 +118,25 @@ def test_an_integer_is_1_to_11_digits_as_a_number_or_as_text(value: object, numb
 
 @pytest.mark.parametrize(
     "value",
-    ["thirty", "30.5", "3e1", "+3", "--3", "1_000", "\u0663\u0660", 30.0, True, [30], {"a": 1}, FilePart("", b"3")],
+    [
+        "thirty",
+        "30.5",
+        "3e1",
+        "+3",
+        "--3",
+        "1_000",
+        "\u0663\u0660",
+        30.5,
+        True,
+        [30],
+        "30.",
+        ".0",
+        "30.0.0",
+        float("nan"),
+        float("inf"),
+        {"a": 1},
+        FilePart("", b"3"),
+    ],
 )
 def test_what_is_no_whole_number_is_no_integer(value: object) -> None:
     assert fault(lambda form: form.integer("period"), period=value) == {
@@ -118,9 +158,9 @@ def test_an_integer_has_its_bounds() -> None:
     form.integer("max_retries", maximum=10)
     assert form.integer("retry_interval", minimum=60, maximum=60) == 60
     assert faults(form) == {
-        "period": ["The period field must be at least 1."],
-        "time_between_periods": ["The time_between_periods field must be at least 0."],
-        "max_retries": ["The max_retries field must not be greater than 10."],
+        "period": ['The period field must be at least 1. It is "0".'],
+        "time_between_periods": ['The time_between_periods field must be at least 0. It is "-1".'],
+        "max_retries": ['The max_retries field must not be greater than 10. It is "11".'],
     }
 
 
@@ -334,9 +374,9 @@ def test_days_are_an_array_or_its_json_text_and_kept_once_in_the_weeks_order(val
 
 def test_each_day_that_is_none_is_named() -> None:
     assert fault(Form.days, days=["mon", "monday", 3, ["tue"]]) == {
-        "days.1": ["The days.1 field is invalid."],
-        "days.2": ["The days.2 field is invalid."],
-        "days.3": ["The days.3 field is invalid."],
+        "days.1": ['The days.1 field "monday" is invalid: one of mon, tue, wed, thu, fri, sat, sun.'],
+        "days.2": ['The days.2 field "3" is invalid: one of mon, tue, wed, thu, fri, sat, sun.'],
+        "days.3": ['The days.3 field "["tue"]" is invalid: one of mon, tue, wed, thu, fri, sat, sun.'],
     }
 
 
@@ -367,7 +407,7 @@ def test_profiles_are_read_with_their_hours_in_minutes() -> None:
 
 def test_profiles_as_a_campaign_is_answered_with_them_are_taken() -> None:
     form = form_of(profiles=[{"profile_id": 5, "nickname": "MorningPace", "start_time": "00:00", "end_time": "23:59"}])
-    assert form.profiles() == (ProfileChoice("5", 0, 1439),)
+    assert form.profiles() == (ProfileChoice("5", 0, 1439, "MorningPace"),)
     form.check()
 
 
@@ -385,12 +425,12 @@ def test_a_fault_in_a_profile_is_named_by_its_place() -> None:
         "profiles.2.profile": ["The profiles.2.profile field is required."],
         "profiles.2.start_time": ["The profiles.2.start_time field is required."],
         "profiles.2.end_time": ["The profiles.2.end_time field is required."],
-        "profiles.3.start_time": ["The profiles.3.start_time field must be a time in the format HH:MM."],
-        "profiles.3.end_time": ["The profiles.3.end_time field must be a time in the format HH:MM."],
-        "profiles.4.profile": ["The selected profiles.4.profile is invalid."],
-        "profiles.4.end_time": ["The profiles.4.end_time field must be a time after start_time."],
-        "profiles.5.start_time": ["The profiles.5.start_time field must be a time in the format HH:MM."],
-        "profiles.5.end_time": ["The profiles.5.end_time field must be a time in the format HH:MM."],
+        "profiles.3.start_time": ['The profiles.3.start_time field must be a time in the format HH:MM. It is "8:00".'],
+        "profiles.3.end_time": ['The profiles.3.end_time field must be a time in the format HH:MM. It is "25:00".'],
+        "profiles.4.profile": ['The selected profiles.4.profile is invalid. It is "true".'],
+        "profiles.4.end_time": ['The profiles.4.end_time field must be a time after start_time. It is "08:00".'],
+        "profiles.5.start_time": ['The profiles.5.start_time field must be a time in the format HH:MM. It is "24:00".'],
+        "profiles.5.end_time": ['The profiles.5.end_time field must be a time in the format HH:MM. It is "900".'],
     }
 
 
@@ -408,6 +448,7 @@ def test_a_campaign_has_1_to_20_profiles() -> None:
         ({"schedule": "3wkdays"}, "3wkdays"),
         ({"schedule_id": "6"}, "6"),
         ({"schedule_id": 6}, "6"),
+        ({"schedule_id": 6.0}, "6"),
         ({"schedule": "3wkdays", "schedule_id": 6}, "3wkdays"),
     ],
 )
@@ -417,7 +458,7 @@ def test_a_schedule_is_named_by_nickname_or_id_under_either_name(values: dict[st
     form.check()
 
 
-@pytest.mark.parametrize("value", [True, 6.0, -6, 10**11, ["6"], {"id": 6}, "n" * 65, "a\ud800"])
+@pytest.mark.parametrize("value", [True, 6.5, -6, 10**11, ["6"], {"id": 6}, "n" * 65, "a\ud800"])
 def test_what_names_no_schedule_is_told_like_one_that_is_not_there(value: object) -> None:
     assert fault(Form.schedule, schedule_id=value) == {"schedule": ["The selected schedule is invalid."]}
 
@@ -444,14 +485,14 @@ def test_faults_of_phone_numbers_join_the_others() -> None:
     assert faults(form) == {
         "campaign_id": ["The campaign_id field is required."],
         "phone_numbers": ["The phone_numbers field has 1 invalid entry."],
-        "phone_numbers.0": ["The phone_numbers.0 entry is not a valid phone number."],
+        "phone_numbers.0": ['The phone_numbers.0 entry "x" is not a valid phone number.'],
     }
 
 
 @pytest.mark.parametrize("value", [None, "", []])
 def test_phone_numbers_may_be_left_out_only_where_they_are_not_required(value: object) -> None:
     form = form_of(phone_numbers=value)
-    assert form.phone_numbers(unique=False) is None
+    assert form.phone_numbers(unique=False) == Upload(())
     form.check()
     form.phone_numbers(unique=False, required=True)
     assert faults(form) == {"phone_numbers": ["The phone_numbers field is required."]}
