@@ -64,7 +64,7 @@ bench: $(INSTALLED)
 cost: $(INSTALLED)
 	@$(BIN)/python -m tests.cost --calls $(CALLS) --latency-ms $(LATENCY_MS) $(ARGS)
 
-# How much one deployment carries, on simulated time; about half an hour.
+# How much one deployment carries, on simulated time; about an hour, and 6 GB of memory.
 scale: $(INSTALLED)
 	@$(BIN)/python -m tests.cost.scale
 

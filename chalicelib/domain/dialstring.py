@@ -57,8 +57,11 @@ _POSTD = re.compile(r"[0-9*#]{1,64}")
 #: What begins a number and can't begin anything else.
 _UNMISTAKABLE = re.compile(r"\s*tel:|[^;]*;\s*(?:ani|postd)\s*=", re.IGNORECASE)
 
-#: Without any of these there is no other number.
-_MAYBE_ANOTHER = re.compile(r"tel:|;|(?:[0-9][^0-9,]*){7}", re.IGNORECASE)
+#: A parameter, where there is no number before it.
+_PARAMETER = re.compile(r"\s*(?:ani|postd)\s*=", re.IGNORECASE)
+
+#: Without any of these there is no other number, and no parameter.
+_MAYBE_MORE = re.compile(r"tel:|[;=]|(?:[0-9][^0-9,]*){7}", re.IGNORECASE)
 
 #: A number with a plus sign and as many digits as one has, well written or not.
 _MEANT_AS_A_NUMBER = re.compile(r"\+(?:[-. ()]*[0-9]){7,}[-. ()]*")
@@ -161,7 +164,7 @@ def split(element: str) -> list[str]:
     number is refused. What is meant as a number but is misspelt also begins an entry, to be refused by `parse` rather
     than kept as a reference and never called. Raises InvalidEntry.
     """
-    if not _MAYBE_ANOTHER.search(element, element.find(",")):
+    if not _MAYBE_MORE.search(element, element.find(",")):
         return [element.strip()]
     first, *pieces = element.split(",")
     is_bare = not is_unmistakable(first)
@@ -169,24 +172,22 @@ def split(element: str) -> list[str]:
     for piece in pieces:
         if is_unmistakable(piece):
             entries.append([piece])
-        elif is_bare and could_be_a_number(piece):
-            _refuse_second(piece)
         else:
+            _refuse_if_no_reference(piece, is_bare=is_bare)
             entries[-1].append(piece)
     return [",".join(parts).strip() for parts in entries]
 
 
 def refuse_second_number(text: str) -> None:
     """Raises InvalidEntry if one entry's text has another number behind its first."""
-    if not _MAYBE_ANOTHER.search(text, text.find(",")):
+    if not _MAYBE_MORE.search(text, text.find(",")):
         return
     first, *pieces = text.split(",")
     is_bare = not is_unmistakable(first)
     for piece in pieces:
         if is_unmistakable(piece):
             _refuse("has more than one phone number: each needs a line of its own.")
-        if is_bare and could_be_a_number(piece):
-            _refuse_second(piece)
+        _refuse_if_no_reference(piece, is_bare=is_bare)
 
 
 def is_unmistakable(piece: str) -> bool:
@@ -196,7 +197,7 @@ def is_unmistakable(piece: str) -> bool:
 
 def could_be_a_number(piece: str) -> bool:
     """Would it be dialled if it stood where a number does, or is it a number with a plus sign that is misspelt?"""
-    if not _MAYBE_ANOTHER.search(piece):
+    if not _MAYBE_MORE.search(piece):
         return False
     if not piece.isascii():
         piece = piece.translate(_PLAIN)
@@ -215,11 +216,15 @@ def _refuse(reason: str) -> NoReturn:
 _POSTD_WANTED = "has digits behind its number: write ;postd= before digits to be sent once the call is answered."
 
 
-def _refuse_second(piece: str) -> NoReturn:
-    _refuse(
-        f"has {quoted(piece)} behind its number, which could be another number or a reference: write tel: before each "
-        "number, or give each an entry of its own."
-    )
+def _refuse_if_no_reference(piece: str, *, is_bare: bool) -> None:
+    """What stands behind a number's comma: a parameter does by mistake, and so may a number behind a bare one."""
+    if _PARAMETER.match(piece):
+        _refuse(f"has {quoted(piece)} behind a comma: a parameter is separated from its number by a semicolon.")
+    if is_bare and could_be_a_number(piece):
+        _refuse(
+            f"has {quoted(piece)} behind its number, which could be another number or a reference: write tel: before "
+            "each number, or give each an entry of its own."
+        )
 
 
 def quoted(text: str) -> str:

@@ -140,9 +140,7 @@ def _decode(content: bytes) -> str:
     except UnicodeDecodeError:
         text = "\0"
     if "\0" in text:
-        raise InvalidFields(
-            {_FIELD: [f"The {_FIELD} field must be a CSV or TXT file in UTF-8: a spreadsheet saves it as CSV UTF-8."]}
-        )
+        raise InvalidFields({_FIELD: [f"The {_FIELD} field must be a CSV or TXT file in UTF-8: save it as CSV UTF-8."]})
     return text
 
 

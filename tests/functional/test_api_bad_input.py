@@ -77,7 +77,7 @@ DATE = "must be a date in the format YYYY-MM-DD."
 TIME = "must be a time in the format HH:MM."
 URL = "must be a valid http or https URL."
 NO_DAY = "is invalid: one of mon, tue, wed, thu, fri, sat, sun."
-NOT_UTF_8 = "must be a CSV or TXT file in UTF-8: a spreadsheet saves it as CSV UTF-8."
+NOT_UTF_8 = "must be a CSV or TXT file in UTF-8: save it as CSV UTF-8."
 LONG_REFERENCE = (
     f'The phone_numbers.0 entry "+12223334444, {"é" * 26}\u2026" has a message_reference greater than 255 bytes.'
 )

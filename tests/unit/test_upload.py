@@ -14,11 +14,7 @@ from chalicelib.errors import InvalidFields
 FIRST = Entry("tel:+12223334444")
 SECOND = Entry("tel:+14443332222")
 
-NOT_TEXT = {
-    "phone_numbers": [
-        "The phone_numbers field must be a CSV or TXT file in UTF-8: a spreadsheet saves it as CSV UTF-8."
-    ]
-}
+NOT_TEXT = {"phone_numbers": ["The phone_numbers field must be a CSV or TXT file in UTF-8: save it as CSV UTF-8."]}
 REQUIRED = {"phone_numbers": ["The phone_numbers field is required."]}
 
 
@@ -212,6 +208,9 @@ def test_a_heading_says_what_each_column_is(heading: str, row: str, entry: Entry
         ("Name\n2223334444", "Known are phone_number"),
         ("2024010512,web,101,1,2225550142,,Ann", 'has "2225550142" behind its number'),
         ("2225550142;Ann", "columns are separated by commas"),
+        ("2225550142, ani=2225550100", 'has "ani=2225550100" behind a comma'),
+        ("sep=;\n2225550142;ani=2225550100", 'has "ani=2225550100" behind a comma'),
+        ("tel:+12225550142,Ann, PostD = 1", "a parameter is separated from its number by a semicolon"),
         ("2225550142\t4443332222", 'has "4443332222" behind its number'),
     ],
 )
