@@ -166,7 +166,7 @@ class Pacer:
         modest = there * load.CLOSE / max(1, len(gathered_turns))
         turns = [turn for turn in self._each(look_closer, gathered_turns) if turn is not None]
         wanted = {place: turn.dialers for place, turn in enumerate(turns)}
-        is_alone = len(turns) == 1 and part == 1
+        is_alone = sum(turn.rate > 0 for turn in turns) == 1 and part == 1
         shares = load.shares(wanted, there * load.MORE_THAN_MADE if is_alone else there)
 
         def act(place: int) -> int | None:
@@ -215,8 +215,13 @@ class Pacer:
         """How long calls take now. What the settler has measured is a minute old, and nothing before the first."""
         campaign = turn.campaign
         sample = load.sample(campaign.head, campaign.load.handed)
-        found = self._calls.among(CallKey(campaign.account, campaign.id, sequence) for sequence in sample)
-        call_time = load.newest(campaign.call_time, list(found))
+        try:
+            found = list(self._calls.among(CallKey(campaign.account, campaign.id, sequence) for sequence in sample))
+        except Exception:
+            # What the settler has measured does, too.
+            logger.warning("the newest calls were not read", exc_info=True, extra=_which(campaign))
+            return turn
+        call_time = load.newest(campaign.call_time, found, self._clock.now())
         return replace(turn, call_time=call_time, limits=load.limits(self._limits, call_time))
 
     def _hand_over_reports(self, campaign: Campaign) -> int:
@@ -283,10 +288,13 @@ class Pacer:
             part = min(share, judged.most / max(1, judged.most, pacing.waiting(*there)))
         if part <= 0:
             return iter(())
-        if part < 1:
-            which = about_campaign(campaign.account, campaign.id)
-            logger.info("%.3g of the slots are used: the dialers can't do more", part, extra=which)
-        return pacing.slots(*there, load.selection(share, part, turn.rate, turn.limits, load.phase(campaign.id)))
+        selection = load.selection(share, part, turn.rate, turn.limits, load.phase(campaign.id))
+        if selection is pacing.ALL:
+            return pacing.slots(*there)
+        logger.info("%.3g of the slots are used: the dialers can't do more", part, extra=_which(campaign))
+        # What was left out before was left out on purpose, and isn't made up for.
+        cursors = pacing.idle(campaign.cursors, now)
+        return pacing.slots(turn.timetable, turn.paces, cursors, now, HORIZON, selection)
 
     def _idle(self, campaign: Campaign, head: int, now: datetime) -> None:
         cursors = pacing.idle(campaign.cursors, now)
@@ -326,6 +334,10 @@ class Pacer:
         if handed.slip is not None:
             back = Handed(tuple(deferred), handed.slip)
             self._slips.take_back(back, self._clock.now(), deferred, spread=handed.spread)
+
+
+def _which(campaign: Campaign) -> dict[str, object]:
+    return about_campaign(campaign.account, campaign.id)
 
 
 def _slices(campaign: Campaign, filled: Filled, limits: slicing.Limits) -> Iterator[tuple[Filled, tuple[Dial, ...]]]:

@@ -158,7 +158,7 @@ class Settler:
         """Is there nothing to settle, as of thousands of campaigns that wait for their hours?"""
         if campaign.settled < campaign.head or not may_call(campaign, self._clock.now()):
             return False
-        return not self._slips.any_but_told(campaign.account, campaign.id, spread=campaign.spread)
+        return not self._slips.any(campaign.account, campaign.id, spread=campaign.spread)
 
     def _walk(self, campaign: Campaign, notes: Notes) -> Campaign:
         """One stride. Answers the campaign as it is to be, settled up to the first number that is under way."""

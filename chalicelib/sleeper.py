@@ -32,10 +32,15 @@ class Sleeper:
         # by a pacer, whose writes are noticed.
         if campaign.settled < campaign.head or self._slips.any_at_work(account, identifier, spread=campaign.spread):
             return
+        # A pacer may have reserved slots, and not have passed what it is sending.
+        if any(cursor.due > now for cursor in campaign.cursors):
+            return
         due: list[datetime] = []
         report = self._slips.first_report(account, identifier, spread=campaign.spread)
         if report is not None:
             due.append(report)
+        elif self._slips.any_at_work(account, identifier, spread=campaign.spread):
+            return  # a pacer has taken it in between, which it notes nowhere else
         callable_since = self._callable_since(campaign, now)
         if callable_since is not None:
             try:

@@ -112,4 +112,5 @@ def _inert(value: object) -> object:
 
     https://owasp.org/www-community/attacks/CSV_Injection
     """
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+    is_run = isinstance(value, str) and value.removeprefix("'").startswith(_FORMULA)
+    return f"'{value}" if is_run else value

@@ -18,6 +18,8 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from chalicelib.api.nesting import nested
+from chalicelib.domain import json_text
+from chalicelib.domain.json_text import NameGivenTwice
 from chalicelib.errors import InvalidFields, TooLarge
 
 #: Bytes. A function's event holds 6 MB, and a body travels in it as base64.
@@ -33,6 +35,12 @@ _MAX_BOUNDARY_LENGTH = 70
 _MAX_HEADERS = 40
 #: bytes in which MIME headers at the beginning of a body are looked for
 _MIME_HEADERS = 2_000
+
+#: A plus sign before a number, which an urlencoded form takes for a space: at the beginning of a value, of a text in
+#: quotation marks, or behind `tel:`.
+_PLUS_SIGN = re.compile(r"((?:^|&)[^=&]*=|\"|%22|tel(?::|%3A)(?:%20)?)\+(?=[0-9])", re.IGNORECASE)
+#: The same in a query, which comes decoded.
+_SPACE_FOR_PLUS = re.compile(r"(?:^|\"|tel:) [0-9]{7}", re.IGNORECASE)
 
 #: the methods whose body means something; RFC 9110 §9.3 gives none to that of a GET or DELETE
 _METHODS_WITH_BODY = ("POST", "PUT", "PATCH")
@@ -65,6 +73,9 @@ def read(method: str, body: bytes, query: Mapping[str, Sequence[str]], content_t
     """
     if len(body) > MAX_BODY_BYTES:
         raise TooLarge(MAX_BODY_BYTES, len(body))
+    for name, several in query.items():
+        if any(_SPACE_FOR_PLUS.search(value) for value in several):
+            raise InvalidFields({name: [f"The {name} field has a space before a number: + is written %2B in a query."]})
     values = _fields((name, value) for name, several in query.items() for value in several)
     if method.upper() in _METHODS_WITH_BODY:
         values |= _read_body(body, content_type)
@@ -83,7 +94,7 @@ def _read_body(body: bytes, content_type: str) -> dict[str, object]:
     except UnicodeDecodeError:
         _refuse("The body is not valid UTF-8.")
     if "=" in text and text[0] not in '{["':
-        return _fields(_urlencoded(text))
+        return _fields(_urlencoded(_PLUS_SIGN.sub(r"\1%2B", text)))
     return _json_object(text)
 
 
@@ -93,9 +104,11 @@ def _refuse(sentence: str) -> NoReturn:
 
 def _json_object(text: str) -> dict[str, object]:
     try:
-        value = json.loads(text)
+        value = json_text.load(text)
     except json.JSONDecodeError as error:
         _refuse(f"The body is not valid JSON: {error}.")
+    except NameGivenTwice:
+        _refuse("The body has an object with the same name twice.")
     except (RecursionError, ValueError):
         # arrays within arrays, or an integer that Python won't convert
         _refuse("The body is not valid JSON: nested too deeply or too long.")
@@ -136,16 +149,24 @@ def _multipart_in(body: bytes, content_type: str) -> tuple[bytes, bytes] | None:
     The boundary is the one that the request's header names, or MIME headers that were sent as part of the body, or
     that the body begins with. What stands before it is a preamble, which says nothing (RFC 2046 §5.1.1).
     """
-    headers = BytesHeaderParser().parsebytes(body[:_MIME_HEADERS].lstrip())
-    named = (_boundary(content_type), headers.get_boundary(""))
-    for boundary in (name.encode("latin-1", "replace") for name in named if name):
-        delimiter = re.search(rb"(?:\A|\n)(--" + re.escape(boundary) + rb"(?:--)?[ \t]*(?:\r\n|\Z))", body)
-        if delimiter is not None:
-            return boundary, body[delimiter.start(1) :].strip(b" \t\r\n")
     body = body.removeprefix(b"\xef\xbb\xbf").strip(b" \t\r\n")
+    named_by_the_body = BytesHeaderParser().parsebytes(body[:_MIME_HEADERS])
+    header = Message()
+    header["Content-Type"] = content_type
+    for boundary in filter(None, map(_boundary, (header, named_by_the_body))):
+        line = b"--" + boundary
+        delimiter = re.search(rb"(?:\A|[\r\n])(" + re.escape(line) + rb")", body)
+        if delimiter is not None:
+            preamble, body = body[: delimiter.start(1)], body[delimiter.start(1) :]
+            is_empty = re.match(re.escape(line) + rb"--[ \t]*(?:\r\n|\Z)", body) is not None
+            if line in preamble or b"name=" in preamble or (is_empty and preamble.strip()):
+                _refuse("The body is not valid multipart: something stands before its first boundary.")
+            return boundary, body
     if not body.startswith(b"--"):
         return None
     first_line, line_end, _ = body.partition(b"\r\n")
+    if b"\n" in first_line:
+        _refuse("The body is not valid multipart: its lines must end with CR LF.")
     boundary = first_line[2:].rstrip(b" \t")
     if not line_end:
         # a form without fields is its last delimiter alone
@@ -175,13 +196,17 @@ def _multipart(boundary: bytes, body: bytes) -> list[tuple[str, str | FilePart]]
         _refuse("The body is not valid multipart.")
     if not collector.ended:
         _refuse("The body is not valid multipart: it ends before its last boundary.")
+    if re.search(rb"\n--" + re.escape(boundary) + rb"--(?s:.*)--" + re.escape(boundary), body):
+        _refuse("The body is not valid multipart: something stands behind its last boundary.")
     return collector.parts
 
 
-def _boundary(content_type: str) -> str:
-    header = Message()
-    header["Content-Type"] = content_type
-    return str(header.get_boundary(""))
+def _boundary(headers: Message) -> bytes:
+    """The one that the headers name; nothing if they can't be read, for which the parser has errors of all kinds."""
+    try:
+        return str(headers.get_boundary("")).encode("latin-1", "replace")
+    except (TypeError, ValueError):
+        return b""
 
 
 def _plain_multipart(boundary: bytes, body: bytes) -> bytes:

@@ -22,7 +22,7 @@ from typing import Literal, TypeVar, overload
 
 from chalicelib.api import values
 from chalicelib.api.request import FilePart, Parameters
-from chalicelib.domain import upload
+from chalicelib.domain import json_text, upload
 from chalicelib.domain.dialstring import quoted
 from chalicelib.domain.models import Day
 from chalicelib.domain.upload import Upload
@@ -262,7 +262,7 @@ class Form:
     def _profile(self, name: str, item: object) -> ProfileChoice:
         if isinstance(item, str):
             try:
-                item = json.loads(item)
+                item = json_text.load(item)
             except (RecursionError, ValueError):
                 item = None
         if not isinstance(item, dict):

@@ -4,12 +4,12 @@ The sentences follow the reference's one example: "The nickname has already been
 """
 
 import ipaddress
-import json
 import re
 import unicodedata
 from datetime import date
 from urllib.parse import urlsplit
 
+from chalicelib.domain import json_text
 from chalicelib.domain.dialstring import UNPRINTABLE
 from chalicelib.gateway.addresses import LONGEST_URL
 
@@ -166,7 +166,7 @@ def array(value: object) -> list[object]:
     """An array as such or as JSON text, with at least one item."""
     if isinstance(value, str):
         try:
-            value = json.loads(value)
+            value = json_text.load(value)
         except (RecursionError, ValueError):
             value = None
     if not isinstance(value, list):

@@ -18,24 +18,28 @@ COMMA, TAB = ",", "\t"
 #: what may be between two columns
 DELIMITERS = (COMMA, ";", TAB)
 
-#: What may stand before the name of a column of numbers, as in `Business Phone` or `Customer's mobile number`.
-_WHOSE = (
-    "business|home|work|office|main|primary|secondary|contact|customers?|clients?|patients?|callees?|recipients?"
-    "|members?|daytime|evening|cell|mobile|other|my|to"
-)
+#: Columns in a heading, at most.
+MOST_COLUMNS = 200
+#: How many columns a fault names.
+_NAMED = 5
+#: characters of a name
+_LONGEST_NAME = 64
 #: What a column may be called, in lower case and without accents and all that is no letter or digit. Only these: what
 #: else is in a heading says nothing of the column.
 _NAMES = {
-    "phone_number": re.compile(
-        rf"(?:{_WHOSE})*(?:phones?|phoneno|telephones?|telephoneno|tel|cell|mobile|msisdn|callee|destination|telefono"
-        r"|telefon|telefonnummer|(?:phone|telephone|mobile|cell|tel)?numbers?)[0-9]?"
-    ),
-    "ani": re.compile(r"ani|callerid|calleridnumber|cli|from|fromnumber"),
-    "postd": re.compile(r"postd|postdial|senddigits|dtmf|ext|extension"),
+    "phone_number": re.compile(r"numbers?|msisdn|callee|destination|telefonnummer|cellphone|mobilephone|phonenumbers?"),
+    "ani": re.compile(r"ani|callerid|calleridnumber|cli|fromnumber"),
+    "postd": re.compile(r"postd|postdial|senddigits|dtmf|(?:phone)?ext(?:ension)?"),
     "message_reference": re.compile(r"messagereference|messageref|reference|ref"),
 }
 #: what stands before a formula that is not to be run
 _KEPT_INERT = ("'=", "'+", "'-", "'@", "'\t", "'\r")
+#: A word in a name that makes it a column of numbers, as in `Business Phone` or `Phone 1 - Value`...
+_PHONE = re.compile(r"(?:tele)?phones?|telefono?|tel|mobile|cell")
+#: ...unless another word says that it is about the number.
+_ABOUT = re.compile(
+    r"type|label|ext|extension|carrier|provider|country|valid|verified|status|time|date|best|notes?|plan"
+)
 #: what a fault tells of them
 KNOWN = "phone_number (or phone, mobile, telephone, destination and the like), ani, postd and message_reference"
 
@@ -50,16 +54,19 @@ class Columns:
     places: dict[str, int]
     #: The column that is called nothing known, if no other is the reference.
     unnamed_reference: int | None = None
+    #: columns that have no name
+    nameless: Sequence[int] = ()
 
     def entry(self, cells: Sequence[str]) -> Entry:
         """Raises InvalidEntry."""
         if any(cells[len(self.names) :]):
             raise InvalidEntry(
-                f"has {len(cells)} columns where the heading has {len(self.names)}: what holds a comma needs quotation "
-                "marks."
+                f"has {len(cells)} columns where the heading has {len(self.names)}: what holds a separator needs "
+                "quotation marks."
             )
         if len(cells) < len(self.names):
             cells = [*cells, *[""] * (len(self.names) - len(cells))]
+        self._look_at(cells)
         place = self.unnamed_reference
         if place is None:
             return dialstring.joined(**{part: cells[column] for part, column in self.places.items()})
@@ -71,6 +78,15 @@ class Columns:
         parts = {part: cells[column] for part, column in self.places.items()}
         return dialstring.joined(message_reference=cells[place], **parts)
 
+    def _look_at(self, cells: Sequence[str]) -> None:
+        """Raises InvalidEntry for a number in a column without a name, and a parameter where the reference is."""
+        for place in self.nameless:
+            if dialstring.could_be_a_number(cells[place]):
+                raise InvalidEntry(f"has {quoted(cells[place])} in a column without a name.")
+        reference = self.places.get("message_reference", self.unnamed_reference)
+        if reference is not None:
+            dialstring.refuse_parameter(cells[reference])
+
 
 def cells_of(line: str, delimiter: str) -> list[str]:
     """A row's columns. Each line is read alone: an unclosed quote must not swallow the numbers after it.
@@ -79,12 +95,12 @@ def cells_of(line: str, delimiter: str) -> list[str]:
     """
     if '"' not in line:
         cells = [cell.strip() for cell in line.split(delimiter)]
-        return [_value(cell) for cell in cells] if "'" in line else cells
+        return [value(cell) for cell in cells] if "'" in line else cells
     try:
         (cells,) = csv.reader([line], strict=True, skipinitialspace=True, delimiter=delimiter)
     except csv.Error:
         raise InvalidEntry("has a quotation mark that is not closed.") from None
-    return [_value(cell.strip()) for cell in cells]
+    return [value(cell.strip()) for cell in cells]
 
 
 def delimiter_of(line: str) -> str:
@@ -99,12 +115,15 @@ def delimiter_of(line: str) -> str:
             continue
         if len(cells) > 1 and is_heading(cells):
             return delimiter
-    return TAB if TAB in line.strip() and COMMA not in line else COMMA
+    first, tab, _ = line.strip().partition(TAB)
+    return TAB if tab and COMMA not in first else COMMA
 
 
 def is_heading(cells: Sequence[str]) -> bool:
     """Is it a row of names, one of which is known?"""
-    return reads_as_text(cells) and any(_part_called(cell) for cell in cells)
+    if len(cells) > MOST_COLUMNS or any(map(_is_digits, cells)) or not reads_as_text(cells):
+        return False
+    return any(map(_part_called, cells))
 
 
 def reads_as_text(cells: Sequence[str]) -> bool:
@@ -133,25 +152,37 @@ def columns_of(heading: Sequence[str]) -> Columns | None:
             places[part] = place
     if "phone_number" not in places:
         raise InvalidEntry(f"is a heading without a column for the number; known are {KNOWN}.")
-    others = [place for place in others if names[place]]
     if len(names) == 1:
         return None
+    nameless = [place for place in others if not names[place]]
+    others = [place for place in others if names[place]]
     if "message_reference" in places or not others:
-        return Columns(names, places)
+        return Columns(names, places, nameless=nameless)
     if len(others) > 1:
-        which = ", ".join(quoted(names[place]) for place in others)
+        which = ", ".join(quoted(names[place]) for place in others[:_NAMED])
         raise InvalidEntry(f"is a heading in which {which} could be the message_reference: call one of them so.")
-    return Columns(names, places, others[0])
+    return Columns(names, places, others[0], nameless)
+
+
+def _is_digits(cell: str) -> bool:
+    """Is it a number of any kind, rather than a name?"""
+    return sum(map(str.isdecimal, cell)) >= 3 and not any(map(str.isalpha, cell))
 
 
 def _part_called(name: str) -> str | None:
     """The part of an entry that a column of this name is."""
-    without_accents = unicodedata.normalize("NFKD", name.lower())
-    plain = "".join(one for one in without_accents if one.isascii() and one.isalnum())
-    return next((part for part, pattern in _NAMES.items() if pattern.fullmatch(plain)), None)
+    if not name or len(name) > _LONGEST_NAME:
+        return None
+    without_accents = unicodedata.normalize("NFKD", name.lower()).encode("ascii", "ignore").decode()
+    words = re.findall("[a-z]+", without_accents.replace("'s", ""))
+    plain = "".join(words)
+    part = next((part for part, pattern in _NAMES.items() if pattern.fullmatch(plain)), None)
+    if part is None and any(map(_PHONE.fullmatch, words)) and not any(map(_ABOUT.fullmatch, words)):
+        return "phone_number"
+    return part
 
 
-def _value(cell: str) -> str:
+def value(cell: str) -> str:
     """What a cell says.
 
     `="2225550142"` is how a spreadsheet is kept from taking digits for an amount, and an apostrophe how it is kept from

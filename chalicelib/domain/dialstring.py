@@ -58,13 +58,19 @@ _POSTD = re.compile(r"[0-9*#]{1,64}")
 _UNMISTAKABLE = re.compile(r"\s*tel:|[^;]*;\s*(?:ani|postd)\s*=", re.IGNORECASE)
 
 #: A parameter, where there is no number before it.
-_PARAMETER = re.compile(r"\s*(?:ani|postd)\s*=", re.IGNORECASE)
+_PARAMETER = re.compile(r"\s*(?:ani|postd|ext)\s*=", re.IGNORECASE)
+#: An extension, or digits with an asterisk or a number sign, where there is no number before it.
+_DIGITS_TO_SEND = re.compile(r"\s*(?:(?:ext(?:ension|n)?|x)[.:\s]*[0-9]+|[0-9*#]*[*#][0-9*#]*)\s*", re.IGNORECASE)
 
 #: Without any of these there is no other number, and no parameter.
-_MAYBE_MORE = re.compile(r"tel:|[;=]|(?:[0-9][^0-9,]*){7}", re.IGNORECASE)
+_MAYBE_MORE = re.compile(r"tel:|[;=*#]|(?:[0-9][^0-9,]*){7}|,\s*(?:ext|x)", re.IGNORECASE)
 
-#: A number with a plus sign and as many digits as one has, well written or not.
-_MEANT_AS_A_NUMBER = re.compile(r"\+(?:[-. ()]*[0-9]){7,}[-. ()]*")
+#: Digits with what may divide them, and a plus sign before them, if they aren't part of a word.
+_RUN = re.compile("(?<![0-9A-Za-z])\\+?\\(?[0-9](?:[-. ()/\u2010-\u2015]{0,3}[0-9])+")
+#: A date, which has eight digits, and may have a time behind it.
+_DATE = re.compile(
+    r"(?<![0-9])(?:[0-9]{4}([-/.])[0-9]{1,2}\1[0-9]{1,2}|[0-9]{1,2}([-/.])[0-9]{1,2}\2[0-9]{4})(?![0-9])"
+)
 
 #: Two commas and digits: an address book's pauses, after which it sends the digits.
 _PAUSES = re.compile(r"\s*,[\s,]*[0-9*#][\s,0-9*#]*")
@@ -76,14 +82,15 @@ _EXTENSION = re.compile(
 )
 
 #: `2.22E+09` and `2223334444.0`: a spreadsheet took a number for an amount.
-_AMOUNT = re.compile(r"\+?[0-9](?:[.,][0-9]+)?E\+?[0-9]+|\+?[0-9]{9,15}[.,]0+", re.IGNORECASE)
+_AMOUNT = re.compile(r"\+?[0-9](?:[.,][0-9]+)?E\+?[0-9]+|\+?[0-9]{7,15}[.,]0+", re.IGNORECASE)
 
 #: Characters that are not to be seen and say nothing within a number: joiners, marks of the writing direction, byte
 #: order marks, soft hyphens. Spreadsheets and address books leave them there.
 _INVISIBLE = [0xAD, 0x61C, 0x180E, 0xFEFF, *range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x2070)]
 #: Spaces that are wider, narrower or don't break.
 _SPACES = [0xA0, 0x1680, *range(0x2000, 0x200B), 0x202F, 0x205F, 0x3000]
-_PLAIN = {**dict.fromkeys(_INVISIBLE), **dict.fromkeys(_SPACES, " ")}
+_INVISIBLE_OUT = dict.fromkeys(_INVISIBLE)
+_PLAIN = {**_INVISIBLE_OUT, **dict.fromkeys(_SPACES, " ")}
 
 #: What a number may be written with.
 _STRAY = re.compile("[^0-9+(). -]")
@@ -149,11 +156,19 @@ def joined(phone_number: str, ani: str = "", postd: str = "", message_reference:
 def _joined_parameters(before: str, ani: str, postd: str) -> str:
     parameters = before.split(";") if before else []
     if ani:
-        # written as a column of numbers may be
-        parameters.append(f"ani={re.sub('[-. ()]', '', ani.translate(_PLAIN))}")
+        parameters.append(f"ani={_caller_id(ani.translate(_PLAIN).strip())}")
     if postd:
         parameters.append(f"postd={postd}")
     return _parameters(parameters)
+
+
+def _caller_id(written: str) -> str:
+    """Digits as they are; what is written as a column of numbers may be, without its separators.
+
+    A date is digits with separators, too, but no number is divided like that.
+    """
+    is_number = _NORTH_AMERICAN.fullmatch(written) or _INTERNATIONAL.fullmatch(written)
+    return re.sub("[-. ()]", "", written) if is_number else written
 
 
 def split(element: str) -> list[str]:
@@ -166,6 +181,8 @@ def split(element: str) -> list[str]:
     """
     if not _MAYBE_MORE.search(element, element.find(",")):
         return [element.strip()]
+    if not element.isascii():
+        element = element.translate(_INVISIBLE_OUT)
     first, *pieces = element.split(",")
     is_bare = not is_unmistakable(first)
     entries = [[first]]
@@ -182,6 +199,8 @@ def refuse_second_number(text: str) -> None:
     """Raises InvalidEntry if one entry's text has another number behind its first."""
     if not _MAYBE_MORE.search(text, text.find(",")):
         return
+    if not text.isascii():
+        text = text.translate(_INVISIBLE_OUT)
     first, *pieces = text.split(",")
     is_bare = not is_unmistakable(first)
     for piece in pieces:
@@ -196,17 +215,25 @@ def is_unmistakable(piece: str) -> bool:
 
 
 def could_be_a_number(piece: str) -> bool:
-    """Would it be dialled if it stood where a number does, or is it a number with a plus sign that is misspelt?"""
+    """Is there anything in it that would be dialled if it stood by itself, or a number with a plus sign, misspelt?"""
     if not _MAYBE_MORE.search(piece):
         return False
     if not piece.isascii():
         piece = piece.translate(_PLAIN)
-    piece = piece.strip()
-    return (
-        is_unmistakable(piece)
-        or _NORTH_AMERICAN.fullmatch(piece) is not None
-        or _MEANT_AS_A_NUMBER.fullmatch(piece) is not None
-    )
+    if is_unmistakable(piece):
+        return True
+    return any(map(_is_dialled, _RUN.findall(_DATE.sub("", piece))))
+
+
+def _is_dialled(run: str) -> bool:
+    """Is it a number, or several with a space or a slash between them? `run` is as _RUN finds it."""
+    for text in {run, *run.split("/"), *run.split(" ")}:
+        digits = re.sub("[^0-9]", "", text)
+        if text.startswith("+") and len(digits) >= DIGITS_OF_A_NUMBER:
+            return True
+        if re.fullmatch("1?[2-9][0-9]{9}", digits):
+            return True
+    return False
 
 
 def _refuse(reason: str) -> NoReturn:
@@ -218,13 +245,20 @@ _POSTD_WANTED = "has digits behind its number: write ;postd= before digits to be
 
 def _refuse_if_no_reference(piece: str, *, is_bare: bool) -> None:
     """What stands behind a number's comma: a parameter does by mistake, and so may a number behind a bare one."""
-    if _PARAMETER.match(piece):
-        _refuse(f"has {quoted(piece)} behind a comma: a parameter is separated from its number by a semicolon.")
+    refuse_parameter(piece)
+    if is_bare and _DIGITS_TO_SEND.fullmatch(piece):
+        _refuse(_POSTD_WANTED)
     if is_bare and could_be_a_number(piece):
         _refuse(
             f"has {quoted(piece)} behind its number, which could be another number or a reference: write tel: before "
             "each number, or give each an entry of its own."
         )
+
+
+def refuse_parameter(reference: str) -> None:
+    """Raises InvalidEntry for a parameter where the reference stands."""
+    if _PARAMETER.match(reference):
+        _refuse(f"has {quoted(reference)} behind a comma: a parameter is separated from its number by a semicolon.")
 
 
 def quoted(text: str) -> str:
@@ -251,7 +285,7 @@ def _digits_of(number: str) -> str | None:
     if american is not None:
         return "1" + "".join(filter(None, american.groups()))
     international = _INTERNATIONAL.fullmatch(number)
-    if international is not None:
+    if international is not None and not _AMOUNT.fullmatch(number):
         digits = re.sub("[^0-9]", "", international[1])
         if _INTERNATIONAL_DIGITS.fullmatch(digits):
             return digits

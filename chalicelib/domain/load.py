@@ -9,11 +9,11 @@ of all that are there each campaign gets its share: one with a slow server leave
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 from chalicelib.domain import pacing, slicing
-from chalicelib.domain.call import Call, time_taken
+from chalicelib.domain.call import Call, State, time_taken
 from chalicelib.domain.models import Load
 from chalicelib.domain.pacing import Pace, Selection
 from chalicelib.domain.slicing import Limits
@@ -110,9 +110,9 @@ def cheapest(rate: float, limits: Limits) -> float:
     return found
 
 
-def rounded(dialers: float) -> float:
+def rounded(number: float) -> float:
     """To two digits, so that it is the same as before when hardly anything has changed."""
-    return float(f"{dialers:.2g}")
+    return float(f"{number:.2g}")
 
 
 def part(share: float, rate: float, limits: Limits, call_time: timedelta) -> float:
@@ -140,11 +140,14 @@ def selection(share: float, part: float, rate: float, limits: Limits, phase: flo
     full, and then whole slices are left out. By what came back it makes only a `part`, up to the share: that is evenly
     spread in any case, so that each tick finds out whether it is still too much.
     """
-    if part >= 1:
+    if part >= 1 or rate <= 0:
         return pacing.ALL
+    if part < share:
+        return Selection(1 / part)
     step = min(1 / share, rate / cheapest(rate, limits))
     stretch = max(1, int(calls_of_a_slice(rate / step, limits))) * step / rate * _SECOND
-    return Selection(step * share / part, min(1.0, share * step), stretch, phase)
+    # Rounded, so that the stretches stay the same from tick to tick though what calls take differs by milliseconds.
+    return Selection(step, rounded(min(1.0, share * step)), max(stretch, SHORTEST_STRETCH), phase)
 
 
 def phase(campaign_id: int) -> float:
@@ -155,7 +158,7 @@ def phase(campaign_id: int) -> float:
 def shares(wanted: Mapping[K, float], there: float) -> dict[K, float]:
     """Of the dialers that are there, each gets what it wants, or an equal part of what the others leave."""
     found: dict[K, float] = {}
-    left = there * GIVEN_OUT if len(wanted) > 1 else there
+    left = there * GIVEN_OUT if sum(wants > 0 for wants in wanted.values()) > 1 else there
     for place, key in enumerate(sorted(wanted, key=lambda key: wanted[key])):
         found[key] = min(wanted[key], left / (len(wanted) - place))
         left -= found[key]
@@ -178,17 +181,28 @@ def sample(head: int, handed: int) -> Sequence[int]:
     return range(first, head, max(1, math.ceil((head - first) / SAMPLE)))
 
 
-def newest(before: timedelta, calls: Iterable[Call]) -> timedelta:
-    """The time of a call, by the newest of these that have ended; `before` is zero if nothing is known.
+def newest(before: timedelta, calls: Iterable[Call], now: datetime) -> timedelta:
+    """The time of a call, by the newest of these; `before` is zero if nothing is known.
 
-    Enough of them are believed, whatever was known before.
+    Enough of them are believed, whatever was known before. Of the newest, those that have ended already are the quick
+    ones. So the time counts, too, that those under way have taken so far.
     """
-    ended = [call for call in calls if call.state.is_final]
-    ended.sort(key=lambda call: call.key.sequence)
-    took = [time_taken(call) for call in ended[-ENOUGH:]]
-    if not took:
+    claimed = [call for call in calls if call.state is State.DIALLING or (call.state.is_final and time_taken(call))]
+    claimed.sort(key=lambda call: call.key.sequence)
+    under_way = [index for index, call in enumerate(claimed) if call.state is State.DIALLING]
+    oldest = under_way[0] if under_way else len(claimed)
+    newest = claimed[max(0, oldest - ENOUGH) :]
+    ended = sum(call.state.is_final for call in newest)
+    if not ended:
         return before
-    return averaged(before if len(took) < ENOUGH else timedelta(), took)
+    taken = sum((_so_far(call, now) for call in newest), timedelta())
+    return averaged(before if ended < ENOUGH else timedelta(), [taken / ended] * ended)
+
+
+def _so_far(call: Call, now: datetime) -> timedelta:
+    if call.state is State.DIALLING and call.claimed_at is not None:
+        return max(timedelta(), now - call.claimed_at)
+    return time_taken(call)
 
 
 assert LONGEST_SPAN >= slicing.SPAN

@@ -207,7 +207,7 @@ def _slots_of_window(
     selection: Selection,
 ) -> Iterator[Slot]:
     for opening in openings:
-        for slot in _slots_of_opening(place, opening, pace, cursor, now, selection):
+        for slot in _slots_of_opening(place, opening, pace, cursor, now, until, selection):
             if slot.due > until:
                 return
             cursor = replace(cursor, released=slot.instant)
@@ -215,10 +215,10 @@ def _slots_of_window(
 
 
 def _slots_of_opening(
-    place: int, opening: Opening, pace: Pace, cursor: Cursor, now: datetime, selection: Selection
+    place: int, opening: Opening, pace: Pace, cursor: Cursor, now: datetime, until: datetime, selection: Selection
 ) -> Iterator[Slot]:
     """In the stretches that are used, the last one of each step's slots."""
-    closing = _elapsed(opening, opening.closes)
+    closing, looked_at = _elapsed(opening, opening.closes), _elapsed(opening, until)
     current_cycle = max(0, _elapsed(opening, now)) // pace.cycle
     # What an earlier period left undone stays undone.
     index = pace.due_by(max(_elapsed(opening, cursor.released), current_cycle * pace.cycle - 1))
@@ -226,7 +226,7 @@ def _slots_of_opening(
     first = pace.due(index)
     begin = _begin(opening, current_cycle * pace.cycle, first, cursor, now)
     position = index + selection.step - 1
-    while (instant := pace.due(index := int(position))) < closing:
+    while (instant := pace.due(index := int(position))) < closing and instant <= looked_at:
         used = _next_used(opening, pace, index, selection)
         if used > index:
             position = used + selection.step - 1

@@ -14,9 +14,10 @@ from functools import partial
 from itertools import chain
 from typing import TypeVar
 
-from chalicelib.domain import columns, dialstring
+from chalicelib.domain import columns, dialstring, json_text
 from chalicelib.domain.columns import Columns
 from chalicelib.domain.dialstring import InvalidEntry, parse, quoted, split
+from chalicelib.domain.json_text import NameGivenTwice
 from chalicelib.domain.models import Entry
 from chalicelib.errors import InvalidFields
 
@@ -32,6 +33,8 @@ _LINE_END = re.compile(r"\r\n|\n|\r")
 #: What a spreadsheet writes before all else to tell what is between its columns.
 _SEPARATOR = re.compile(r"sep=([,;\t])\s*", re.IGNORECASE)
 _END_OF_FILE = "\x1a"
+#: the byte order mark, which stands before the lines of files that were joined
+_MARK = "\ufeff"
 #: what a row of empty columns is made of
 _BLANK = ',;"\ufeff' + string.whitespace + "\x1c\x1d\x1e\x1f\x85\xa0\u2028\u2029"
 
@@ -62,13 +65,13 @@ def read(value: object, *, unique: bool = False) -> Upload:
     """
     if isinstance(value, bytes):
         text = _decode(value)
-        if text.lstrip().startswith(("[", "{")):
-            return read(_load(text), unique=unique)
+        if text.lstrip("\ufeff \t\r\n").startswith(("[", "{")):
+            return read(_load(text.lstrip("\ufeff \t\r\n")), unique=unique)
         return _gather(*_file(text), unique=unique)
     if isinstance(value, str):
         value = value.removeprefix("\ufeff")
         text = value.strip()
-        if text.startswith("["):
+        if text.startswith(("[", "{")):
             return read(_load(text), unique=unique)
         if _LINE_END.search(text):
             return _gather(*_file(value), unique=unique)
@@ -122,7 +125,7 @@ def _is_hopeless(written: object) -> bool:
 
 def _sentence(number: int, written: object, fault: InvalidEntry) -> str:
     """The fault, and the value that it is about where that can be told in short."""
-    value = f" {quoted(str(written))}" if isinstance(written, str | int) else ""
+    value = f" {quoted(str(written))}" if isinstance(written, str | int | float) else ""
     return f"The {_FIELD}.{number} entry{value} {fault.reason}"
 
 
@@ -146,9 +149,11 @@ def _decode(content: bytes) -> str:
 
 def _load(text: str) -> list[object]:
     try:
-        value = json.loads(text)
+        value = json_text.load(text)
     except json.JSONDecodeError as error:
         raise InvalidFields({_FIELD: [f"The {_FIELD} field is not valid JSON: {error}."]}) from None
+    except NameGivenTwice:
+        raise InvalidFields({_FIELD: [f"The {_FIELD} field has an object with the same name twice."]}) from None
     except (RecursionError, ValueError):
         # arrays within arrays, or an integer that Python won't convert
         raise InvalidFields(
@@ -204,6 +209,8 @@ def _numbered(text: str) -> Iterable[tuple[int, str]]:
     text = text.rstrip()
     if text.endswith(_END_OF_FILE):
         text = text.rstrip(_END_OF_FILE + " \t\r\n")
+    if _MARK in text:
+        text = re.sub(f"(^|[\r\n]){_MARK}+", r"\1", text)
     return enumerate(_LINE_END.split(text), start=1)
 
 
@@ -223,7 +230,7 @@ def _read_line(line: str, delimiter: str, meaning: Columns | None) -> list[Entry
         return [meaning.entry(columns.cells_of(line, delimiter))]
     if '"' in line or delimiter != columns.COMMA:
         line = ",".join(columns.cells_of(line, delimiter))
-    line = line.rstrip(", \t")
+    line = columns.value(line.rstrip(", \t"))
     if "," in line:
         dialstring.refuse_second_number(line)
     return [parse(line)]
@@ -242,8 +249,15 @@ def _read_object(parts: Mapping[object, object]) -> Entry:
     for name in parts:
         if name not in _PARTS:
             raise InvalidEntry(f"has an unknown member {quoted(str(name))}: known are {', '.join(_PARTS)}.")
-    given = {str(name): _text(value) for name, value in parts.items() if value is not None}
+    given = {str(name): _member(str(name), value) for name, value in parts.items() if value is not None}
     return dialstring.joined(**({"phone_number": ""} | given))
+
+
+def _member(name: str, value: object) -> str:
+    """Text, or an integer's digits. Raises InvalidEntry."""
+    if isinstance(value, str | int) and not isinstance(value, bool):
+        return str(value)
+    raise InvalidEntry(f"has a {name} that is no text.")
 
 
 def _text(value: object) -> str:

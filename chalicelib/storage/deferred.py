@@ -141,6 +141,10 @@ class Slips:
             for one in told:
                 batch.delete(self._items(campaign_key(account, campaign_id), one.name))
 
+    def any(self, account: str, campaign_id: int, *, spread: int) -> bool:
+        """Is there any slip of it?"""
+        return any(self._first_ones(account, campaign_id, spread, after=" ", before="~"))
+
     def any_but_told(self, account: str, campaign_id: int, *, spread: int) -> bool:
         """Is any number waiting, being counted, or to be reported?
 

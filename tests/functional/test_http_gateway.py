@@ -396,6 +396,31 @@ def test_a_body_where_none_may_be_is_passed_over(cut: int) -> None:
     assert dial(saying(said[:cut], said[cut:]))[0] == Answered(204, {}, b"")
 
 
+def test_a_status_that_comes_before_the_request_is_no_answer() -> None:
+    """A server that greets with a refusal and hangs up: surely nothing was sent."""
+
+    async def greets(visit: Visit) -> None:
+        await visit.say(b"HTTP/1.1 503 Busy\r\n\r\n")
+        visit.writer.close()
+
+    async def slow_look() -> None:
+        await asyncio.sleep(0.3)
+
+    async def scenario() -> Exchange:
+        async with serving(greets) as server:
+            return await gateway().place_call(server.url, FORM, {}, last_look=slow_look)
+
+    assert run(scenario()) == NotSent("closed")
+
+
+def test_headers_without_end_behind_an_interim_answer_are_not_waited_for() -> None:
+    begun = time.monotonic()
+    said = INTERIM + b"HTTP/1.1 200 OK\r\n" + b"X-A: 1\r\n" * 20_000
+    answer, _ = dial(saying(said, pause=5), call_deadline=5.0)
+    assert answer == Answered(200, {}, b"")
+    assert time.monotonic() - begun < 3
+
+
 INTERIM = b"HTTP/1.1 102 Processing\r\n\r\n"
 
 

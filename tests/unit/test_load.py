@@ -26,12 +26,19 @@ def kept_busy(selection: Selection, rate: float, limits: Limits, call_time: time
     return selection.part * load.dialers(rate / selection.step, limits, call_time)
 
 
-def ended(sequence: int, seconds: float) -> Call:
+BEGUN = datetime(2026, 1, 5, 13, tzinfo=UTC)
+
+
+def ended(sequence: int, seconds: float, begun: datetime = BEGUN) -> Call:
     """A call that took so long."""
-    key, begun = CallKey("acme", 1, sequence), datetime(2026, 1, 5, 13, tzinfo=UTC)
-    at, unknown, none = begun + seconds * SECOND, CalleeType.UNKNOWN, ReportState.NONE
+    key, at = CallKey("acme", 1, sequence), begun + seconds * SECOND
+    unknown, none = CalleeType.UNKNOWN, ReportState.NONE
     entry = Entry("tel:+12223334444")
     return Call(key, entry, State.COMPLETED, 1, False, begun, None, unknown, 0, at, none, 0, None)
+
+
+def under_way(sequence: int) -> Call:
+    return replace(ended(sequence, 0), state=State.DIALLING, last_attempt_at=None)
 
 
 class TestJudging:
@@ -133,15 +140,18 @@ class TestDialers:
         if part == 1:
             assert busy <= share
         else:
-            assert busy == pytest.approx(share)
+            # the part is rounded to two digits
+            assert busy == pytest.approx(share, rel=0.06)
 
     @given(st.floats(0.001, 100), RATES, TIMES)
     def test_no_other_way_to_leave_calls_out_makes_more(self, share: float, rate: float, call_time: timedelta) -> None:
+        """By half at most, where calls are further apart than they last: single ones would keep fewer waiting."""
+        allowed = 1.15 if rate * (call_time + load.BESIDE) / SECOND >= 1 else 1.6
         limits = load.limits(Limits(), call_time)
         part = load.part(share, rate, limits, call_time)
         for step in (1.0, 1.5, 2.0, 5.0, 20.0):
             stretches = min(1.0, share / load.dialers(rate / step, limits, call_time))
-            assert stretches / step <= part * 1.15
+            assert stretches / step <= part * allowed
 
     def test_a_little_share_goes_into_full_slices(self) -> None:
         """A fifth of a dialer, for 30 calls a minute that take 29 s: seven calls now and then, and not one by one."""
@@ -151,27 +161,30 @@ class TestDialers:
         assert selection.step == 1
         assert selection.stretch == 14 * SECOND
         # a slice of 7.25 calls lasts 12.5 + 30 seconds, and one begins in 14.5
-        assert selection.part == pytest.approx(0.2 / (42.5 / 14.5))
+        assert selection.part == pytest.approx(0.2 / (42.5 / 14.5), rel=0.06)
 
     def test_an_amount_of_eleven_digits_gets_its_share_too(self) -> None:
         rate = 99_999_999_999 / 60
         part = load.part(5, rate, Limits(), SECOND)
         selection = load.selection(part, part, rate, Limits(), 0.5)
-        assert kept_busy(selection, rate, Limits(), SECOND) == pytest.approx(5)
+        assert kept_busy(selection, rate, Limits(), SECOND) == pytest.approx(5, rel=0.06)
         assert selection.stretch >= load.SHORTEST_STRETCH
 
-    @given(st.floats(0.001, 1), st.floats(0.001, 1), RATES, TIMES)
-    def test_what_came_back_thins_calls_out_and_leaves_the_stretches_as_they_are(
+    @given(st.floats(0.001, 1), st.floats(0.001, 0.999), RATES, TIMES)
+    def test_what_came_back_thins_calls_out_evenly(
         self, share: float, of_it: float, rate: float, call_time: timedelta
     ) -> None:
         limits = load.limits(Limits(), call_time)
-        by_share = load.selection(share, share, rate, limits, 0.5)
-        found = load.selection(share, share * of_it, rate, limits, 0.5)
-        assert found.part / found.step == pytest.approx(share * of_it)
-        if share < 1:
-            assert (found.part, found.stretch) == (by_share.part, by_share.stretch)
-        else:
-            assert found.part == 1
+        assert load.selection(share, share * of_it, rate, limits, 0.5) == Selection(1 / (share * of_it))
+
+    @given(st.floats(0.001, 0.999), RATES)
+    def test_a_share_that_differs_a_little_leaves_out_the_same_stretches(self, share: float, rate: float) -> None:
+        one, other = (load.selection(part, part, rate, Limits(), 0.5) for part in (share, share * 1.00001))
+        assert one.part == pytest.approx(other.part, rel=0.1)
+        assert float(f"{one.part:.2g}") == one.part
+
+    def test_a_campaign_that_wants_nothing_leaves_the_other_all(self) -> None:
+        assert load.shares({"busy": 90.0, "idle": 0.0}, 10) == {"busy": 10, "idle": 0}
 
     def test_neighbours_have_their_turns_at_different_times(self) -> None:
         phases = sorted(load.phase(campaign) for campaign in range(1, 11))
@@ -193,17 +206,35 @@ class TestCallTime:
 
     def test_the_newest_calls_say_how_long_they_take(self) -> None:
         before, now = [ended(place, 5) for place in range(80)], [ended(place, 0.2) for place in range(80, 100)]
-        assert load.newest(5 * SECOND, [*now, *before]) == 0.2 * SECOND
-        assert load.newest(timedelta(0), before) == 5 * SECOND
+        assert load.newest(5 * SECOND, [*now, *before], BEGUN) == 0.2 * SECOND
+        assert load.newest(timedelta(0), before, BEGUN) == 5 * SECOND
 
     def test_too_few_of_them_say_little_unless_nothing_is_known(self) -> None:
-        calls = [ended(place, 0.2) for place in range(load.ENOUGH)]
-        few = [*calls[1:], replace(calls[0], state=State.DIALLING)]
-        assert load.newest(5 * SECOND, few) == load.averaged(5 * SECOND, [0.2 * SECOND] * (load.ENOUGH - 1)) > SECOND
-        assert load.newest(timedelta(0), few) == 0.2 * SECOND
+        few = [ended(place, 0.2) for place in range(load.ENOUGH - 1)]
+        assert load.newest(5 * SECOND, few, BEGUN) == load.averaged(5 * SECOND, [0.2 * SECOND] * len(few)) > SECOND
+        assert load.newest(timedelta(0), few, BEGUN) == 0.2 * SECOND
 
-    def test_calls_that_have_not_ended_say_nothing(self) -> None:
-        assert load.newest(5 * SECOND, [replace(ended(0, 29), state=State.DIALLING)]) == 5 * SECOND
+    def test_calls_under_way_alone_say_nothing(self) -> None:
+        assert load.newest(5 * SECOND, [under_way(0)], BEGUN + 60 * SECOND) == 5 * SECOND
+
+    def test_quick_calls_do_not_hide_the_slow_ones_that_are_under_way(self) -> None:
+        """A call a second. Every other one takes half a minute, so of the newest only the quick ones have ended."""
+        now = BEGUN + 75 * SECOND
+        calls = []
+        for place in range(75):
+            takes = 30 if place % 2 else 0.2
+            at = BEGUN + place * SECOND
+            is_over = at + takes * SECOND <= now
+            calls.append(replace(ended(place, takes, at), state=State.COMPLETED if is_over else State.DIALLING))
+        assert load.newest(timedelta(0), calls, now) == pytest.approx(15.1 * SECOND, rel=0.1)
+
+    def test_a_server_that_begins_to_hang_is_noticed_before_the_first_call_has_ended(self) -> None:
+        quick = [ended(place, 0.2) for place in range(40)]
+        hanging = [under_way(place) for place in range(40, 80)]
+        assert load.newest(0.2 * SECOND, [*quick, *hanging], BEGUN + 20 * SECOND) > 20 * SECOND
+
+    def test_a_claim_that_nobody_heard_of_again_says_nothing(self) -> None:
+        assert load.newest(5 * SECOND, [ended(place, 0) for place in range(50)], BEGUN) == 5 * SECOND
 
     def test_the_first_calls_are_all_that_is_known(self) -> None:
         assert load.averaged(timedelta(0), [3 * SECOND]) == 3 * SECOND

@@ -1,6 +1,7 @@
 """Parameters read by what a body is (DESIGN §2). The multipart bodies are what curl 7.88.1 sends."""
 
 import json
+from contextlib import suppress
 
 import pytest
 from hypothesis import example, given
@@ -42,6 +43,10 @@ CURL_FORM_STRING = (
 )
 
 
+#: a part with the field `a`, which is 1
+PART_A = b'Content-Disposition: form-data; name="a"\r\n\r\n1\r\n'
+
+
 def values(body: bytes, method: str = "POST", **query: list[str]) -> dict[str, object]:
     return dict(read(method, body, query).values)
 
@@ -49,6 +54,12 @@ def values(body: bytes, method: str = "POST", **query: list[str]) -> dict[str, o
 def faults(body: bytes) -> dict[str, list[str]]:
     with pytest.raises(InvalidFields) as caught:
         read("POST", body, {})
+    return caught.value.faults
+
+
+def query_faults(**query: list[str]) -> dict[str, list[str]]:
+    with pytest.raises(InvalidFields) as caught:
+        read("POST", b"", query)
     return caught.value.faults
 
 
@@ -216,6 +227,69 @@ def test_a_body_of_the_limits_size_is_read() -> None:
     body = b'{"a": "' + b"a" * (MAX_BODY_BYTES - 9) + b'"}'
     assert len(body) == MAX_BODY_BYTES
     assert list(values(body)) == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("body", "number"),
+    [
+        (b"phone_numbers=+4532123456", "+4532123456"),
+        (b"a=1&phone_numbers=+4532123456", "+4532123456"),
+        (b'phone_numbers=["+4532123456"]', '["+4532123456"]'),
+        (b"phone_numbers=%5B%22+4532123456%22%5D", '["+4532123456"]'),
+        (b"phone_numbers=tel:+4532123456", "tel:+4532123456"),
+        (b"phone_numbers=tel%3A+4532123456", "tel:+4532123456"),
+        (b"phone_numbers=%204532123456", " 4532123456"),
+        (b"phone_numbers=2225550142,+march", "2225550142, march"),
+    ],
+)
+def test_a_plus_sign_before_a_number_stays_one_in_a_form(body: bytes, number: str) -> None:
+    assert values(body)["phone_numbers"] == number
+
+
+def test_a_query_in_which_a_plus_sign_was_lost_is_refused() -> None:
+    for value in (" 4532123456", "tel: 4532123456", '[" 4532123456"]'):
+        assert list(query_faults(phone_numbers=[value])) == ["phone_numbers"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"\xef\xbb\xbfx--B\r\n" + PART_A + b"--B--",
+        b"x--B\r\n" + PART_A + b"--B\r\n" + PART_A + b"--B--\r\n",
+        b"--B\n" + PART_A.replace(b"\r\n", b"\n") + b"--B\r\n" + PART_A + b"--B--",
+        b"--B\n" + PART_A.replace(b"\r\n", b"\n") + b"--B--",
+        b'{"a":"1"}\n--B--',
+        b"a=1&x\n--B--",
+        b"--B\r\n" + PART_A + b"--B--\r\n--B\r\n" + PART_A + b"--B--\r\n",
+    ],
+)
+def test_nothing_in_a_multipart_body_is_passed_over(body: bytes) -> None:
+    with pytest.raises(InvalidFields) as caught:
+        read("POST", body, {}, "multipart/form-data; boundary=B")
+    assert list(caught.value.faults) == ["body"]
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "multipart/form-data; boundary*=a; boundary*0=b",
+        "multipart/form-data; boundary*" + "1" * 5000 + "*=x",
+        "multipart/form-data; boundary*=idna''%ff",
+        "multipart/form-data; boundary*=a\0b''x",
+        'multipart/form-data; boundary="',
+    ],
+)
+def test_headers_that_cannot_be_read_name_no_boundary(content_type: str) -> None:
+    body = b"--B\r\n" + PART_A + b"--B--"
+    assert read("POST", body, {}, content_type).values == {"a": "1"}
+    with suppress(InvalidFields):  # and nothing else
+        read("POST", f"Content-Type: {content_type}\r\n\r\n--B".encode(), {})
+
+
+def test_a_name_that_stands_twice_in_an_object_is_refused() -> None:
+    assert faults(b'{"days": ["mon"], "days": ["sun"]}') == {
+        "body": ["The body has an object with the same name twice."]
+    }
 
 
 tokens = [b"--B", b"--", b"\r\n", b"Content-Disposition: ", b'form-data; name="a"', b'; filename="', b";", b"=", b'"']

@@ -1,6 +1,7 @@
 """Lists of phone numbers: CSV and TXT files, arrays, text (reference, `phone_numbers`; DESIGN §2)."""
 
 import json
+import time
 from collections.abc import Callable
 
 import pytest
@@ -250,12 +251,105 @@ def test_json_in_a_file_is_read_or_refused_as_json(content: str, fault: str) -> 
         ({"phone_number": "2223334444", "name": "Ann"}, 'has an unknown member "name"'),
         ({"phone_number": "2223334444, march"}, "has a comma in its phone number."),
         ({"phone_number": "2223334444;ani=1", "ani": "2"}, "has more than one ani."),
-        ({"phone_number": ["2223334444"]}, "must be a string."),
+        ({"phone_number": ["2223334444"]}, "has a phone_number that is no text."),
+        ({"phone_number": "2223334444", "message_reference": 1.5}, "has a message_reference that is no text."),
         ({"phone_number": "2223334444", "message_reference": "a\nb"}, "has control characters"),
     ],
 )
 def test_an_object_in_an_array_is_read_by_its_members_and_no_others(element: object, fault: str) -> None:
     assert fault in only_fault([element])
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        *("2225550143 x12", "2225550143/2225550144", "2225550143 2225550144", "222/555-0143", "222\u2013555\u20130143"),
+        *(
+            "cell 2225550143",
+            "callto:2225550143",
+            "2225550143;",
+            "2225550143#12",
+            "(222) 555 0143 (home)",
+            "+442071234567",
+        ),
+    ],
+)
+def test_a_number_anywhere_behind_a_bare_one_is_refused(piece: str) -> None:
+    assert "2225550142" in only_fault([f"2225550142, {piece}"])
+    assert "2225550142" in only_fault(f"2225550142,{piece}".encode())
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        "2024-01-05 10:30",
+        "05.01.2024",
+        "1/5/2024 8:00",
+        "123456789",
+        "A2024010512",
+        "1234567890123456",
+        "order 7, 2 pcs",
+    ],
+)
+def test_dates_and_numbers_that_nobody_could_dial_are_references(reference: str) -> None:
+    assert [entry.message_reference for entry in entries([f"2225550142, {reference}"])] == [reference]
+
+
+@pytest.mark.parametrize("piece", ["ext 12", "ext. 12", "x12", "12#", "*12", "Extension: 4"])
+def test_digits_to_send_behind_a_comma_are_refused_and_postd_is_named(piece: str) -> None:
+    assert "write ;postd=" in only_fault([f"2225550142, {piece}"])
+    assert "write ;postd=" in only_fault(f"2225550142,{piece}".encode())
+
+
+@pytest.mark.parametrize("mark", ["\u200b", "\u202a", "\ufeff"])
+def test_an_invisible_character_hides_no_second_number(mark: str) -> None:
+    found = entries([f"tel:+12225550142, {mark}tel:+12225550143"])
+    assert [entry.destination for entry in found] == ["tel:+12225550142", "tel:+12225550143"]
+    assert "more than one phone number" in only_fault(f"2225550142,{mark}tel:+12225550143".encode())
+    assert "behind a comma" in only_fault([f"2225550142,{mark}ani=777"])
+
+
+@pytest.mark.parametrize(
+    ("content", "part"),
+    [
+        ("Member Number,Phone (Home),Reference\n5551234567,2225550142,x", "5551234567"),
+        ("cell phone,phone (home),reference\n2225550142,2225550143,a", "could both be the phone_number"),
+        ("Phone 1 - Value,Phone 2 - Value\n2225550142,2225550143", "could both be the phone_number"),
+        ("phone,,name\n2225550142,2225550143,Ann", "in a column without a name"),
+        (",phone\n2225550142,2225550143", "in a column without a name"),
+        ("phone,cli,reference\n2225550142,2024-01-05,x", "has an invalid ani"),
+        ("phone,ref\n2225550142,ani=2225550100", "behind a comma"),
+        ("phone,alternates\n2225550142,2225550143 (home)", 'in the column "alternates"'),
+        ("222555, mobile\n2225550142", "is neither a phone number nor a heading"),
+    ],
+)
+def test_columns_in_which_a_number_could_hide_are_refused(content: str, part: str) -> None:
+    if content.startswith("Member"):
+        assert [entry.destination for entry in entries(content.encode())] == ["tel:+12225550142"]
+    else:
+        assert part in only_fault(content.encode())
+
+
+def test_an_object_with_the_same_name_twice_is_refused() -> None:
+    twice = '[{"phone_number":"2225550142","phone_number":"2225550143"}]'
+    assert (
+        faults(twice.encode())
+        == faults(twice)
+        == {"phone_numbers": ["The phone_numbers field has an object with the same name twice."]}
+    )
+
+
+def test_a_heading_with_thousands_of_columns_costs_little_and_is_told_in_short() -> None:
+    begun = time.process_time()
+    found = faults(b"phone," + b"a," * 100_000 + b"\n" + b"2225550142\n" * 20_000)
+    assert time.process_time() - begun < 3
+    assert sum(len(sentence) for sentences in found.values() for sentence in sentences) < 50_000
+
+
+def test_a_byte_order_mark_before_any_line_says_nothing() -> None:
+    content = '\ufeff2225550142\r\n\ufeff"2225550143",Ann\r\n'.encode()
+    assert [entry.message_reference for entry in entries(content)] == ["", "Ann"]
+    assert len(entries("\ufeff\ufeff[2225550142]".encode())) == 1
 
 
 def test_a_fault_tells_the_value_that_it_is_about_in_short_and_with_nothing_invisible() -> None:

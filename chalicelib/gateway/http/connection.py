@@ -51,8 +51,8 @@ class Sending:
 
     @property
     def status(self) -> int:
-        """The status that has come back, whatever came after it; 0 if none has."""
-        return 0 if self._listener is None else self._listener.status
+        """The status that has come back, whatever came after it; 0 if none has, or nothing was sent."""
+        return self._listener.status if self._listener is not None and self.let_go else 0
 
     async def look_and_let_go(self, connection: "Connection") -> None:
         """Raises what the last look raises, and ServerDisconnectedError; then nothing is sent."""

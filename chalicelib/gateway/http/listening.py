@@ -9,6 +9,7 @@ import re
 
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.http import HttpProcessingError
+from aiohttp.streams import EMPTY_PAYLOAD
 
 #: Bytes of an answer that are taken, with all that isn't its body. A body is read up to 64 KiB.
 MOST_BYTES = 98_304
@@ -38,6 +39,10 @@ class StatusListener(ResponseHandler):
     def data_received(self, data: bytes) -> None:
         if not self._left:
             return
+        if self._parser is None:
+            # Before there is a request. It is kept, and comes again.
+            super().data_received(data)
+            return
         if not self.status:
             self._before_status += data
             try:
@@ -54,7 +59,7 @@ class StatusListener(ResponseHandler):
 
     def _end(self) -> None:
         """The answer is as long as it may be: what there is of its body is all of it."""
-        if self._payload is None:
+        if self._payload is None or self._payload is EMPTY_PAYLOAD:
             self.set_exception(TooMuch(message="headers without end"))
             return
         self._payload.feed_eof()
