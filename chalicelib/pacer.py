@@ -251,7 +251,8 @@ class Pacer:
         campaign, now = turn.campaign, self._clock.now()
         returned = list(self._slips.returned_dials(campaign.account, campaign.id))
         judged = load.judged(campaign.load, len(returned))
-        slots = self._slots(turn, judged, share, now)
+        part = self._part(turn, judged, share, now)
+        slots = self._slots(turn, part, share, now)
         numbers = self._numbers(campaign, returned, now)
         # Calls that the dialers can't make write nothing.
         spread = spreading.needed(turn.rate * share, campaign.spread, self._calls_a_partition)
@@ -271,7 +272,8 @@ class Pacer:
             dials += sent
             if sent < len(filled):
                 break
-        after = replace(judged, handed=dials, left=max(0, len(returned) - dials))
+        limited = part < share and next(numbers, None) is not None
+        after = replace(judged, handed=dials, left=max(0, len(returned) - dials), limited=limited)
         moved = head != campaign.head or after != turn.campaign.load
         if moved and not self._advances.pass_to(campaign, head, after):
             logger.info("handed over by another pacer", extra=about_campaign(campaign.account, campaign.id))
@@ -279,13 +281,17 @@ class Pacer:
             self._idle(campaign, head, now)
         return dials
 
-    def _slots(self, turn: Turn, judged: Load, share: float, now: datetime) -> Iterator[Slot]:
+    def _part(self, turn: Turn, judged: Load, share: float, now: datetime) -> float:
+        """How much of the slots is used: a share by the dialers there are, and no more than the limit."""
+        if judged.most is None:
+            return share
+        waiting = pacing.waiting(turn.timetable, turn.paces, turn.campaign.cursors, now, HORIZON)
+        return min(share, judged.most / max(1, judged.most, waiting))
+
+    def _slots(self, turn: Turn, part: float, share: float, now: datetime) -> Iterator[Slot]:
         """All of them, unless that is too much for the dialers."""
         campaign = turn.campaign
         there = turn.timetable, turn.paces, campaign.cursors, now, HORIZON
-        part = share
-        if judged.most is not None:
-            part = min(share, judged.most / max(1, judged.most, pacing.waiting(*there)))
         if part <= 0:
             return iter(())
         selection = load.selection(share, part, turn.rate, turn.limits, load.phase(campaign.id))

@@ -66,9 +66,11 @@ def judged(load: Load, returned: int) -> Load:
         return replace(load, made=made, most=max(LEAST, int(lately * MORE_THAN_MADE), load.handed // CUT))
     if load.most is None:
         return replace(load, made=made)
+    if not load.handed and load.limited:
+        return replace(load, made=made)  # nothing was tried
     # What wasn't needed was no limit.
-    grown = None if load.handed < load.most else load.most * GROWTH
-    return replace(load, made=made, most=grown)
+    is_needed = load.limited or load.handed >= load.most
+    return replace(load, made=made, most=load.most * GROWTH if is_needed else None)
 
 
 def limits(limits: Limits, call_time: timedelta) -> Limits:
@@ -137,17 +139,17 @@ def selection(share: float, part: float, rate: float, limits: Limits, phase: flo
     """Which slots are used of a campaign at `rate` calls a second.
 
     It may make a `share` of its calls, above 0, by its dialers: calls are evenly spread as long as that leaves slices
-    full, and then whole slices are left out. By what came back it makes only a `part`, up to the share: that is evenly
-    spread in any case, so that each tick finds out whether it is still too much.
+    full, and then whole slices are left out. By what came back it makes only a `part`, up to the share: evenly spread
+    if the dialers could make all, and in fewer slices if they couldn't.
     """
     if part >= 1 or rate <= 0:
         return pacing.ALL
-    if part < share:
+    if share >= 1:
         return Selection(1 / part)
     step = min(1 / share, rate / cheapest(rate, limits))
     stretch = max(1, int(calls_of_a_slice(rate / step, limits))) * step / rate * _SECOND
     # Rounded, so that the stretches stay the same from tick to tick though what calls take differs by milliseconds.
-    return Selection(step, rounded(min(1.0, share * step)), max(stretch, SHORTEST_STRETCH), phase)
+    return Selection(step, rounded(min(1.0, share * step) * part / share), max(stretch, SHORTEST_STRETCH), phase)
 
 
 def phase(campaign_id: int) -> float:

@@ -137,8 +137,10 @@ class Load:
     left: int = 0
     #: calls of what the tick before had handed over that weren't returned
     made: int = 0
-    #: how many calls a tick hands over at most; None: all that are due
+    #: how many calls a tick hands over at most, about; None: all that are due
     most: int | None = None
+    #: Did the last tick hand over less than it could have, because of that?
+    limited: bool = False
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ def load_actions(items: type[CampaignItem], load: Load) -> list[Action]:
         items.left.set(load.left),
         items.made.set(load.made),
         items.most.remove() if load.most is None else items.most.set(load.most),
+        items.limited.set(load.limited),
     ]
 
 
@@ -107,7 +108,13 @@ def from_item(item: CampaignItem) -> Campaign:
         marks=tuple(Mark(int(head), at) for head, at in zip(item.marked_heads, item.marked_at, strict=True)),
         cursors=_cursors(item.paced_until, item.paced_due),
         paced=item.paced,
-        load=Load(int(item.handed), int(item.left), int(item.made), None if item.most is None else int(item.most)),
+        load=Load(
+            int(item.handed),
+            int(item.left),
+            int(item.made),
+            None if item.most is None else int(item.most),
+            bool(item.limited),
+        ),
         call_time=timedelta(milliseconds=int(item.call_time)),
         wakes_at=item.wakes_at,
         spread=int(item.spread),

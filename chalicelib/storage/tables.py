@@ -136,6 +136,8 @@ class CampaignItem(Model):
     left = NumberAttribute(default=0)
     made = NumberAttribute(default=0)
     most = NumberAttribute(null=True)
+    #: whether that was less than there could have been
+    limited = BooleanAttribute(default=False)
     #: milliseconds from a call's claim to its outcome, on average of late
     call_time = NumberAttribute(default=0)
     #: in how many partitions of the table `deferred` the slips of its numbers lie; it only grows

@@ -82,6 +82,6 @@ def test_many_slow_campaigns_share_what_there_is() -> None:
     world.run()
     by_minute = world.made_by_minute()
     learnt = range(SLOW_LEARNT, MINUTES)
-    assert sum(by_minute[minute] for minute in learnt) >= 0.65 * dialers * full * 60 * len(learnt)
+    assert sum(by_minute[minute] for minute in learnt) >= 0.5 * dialers * full * 60 * len(learnt)
     made = [sum(world.made(campaign, minute) for minute in range(MINUTES)) for campaign in slow]
     assert min(made) >= 0.3 * sum(made) / campaigns

@@ -29,15 +29,15 @@ def handed_over(world: World) -> int:
     return sum(slices)
 
 
-def test_a_limit_by_what_came_back_is_tried_in_every_tick(world: World) -> None:
-    """Slices that all come back, of a campaign that has a share of the dialers, too: each tick tries a few."""
+def test_a_limit_by_what_came_back_holds_in_ticks_that_try_nothing_too(world: World) -> None:
+    """Slices that all come back, of a campaign that has a share of the dialers, too: a slice is tried now and then."""
     world.pacer._dialers = 1
     prepare(world, numbers(6000), amount=600)
     start(world)
     first = handed_over(world)
     make_calls(world, 0, 60, takes=timedelta(seconds=20))
     handed = []
-    for _ in range(12):
+    for _ in range(24):
         world.tick()
         bodies = [message.body for message in world.sqs.messages]
         world.sqs.messages.clear()
@@ -45,7 +45,8 @@ def test_a_limit_by_what_came_back_is_tried_in_every_tick(world: World) -> None:
         world.clock.advance(60)
         assert world.dial(bodies) == []  # they come too late, and go back
     assert first > 100
-    assert all(1 <= count <= 30 for count in handed[4:])
+    assert max(handed[4:]) <= 60
+    assert 0 < sum(handed[4:]) <= 20 * len(handed[4:])
 
 
 def test_calls_that_have_become_slow_are_seen_before_the_settler_says_so(world: World) -> None:

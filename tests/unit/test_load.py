@@ -60,6 +60,13 @@ class TestJudging:
         assert load.judged(Load(handed=50, most=50), returned=0).most == 200
         assert load.judged(Load(handed=60, most=100), returned=0).most is None
 
+    def test_a_limit_that_bound_grows_though_a_little_less_was_handed_over(self) -> None:
+        assert load.judged(Load(handed=60, most=100, limited=True), returned=0).most == 400
+
+    def test_a_tick_that_tried_nothing_says_nothing_of_the_limit(self) -> None:
+        assert load.judged(Load(handed=0, most=100, limited=True), returned=0).most == 100
+        assert load.judged(Load(handed=0, most=100), returned=0).most is None
+
     @given(st.integers(0, 10**6), st.integers(0, 10**6), st.integers(0, 10**6), st.integers(0, 10**6))
     def test_a_limit_leaves_something(self, handed: int, left: int, made: int, returned: int) -> None:
         most = load.judged(Load(handed, left, made), returned).most
@@ -170,12 +177,21 @@ class TestDialers:
         assert kept_busy(selection, rate, Limits(), SECOND) == pytest.approx(5, rel=0.06)
         assert selection.stretch >= load.SHORTEST_STRETCH
 
-    @given(st.floats(0.001, 1), st.floats(0.001, 0.999), RATES, TIMES)
-    def test_what_came_back_thins_calls_out_evenly(
+    @given(st.floats(0.001, 0.999), RATES, TIMES)
+    def test_what_came_back_thins_calls_out_evenly_where_the_dialers_could_make_all(
+        self, part: float, rate: float, call_time: timedelta
+    ) -> None:
+        assert load.selection(1.0, part, rate, load.limits(Limits(), call_time), 0.5) == Selection(1 / part)
+
+    @given(st.floats(0.001, 0.999), st.floats(0.001, 1), RATES, TIMES)
+    def test_what_came_back_leaves_slices_full_where_the_dialers_could_not(
         self, share: float, of_it: float, rate: float, call_time: timedelta
     ) -> None:
         limits = load.limits(Limits(), call_time)
-        assert load.selection(share, share * of_it, rate, limits, 0.5) == Selection(1 / (share * of_it))
+        by_share = load.selection(share, share, rate, limits, 0.5)
+        found = load.selection(share, share * of_it, rate, limits, 0.5)
+        assert (found.step, found.stretch) == (by_share.step, by_share.stretch)
+        assert found.part == pytest.approx(by_share.part * of_it, rel=0.12)
 
     @given(st.floats(0.001, 0.999), RATES)
     def test_a_share_that_differs_a_little_leaves_out_the_same_stretches(self, share: float, rate: float) -> None:
