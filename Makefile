@@ -18,9 +18,14 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 AUDITOR := .venv/checkov
 
-.PHONY: install run demo test simulate isolation cost scale coldstart bench lint types audit check package deploy clean
+.PHONY: help install run demo test simulate isolation cost scale coldstart bench lint types audit check package deploy \
+	clean
 
-install: $(INSTALLED)
+help: ## List what can be made
+	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | while IFS='	' read -r target does; do \
+		printf '%-10s %s\n' "$$target" "$$does"; done
+
+install: $(INSTALLED) ## Make .venv with all that is needed
 
 $(INSTALLED): requirements.txt requirements-dev.txt
 	@command -v $(PYTHON) >/dev/null || { \
@@ -35,48 +40,48 @@ $(INSTALLED): requirements.txt requirements-dev.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt
 	@touch $@
 
-run: $(INSTALLED)
+run: $(INSTALLED) ## Start callpacer on this machine, until Ctrl-C
 	@$(BIN)/python -m infra.local $(ARGS)
 
-demo: $(INSTALLED)
+demo: $(INSTALLED) ## Watch 300 numbers go out, beside make run
 	@$(BIN)/python -m infra.demo $(ARGS)
 
-test: $(INSTALLED)
+test: $(INSTALLED) ## Run every test
 	@$(BIN)/python -m pytest --numprocesses 3 --dist loadgroup $(ARGS)
 
 # More of what `make test` tells a thousand seeds of: stories in which all goes wrong that can.
-simulate: $(INSTALLED)
+simulate: $(INSTALLED) ## Tell SEEDS more stories in which all goes wrong that can
 	@$(BIN)/python -m tests.simulation --seeds $(SEEDS) $(ARGS)
 
-isolation: $(INSTALLED)
+isolation: $(INSTALLED) ## Let two accounts take STEPS steps beside each other
 	@ISOLATION_STEPS=$(STEPS) $(BIN)/python -m pytest tests/functional/test_two_accounts.py --timeout 14400 $(ARGS)
 
 # How long each function takes to its first answer, beside a bare hello world; fails if the API is too slow.
-coldstart: $(INSTALLED)
+coldstart: $(INSTALLED) ## Measure how long each function takes to its first answer
 	@$(BIN)/python -m infra.coldstart $(ARGS)
 
 # How fast it is beside what it could be at best, such as ARGS="uploads gateway" for two of the benchmarks; about
 # twenty minutes for all.
-bench: $(INSTALLED)
+bench: $(INSTALLED) ## Measure how fast it is; ARGS="uploads gateway" for some of it
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 # What a million calls cost on AWS, and what for.
-cost: $(INSTALLED)
+cost: $(INSTALLED) ## Tell what a million calls cost on AWS
 	@$(BIN)/python -m tests.cost --calls $(CALLS) --latency-ms $(LATENCY_MS) $(ARGS)
 
 # How much one deployment carries, on simulated time; about an hour, and 6 GB of memory.
-scale: $(INSTALLED)
+scale: $(INSTALLED) ## Tell how much one deployment carries
 	@$(BIN)/python -m tests.cost.scale
 
-lint: $(INSTALLED)
+lint: $(INSTALLED) ## Look at style
 	@$(BIN)/python -m ruff check
 	@$(BIN)/python -m ruff format --check
 
-types: $(INSTALLED)
+types: $(INSTALLED) ## Check types
 	@$(BIN)/python -m mypy
 
 # A second look at the template, by a program that has an environment of its own.
-audit: $(INSTALLED) $(AUDITOR)/installed
+audit: $(INSTALLED) $(AUDITOR)/installed ## Have the template looked at by checkov
 	@$(BIN)/python -m infra.audit $(AUDITOR)/bin/checkov
 
 $(AUDITOR)/installed: requirements-checkov.txt | $(INSTALLED)
@@ -85,15 +90,15 @@ $(AUDITOR)/installed: requirements-checkov.txt | $(INSTALLED)
 	@$(AUDITOR)/bin/python -m pip install --quiet --disable-pip-version-check --requirement requirements-checkov.txt
 	@touch $@
 
-check: lint types audit test
+check: lint types audit test ## Run what CI runs
 
-package: $(INSTALLED)
+package: $(INSTALLED) ## Build what is deployed
 	@$(BIN)/python -m infra.package --for-aws
 
-deploy: $(INSTALLED)
+deploy: $(INSTALLED) ## Deploy it to AWS as STAGE
 	@$(BIN)/python -m infra.deploy --stage $(STAGE) $(ARGS)
 
 # What the local stack keeps, in .callpacer, stays.
-clean:
+clean: ## Remove all that was made, but for .callpacer
 	rm -rf .venv build .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find app.py benchmarks chalicelib infra tests -name __pycache__ -prune -exec rm -rf {} +
