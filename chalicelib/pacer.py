@@ -285,7 +285,8 @@ class Pacer:
         """How much of the slots is used: a share by the dialers there are, and no more than the limit."""
         if judged.most is None:
             return share
-        waiting = pacing.waiting(turn.timetable, turn.paces, turn.campaign.cursors, now, HORIZON)
+        cursors = pacing.idle(turn.campaign.cursors, now)
+        waiting = pacing.waiting(turn.timetable, turn.paces, cursors, now, HORIZON)
         return min(share, judged.most / max(1, judged.most, waiting))
 
     def _slots(self, turn: Turn, part: float, share: float, now: datetime) -> Iterator[Slot]:
