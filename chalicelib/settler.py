@@ -120,10 +120,12 @@ class Settler:
         return sum(result for result in results if isinstance(result, int))
 
     def _settle_campaign(self, account: str, identifier: int, deadline: datetime) -> int:
-        waiting = self._campaigns.find(account, identifier)
-        if waiting is not None and self._has_nothing_under_way(waiting):
+        campaign = self._campaigns.find(account, identifier)
+        if campaign is None:
+            return 0
+        if self._has_nothing_under_way(campaign):
             self._log.seal(campaign_key(account, identifier))
-            self._sleeper.let_sleep(waiting)
+            self._sleeper.let_sleep(campaign)
             return 0
         # Before the campaign: what another settler forgets of them until then lies behind its `settled`.
         notes = Notes(

@@ -37,7 +37,6 @@ def show(services: Services, asked: Asked) -> Answer:
 
 def update(services: Services, asked: Asked) -> Answer:
     identifier = asked.identifier(Kind.PROFILE)
-    services.profiles.get(asked.account, identifier)
     form = Form(asked.parameters)
     read: dict[str, int | str | None] = {
         name: form.integer(name, minimum=minimum, required=form.given(name)) for name, minimum in _MINIMA.items()
@@ -45,6 +44,8 @@ def update(services: Services, asked: Asked) -> Answer:
     read["nickname"] = form.nickname()
     for name in ("id", "profile_id"):
         form.unchanged(name, identifier)
+    form.check()
+    services.profiles.get(asked.account, identifier)
     form.check(changes=(*_MINIMA, "nickname"))
     changes = {name: value for name, value in read.items() if form.given(name)}
     profile = services.profiles.change(asked.account, identifier, changes)

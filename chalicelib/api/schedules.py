@@ -35,11 +35,12 @@ def show(services: Services, asked: Asked) -> Answer:
 
 def update(services: Services, asked: Asked) -> Answer:
     identifier = asked.identifier(Kind.SCHEDULE)
-    services.schedules.get(asked.account, identifier)
     form = Form(asked.parameters)
     read = {"days": form.days(required=form.given("days")), "nickname": form.nickname()}
     for name in ("id", "schedule_id"):
         form.unchanged(name, identifier)
+    form.check()
+    services.schedules.get(asked.account, identifier)
     form.check(changes=("days", "nickname"))
     changes = {name: value for name, value in read.items() if form.given(name)}
     schedule = services.schedules.change(asked.account, identifier, changes)

@@ -19,6 +19,10 @@ _KEY_KEPT = timedelta(hours=24)
 _NEW_YORK = ZoneInfo("America/New_York")
 _WEEK = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _PACE = ("period", "amount_per_period", "time_between_periods")
+_PLAN = (
+    *("start_date", "end_date", "schedule", "profiles", "start_url", "result_url"),
+    *("max_retries", "retry_interval"),
+)
 _CALL = (
     *("call_id", "phone_number", "message_reference", "state", "reason", "callee_type", "attempts"),
     *("last_attempt_timestamp", "duration", "report", "report_attempts", "report_error"),
@@ -85,6 +89,10 @@ def error(status: int, sentence: str) -> Answer:
     return Answer(status, {"status": "error", "error": sentence})
 
 
+def _nothing_given(names: Sequence[str]) -> Answer:
+    return Answer(422, {"body": [f"The request must give at least one of {', '.join(names)}."]})
+
+
 def missing(kind: str, identifier: object) -> Answer:
     return error(404, f"{kind.capitalize()} {identifier} does not exist.")
 
@@ -130,7 +138,7 @@ class AccountModel:
             if kept is not None and now < kept.expires_at:
                 return replace(kept.answer, replayed=True) if kept.said == request.said else _KEY_REUSED
         told = self.endpoints[request.method, request.path](request, now, given)
-        if request.key is not None:
+        if request.key is not None and told.status == 200:
             self._receipts[request.key] = _Receipt(request.said, told, now + _KEY_KEPT)
         return told
 
@@ -202,6 +210,8 @@ class AccountModel:
         thing = self.things[kind].get(request.identifier or 0)
         if thing is None:
             return missing(kind, request.identifier)
+        if not request.fields:
+            return _nothing_given(("days", "nickname") if kind == "schedule" else (*_PACE, "nickname"))
         nickname = request.fields.get("nickname", thing["nickname"]) or None
         if nickname != thing["nickname"] and nickname in self.nicknames(kind):
             return _NICKNAME_TAKEN
@@ -262,6 +272,8 @@ class AccountModel:
             return missing("campaign", request.identifier)
         if request.wrong is not None:
             return Answer(422, request.wrong)
+        if not request.fields:
+            return _nothing_given(_PLAN)
         campaign, fields = self.campaigns[request.identifier], request.fields
         dates: dict[str, str] = {name: fields.get(name, getattr(campaign, name)) for name in ("start_date", "end_date")}
         faults: dict[str, list[str]] = {}
@@ -347,7 +359,7 @@ class AccountModel:
     def _schedule(self, fields: Mapping[str, Any], faults: dict[str, list[str]]) -> int:
         found = self._find("schedule", fields["schedule"]) if "schedule" in fields else 0
         if found is None:
-            faults["schedule"] = ["The selected schedule is invalid."]
+            faults["schedule"] = [f'The selected schedule is invalid. It is "{fields["schedule"]}".']
         return found or 0
 
     def _windows(self, fields: Mapping[str, Any], faults: dict[str, list[str]]) -> list[tuple[int, str, str]]:
@@ -356,7 +368,7 @@ class AccountModel:
             found = self._find("profile", window["profile"])
             if found is None:
                 name = f"profiles.{place}.profile"
-                faults[name] = [f"The selected {name} is invalid."]
+                faults[name] = [f'The selected {name} is invalid. It is "{window["profile"]}".']
             windows.append((found or 0, window["start_time"], window["end_time"]))
         return windows
 
@@ -419,8 +431,10 @@ def _date_faults(dates: Mapping[str, str], fields: Mapping[str, Any]) -> dict[st
     if dates["start_date"] <= dates["end_date"]:
         return {}
     if "end_date" in fields:
-        return {"end_date": ["The end_date field must be a date after or equal to start_date."]}
-    return {"start_date": ["The start_date field must be a date before or equal to end_date."]}
+        told = f'The end_date field must be a date after or equal to start_date. It is "{fields["end_date"]}".'
+        return {"end_date": [told]}
+    told = f'The start_date field must be a date before or equal to end_date. It is "{fields["start_date"]}".'
+    return {"start_date": [told]}
 
 
 def _call(identifier: int, destination: str, reference: str) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from infra.emulator import Emulator
 from infra.package import build
 from tests.databases import with_work
 from tests.functional.caller import messages_in, wait
-from tests.functional.test_campaigns_run import numbers, prepare
+from tests.functional.test_campaigns_run import numbers, prepare, start
 from tests.functional.ticks import TICK, tick_of
 from tests.functional.world import World
 
@@ -157,6 +157,7 @@ def test_a_pacer_without_time_leaves_the_rest_for_the_next(world: World, monkeyp
 
 def test_a_settler_without_time_leaves_the_rest_for_the_next(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     prepare(world, numbers(1))
+    start(world)
     looked_at = slow_to_find(world, monkeypatch)
     world.settler.settle(world.clock.now() + timedelta(seconds=90), [("acme", one) for one in (1, 2, 3)])
     assert looked_at == [1, 2]
