@@ -37,7 +37,7 @@ def test_a_limit_by_what_came_back_holds_in_ticks_that_try_nothing_too(world: Wo
     first = handed_over(world)
     make_calls(world, 0, 60, takes=timedelta(seconds=20))
     handed = []
-    for _ in range(24):
+    for _ in range(14):
         world.tick()
         bodies = [message.body for message in world.sqs.messages]
         world.sqs.messages.clear()

@@ -2,7 +2,7 @@
 
 from datetime import UTC, date, datetime, timedelta
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chalicelib.domain import pacing
@@ -50,6 +50,7 @@ def test_the_last_day_there_is_can_be_a_campaigns_last() -> None:
     assert forecast(forever, [pace(1)], 10**9, BEFORE).left_over > 0
 
 
+@settings(max_examples=40)
 @given(
     queued=st.integers(1, 3000),
     amount=st.integers(1, 20),

@@ -230,7 +230,7 @@ SELECTIONS = st.builds(
 )
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @example(Selection(1, 0.01, timedelta(seconds=4), 15 * 0.618 % 1), (EIGHT - EPOCH) // MICROSECOND)
 @given(selection=SELECTIONS, at=st.integers(0, 10**16))
 def test_a_stretch_is_used_as_a_whole_and_so_many_of_them_as_is_said(selection: Selection, at: int) -> None:
@@ -249,7 +249,7 @@ def test_a_stretch_is_used_as_a_whole_and_so_many_of_them_as_is_said(selection: 
     assert all(int(1 / selection.part) - 1 <= gap <= 1 / selection.part + 1 for gap in gaps)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(selection=SELECTIONS, amount=st.integers(1, 1000), ticks=st.lists(st.floats(30, 70), max_size=3))
 def test_only_slots_in_stretches_that_are_used_are_handed_over_whenever_the_ticks_come(
     selection: Selection, amount: int, ticks: list[float]
