@@ -49,7 +49,7 @@ demo: $(INSTALLED) ## Watch 300 numbers go out, beside make run
 test: $(INSTALLED) ## Run every test
 	@$(BIN)/python -m pytest --numprocesses 3 --dist loadgroup $(ARGS)
 
-# More of what `make test` tells six hundred seeds of: stories in which all goes wrong that can.
+# More of what `make test` tells a thousand seeds of: stories in which all goes wrong that can.
 simulate: $(INSTALLED) ## Tell SEEDS more stories in which all goes wrong that can
 	@$(BIN)/python -m tests.simulation --seeds $(SEEDS) $(ARGS)
 

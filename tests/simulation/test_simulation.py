@@ -17,7 +17,7 @@ from tests.simulation.simulation import Simulation
 from tests.simulation.story import Story
 
 #: Stories told at each run of the tests, in pieces that workers can share.
-SEEDS, PIECE = 600, 20
+SEEDS, PIECE = 1000, 20
 #: In how many of them a missing safeguard must be noticed.
 NOTICED_WITHIN = 2000
 #: Short stories in which a function dies once, at each boundary in turn.
