@@ -47,7 +47,7 @@ demo: $(INSTALLED) ## Watch 300 numbers go out, beside make run
 	@$(BIN)/python -m infra.demo $(ARGS)
 
 test: $(INSTALLED) ## Run every test
-	@$(BIN)/python -m pytest --numprocesses 3 --dist loadgroup $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses 4 --dist loadgroup $(ARGS)
 
 # More of what `make test` tells a thousand seeds of: stories in which all goes wrong that can.
 simulate: $(INSTALLED) ## Tell SEEDS more stories in which all goes wrong that can
