@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from chalicelib.domain import dialstring
+from chalicelib.domain import ambiguity, dialstring
 from chalicelib.domain.dialstring import InvalidEntry, quoted
 from chalicelib.domain.models import Entry
 
@@ -70,7 +70,7 @@ class Columns:
         place = self.unnamed_reference
         if place is None:
             return dialstring.joined(**{part: cells[column] for part, column in self.places.items()})
-        if dialstring.could_be_a_number(cells[place]):
+        if ambiguity.could_be_a_number(cells[place]):
             raise InvalidEntry(
                 f"has {quoted(cells[place])} in the column {quoted(self.names[place])}, which could be another "
                 "number: call the column message_reference if it isn't."
@@ -81,11 +81,11 @@ class Columns:
     def _look_at(self, cells: Sequence[str]) -> None:
         """Raises InvalidEntry for a number in a column without a name, and a parameter where the reference is."""
         for place in self.nameless:
-            if dialstring.could_be_a_number(cells[place]):
+            if ambiguity.could_be_a_number(cells[place]):
                 raise InvalidEntry(f"has {quoted(cells[place])} in a column without a name.")
         reference = self.places.get("message_reference", self.unnamed_reference)
         if reference is not None:
-            dialstring.refuse_parameter(cells[reference])
+            ambiguity.refuse_parameter(cells[reference])
 
 
 def cells_of(line: str, delimiter: str) -> list[str]:

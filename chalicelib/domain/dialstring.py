@@ -4,10 +4,6 @@ An entry is a number, its parameters and a message reference: `tel:+12223334444;
 (reference, Create Campaign, `phone_numbers`; the product's documentation for the bare forms and `postd`). What is
 checked is the shape a number must have by E.164, not whether anybody was assigned it. What could mean two numbers is
 refused, since the price of a wrong guess is a call to a stranger.
-
-A number is unmistakable if it has `tel:` before it or a parameter behind it. Behind an unmistakable number, only
-another unmistakable one is a number, and anything else is its reference. Behind a bare number, what could be a number
-or a reference is refused.
 """
 
 import re
@@ -54,24 +50,6 @@ _ANI = re.compile(r"\+?[0-9]{1,15}")
 #: entry small.
 _POSTD = re.compile(r"[0-9*#]{1,64}")
 
-#: What begins a number and can't begin anything else.
-_UNMISTAKABLE = re.compile(r"\s*tel:|[^;]*;\s*(?:ani|postd)\s*=", re.IGNORECASE)
-
-#: A parameter, where there is no number before it.
-_PARAMETER = re.compile(r"\s*(?:ani|postd|ext)\s*=", re.IGNORECASE)
-#: An extension, or digits with an asterisk or a number sign, where there is no number before it.
-_DIGITS_TO_SEND = re.compile(r"\s*(?:(?:ext(?:ension|n)?|x)[.:\s]*[0-9]+|[0-9*#]*[*#][0-9*#]*)\s*", re.IGNORECASE)
-
-#: Without any of these there is no other number, and no parameter.
-_MAYBE_MORE = re.compile(r"tel:|[;=*#]|(?:[0-9][^0-9,]*){7}|,\s*(?:ext|x)", re.IGNORECASE)
-
-#: Digits with what may divide them, and a plus sign before them, if they aren't part of a word.
-_RUN = re.compile("(?<![0-9A-Za-z])\\+?\\(?[0-9](?:[-. ()/\u2010-\u2015]{0,3}[0-9])+")
-#: A date, which has eight digits, and may have a time behind it.
-_DATE = re.compile(
-    r"(?<![0-9])(?:[0-9]{4}([-/.])[0-9]{1,2}\1[0-9]{1,2}|[0-9]{1,2}([-/.])[0-9]{1,2}\2[0-9]{4})(?![0-9])"
-)
-
 #: Two commas and digits: an address book's pauses, after which it sends the digits.
 _PAUSES = re.compile(r"\s*,[\s,]*[0-9*#][\s,0-9*#]*")
 
@@ -86,16 +64,20 @@ _AMOUNT = re.compile(r"\+?[0-9](?:[.,][0-9]+)?E\+?[0-9]+|\+?[0-9]{7,15}[.,]0+", 
 
 #: Characters that are not to be seen and say nothing within a number: joiners, marks of the writing direction, byte
 #: order marks, soft hyphens. Spreadsheets and address books leave them there.
-_INVISIBLE = [0xAD, 0x61C, 0x180E, 0xFEFF, *range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x2070)]
+_MARKS = [0xAD, 0x61C, 0x180E, 0xFEFF, *range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x2070)]
 #: Spaces that are wider, narrower or don't break.
 _SPACES = [0xA0, 0x1680, *range(0x2000, 0x200B), 0x202F, 0x205F, 0x3000]
-_INVISIBLE_OUT = dict.fromkeys(_INVISIBLE)
-_PLAIN = {**_INVISIBLE_OUT, **dict.fromkeys(_SPACES, " ")}
+#: translates them away
+INVISIBLE = dict.fromkeys(_MARKS)
+#: the same, and makes all spaces plain ones
+PLAIN = {**INVISIBLE, **dict.fromkeys(_SPACES, " ")}
 
 #: What a number may be written with.
 _STRAY = re.compile("[^0-9+(). -]")
 #: characters of a piece that is looked at to say what is wrong with it
 _LONGEST_NUMBER = 100
+POSTD_WANTED = "has digits behind its number: write ;postd= before digits to be sent once the call is answered."
+_NO_NUMBER = "is not a valid phone number."
 #: A piece with so many digits is meant as a number.
 DIGITS_OF_A_NUMBER = 7
 
@@ -133,11 +115,11 @@ def parse(text: str) -> Entry:
         return Entry(f"tel:+1{plain[1]}", plain[2] or "")
     destination, _, reference = text.partition(",")
     if not destination.isascii():
-        destination = destination.translate(_PLAIN)
+        destination = destination.translate(PLAIN)
     number, *parameters = destination.split(";")
     digits = _digits(number)
     if _PAUSES.fullmatch(reference):
-        _refuse(_POSTD_WANTED)
+        _refuse(POSTD_WANTED)
     return Entry(f"tel:+{digits}{_parameters(parameters)}", _reference(reference))
 
 
@@ -156,7 +138,7 @@ def joined(phone_number: str, ani: str = "", postd: str = "", message_reference:
 def _joined_parameters(before: str, ani: str, postd: str) -> str:
     parameters = before.split(";") if before else []
     if ani:
-        parameters.append(f"ani={_caller_id(ani.translate(_PLAIN).strip())}")
+        parameters.append(f"ani={_caller_id(ani.translate(PLAIN).strip())}")
     if postd:
         parameters.append(f"postd={postd}")
     return _parameters(parameters)
@@ -171,94 +153,8 @@ def _caller_id(written: str) -> str:
     return re.sub("[-. ()]", "", written) if is_number else written
 
 
-def split(element: str) -> list[str]:
-    """The entries in one element of a list, which may hold several, separated by commas.
-
-    An unmistakable number begins a new entry, anything else belongs to the reference of the one before:
-    `tel:+12223334444, tel:+14443332222, march, late` are two entries. Behind a bare number, a piece that could be a
-    number is refused. What is meant as a number but is misspelt also begins an entry, to be refused by `parse` rather
-    than kept as a reference and never called. Raises InvalidEntry.
-    """
-    if not _MAYBE_MORE.search(element, element.find(",")):
-        return [element.strip()]
-    if not element.isascii():
-        element = element.translate(_INVISIBLE_OUT)
-    first, *pieces = element.split(",")
-    is_bare = not is_unmistakable(first)
-    entries = [[first]]
-    for piece in pieces:
-        if is_unmistakable(piece):
-            entries.append([piece])
-        else:
-            _refuse_if_no_reference(piece, is_bare=is_bare)
-            entries[-1].append(piece)
-    return [",".join(parts).strip() for parts in entries]
-
-
-def refuse_second_number(text: str) -> None:
-    """Raises InvalidEntry if one entry's text has another number behind its first."""
-    if not _MAYBE_MORE.search(text, text.find(",")):
-        return
-    if not text.isascii():
-        text = text.translate(_INVISIBLE_OUT)
-    first, *pieces = text.split(",")
-    is_bare = not is_unmistakable(first)
-    for piece in pieces:
-        if is_unmistakable(piece):
-            _refuse("has more than one phone number: each needs a line of its own.")
-        _refuse_if_no_reference(piece, is_bare=is_bare)
-
-
-def is_unmistakable(piece: str) -> bool:
-    """Is it a number, well written or not, and can't be anything else?"""
-    return _UNMISTAKABLE.match(piece) is not None
-
-
-def could_be_a_number(piece: str) -> bool:
-    """Is there anything in it that would be dialled if it stood by itself, or a number with a plus sign, misspelt?"""
-    if not _MAYBE_MORE.search(piece):
-        return False
-    if not piece.isascii():
-        piece = piece.translate(_PLAIN)
-    if is_unmistakable(piece):
-        return True
-    return any(map(_is_dialled, _RUN.findall(_DATE.sub("", piece))))
-
-
-def _is_dialled(run: str) -> bool:
-    """Is it a number, or several with a space or a slash between them? `run` is as _RUN finds it."""
-    for text in {run, *run.split("/"), *run.split(" ")}:
-        digits = re.sub("[^0-9]", "", text)
-        if text.startswith("+") and len(digits) >= DIGITS_OF_A_NUMBER:
-            return True
-        if re.fullmatch("1?[2-9][0-9]{9}", digits):
-            return True
-    return False
-
-
 def _refuse(reason: str) -> NoReturn:
     raise InvalidEntry(reason)
-
-
-_POSTD_WANTED = "has digits behind its number: write ;postd= before digits to be sent once the call is answered."
-
-
-def _refuse_if_no_reference(piece: str, *, is_bare: bool) -> None:
-    """What stands behind a number's comma: a parameter does by mistake, and so may a number behind a bare one."""
-    refuse_parameter(piece)
-    if is_bare and _DIGITS_TO_SEND.fullmatch(piece):
-        _refuse(_POSTD_WANTED)
-    if is_bare and could_be_a_number(piece):
-        _refuse(
-            f"has {quoted(piece)} behind its number, which could be another number or a reference: write tel: before "
-            "each number, or give each an entry of its own."
-        )
-
-
-def refuse_parameter(reference: str) -> None:
-    """Raises InvalidEntry for a parameter where the reference stands."""
-    if _PARAMETER.match(reference):
-        _refuse(f"has {quoted(reference)} behind a comma: a parameter is separated from its number by a semicolon.")
 
 
 def quoted(text: str) -> str:
@@ -299,7 +195,7 @@ def _what_is_wrong(number: str) -> str:
         return "reads like an amount that a spreadsheet made of a number: format the column as text."
     extended = _EXTENSION.fullmatch(number)
     if extended is not None and _digits_of(extended["number"].strip()) is not None:
-        return _POSTD_WANTED
+        return POSTD_WANTED
     stray = _STRAY.search(number)
     if stray is not None and sum(map(str.isdecimal, number)) >= DIGITS_OF_A_NUMBER:
         character = stray[0]
@@ -310,9 +206,6 @@ def _what_is_wrong(number: str) -> str:
     return _NO_NUMBER
 
 
-_NO_NUMBER = "is not a valid phone number."
-
-
 def _parameters(parameters: list[str]) -> str:
     """The parameters in their normal form, each with the semicolon before it."""
     values: dict[str, str] = {}
@@ -321,7 +214,7 @@ def _parameters(parameters: list[str]) -> str:
         name, value = name.strip().lower(), value.strip()
         if name not in ("ani", "postd"):
             if name == "ext":
-                _refuse(_POSTD_WANTED)
+                _refuse(POSTD_WANTED)
             _refuse("has an unknown parameter: only ani and postd are known, and columns are separated by commas.")
         if name in values:
             _refuse(f"has more than one {name}.")

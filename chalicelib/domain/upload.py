@@ -14,9 +14,9 @@ from functools import partial
 from itertools import chain
 from typing import TypeVar
 
-from chalicelib.domain import columns, dialstring, json_text
+from chalicelib.domain import ambiguity, columns, dialstring, json_text
 from chalicelib.domain.columns import Columns
-from chalicelib.domain.dialstring import InvalidEntry, parse, quoted, split
+from chalicelib.domain.dialstring import InvalidEntry, parse, quoted
 from chalicelib.domain.json_text import NameGivenTwice
 from chalicelib.domain.models import Entry
 from chalicelib.errors import InvalidFields
@@ -232,7 +232,7 @@ def _read_line(line: str, delimiter: str, meaning: Columns | None) -> list[Entry
         line = ",".join(columns.cells_of(line, delimiter))
     line = columns.value(line.rstrip(", \t"))
     if "," in line:
-        dialstring.refuse_second_number(line)
+        ambiguity.refuse_second_number(line)
     return [parse(line)]
 
 
@@ -241,7 +241,7 @@ def _read_element(element: object) -> list[Entry]:
     if isinstance(element, dict):
         return [_read_object(element)]
     text = _text(element)
-    return [parse(entry) for entry in split(text)]
+    return [parse(entry) for entry in ambiguity.split(text)]
 
 
 def _read_object(parts: Mapping[object, object]) -> Entry:

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.domain.dialstring import InvalidEntry, parse, split
+from chalicelib.domain.ambiguity import split
+from chalicelib.domain.dialstring import InvalidEntry, parse
 from chalicelib.domain.models import Entry
 
 NORMAL = re.compile(r"tel:\+[1-9][0-9]{6,14}(;ani=\+?[0-9]{1,15})?(;postd=[0-9*#]{1,64})?")
