@@ -277,7 +277,12 @@ class Pacer:
         moved = head != campaign.head or after != turn.campaign.load
         if moved and not self._advances.pass_to(campaign, head, after):
             logger.info("handed over by another pacer", extra=about_campaign(campaign.account, campaign.id))
-        elif head == campaign.tail and turn.timetable.open_until(now) is not None and next(numbers, None) is None:
+        elif (
+            not limited
+            and head == campaign.tail
+            and turn.timetable.open_until(now) is not None
+            and next(numbers, None) is None
+        ):
             self._idle(campaign, head, now)
         return dials
 
