@@ -149,6 +149,8 @@ def _multipart_in(body: bytes, content_type: str) -> tuple[bytes, bytes] | None:
     The boundary is the one that the request's header names, or MIME headers that were sent as part of the body, or
     that the body begins with. What stands before it is a preamble, which says nothing (RFC 2046 §5.1.1).
     """
+    if b"--" not in body:
+        return None
     body = body.removeprefix(b"\xef\xbb\xbf").strip(b" \t\r\n")
     named_by_the_body = BytesHeaderParser().parsebytes(body[:_MIME_HEADERS])
     header = Message()
