@@ -36,7 +36,8 @@ def split(element: str) -> list[str]:
     number is refused. What is meant as a number but is misspelt also begins an entry, to be refused by `parse` rather
     than kept as a reference and never called. Raises InvalidEntry.
     """
-    if not _MAYBE_MORE.search(element, element.find(",")):
+    comma = element.find(",")
+    if comma < 0 or not _MAYBE_MORE.search(element, comma):
         return [element.strip()]
     if not element.isascii():
         element = element.translate(INVISIBLE)
@@ -44,7 +45,9 @@ def split(element: str) -> list[str]:
     is_bare = not is_unmistakable(first)
     entries = [[first]]
     for piece in pieces:
-        if is_unmistakable(piece):
+        if len(piece) == 1 and piece.isalnum():
+            entries[-1].append(piece)  # of which there may be a million
+        elif is_unmistakable(piece):
             entries.append([piece])
         else:
             _refuse_if_no_reference(piece, is_bare=is_bare)
