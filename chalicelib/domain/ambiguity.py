@@ -7,7 +7,16 @@ or a reference is refused, since the price of a wrong guess is a call to a stran
 
 import re
 
-from chalicelib.domain.dialstring import DIGITS_OF_A_NUMBER, INVISIBLE, PLAIN, POSTD_WANTED, InvalidEntry, quoted
+from chalicelib.domain.dialstring import (
+    DIGITS_OF_A_NUMBER,
+    INVISIBLE,
+    MAX_REFERENCE_BYTES,
+    PLAIN,
+    POSTD_WANTED,
+    REFERENCE_TOO_LONG,
+    InvalidEntry,
+    quoted,
+)
 
 #: What begins a number and can't begin anything else.
 _UNMISTAKABLE = re.compile(r"\s*tel:|[^;]*;\s*(?:ani|postd)\s*=", re.IGNORECASE)
@@ -44,14 +53,18 @@ def split(element: str) -> list[str]:
     first, *pieces = element.split(",")
     is_bare = not is_unmistakable(first)
     entries = [[first]]
+    length = 0
     for piece in pieces:
-        if len(piece) == 1 and piece.isalnum():
-            entries[-1].append(piece)  # of which there may be a million
-        elif is_unmistakable(piece):
+        if is_unmistakable(piece):
             entries.append([piece])
-        else:
-            _refuse_if_no_reference(piece, is_bare=is_bare)
-            entries[-1].append(piece)
+            length = 0
+            continue
+        # A reference of a million pieces isn't looked through to its end.
+        length += len(piece.strip())
+        if length > MAX_REFERENCE_BYTES:
+            raise InvalidEntry(REFERENCE_TOO_LONG)
+        _refuse_if_no_reference(piece, is_bare=is_bare)
+        entries[-1].append(piece)
     return [",".join(parts).strip() for parts in entries]
 
 

@@ -77,6 +77,7 @@ _STRAY = re.compile("[^0-9+(). -]")
 #: characters of a piece that is looked at to say what is wrong with it
 _LONGEST_NUMBER = 100
 POSTD_WANTED = "has digits behind its number: write ;postd= before digits to be sent once the call is answered."
+REFERENCE_TOO_LONG = f"has a message_reference greater than {MAX_REFERENCE_BYTES} bytes."
 _NO_NUMBER = "is not a valid phone number."
 #: A piece with so many digits is meant as a number.
 DIGITS_OF_A_NUMBER = 7
@@ -232,5 +233,5 @@ def _reference(reference: str) -> str:
     if UNPRINTABLE.search(reference):
         _refuse("has control characters in its message_reference.")
     if len(reference.encode()) > MAX_REFERENCE_BYTES:
-        _refuse(f"has a message_reference greater than {MAX_REFERENCE_BYTES} bytes.")
+        _refuse(REFERENCE_TOO_LONG)
     return reference

@@ -278,6 +278,13 @@ def test_splitting_loses_nothing(element: str) -> None:
     assert ",".join(pieces).replace(" ", "") == element.replace(" ", "")
 
 
+def test_a_reference_of_the_longest_length_leaves_room_for_another_number() -> None:
+    longest = "a=" + "b" * 253
+    assert split(f"tel:2223334444, {longest}, tel:4443332222") == [f"tel:2223334444, {longest}", "tel:4443332222"]
+    with pytest.raises(InvalidEntry, match="greater than 255 bytes"):
+        split(f"tel:2223334444, {longest}, b, tel:4443332222")
+
+
 def test_splitting_millions_of_pieces_takes_no_more_than_seconds() -> None:
     begun = time.perf_counter()
     assert split("," * 2_000_000) == ["," * 2_000_000]
