@@ -44,7 +44,7 @@ run: $(INSTALLED) ## Start callpacer on this machine, until Ctrl-C
 	@$(BIN)/python -m infra.local $(ARGS)
 
 demo: $(INSTALLED) ## Watch 300 numbers go out, beside make run
-	@$(BIN)/python -m infra.demo $(ARGS)
+	@$(BIN)/python -m demo $(ARGS)
 
 test: $(INSTALLED) ## Run every test
 	@$(BIN)/python -m pytest --numprocesses 4 --dist loadgroup $(ARGS)
@@ -54,11 +54,11 @@ simulate: $(INSTALLED) ## Tell SEEDS more stories in which all goes wrong that c
 	@$(BIN)/python -m tests.simulation --seeds $(SEEDS) $(ARGS)
 
 isolation: $(INSTALLED) ## Let two accounts take STEPS steps beside each other
-	@ISOLATION_STEPS=$(STEPS) $(BIN)/python -m pytest tests/functional/test_two_accounts.py --timeout 14400 $(ARGS)
+	@ISOLATION_STEPS=$(STEPS) $(BIN)/python -m pytest tests/isolation/test_two_accounts.py --timeout 14400 $(ARGS)
 
 # How long each function takes to its first answer, beside a bare hello world; fails if the API is too slow.
 coldstart: $(INSTALLED) ## Measure how long each function takes to its first answer
-	@$(BIN)/python -m infra.coldstart $(ARGS)
+	@$(BIN)/python -m benchmarks.coldstart $(ARGS)
 
 # How fast it is beside what it could be at best, such as ARGS="uploads gateway" for two of the benchmarks; about
 # twenty minutes for all.
@@ -67,11 +67,11 @@ bench: $(INSTALLED) ## Measure how fast it is; ARGS="uploads gateway" for some o
 
 # What a million calls cost on AWS, and what for.
 cost: $(INSTALLED) ## Tell what a million calls cost on AWS
-	@$(BIN)/python -m tests.cost --calls $(CALLS) --latency-ms $(LATENCY_MS) $(ARGS)
+	@$(BIN)/python -m benchmarks.cost --calls $(CALLS) --latency-ms $(LATENCY_MS) $(ARGS)
 
 # How much one deployment carries, on simulated time; about an hour, and 6 GB of memory.
 scale: $(INSTALLED) ## Tell how much one deployment carries
-	@$(BIN)/python -m tests.cost.scale
+	@$(BIN)/python -m benchmarks.cost.scale
 
 lint: $(INSTALLED) ## Look at style
 	@$(BIN)/python -m ruff check
@@ -82,7 +82,7 @@ types: $(INSTALLED) ## Check types
 
 # A second look at the template, by a program that has an environment of its own.
 audit: $(INSTALLED) $(AUDITOR)/installed ## Have the template looked at by checkov
-	@$(BIN)/python -m infra.audit $(AUDITOR)/bin/checkov
+	@$(BIN)/python -m infra.template.audit $(AUDITOR)/bin/checkov
 
 $(AUDITOR)/installed: requirements-checkov.txt | $(INSTALLED)
 	@echo "Installing checkov into $(AUDITOR); this takes a minute."
@@ -93,7 +93,7 @@ $(AUDITOR)/installed: requirements-checkov.txt | $(INSTALLED)
 check: lint types audit test ## Run what CI runs
 
 package: $(INSTALLED) ## Build what is deployed
-	@$(BIN)/python -m infra.package --for-aws
+	@$(BIN)/python -m infra.deploy.package --for-aws
 
 deploy: $(INSTALLED) ## Deploy it to AWS as STAGE
 	@$(BIN)/python -m infra.deploy --stage $(STAGE) $(ARGS)

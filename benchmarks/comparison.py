@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from statistics import median
 
-from infra.coldstart import by_turns
+from benchmarks.coldstart import by_turns
 
 #: how often each of the two is measured
 ROUNDS = 9

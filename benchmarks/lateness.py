@@ -10,10 +10,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from chalicelib.metrics import Metric
-from infra.stack import Stack
-from tests.functional.caller import Caller, wait
-from tests.functional.tenant import serve
+from chalicelib.runtime.metrics import Metric
+from infra.local.deployment import Stack
+from tests.support.caller import Caller, wait
+from tests.support.tenant import serve
 
 #: calls a minute
 PACES = (600, 3_000)

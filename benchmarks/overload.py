@@ -13,9 +13,9 @@ from pathlib import Path
 
 from chalicelib.domain import load
 from chalicelib.domain.slicing import Limits
-from infra.stack import DIALERS, Stack
-from tests.functional.caller import Caller, wait
-from tests.functional.tenant import serve
+from infra.local.deployment import DIALERS, Stack
+from tests.support.caller import Caller, wait
+from tests.support.tenant import serve
 
 #: calls a minute
 PACE = 3_000

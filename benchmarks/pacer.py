@@ -10,10 +10,10 @@ from typing import Any
 
 from benchmarks.comparison import ROUNDS, compared
 from chalicelib.storage.database import Database
-from infra.emulator import Emulator
-from tests.databases import with_tables
-from tests.functional.test_campaigns_run import numbers, prepare, start
-from tests.functional.world import HandClock, World
+from infra.local.emulator import Emulator
+from tests.support.campaigns import numbers, prepare, start
+from tests.support.databases import with_tables
+from tests.support.world import HandClock, World
 
 #: in a turn
 CALLS = 2_000

@@ -15,9 +15,9 @@ from benchmarks.pacer import prepared
 from chalicelib.domain.outcome import Answered, Exchange
 from chalicelib.gateway.telephone import LastLook
 from chalicelib.storage.database import DynamoDB
-from tests.databases import with_tables
-from tests.functional.world import FakeTenant, World
-from tests.simulation.dynamodb import SimulatedDynamoDB
+from tests.fake_aws.dynamodb import SimulatedDynamoDB
+from tests.support.databases import with_tables
+from tests.support.world import FakeTenant, World
 
 CALLS = 2_000
 #: no page of a query is larger; in DynamoDB a page has a megabyte

@@ -7,8 +7,8 @@ the upload, is left out.
 from collections import Counter
 from collections.abc import Iterator
 
-from tests.cost.deployment import Deployment
-from tests.cost.world import Conditions, World
+from benchmarks.cost.deployment import Deployment
+from benchmarks.cost.world import Conditions, World
 
 CALLS = 3_000
 #: calls a minute: with few, a batch holds few

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from socket import socket
 
-from infra.emulator import listen
+from infra.local.emulator import listen
 
 #: seconds
 _LONGEST_LIFE = 600
@@ -38,7 +38,7 @@ def tenant() -> Iterator[str]:
 
 class _Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 # the loop's promise
+        assert isinstance(transport, asyncio.Transport)  # the loop's promise
         self._transport = transport
         self._received = b""
 

@@ -1,11 +1,16 @@
-"""What tests of every kind share: AWS on this machine, and a whole callpacer in it, once for a session."""
+"""The fixtures that several folders of tests use."""
 
 from collections.abc import Iterator
 
 import pytest
 
-from infra.emulator import Emulator
-from infra.stack import Stack
+from chalicelib.api.services import Services
+from chalicelib.storage.database import Database
+from infra.local.deployment import Stack
+from infra.local.emulator import Emulator
+from tests.support.customer import Customer, new_customer
+from tests.support.databases import in_moto
+from tests.support.world import HandClock, World
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -31,3 +36,36 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
     """AWS alone, with nothing in it. Tests keep apart by the names of what they make."""
     with Emulator(tmp_path_factory.mktemp("emulator")) as emulator:
         yield emulator
+
+
+@pytest.fixture
+def database() -> Iterator[Database]:
+    with in_moto() as database:
+        yield database
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    return HandClock()
+
+
+@pytest.fixture
+def world(database: Database, clock: HandClock) -> World:
+    return World(database, clock)
+
+
+@pytest.fixture(scope="module")
+def services() -> Iterator[Services]:
+    """Shared by a module's tests: each has an account, and with it all there is, of its own. Time stands still."""
+    with in_moto() as database:
+        yield Services.over(database, HandClock())
+
+
+@pytest.fixture
+def customer(services: Services) -> Customer:
+    return new_customer(services)
+
+
+@pytest.fixture
+def other_customer(services: Services) -> Customer:
+    return new_customer(services)

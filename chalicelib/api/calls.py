@@ -4,8 +4,8 @@ import csv
 import io
 
 from chalicelib.api import envelope
+from chalicelib.api.dispatch import Asked
 from chalicelib.api.envelope import Answer
-from chalicelib.api.exchange import Asked
 from chalicelib.api.services import Services
 from chalicelib.api.validation import MAX_PAGE, Form, in_short
 from chalicelib.domain.call import Call, all_told

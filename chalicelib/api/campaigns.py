@@ -6,10 +6,10 @@ from datetime import date
 from typing import Any
 
 from chalicelib.api import envelope
+from chalicelib.api.dispatch import Asked
 from chalicelib.api.envelope import Answer
-from chalicelib.api.exchange import Asked
-from chalicelib.api.looking import look
 from chalicelib.api.paging import listed, one_more
+from chalicelib.api.progress import look
 from chalicelib.api.services import Services
 from chalicelib.api.validation import Form, Page, ProfileChoice, no_fields, page_of
 from chalicelib.domain.dialstring import quoted

@@ -1,8 +1,8 @@
 """/api/campaigns/{id}/forecast: when will the queue be done?"""
 
 from chalicelib.api import envelope
+from chalicelib.api.dispatch import Asked
 from chalicelib.api.envelope import Answer
-from chalicelib.api.exchange import Asked
 from chalicelib.api.services import Services
 from chalicelib.api.validation import no_fields
 from chalicelib.domain.forecast import forecast

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from datetime import timedelta
 from urllib.parse import urlencode
 
+from chalicelib.api.dispatch import Asked
 from chalicelib.api.envelope import Answer
-from chalicelib.api.exchange import Asked
 from chalicelib.api.services import Services
 from chalicelib.api.validation import Page
 

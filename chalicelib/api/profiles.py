@@ -1,8 +1,8 @@
 """/api/profiles: the paces at which campaigns call."""
 
 from chalicelib.api import envelope
+from chalicelib.api.dispatch import Asked
 from chalicelib.api.envelope import Answer
-from chalicelib.api.exchange import Asked
 from chalicelib.api.paging import listed, one_more
 from chalicelib.api.services import Services
 from chalicelib.api.validation import Form, no_fields, page_of

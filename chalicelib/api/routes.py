@@ -8,13 +8,13 @@ from typing import cast
 
 from chalice.app import Blueprint, MultiDict, Request, Response
 
-from chalicelib import logs
 from chalicelib.api import calls, campaigns, envelope, forecast, profiles, schedules
+from chalicelib.api.dispatch import Endpoint, Received, answer
 from chalicelib.api.envelope import Answer
-from chalicelib.api.exchange import Endpoint, Received, answer
 from chalicelib.api.services import Services
-from chalicelib.clock import SystemClock
-from chalicelib.settings import Settings
+from chalicelib.runtime import logs
+from chalicelib.runtime.clock import SystemClock
+from chalicelib.runtime.settings import Settings
 from chalicelib.storage.client import connect
 
 ENDPOINTS: dict[str, dict[str, Endpoint]] = {

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Self
 
-from chalicelib.clock import Clock
+from chalicelib.runtime.clock import Clock
 from chalicelib.storage.database import Database
 from chalicelib.storage.stores import Stores
 

@@ -7,7 +7,7 @@ have been stopped or changed since, the message may have waited too long, the wi
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from chalicelib.domain.handover import Dial
+from chalicelib.domain.messages import Dial
 from chalicelib.domain.models import Campaign, Schedule, Status
 from chalicelib.domain.timetable import Timetable
 

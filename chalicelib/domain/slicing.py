@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from chalicelib.domain import pacing
-from chalicelib.domain.handover import Dial
+from chalicelib.domain.messages import Dial
 
 #: From the first call of a slice to its last, at most. At 60 calls a minute `make cost` sees a million calls for $6.45
 #: with 4 s, and for $7.47 with 2 s.

@@ -10,16 +10,16 @@ from typing import Any
 from botocore.session import get_session
 from chalice.app import Blueprint, SQSEvent
 
-from chalicelib import logs
-from chalicelib.clock import SystemClock
-from chalicelib.dialer import Delivery, Dialer
-from chalicelib.functions.ending import ends_at
+from chalicelib.calling.dialer import Delivery, Dialer
+from chalicelib.functions.invocation import ends_at
 from chalicelib.functions.saying import say
 from chalicelib.gateway.http.posting import HttpGateway
 from chalicelib.gateway.queue import DeadLetters
 from chalicelib.gateway.queue import connect as connect_queue
-from chalicelib.metrics import EmbeddedMetrics
-from chalicelib.settings import Settings
+from chalicelib.runtime import logs
+from chalicelib.runtime.clock import SystemClock
+from chalicelib.runtime.metrics import EmbeddedMetrics
+from chalicelib.runtime.settings import Settings
 from chalicelib.storage.client import connect
 from chalicelib.storage.stores import Stores
 from chalicelib.storage.switch import Switch

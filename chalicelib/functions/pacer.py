@@ -10,17 +10,17 @@ from functools import cache, partial
 from botocore.session import get_session
 from chalice.app import Blueprint, CloudWatchEvent
 
-from chalicelib import logs
-from chalicelib.clock import SystemClock
-from chalicelib.functions.again import invoke_again, part_of, shards_of
-from chalicelib.functions.ending import ends_at
+from chalicelib.calling.pacer import Pacer
+from chalicelib.calling.sharding import campaigns_to_look_after
+from chalicelib.functions.fan_out import invoke_again, part_of, shards_of
+from chalicelib.functions.invocation import ends_at
 from chalicelib.functions.saying import say
 from chalicelib.gateway.queue import CallQueue
 from chalicelib.gateway.queue import connect as connect_queue
-from chalicelib.metrics import EmbeddedMetrics
-from chalicelib.pacer import Pacer
-from chalicelib.settings import Settings
-from chalicelib.sharing import campaigns_to_look_after
+from chalicelib.runtime import logs
+from chalicelib.runtime.clock import SystemClock
+from chalicelib.runtime.metrics import EmbeddedMetrics
+from chalicelib.runtime.settings import Settings
 from chalicelib.storage.client import connect
 from chalicelib.storage.stores import Stores
 from chalicelib.storage.switch import Switch

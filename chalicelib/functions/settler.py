@@ -8,16 +8,16 @@ from functools import cache, partial
 
 from chalice.app import Blueprint, CloudWatchEvent
 
-from chalicelib import logs
-from chalicelib.clock import SystemClock
-from chalicelib.functions.again import invoke_again, shards_of
-from chalicelib.functions.ending import ends_at
+from chalicelib.calling.settler import Settler
+from chalicelib.calling.sharding import campaigns_to_look_after
+from chalicelib.calling.sleeper import Sleeper
+from chalicelib.functions.fan_out import invoke_again, shards_of
+from chalicelib.functions.invocation import ends_at
 from chalicelib.functions.saying import say
-from chalicelib.metrics import EmbeddedMetrics
-from chalicelib.settings import Settings
-from chalicelib.settler import Settler
-from chalicelib.sharing import campaigns_to_look_after
-from chalicelib.sleeper import Sleeper
+from chalicelib.runtime import logs
+from chalicelib.runtime.clock import SystemClock
+from chalicelib.runtime.metrics import EmbeddedMetrics
+from chalicelib.runtime.settings import Settings
 from chalicelib.storage.client import connect
 from chalicelib.storage.stores import Stores
 

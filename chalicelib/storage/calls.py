@@ -17,7 +17,7 @@ from chalicelib.domain.call import Call, Claim, DeferredDial, DeferredReport, En
 from chalicelib.domain.models import CallKey, Entry
 from chalicelib.domain.outcome import CalleeType, Outcome, Result
 from chalicelib.storage.database import Database
-from chalicelib.storage.deferred import Slips
+from chalicelib.storage.tasks import Slips
 from chalicelib.storage.updates import Written, update_of
 from chalicelib.storage.writes import WriteRefused, conditional, new_nonce
 

@@ -1,4 +1,4 @@
-"""Campaigns as their owners see and change them. How far they come is written in `chalicelib.storage.advances`.
+"""Campaigns as their owners see and change them. How far they come is written in `chalicelib.storage.progress`.
 
 Every change is conditional on what it was made on, and made again on what it then finds; so what happens at once
 happens in some order.

@@ -5,14 +5,14 @@ from datetime import timedelta
 from typing import Self
 
 from chalicelib.storage.accounts import Accounts
-from chalicelib.storage.advances import Advances
 from chalicelib.storage.calls import Calls
 from chalicelib.storage.campaigns import Campaigns
 from chalicelib.storage.catalog import Profiles, Schedules
 from chalicelib.storage.database import Database
-from chalicelib.storage.deferred import Slips
 from chalicelib.storage.log import Log
+from chalicelib.storage.progress import Advances
 from chalicelib.storage.receipts import Receipts
+from chalicelib.storage.tasks import Slips
 from chalicelib.storage.tokens import Tokens
 
 

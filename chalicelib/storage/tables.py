@@ -225,7 +225,7 @@ class CallItem(Model):
 
 
 class DeferredItem(Model):
-    """A slip, as `chalicelib.storage.deferred` describes them.
+    """A slip, as `chalicelib.storage.tasks` describes them.
 
     Its key sorts by kind, then by the time before which it isn't due, then by sequence number.
     """

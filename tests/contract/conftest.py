@@ -8,9 +8,9 @@ from botocore.session import get_session
 from moto import mock_aws
 
 from chalicelib.storage.database import Database, DynamoDB
-from infra.emulator import Emulator
-from tests.databases import with_tables
-from tests.simulation.dynamodb import SimulatedDynamoDB
+from infra.local.emulator import Emulator
+from tests.fake_aws.dynamodb import SimulatedDynamoDB
+from tests.support.databases import with_tables
 
 
 @pytest.fixture(scope="session")

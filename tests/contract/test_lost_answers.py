@@ -10,18 +10,18 @@ from chalicelib.domain.call import ReportState, State
 from chalicelib.domain.models import Campaign, Counts, Status
 from chalicelib.errors import InUse
 from chalicelib.storage.accounts import Accounts, Kind
-from chalicelib.storage.advances import Advances
 from chalicelib.storage.calls import Calls
 from chalicelib.storage.campaigns import Campaigns
 from chalicelib.storage.catalog import Profiles, Schedules
 from chalicelib.storage.database import Database, DynamoDB
-from chalicelib.storage.deferred import Slips
 from chalicelib.storage.log import Log
+from chalicelib.storage.progress import Advances
+from chalicelib.storage.tasks import Slips
 from chalicelib.storage.tokens import Tokens
 from chalicelib.storage.writes import WriteRefused, conditional
-from tests.contract.test_storage import ENTRY, KEY, NOW, OUTCOME, entries, plan, profile, receipt, schedule
-from tests.databases import with_tables
-from tests.slips import waiting
+from tests.support.databases import with_tables
+from tests.support.examples import ENTRY, KEY, NOW, OUTCOME, entries, plan, profile, receipt, schedule
+from tests.support.tasks import waiting
 
 WRITES = {"PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem", "TransactWriteItems"}
 

@@ -12,10 +12,10 @@ from botocore.exceptions import ClientError
 from botocore.session import get_session
 from moto import mock_aws
 
-from chalicelib.clock import SystemClock
 from chalicelib.gateway.queue import BATCH, CallQueue, Message
-from tests.functional.world import FakeSQS, HandClock
-from tests.simulation.sqs import SimulatedSQS
+from chalicelib.runtime.clock import SystemClock
+from tests.fake_aws.sqs import SimulatedSQS
+from tests.support.world import FakeSQS, HandClock
 
 #: bodies of all messages that are visible by now
 Receive = Callable[[], list[str]]

@@ -7,23 +7,23 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from chalicelib.calling.settler import Settler
+from chalicelib.calling.sleeper import Sleeper
 from chalicelib.domain.call import Deferred, DeferredDial, DeferredReport, Ended, Handed, ReportState, State
 from chalicelib.domain.models import CallKey, Counts
 from chalicelib.domain.outcome import Outcome, Result
-from chalicelib.metrics import Metric
-from chalicelib.settler import Settler
-from chalicelib.sleeper import Sleeper
-from chalicelib.storage.advances import Advances
+from chalicelib.runtime.metrics import Metric
 from chalicelib.storage.calls import Calls
 from chalicelib.storage.campaigns import Campaigns
 from chalicelib.storage.catalog import Profiles, Schedules
 from chalicelib.storage.database import Database, DynamoDB
-from chalicelib.storage.deferred import Slips
+from chalicelib.storage.progress import Advances
 from chalicelib.storage.stores import Stores
-from tests.contract.test_storage import ENTRY, NOW, OUTCOME, Counting, add, profile, schedule
-from tests.databases import with_tables, with_work
-from tests.functional.world import FakeMetrics, HandClock
-from tests.slips import waiting
+from chalicelib.storage.tasks import Slips
+from tests.support.databases import with_tables, with_work
+from tests.support.examples import ENTRY, NOW, OUTCOME, Counting, add, profile, schedule
+from tests.support.tasks import waiting
+from tests.support.world import FakeMetrics, HandClock
 
 SECOND, HOUR = timedelta(seconds=1), timedelta(hours=1)
 BEFORE, NOW_SPREAD = 2, 5

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
-from typing import Any, cast
+from datetime import datetime, timedelta
+from typing import cast
 
 import pytest
 
@@ -15,53 +15,29 @@ from chalicelib.domain.models import (
     Campaign,
     Counts,
     Cursor,
-    Day,
-    Entry,
     Plan,
     Profile,
-    Schedule,
     Status,
-    Window,
 )
 from chalicelib.domain.outcome import CalleeType, Outcome, Result
-from chalicelib.domain.shares import Work
+from chalicelib.domain.sharding import Work
 from chalicelib.errors import Busy, InUse, InvalidFields, NicknameTaken, NotFound
 from chalicelib.storage.accounts import Accounts, Kind
-from chalicelib.storage.advances import Advances
 from chalicelib.storage.calls import Calls
 from chalicelib.storage.campaigns import SHARDS, Campaigns
 from chalicelib.storage.catalog import Profiles, Schedules
 from chalicelib.storage.database import Database, DynamoDB
-from chalicelib.storage.deferred import Slips
 from chalicelib.storage.log import CHUNK_BYTES, Log
+from chalicelib.storage.progress import Advances
 from chalicelib.storage.receipts import AlreadyAnswered, Receipt, Receipts, add_receipt, with_receipt
 from chalicelib.storage.switch import Switch
+from chalicelib.storage.tasks import Slips
 from chalicelib.storage.tokens import Tokens, TokenTaken
-from tests.databases import with_tables, with_work
-from tests.slips import waiting
+from tests.support.databases import with_tables, with_work
+from tests.support.examples import ENTRY, KEY, NOW, OUTCOME, Counting, add, entries, plan, profile, receipt, schedule
+from tests.support.tasks import waiting
 
-NOW = datetime(2026, 1, 5, 13, tzinfo=UTC)
 HOUR = timedelta(hours=1)
-OUTCOME = Outcome(Result.COMPLETED, "http_200")
-KEY = CallKey("acme", 1, 7)
-ENTRY = Entry("tel:+12223334444;ani=7778889999", "march")
-
-
-def schedule(identifier: int = 1, nickname: str | None = "3wkdays", account: str = "acme") -> Schedule:
-    return Schedule(account, identifier, nickname, (Day.MON, Day.WED))
-
-
-def profile(identifier: int = 1, nickname: str | None = "MorningPace") -> Profile:
-    return Profile("acme", identifier, nickname, 30, 100, 10)
-
-
-def plan(schedule_id: int = 1, profile_id: int = 1) -> Plan:
-    windows = (Window(profile_id, 8 * 60, 11 * 60), Window(profile_id, 12 * 60, 24 * 60))
-    return Plan(date(2026, 1, 5), date(2026, 1, 9), schedule_id, windows, "http://tenant.example/", None)
-
-
-def entries(count: int, first: int = 0) -> list[Entry]:
-    return [Entry(f"tel:+1222{place:07d};ani=7778889999", f"ref {place}") for place in range(first, first + count)]
 
 
 @pytest.fixture
@@ -74,15 +50,6 @@ def campaigns(database: Database) -> Campaigns:
 @pytest.fixture
 def advances(database: Database) -> Advances:
     return Advances(database)
-
-
-def add(campaigns: Campaigns, identifier: int = 1, numbers: int = 0, receipt: Receipt | None = None) -> Campaign:
-    campaigns.add(Campaign("acme", identifier, plan(), Status.CREATED), entries(numbers), receipt, NOW)
-    return campaigns.get("acme", identifier)
-
-
-def receipt(key: str = "once", body: str = "{}") -> Receipt:
-    return Receipt("acme", key, "fingerprint", 200, body, {"X-Told": "too"}, NOW + timedelta(hours=24))
 
 
 def keep(database: Database, kept: Receipt, now: datetime) -> None:
@@ -457,18 +424,6 @@ def sleeping(campaigns: Campaigns, advances: Advances) -> None:
     campaigns.start("acme", 1, None, NOW)
     advances.sleep(campaigns.get("acme", 1), NOW + HOUR)
     assert with_work(advances, NOW) == []
-
-
-class Counting:
-    """A client that counts what it is asked."""
-
-    def __init__(self, client: DynamoDB) -> None:
-        self._client = client
-        self.requests = 0
-
-    def _make_api_call(self, operation_name: str, api_params: dict[str, Any]) -> dict[str, Any]:
-        self.requests += 1
-        return self._client._make_api_call(operation_name, api_params)
 
 
 class TestLog:

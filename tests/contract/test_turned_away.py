@@ -9,8 +9,8 @@ from chalicelib.domain.models import CallKey
 from chalicelib.errors import Busy
 from chalicelib.storage.calls import Calls
 from chalicelib.storage.database import Database, DynamoDB
-from tests.contract.test_storage import ENTRY, NOW
-from tests.databases import create_tables
+from tests.support.databases import create_tables
+from tests.support.examples import ENTRY, NOW
 
 KEYS = [CallKey("acme", 1, sequence) for sequence in range(5)]
 

@@ -8,12 +8,12 @@ from urllib.parse import urlsplit
 import pytest
 
 from chalicelib.api.services import Services
-from chalicelib.clock import SystemClock
-from infra.stack import Stack
-from tests.databases import in_moto
-from tests.functional.customer import Customer
-from tests.functional.http import TOKEN, Reply
-from tests.functional.world import HandClock
+from chalicelib.runtime.clock import SystemClock
+from infra.local.deployment import Stack
+from tests.support.customer import Customer
+from tests.support.databases import in_moto
+from tests.support.http import TOKEN, Reply
+from tests.support.world import HandClock
 
 #: of an answer, what is the API's own; the gateway adds more
 _HEADERS = ("content-type", "idempotency-replayed", "allow", "x-numbers-accepted", "link")

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.documented.commands import ALL
-from tests.documented.wire import REQUESTS, recorded, sent_by_curl
+from tests.support.documented import ALL
+from tests.support.wire import REQUESTS, recorded, sent_by_curl
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl here")

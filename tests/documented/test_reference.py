@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from chalicelib.storage.accounts import Kind
-from tests.documented.wire import replay
-from tests.functional.customer import RESULT_URL, START_URL, Customer
-from tests.functional.http import Reply
+from tests.support.customer import RESULT_URL, START_URL, Customer
+from tests.support.http import Reply
+from tests.support.wire import replay
 
 JSON = {"content-type": "application/json"}
 

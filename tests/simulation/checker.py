@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from chalicelib.domain.models import SEQUENCES_PER_CAMPAIGN
-from infra.template import merge_template
-from tests.permissions import granted
+from infra.template.template import merge_template
 from tests.simulation.story import AMOUNT, MINUTE, PERIOD, Story, Wish
 from tests.simulation.tenant import COMPLETED, FAILED, UNKNOWN, Call
+from tests.support.permissions import granted
 
 FINAL = {"completed", "failed", "uncertain"}
 #: how late a stop, or other calling hours, may begin to hold

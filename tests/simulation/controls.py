@@ -12,15 +12,15 @@ from dataclasses import dataclass
 from types import FunctionType, ModuleType
 from typing import Any
 
-from chalicelib import dialer
-from chalicelib.dialer import Dialer
+from chalicelib.calling import dialer
+from chalicelib.calling.dialer import Dialer
+from chalicelib.calling.settler import Settler
+from chalicelib.calling.snapshots import Views
 from chalicelib.domain import last_look, pacing, settling
-from chalicelib.settler import Settler
-from chalicelib.storage import slip_items
-from chalicelib.storage.advances import Advances
+from chalicelib.storage import task_items as slip_items
 from chalicelib.storage.calls import Calls
+from chalicelib.storage.progress import Advances
 from chalicelib.storage.writes import Transaction
-from chalicelib.views import Views
 
 
 @dataclass(frozen=True)

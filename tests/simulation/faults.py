@@ -15,10 +15,10 @@ from typing import Any, Self, TypeVar
 
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-from chalicelib.clock import Clock
-from chalicelib.offload import PAUSES
-from tests.permissions import Permission, asked_of_dynamodb, asked_of_sqs
-from tests.simulation.greenlets import wait
+from chalicelib.calling.blocking import PAUSES
+from chalicelib.runtime.clock import Clock
+from tests.fake_aws.greenlets import wait
+from tests.support.permissions import Permission, asked_of_dynamodb, asked_of_sqs
 
 R = TypeVar("R")
 

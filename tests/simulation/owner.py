@@ -7,9 +7,9 @@ from typing import Any, Protocol
 
 from chalicelib.api import campaigns as campaigns_api
 from chalicelib.api import profiles as profiles_api
+from chalicelib.api.dispatch import Endpoint
 from chalicelib.api.envelope import Answer
-from chalicelib.api.exchange import Endpoint
-from chalicelib.clock import Clock
+from chalicelib.runtime.clock import Clock
 from tests.simulation.story import ALL_HOURS, AMOUNT, Hours, Stop, Story, Wish
 
 #: how often a client that gets no answer asks again

@@ -5,7 +5,7 @@ are lost, doubled or kept, where a function dies, where an answer is lost, and w
 until nothing is left to do, and `tests.simulation.checker` looks at what is left.
 
 Whatever happens is a task of one event loop. A function's storage blocks, so it runs in a greenlet; where it asks for
-something, others may get ahead of it (`tests.simulation.greenlets`). Each function has a clock of its own.
+something, others may get ahead of it (`tests.fake_aws.greenlets`). Each function has a clock of its own.
 """
 
 import asyncio
@@ -26,33 +26,33 @@ from pynamodb.exceptions import PynamoDBException
 
 from chalicelib.api import calls as calls_api
 from chalicelib.api import campaigns as campaigns_api
+from chalicelib.api.dispatch import Endpoint, Received, answer
 from chalicelib.api.envelope import Answer
-from chalicelib.api.exchange import Endpoint, Received, answer
 from chalicelib.api.services import Services
-from chalicelib.dialer import Delivery, Dialer
-from chalicelib.domain import handover
+from chalicelib.calling.dialer import Delivery, Dialer
+from chalicelib.calling.pacer import Pacer
+from chalicelib.calling.settler import Settler
+from chalicelib.calling.sleeper import Sleeper
+from chalicelib.domain import messages as handover
 from chalicelib.domain.models import CallKey, Day, Profile, Schedule
-from chalicelib.domain.shares import Work
+from chalicelib.domain.sharding import Work
 from chalicelib.domain.slicing import Limits
 from chalicelib.errors import CallpacerError
 from chalicelib.gateway.queue import CallQueue, DeadLetters
 from chalicelib.gateway.signing import PREFIX
-from chalicelib.pacer import Pacer
-from chalicelib.settler import Settler
-from chalicelib.sleeper import Sleeper
 from chalicelib.storage.campaigns import SHARDS
 from chalicelib.storage.database import Database, DynamoDB
 from chalicelib.storage.switch import Switch
-from tests.databases import create_tables, with_work
-from tests.functional.world import FakeMetrics
-from tests.simulation.clock import BEGIN, SimulatedClock, SkewedClock
-from tests.simulation.dynamodb import SimulatedDynamoDB
+from tests.fake_aws.clock import BEGIN, SimulatedClock, SkewedClock
+from tests.fake_aws.dynamodb import SimulatedDynamoDB
+from tests.fake_aws.greenlets import blocking, wait
+from tests.fake_aws.sqs import SimulatedSQS
 from tests.simulation.faults import INVOCATION, Crash, Faults, FaultyDynamoDB, FaultySQS, Invocation, Odds
-from tests.simulation.greenlets import blocking, wait
 from tests.simulation.owner import Owner, phone_numbers, profiles
-from tests.simulation.sqs import SimulatedSQS
 from tests.simulation.story import ALL_HOURS, AMOUNT, MINUTE, PERIOD, Stop, Story, Wish
 from tests.simulation.tenant import SimulatedTenant
+from tests.support.databases import create_tables, with_work
+from tests.support.world import FakeMetrics
 
 R = TypeVar("R")
 #: something that takes its time

@@ -6,7 +6,7 @@ from typing import Any
 
 from chalicelib.domain import spreading
 from chalicelib.domain.slicing import Limits
-from tests.simulation.clock import BEGIN
+from tests.fake_aws.clock import BEGIN
 from tests.simulation.faults import Faults
 from tests.simulation.tenant import SimulatedTenant
 

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 
 from chalicelib.domain.outcome import Answered, Exchange, NotSent, Unknown
 from chalicelib.gateway.telephone import LastLook
-from tests.simulation.clock import SimulatedClock
+from tests.fake_aws.clock import SimulatedClock
 from tests.simulation.faults import Faults
 
 COMPLETED, FAILED, UNKNOWN = "completed", "failed", "unknown"

@@ -10,8 +10,8 @@ from itertools import chain
 
 import pytest
 
+from tests.fake_aws.clock import BEGIN
 from tests.simulation.checker import faults
-from tests.simulation.clock import BEGIN
 from tests.simulation.controls import CONTROLS, Control
 from tests.simulation.simulation import Simulation
 from tests.simulation.story import Story

@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from infra.demo import is_over, longest, main
-from infra.demo_screen import TICK, View, columns, line, screen, verdict
-from infra.demo_verdict import Call, Number, Outcome, Report, Summary
+from demo.__main__ import is_over, longest, main
+from demo.judge import Call, Number, Outcome, Report, Summary
+from demo.screen import TICK, View, columns, line, screen, verdict
 
 STARTED = 1000.0
 PERSON = Outcome("completed", "http_200", "voice", "42")

@@ -1,5 +1,5 @@
 from chalicelib.domain.upload import read
-from infra.demo_numbers import MOST, file, numbers
+from demo.numbers import MOST, file, numbers
 
 
 def test_the_api_reads_from_the_file_the_very_numbers_that_are_expected() -> None:

@@ -10,8 +10,8 @@ import pytest
 
 from chalicelib.domain.outcome import Answered, outcome_of
 from chalicelib.gateway.signing import new_secret, signed_headers
-from infra.demo_tenant import ANSWERS, Answer, Tenant, answer_to, is_signed, seconds_until_answer
-from infra.demo_verdict import Number, Outcome
+from demo.judge import Number, Outcome
+from demo.tenant import ANSWERS, Answer, Tenant, answer_to, is_signed, seconds_until_answer
 
 #: The example that the Standard Webhooks libraries test themselves against.
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"

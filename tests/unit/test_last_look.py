@@ -5,8 +5,8 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from chalicelib.domain.handover import Dial
 from chalicelib.domain.last_look import Refusal, hold, refusal
+from chalicelib.domain.messages import Dial
 from chalicelib.domain.models import CallKey, Campaign, Day, Entry, Plan, Schedule, Status, Window
 
 EIGHT = datetime(2026, 1, 5, 13, tzinfo=UTC)  # a Monday, 08:00 in New York

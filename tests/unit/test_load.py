@@ -14,7 +14,7 @@ from chalicelib.domain.models import CallKey, Entry, Load
 from chalicelib.domain.outcome import CalleeType
 from chalicelib.domain.pacing import Pace, Selection
 from chalicelib.domain.slicing import MOST_DIALS, MOST_SLOW_DIALS, Limits, dial_slices
-from tests.unit.test_slicing import dials
+from tests.support.slices import dials
 
 SECOND = timedelta(seconds=1)
 RATES = st.floats(0.01, 2000)

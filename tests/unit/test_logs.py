@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from chalicelib import logs
 from chalicelib.domain.models import CallKey, Entry
+from chalicelib.runtime import logs
 
 KEY = CallKey("acme", 7, 3)
 ENTRY = Entry("tel:+12223334444;ani=7778889999", "march")
@@ -33,12 +33,12 @@ def only_line(said: io.StringIO) -> dict[str, Any]:
 
 
 def test_a_line_says_which_call_it_is_about(said: io.StringIO) -> None:
-    logging.getLogger("chalicelib.dialer").info("not now: %s", "late", extra=logs.about(KEY, ENTRY, 2))
+    logging.getLogger("chalicelib.calling.dialer").info("not now: %s", "late", extra=logs.about(KEY, ENTRY, 2))
     line = only_line(said)
     assert line.pop("timestamp").endswith("+00:00")
     assert line == {
         "level": "INFO",
-        "logger": "chalicelib.dialer",
+        "logger": "chalicelib.calling.dialer",
         "message": "not now: late",
         "campaign": "acme/7",
         "call_id": KEY.call_id,
@@ -51,7 +51,7 @@ def test_an_exception_is_a_part_of_its_line(said: io.StringIO) -> None:
     try:
         raise ValueError("for a reason")
     except ValueError:
-        logging.getLogger("chalicelib.pacer").exception("not paced", extra=logs.about_campaign("acme", 7))
+        logging.getLogger("chalicelib.calling.pacer").exception("not paced", extra=logs.about_campaign("acme", 7))
     line = only_line(said)
     assert line["campaign"] == "acme/7"
     assert line["exception"].endswith("ValueError: for a reason")

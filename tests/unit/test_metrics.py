@@ -4,7 +4,7 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-from chalicelib.metrics import NAMED_AT_MOST, EmbeddedMetrics, Metric
+from chalicelib.runtime.metrics import NAMED_AT_MOST, EmbeddedMetrics, Metric
 
 NOW = datetime(2026, 1, 5, 13, tzinfo=UTC)
 

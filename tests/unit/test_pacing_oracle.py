@@ -1,6 +1,6 @@
 """P3 and P5 on every minute of three years: whether a window is open, and which calls are due, told twice.
 
-The other telling is `tests.unit.pacing_oracle`: each window below on each set of weekdays, and the same calls. What
+The other telling is `tests.support.pacing_oracle`: each window below on each set of weekdays, and the same calls. What
 fails here, and has been seen to, is named by what was done to the code:
 
 - the offset taken at midnight for the whole day, or the second stretch of the day the clocks go back left out or
@@ -22,8 +22,8 @@ from chalicelib.domain.forecast import Forecast, forecast
 from chalicelib.domain.models import Day, Profile, Window
 from chalicelib.domain.pacing import Pace, Slot
 from chalicelib.domain.timetable import Timetable
-from tests.unit import pacing_oracle as oracle
-from tests.unit.pacing_oracle import FIRST_DAY, LAST_DAY, LocalDay, Opening, Rate, Shape
+from tests.support import pacing_oracle as oracle
+from tests.support.pacing_oracle import FIRST_DAY, LAST_DAY, LocalDay, Opening, Rate, Shape
 
 MINUTE = timedelta(minutes=1)
 MICROSECOND = timedelta(microseconds=1)

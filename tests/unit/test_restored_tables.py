@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from infra.deployment import DeploymentFailed
-from infra.restored_tables import RestoredTables
-from infra.waiting import WaitedInVain, Waiting
+from infra.deploy.cloudformation import DeploymentFailed
+from infra.deploy.restored_tables import RestoredTables
+from infra.deploy.waiting import WaitedInVain, Waiting
 
 AT = datetime(2026, 11, 24, 12, tzinfo=UTC)
 BACKUPS = {"PointInTimeRecoveryEnabled": True}

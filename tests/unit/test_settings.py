@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from chalicelib.errors import MissingSettings
-from chalicelib.settings import Settings
+from chalicelib.runtime.settings import Settings
 
 NAMED = {
     "CALLPACER_TABLES": "callpacer-prod",

@@ -1,25 +1,14 @@
 """How a tick's calls are cut into messages, and when those are delivered."""
 
-from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.domain.handover import Dial
-from chalicelib.domain.models import CallKey, Entry
+from chalicelib.domain.models import Entry
 from chalicelib.domain.slicing import LARGEST, MOST_DIALS, MOST_SLOW_DIALS, SPAN, Limits, dial_slices, wanted_at
-
-NOW = datetime(2026, 1, 5, 13, tzinfo=UTC)
-
-
-def dials(seconds: Sequence[float], entry: Entry = Entry("tel:+12223334444"), generation: int = 1) -> list[Dial]:  # noqa: B008 # it is frozen
-    dues = [NOW + timedelta(seconds=second) for second in seconds]
-    return [
-        Dial(CallKey("acme", 1, place), 1, entry, generation, due, due + SPAN, due + SPAN)
-        for place, due in enumerate(dues)
-    ]
+from tests.support.slices import NOW, dials
 
 
 @given(st.lists(st.floats(0, 75), max_size=200).map(sorted))

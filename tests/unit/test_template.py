@@ -12,10 +12,11 @@ from pynamodb.models import Model
 from chalicelib.api.request import MAX_BODY_BYTES
 from chalicelib.domain.last_look import CLOCKS_DIFFER
 from chalicelib.domain.settling import CLAIM_HELD_FOR
-from chalicelib.metrics import Metric
+from chalicelib.runtime.metrics import Metric
 from chalicelib.storage.database import Database, DynamoDB
-from infra.alarms import FUNCTIONS as FUNCTION_NAMES
-from infra.template import DIALER_TIMEOUT, VISIBILITY_TIMEOUT, merge_template
+from infra.template.alarms import FUNCTIONS as FUNCTION_NAMES
+from infra.template.queues import DIALER_TIMEOUT, VISIBILITY_TIMEOUT
+from infra.template.template import merge_template
 
 TEMPLATE = merge_template()
 RESOURCES = TEMPLATE["Resources"]

@@ -1,0 +1,122 @@
+"""Lambda's event source for a standard queue, as AWS documents it, at its worst.
+
+It polls with at least five connections, each of which waits up to 20 s for a message. It begins with five invocations
+at a time, adds up to 300 a minute while messages are left, and never has more than `MaximumConcurrency` at work.
+https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html
+Pollers that are kept ready have ten invocations each at once.
+
+Which pollers get which messages is up to AWS. With one message to an invocation, and no window, that makes no
+difference: a window with little traffic may last 20 s, whatever it is set to.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import Any
+
+from benchmarks.cost.ledger import Ledger
+from tests.fake_aws.clock import SimulatedClock
+from tests.fake_aws.sqs import SimulatedSQS
+
+#: pollers there are at least, and seconds that one waits for a message before it asks again
+POLLERS, LONG_POLL = 5, 20
+#: invocations at the same time to begin with, and how many more there may be each second
+FIRST, MORE = 5, 300 / 60
+#: invocations that a poller which is kept ready deals with at the same time
+FOR_A_POLLER = 10
+#: seconds from a message being visible to a poller having it
+RECEIPT = (0.01, 0.1)
+
+Message = dict[str, Any]
+
+
+class EventSource:
+    def __init__(
+        self,
+        sqs: SimulatedSQS,
+        queue: str,
+        clock: SimulatedClock,
+        ledger: Ledger,
+        invoke: Callable[[Message], Coroutine[Any, Any, bool]],
+        *,
+        most: int,
+        pollers: int = 0,
+        chance: random.Random,
+    ) -> None:
+        """`invoke` has a function deal with a message, and says whether it did. `most` is how many may at a time.
+
+        `pollers` are kept ready.
+        """
+        self._sqs = sqs
+        self._queue = queue
+        self._clock = clock
+        self._ledger = ledger
+        self._invoke = invoke
+        self._most = most
+        self._chance = chance
+        self._allowed = float(min(max(FIRST, pollers * FOR_A_POLLER), most))
+        self._scaled_at = clock.now()
+        self._running = 0
+        self._woken = asyncio.Event()
+        self._under_way: set[asyncio.Task[None]] = set()
+        #: the most that were ever at work at the same time
+        self.peak = 0
+
+    def wake(self) -> None:
+        """There may be new messages."""
+        self._woken.set()
+
+    async def poll(self) -> None:
+        while True:
+            visible = self._sqs.next_visible(self._queue)
+            if visible is None or visible > self._clock.now():
+                await self._wait(visible)
+            elif self._running >= int(self._scaled()):
+                await self._wait(self._clock.now() + timedelta(seconds=0.1))
+            else:
+                self._take()
+
+    async def finish(self) -> None:
+        """What is under way comes to its end."""
+        while self._under_way:
+            await asyncio.gather(*self._under_way)
+
+    def _scaled(self) -> float:
+        """More are allowed the longer there are messages that nobody takes."""
+        now = self._clock.now()
+        waited = min(1.0, (now - self._scaled_at).total_seconds())
+        self._scaled_at = now
+        if self._running >= int(self._allowed):
+            self._allowed = min(float(self._most), self._allowed + waited * MORE)
+        return self._allowed
+
+    def _take(self) -> None:
+        self._ledger.sqs["ReceiveMessage"] += 1
+        for message in self._sqs.receive_message(QueueUrl=self._queue, MaxNumberOfMessages=1).get("Messages", []):
+            self._running += 1
+            self.peak = max(self.peak, self._running)
+            task = asyncio.get_running_loop().create_task(self._deal_with(message))
+            self._under_way.add(task)
+            task.add_done_callback(self._ended)
+
+    async def _deal_with(self, message: Message) -> None:
+        await self._clock.sleep(self._chance.uniform(*RECEIPT))
+        if await self._invoke(message):
+            self._ledger.sqs["DeleteMessageBatch"] += 1
+            self._sqs.delete_message(QueueUrl=self._queue, ReceiptHandle=message["ReceiptHandle"])
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._under_way.discard(task)
+        self._running -= 1
+        self.wake()
+        if not task.cancelled():
+            task.result()
+
+    async def _wait(self, until: datetime | None) -> None:
+        self._woken.clear()
+        with suppress(TimeoutError):
+            seconds = None if until is None else max(0.0, (until - self._clock.now()).total_seconds())
+            async with asyncio.timeout(seconds):
+                await self._woken.wait()

@@ -1,0 +1,67 @@
+"""How much one deployment carries: large paces, and many campaigns that have nothing to do yet.
+
+make scale
+"""
+
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from itertools import pairwise
+
+from benchmarks.cost.deployment import Deployment
+from benchmarks.cost.world import Conditions, World
+
+_TICKS = ("pacer", "settler")
+_DIALERS, _POLLERS = 2000, 200
+
+
+def at_pace(pace: int, campaigns: int, minutes: int) -> Conditions:
+    """With as many dialers as a deployment may have, and pollers that are ready for all of them.
+
+    A minute more is told than there are calls for: their outcomes are counted in it.
+    """
+    return Conditions(pace * minutes, campaigns, pace, at_most=minutes + 1, dialers=_DIALERS, pollers=_POLLERS)
+
+
+#: what is run: a line of each minute is printed for each
+RUNS = (
+    at_pace(100_000, 1, minutes=3),
+    at_pace(1_000_000, 20, minutes=1),
+    # Evening is twelve hours away, and after the first minutes each wakes once in most of an hour.
+    Conditions(10_000, 10_000, 10_000, at_most=40, opens="20:00"),
+)
+
+
+def main() -> None:
+    with ProcessPoolExecutor() as pool:
+        for lines in pool.map(told, RUNS):
+            print("\n".join(lines), flush=True)  # a program for a terminal
+
+
+def told(conditions: Conditions) -> list[str]:
+    world = World(conditions, Deployment.read())
+    spent: list[list[int]] = []
+    world.each_minute = lambda _: spent.append([world.ledger.runs[function].milliseconds for function in _TICKS])
+    world.run()
+    world.each_minute(conditions.at_most or 0)
+    return [*_headline(conditions, world), *_minutes(world, spent)]
+
+
+def _headline(conditions: Conditions, world: World) -> Iterator[str]:
+    yield ""
+    yield f"{conditions.pace:,} calls a minute, {conditions.campaigns:,} campaigns, which open at {conditions.opens}"
+    late = world.lateness()
+    if late:
+        yield f"late by {late[len(late) // 2]:.2f} s (half), {late[len(late) * 99 // 100]:.2f} s (99 %)"
+    yield f"dialers at work: {world.event_source.peak:,} at most"
+
+
+def _minutes(world: World, spent: list[list[int]]) -> Iterator[str]:
+    yield f"  {'minute':>6} {'calls':>9} {'pacer':>9} {'settler':>9}"
+    made = world.made_by_minute()
+    for minute, (before, after) in enumerate(pairwise(spent)):
+        pacer, settler = (f"{(now - then) / 1000:.1f} s" for then, now in zip(before, after, strict=True))
+        yield f"  {minute:>6} {made[minute]:>9,} {pacer:>9} {settler:>9}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,393 @@
+"""Some thousand calls through the real pacer, dialer, settler and API, on simulated time, with clients that count.
+
+Nothing goes wrong here. What is assumed of Lambda's event source, and of the time that things take, stands in
+`Conditions` and in `benchmarks.cost.machine`; what is deployed, in `benchmarks.cost.deployment`.
+"""
+
+import asyncio
+import json
+import logging
+import random
+from collections import Counter
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import Context
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any, TypeVar, cast
+from urllib.parse import parse_qsl
+
+from benchmarks.cost.clients import CountingDynamoDB, CountingSQS
+from benchmarks.cost.deployment import Deployment
+from benchmarks.cost.event_source import LONG_POLL, POLLERS, EventSource
+from benchmarks.cost.ledger import Ledger, LogCounter
+from benchmarks.cost.machine import BEGIN_WORK, CONNECT_WAIT, MACHINE, TENANT_WORK, Machine
+from chalicelib.api import campaigns as campaigns_api
+from chalicelib.api import profiles as profiles_api
+from chalicelib.api import schedules as schedules_api
+from chalicelib.api.dispatch import Endpoint, Received, answer
+from chalicelib.api.envelope import Answer
+from chalicelib.api.services import Services
+from chalicelib.calling.dialer import Delivery, Dialer
+from chalicelib.calling.pacer import Pacer
+from chalicelib.calling.settler import Settler
+from chalicelib.calling.sharding import Own, campaigns_to_look_after
+from chalicelib.calling.sleeper import Sleeper
+from chalicelib.domain import messages as handover
+from chalicelib.domain.models import Status
+from chalicelib.domain.outcome import Answered, Exchange
+from chalicelib.functions.settler import THREADS
+from chalicelib.gateway.queue import CallQueue, DeadLetters
+from chalicelib.gateway.signing import new_secret
+from chalicelib.gateway.telephone import LastLook
+from chalicelib.runtime.metrics import EmbeddedMetrics
+from chalicelib.storage.campaigns import SHARDS
+from chalicelib.storage.database import Database, DynamoDB
+from chalicelib.storage.switch import Switch
+from tests.fake_aws.clock import BEGIN, SimulatedClock
+from tests.fake_aws.dynamodb import SimulatedDynamoDB
+from tests.fake_aws.greenlets import blocking, wait
+from tests.fake_aws.sqs import SimulatedSQS
+from tests.support.databases import create_tables
+
+A = TypeVar("A")
+R = TypeVar("R")
+
+ACCOUNT, TOKEN, PREFIX = "acme", "token", "callpacer-prod"
+MINUTE = timedelta(minutes=1)
+#: as in .chalice/config.json and chalicelib.functions
+DIALER_LIVES, TICK_LIVES = timedelta(seconds=90), timedelta(seconds=45)
+#: seconds of a whole processor that a new environment takes to begin, which Lambda bills
+COLD_START_WORK = 0.5
+#: how many numbers of a campaign come in one request, whose body API Gateway limits
+UPLOADED = 50_000
+#: no page of a query is larger than that; in DynamoDB a page has a megabyte
+PAGE = 100_000
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What is asked of the deployment, and of those around it."""
+
+    calls: int = 10_000
+    #: how many campaigns share the calls, running at the same time
+    campaigns: int = 1
+    #: calls a minute, of all campaigns together
+    pace: int = 600
+    #: seconds until start_url answers, and result_url likewise
+    latency: float = 0.2
+    #: for how many minutes it goes on at least
+    minutes: int = 0
+    #: after so many minutes it ends, whatever is left
+    at_most: int | None = None
+    #: what is left to chance
+    seed: int = 0
+    #: dialers that there may be at a time; None: as many as deployed
+    dialers: int | None = None
+    #: pollers that are kept ready, as by `--pollers`
+    pollers: int = 0
+    #: when the campaigns open; it is eight o'clock
+    opens: str = "08:00"
+    #: campaigns whose start_url takes longer, and how many seconds it takes
+    slow: Mapping[int, float] = field(default_factory=dict)
+
+
+@dataclass
+class SimulatedTenant:
+    """Takes its time, and then is content."""
+
+    clock: SimulatedClock
+    latency: float
+    #: of campaigns whose start_url takes longer
+    slow: Mapping[int, float] = field(default_factory=dict)
+    #: when each call was made, by its id
+    calls: dict[int, datetime] = field(default_factory=dict)
+    reports: int = 0
+
+    async def place_call(self, url: str, body: bytes, headers: Mapping[str, str], *, last_look: LastLook) -> Exchange:
+        del url, headers
+        await MACHINE.get().work(TENANT_WORK)
+        await self.clock.sleep(CONNECT_WAIT)
+        await last_look()
+        form = dict(parse_qsl(body.decode()))
+        self.calls[int(form["call_id"])] = self.clock.now()
+        await self.clock.sleep(self.slow.get(int(form["campaign_id"]), self.latency))
+        return Answered(200, {}, b"")
+
+    async def report(self, url: str, body: bytes, headers: Mapping[str, str]) -> Exchange:
+        del url, body, headers
+        await MACHINE.get().work(TENANT_WORK)
+        await self.clock.sleep(CONNECT_WAIT + self.latency)
+        self.reports += 1
+        return Answered(200, {}, b"")
+
+
+class World:
+    def __init__(self, conditions: Conditions, deployment: Deployment) -> None:
+        self.conditions = conditions
+        self.deployment = replace(deployment, dialers=conditions.dialers or deployment.dialers)
+        self.ledger = Ledger()
+        self.clock = SimulatedClock()
+        self.tenant = SimulatedTenant(self.clock, conditions.latency, conditions.slow)
+        self._sqs = SimulatedSQS(self.clock.now)
+        self._queue = self._sqs.create_queue(QueueName="calls", Attributes={"VisibilityTimeout": "540"})["QueueUrl"]
+        client = CountingDynamoDB(SimulatedDynamoDB(page_size=PAGE), self.ledger, PREFIX)
+        self.database = Database(PREFIX, cast(DynamoDB, client), self._pause)
+        create_tables(self.database)
+        self._services = Services.over(self.database, self.clock)
+        #: when each call was due, by its id
+        self.due: dict[int, datetime] = {}
+        self.event_source = EventSource(
+            self._sqs,
+            self._queue,
+            self.clock,
+            self.ledger,
+            self._deliver,
+            most=self.deployment.dialers,
+            pollers=conditions.pollers,
+            chance=random.Random(conditions.seed),  # noqa: S311 # no secret
+        )
+        self._counting_sqs = CountingSQS(self._sqs, self.ledger, self.event_source.wake)
+        self._chance = random.Random(conditions.seed)  # noqa: S311 # likewise
+        self._switch = Switch(self.database, PREFIX)
+        self._metrics = EmbeddedMetrics(PREFIX, self.ledger.note_log)
+        # Those that no invocation uses at the moment. They are kept, as Lambda keeps warm environments.
+        self._idle_dialers: list[Dialer] = []
+        self._under_way: set[asyncio.Task[None]] = set()
+        #: told of each minute, before its tick
+        self.each_minute: Callable[[int], None] = lambda _: None
+
+    def run(self) -> Ledger:
+        with self._logs():
+            self.clock.run(self._live())
+        if self.conditions.at_most is None:
+            assert len(self.tenant.calls) == self.tenant.reports == self.conditions.calls
+        return self.ledger
+
+    @contextmanager
+    def _logs(self) -> Iterator[None]:
+        logger = logging.getLogger("chalicelib")
+        counter = LogCounter(self.ledger, lambda: MACHINE.get(None) is not None)
+        level, propagate = logger.level, logger.propagate
+        logger.setLevel(logging.INFO)
+        logger.propagate = False
+        logger.addHandler(counter)
+        try:
+            yield
+        finally:
+            logger.removeHandler(counter)
+            logger.setLevel(level)
+            logger.propagate = propagate
+
+    async def _live(self) -> None:
+        await self._prepare()
+        polling = asyncio.get_running_loop().create_task(self.event_source.poll())
+        begun = self.clock.now()
+        minutes = 0
+        while minutes != self.conditions.at_most and (minutes < self.conditions.minutes or not self._is_over()):
+            self.each_minute(minutes)
+            await self._sleep_until(begun + minutes * MINUTE + timedelta(seconds=7))
+            minutes += 1
+            self.ledger.scheduled_events += 2
+            self._tick("pacer", self._pace)
+            self._tick("settler", self._settle)
+            await self._sleep_until(begun + minutes * MINUTE)
+        polling.cancel()
+        await self.event_source.finish()
+        await asyncio.gather(*self._under_way)
+        self.ledger.sqs["ReceiveMessage, of nothing"] += minutes * 60 // LONG_POLL * POLLERS
+
+    async def _prepare(self) -> None:
+        """The account is there, and the owner asks for the rest."""
+        self._switch.turn(on=True, now=BEGIN)
+        self._services.accounts.ensure(ACCOUNT, new_secret())
+        self._services.tokens.create(ACCOUNT, TOKEN, BEGIN)
+        calls, campaigns = self.conditions.calls, self.conditions.campaigns
+        await self._ask(schedules_api.create, days=["mon"])
+        pace = max(1, self.conditions.pace // max(1, campaigns))
+        await self._ask(profiles_api.create, period=1, amount_per_period=pace, time_between_periods=0)
+        for campaign in range(1, campaigns + 1):
+            numbers = range(calls * (campaign - 1) // campaigns, calls * campaign // campaigns)
+            lines = [f"tel:+1222{number:07d}, invoice-{number:06d}" for number in numbers]
+            await self._ask(
+                campaigns_api.create,
+                start_date="2026-01-05",
+                end_date="2026-01-05",
+                schedule="1",
+                profiles=[{"profile": "1", "start_time": self.conditions.opens, "end_time": "24:00"}],
+                start_url="https://calls.tenant.example/callpacer/start",
+                result_url="https://calls.tenant.example/callpacer/result",
+                phone_numbers=lines[:UPLOADED],
+            )
+            for first in range(UPLOADED, len(lines), UPLOADED):
+                more = lines[first : first + UPLOADED]
+                await self._ask(campaigns_api.add_calls, campaign_id=campaign, phone_numbers=more)
+            await self._ask(campaigns_api.start, campaign_id=campaign)
+
+    def made(self, campaign: int, minute: int) -> int:
+        """How many calls of a campaign were made in a minute of the simulation, counted from 0."""
+        begins = BEGIN + minute * MINUTE
+        return sum(
+            call >> 32 == campaign and begins <= made < begins + MINUTE for call, made in self.tenant.calls.items()
+        )
+
+    def made_by_minute(self) -> Counter[int]:
+        """How many calls were made in each minute of the simulation, counted from 0."""
+        return Counter((made - BEGIN) // MINUTE for made in self.tenant.calls.values())
+
+    def change_pace(self, amount: int) -> None:
+        """As the owner of the profile, which all campaigns share."""
+        self._services.profiles.change(ACCOUNT, 1, {"amount_per_period": amount})
+
+    def lateness(self) -> list[float]:
+        """Seconds by which each call was made after its instant, the least first."""
+        return sorted((made - self.due[call]).total_seconds() for call, made in self.tenant.calls.items())
+
+    def _is_over(self) -> bool:
+        """Is every number counted?"""
+        found = (self._services.campaigns.get(ACCOUNT, 1 + number) for number in range(self.conditions.campaigns))
+        return all(
+            campaign.status is Status.RUNNING and campaign.counts.completed == campaign.tail for campaign in found
+        )
+
+    async def _deliver(self, message: dict[str, Any]) -> bool:
+        """An invocation of the dialer. Has it dealt with the message?"""
+        handed = handover.from_message(message["Body"])
+        for dial in handed.dials:
+            self.due[dial.key.call_id] = dial.due
+        ends_at = self.clock.now() + DIALER_LIVES
+        is_cold = not self._idle_dialers
+        dialer = self._new_dialer() if is_cold else self._idle_dialers.pop()
+
+        async def deal() -> list[str]:
+            if is_cold:
+                await MACHINE.get().work(COLD_START_WORK)
+            again = await dialer.deal_with([Delivery(message["MessageId"], message["Body"])], ends_at)
+            self._metrics.flush(self.clock.now())
+            return again
+
+        again = await self._invoke("dialer", deal)
+        self._idle_dialers.append(dialer)
+        return not again
+
+    # the functions
+
+    def _tick(
+        self,
+        function: str,
+        look_after: Callable[[Own, datetime], object],
+        shards: Sequence[int] = range(SHARDS),
+        part: float = 1.0,
+    ) -> None:
+        """One invocation, and those that it hands shards over to."""
+
+        def handle() -> None:
+            ends_at = self.clock.now() + TICK_LIVES
+            found = self._services.advances.work_in(shards, self.clock.now())
+            hand_over = partial(self._tick, function, look_after)
+            look_after(campaigns_to_look_after(found, hand_over, part, chance=self._chance.random), ends_at)
+            self._metrics.flush(self.clock.now())
+
+        self._begin(self._invoke(function, lambda: blocking(handle)))
+
+    def _pace(self, own: Own, ends_at: datetime) -> None:
+        pacer = Pacer(
+            stores=self._services,
+            switch=self._switch,
+            queue=CallQueue(self._counting_sqs, self._queue, self.clock.now, self._pause),
+            clock=self.clock,
+            metrics=self._metrics,
+            each=_at_once,
+            dialers=self.deployment.dialers,
+        )
+        pacer.tick(ends_at, own.campaigns, own.part)
+
+    def _settle(self, own: Own, ends_at: datetime) -> None:
+        sleeper = Sleeper(self._services, self.clock, self._chance.random)
+        Settler(self._services, self.clock, self._metrics, _at_once, sleeper).settle(ends_at, own.campaigns)
+
+    def _new_dialer(self) -> Dialer:
+        return Dialer(
+            stores=self._services,
+            switch=self._switch,
+            dead_letters=DeadLetters(self._counting_sqs, "dead"),
+            telephone=self.tenant,
+            desk=self.tenant,
+            clock=self.clock,
+            metrics=self._metrics,
+            offload=blocking,
+        )
+
+    async def _ask(self, endpoint: Endpoint, **fields: Any) -> None:
+        """A request to the API, which must be granted."""
+
+        def ask() -> Answer:
+            services = Services.over(self.database, self.clock)
+            return answer(lambda: services, _received(fields), endpoint)
+
+        answered = await self._invoke("api_handler", lambda: blocking(ask))
+        assert answered.status == 200, answered.body
+        self.ledger.api_requests += 1
+
+    async def _invoke(self, function: str, handle: Callable[[], Coroutine[Any, Any, R]]) -> R:
+        machine = Machine(function, self.deployment.memory[function], self.clock)
+        begun = self.clock.now()
+
+        async def run() -> R:
+            MACHINE.set(machine)
+            await machine.work(BEGIN_WORK)
+            return await handle()
+
+        answered = await asyncio.get_running_loop().create_task(run(), context=Context())
+        self.ledger.note_run(function, (self.clock.now() - begun).total_seconds())
+        return answered
+
+    # time
+
+    def _begin(self, what: Coroutine[Any, Any, Any]) -> None:
+        task = asyncio.get_running_loop().create_task(what)
+        self._under_way.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._under_way.discard(task)
+        if not task.cancelled():
+            task.result()
+
+    async def _sleep_until(self, instant: datetime) -> None:
+        await self.clock.sleep(max(0.0, self._seconds_until(instant)))
+
+    def _seconds_until(self, instant: datetime) -> float:
+        return (instant - self.clock.now()).total_seconds()
+
+    def _pause(self, seconds: float) -> None:
+        wait(self.clock.sleep(seconds))
+
+
+def _at_once(function: Callable[[A], R], things: Iterable[A]) -> list[R]:
+    """As the functions' threads do it."""
+    found: list[R] = []
+
+    async def all_of_them() -> None:
+        thread = asyncio.Semaphore(THREADS)
+
+        async def one(thing: A) -> R:
+            async with thread:
+                return await blocking(function, thing)
+
+        found.extend(await asyncio.gather(*map(one, things)))
+
+    wait(all_of_them())
+    return found
+
+
+def _received(fields: dict[str, Any]) -> Received:
+    return Received(
+        method="POST",
+        path="/",
+        headers={"authorization": f"Bearer {TOKEN}"},
+        query={},
+        body=json.dumps(fields).encode(),
+        identifier=None,
+    )

@@ -1,0 +1,53 @@
+"""A function that has more to do than its time allows invokes itself again, for some of the shards."""
+
+import json
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any, Protocol, cast
+
+from botocore.session import get_session
+from chalice.app import CloudWatchEvent
+
+from chalicelib.functions.invocation import Context
+from chalicelib.storage.campaigns import SHARDS
+
+_SHARDS = "shards"
+_PART = "part"
+
+
+class Lambda(Protocol):
+    """What is asked of a client."""
+
+    def invoke(self, **request: Any) -> Any: ...
+
+
+@cache
+def _connect() -> Lambda:
+    """Made by the first who needs it: hardly anybody does."""
+    from botocore.config import Config
+
+    # The function's own work waits for it. An answer that is lost does no harm: the shards are looked after twice.
+    config = Config(connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 1})
+    return cast(Lambda, get_session().create_client("lambda", config=config))
+
+
+def shards_of(event: CloudWatchEvent) -> Sequence[int]:
+    """All of them, when it is the rule that invokes."""
+    return cast(Sequence[int], event.detail.get(_SHARDS, range(SHARDS)))
+
+
+def part_of(event: CloudWatchEvent) -> float:
+    """How much of what the deployment has is there for these shards, from 0 to 1."""
+    return float(event.detail.get(_PART, 1.0))
+
+
+def invoke_again(
+    event: CloudWatchEvent, shards: Sequence[int], part: float, connect: Callable[[], Lambda] = _connect
+) -> None:
+    """Returns as soon as Lambda has taken the event in."""
+    context = cast(Context, event.context)  # chalice's own type for it is a mapping, which it isn't
+    connect().invoke(
+        FunctionName=context.invoked_function_arn,
+        InvocationType="Event",
+        Payload=json.dumps({**event.to_dict(), "detail": {_SHARDS: list(shards), _PART: part}}),
+    )

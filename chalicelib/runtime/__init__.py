@@ -1,0 +1,1 @@
+"""What every function needs from its surroundings: time, settings, logs and metrics."""

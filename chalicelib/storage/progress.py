@@ -1,0 +1,126 @@
+"""How far campaigns come: what the pacer and the settler write of them.
+
+Head and cursors have a version, `paced`, that each write of them makes anew and is conditional on. So of two pacers
+that saw the same campaign one gets its slots, and the other nothing to send.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import cast
+
+from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.update import Action
+
+from chalicelib.domain.models import Campaign, Cursor, Load
+from chalicelib.domain.sharding import Work
+from chalicelib.storage.campaign_items import cursor_actions, load_actions
+from chalicelib.storage.database import Database
+from chalicelib.storage.writes import Transaction, WriteRefused, conditional, new_nonce
+
+
+class Advances:
+    def __init__(self, database: Database) -> None:
+        self._items = database.campaigns
+
+    def work_in(self, shards: Iterable[int], now: datetime) -> dict[int, list[Work]]:
+        """For each of the shards, the campaigns that there is something to do for at `now`."""
+        awake = self._items.wakes_at <= now
+        return {
+            shard: [
+                Work(item.account, int(item.id), None if item.dialers is None else float(item.dialers))
+                for item in self._items.with_work.query(str(shard), awake)
+            ]
+            for shard in shards
+        }
+
+    def reserve(
+        self, campaign: Campaign, head: int, cursors: Sequence[Cursor], *, spread: int, dialers: float | None = None
+    ) -> Campaign | None:
+        """These cursors' slots are this pacer's, and the numbers up to `head` are handed over.
+
+        The campaign has this `spread` from now on: so no slice is sent with one that isn't looked for yet. `dialers` is
+        how many its calls keep busy, for whoever shares the campaigns out; None if that isn't told.
+
+        Answers the campaign as it is then; None if another pacer was first, or the campaign was started or changed.
+        """
+        paced = new_nonce()
+        moves = [
+            *cursor_actions(self._items, cursors, paced),
+            self._items.head.set(head),
+            self._items.spread.set(spread),
+        ]
+        if dialers is not None:
+            moves.append(self._items.dialers.set(dialers))
+        if not self._update(campaign, moves, self._unpaced(campaign) | (self._items.paced == paced)):
+            return None
+        return replace(campaign, head=head, cursors=tuple(cursors), paced=paced, spread=spread)
+
+    def pass_to(self, campaign: Campaign, head: int, load: Load | None = None) -> bool:
+        """The numbers up to `head` are handed over, whatever became of the campaign meanwhile: the dialer has them."""
+        moves = [self._items.head.set(head), *([] if load is None else load_actions(self._items, load))]
+        return self._update(campaign, moves, self._items.head == campaign.head)
+
+    def settle(self, before: Campaign, after: Campaign) -> bool:
+        """Move `settled`, the counts and the marks to those of `after`. False if another settler was first."""
+        nonce = new_nonce()
+        moves = [*self._settled_moves(after), self._items.settled_nonce.set(nonce)]
+        return self._update(before, moves, self._settled_as(before) | (self._items.settled_nonce == nonce))
+
+    def count(self, transaction: Transaction, before: Campaign, after: Campaign) -> None:
+        """The same as a part of a transaction."""
+        item = self._items(before.account, before.id)
+        transaction.update("campaign", item, self._settled_moves(after), self._settled_as(before))
+
+    def rest(self, campaign: Campaign) -> None:
+        """There is nothing to do for it, unless something has changed since it was read."""
+        self._update(campaign, [self._items.attention.remove()], self._unchanged(campaign))
+
+    def sleep(self, campaign: Campaign, until: datetime) -> None:
+        """There is nothing to do for it before `until`, unless something has changed since it was read."""
+        moves: list[Action] = [self._items.wakes_at.set(until), self._items.dialers.remove()]
+        self._update(campaign, moves, self._unchanged(campaign))
+
+    def _update(self, campaign: Campaign, actions: list[Action], condition: Condition) -> bool:
+        try:
+            with conditional():
+                self._items(campaign.account, campaign.id).update(actions, condition)
+        except WriteRefused:
+            return False
+        return True
+
+    def _unchanged(self, campaign: Campaign) -> Condition:
+        return cast(
+            Condition,
+            self._unpaced(campaign)
+            & self._settled_as(campaign)
+            & (self._items.status == campaign.status)
+            & (self._items.tail == campaign.tail)
+            & (self._items.deleted == campaign.deleted)
+            & (self._items.revision == campaign.revision),
+        )
+
+    def _unpaced(self, campaign: Campaign) -> Condition:
+        """Nobody has written head or cursors since."""
+        return cast(Condition, (self._items.paced == campaign.paced) & (self._items.head == campaign.head))
+
+    def _settled_as(self, campaign: Campaign) -> Condition:
+        """They only rise, so together they tell one settler's step from another's."""
+        return cast(
+            Condition,
+            (self._items.settled == campaign.settled)
+            & (self._items.completed == campaign.counts.completed)
+            & (self._items.failed == campaign.counts.failed)
+            & (self._items.uncertain == campaign.counts.uncertain),
+        )
+
+    def _settled_moves(self, campaign: Campaign) -> list[Action]:
+        return [
+            self._items.settled.set(campaign.settled),
+            self._items.completed.set(campaign.counts.completed),
+            self._items.failed.set(campaign.counts.failed),
+            self._items.uncertain.set(campaign.counts.uncertain),
+            self._items.call_time.set(campaign.call_time // timedelta(milliseconds=1)),
+            self._items.marked_heads.set([mark.head for mark in campaign.marks]),
+            self._items.marked_at.set([mark.at for mark in campaign.marks]),
+        ]

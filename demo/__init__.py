@@ -1,0 +1,1 @@
+"""A customer and a telephone side, to watch callpacer at work."""

@@ -1,0 +1,101 @@
+"""A customer of the API: schedule, profile and campaign by HTTP, and gone again at the end."""
+
+import json
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime, timedelta
+from http.client import HTTPConnection
+from typing import Any
+from urllib.parse import urlsplit
+
+from chalicelib.domain.eastern import local_date
+from chalicelib.domain.models import Day
+from infra.local.deployment import StackFailed
+
+#: seconds that an answer may take
+_PATIENCE = 35
+
+
+class Refused(Exception):
+    """The API answered no; the message is for whoever reads what the demo says."""
+
+
+class Customer:
+    def __init__(self, url: str, token: str) -> None:
+        """`url` is the API's, `/api` included."""
+        self._place = urlsplit(url)
+        self._token = token
+
+    @contextmanager
+    def campaign(self, numbers: bytes, per_minute: int, start_url: str, result_url: str) -> Iterator[int]:
+        """The id of a campaign that may call now, at any hour. It is deleted at the end, with all that it refers to.
+
+        `numbers` is a file's content.
+        """
+        nickname = f"demo-{uuid.uuid4().hex[:8]}"
+        today, day = local_date(datetime.now(UTC)), timedelta(days=1)
+        pace = {"period": 1, "amount_per_period": per_minute, "time_between_periods": 0}
+        with ExitStack() as made:
+            self._make(made, "/schedules", {"nickname": nickname, "days": json.dumps(list(Day))})
+            self._make(made, "/profiles", {"nickname": nickname, **{name: str(value) for name, value in pace.items()}})
+            campaign = self._make(
+                made,
+                "/campaigns",
+                {
+                    "phone_numbers": numbers,
+                    "start_date": str(today - day),
+                    "end_date": str(today + day),
+                    "schedule": nickname,
+                    "profiles": json.dumps([{"profile": nickname, "start_time": "00:00", "end_time": "24:00"}]),
+                    "start_url": start_url,
+                    "result_url": result_url,
+                },
+            )
+            try:
+                yield campaign
+            except StackFailed:
+                made.pop_all()  # there is nobody left to ask
+                raise
+
+    def start(self, campaign: int) -> None:
+        self._ask("POST", "/campaigns/start", {"campaign_id": str(campaign)})
+
+    def outcomes(self, campaign: int) -> dict[str, int]:
+        """How many of its calls ended how, as the API counts them."""
+        progress = self._ask("GET", f"/campaigns/{campaign}")["progress"]
+        return {result: progress[result] for result in ("completed", "failed", "uncertain")}
+
+    def _make(self, made: ExitStack, path: str, fields: Mapping[str, str | bytes]) -> int:
+        identifier = int(self._ask("POST", path, fields)["response"]["id"])
+        made.callback(self._ask, "DELETE", f"{path}/{identifier}")
+        return identifier
+
+    def _ask(self, method: str, path: str, fields: Mapping[str, str | bytes] | None = None) -> Any:
+        boundary = uuid.uuid4().hex
+        headers = {"Authorization": f"Bearer {self._token}"}
+        body = None
+        if fields:
+            headers["Content-Type"] = f"multipart/form-data; boundary={boundary}"
+            body = multipart(boundary, fields)
+        connection = HTTPConnection(self._place.netloc, timeout=_PATIENCE)
+        try:
+            connection.request(method, self._place.path + path, body, headers)
+            answer = connection.getresponse()
+            text = answer.read().decode()
+        finally:
+            connection.close()
+        if answer.status != 200:
+            raise Refused(f"{method} {self._place.path}{path} was answered {answer.status}: {text}")
+        return json.loads(text)
+
+
+def multipart(boundary: str, fields: Mapping[str, str | bytes]) -> bytes:
+    """A form as curl sends it: text is a field, bytes are a file."""
+    parts = []
+    for name, value in fields.items():
+        content = value if isinstance(value, bytes) else value.encode()
+        filename = '; filename="numbers.csv"\r\nContent-Type: text/csv' if isinstance(value, bytes) else ""
+        head = f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"{filename}\r\n\r\n'
+        parts.append(head.encode() + content + b"\r\n")
+    return b"".join(parts) + f"--{boundary}--\r\n".encode()

@@ -1,0 +1,66 @@
+"""Deploys callpacer to AWS: its package, its CloudFormation stack, and the operator's switch.
+
+    python -m infra.deploy [--stage prod] [--alarm-topic ARN] [--dialers 50 | --pollers N]
+        [--table-key owned] [--retention 400]
+
+With the credentials and the region that the AWS tools use. Deployed again, it brings what is there up to date.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from infra.deploy.bring_up import bring_up
+from infra.deploy.cloud import Aws, NoRegion
+from infra.deploy.cloudformation import DeploymentFailed
+from infra.deploy.package import PackagingFailed, WrongPython
+
+#: How many invocations a poller that is kept ready has at a time.
+#: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-parameters.html
+OF_A_POLLER = 10
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m infra.deploy", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--stage", default="prod", help="which deployment (prod)")
+    parser.add_argument("--alarm-topic", help="the ARN of the SNS topic that alarms are told to")
+    dialers = parser.add_mutually_exclusive_group()
+    dialers.add_argument("--dialers", type=int, help="how many slices of up to 20 calls go out at the same time (50)")
+    dialers.add_argument(
+        "--pollers", type=int, help=f"keep 2 to 200 pollers ready, each for {OF_A_POLLER} dialers, instead; 0: no more"
+    )
+    parser.add_argument(
+        "--table-key",
+        choices=["owned", "managed"],
+        help="whose key encrypts the tables: AWS's own, or the account's, which costs (owned)",
+    )
+    parser.add_argument(
+        "--retention", type=int, help="how many days calls are kept after their outcome, 30 or more; 0: for ever (400)"
+    )
+    options = parser.parse_args(arguments)
+    given = {
+        "AlarmTopic": options.alarm_topic,
+        "DialerConcurrency": OF_A_POLLER * options.pollers if options.pollers else options.dialers,
+        "DialerPollers": 0 if options.dialers else options.pollers,
+        "TableKey": options.table_key,
+        "Retention": options.retention,
+    }
+    parameters = {name: str(value) for name, value in given.items() if value is not None}
+    try:
+        print(bring_up(Aws(), options.stage, parameters), end="")
+    except NoRegion:
+        return _failed("Name a region, such as AWS_REGION=us-east-1.")
+    except (WrongPython, PackagingFailed, DeploymentFailed, BotoCoreError, ClientError) as error:
+        return _failed(str(error))
+    return 0
+
+
+def _failed(why: str) -> int:
+    print(f"Not deployed: {why}", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,75 @@
+"""Which callpacer a command is about: the local stack that runs here, or a deployment on AWS."""
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError, NoRegionError
+
+from chalicelib.storage.client import connect
+from chalicelib.storage.database import Database
+from chalicelib.storage.switch import Switch
+from infra.deploy.session import aws_session
+from infra.local.emulator import client
+from infra.local.state import DEFAULT, State
+
+
+class Unusable(Exception):
+    """What was asked for can't be done; the message is for whoever asked."""
+
+
+@dataclass(frozen=True)
+class Place:
+    #: for whoever asked
+    name: str
+    database: Database
+    _deployment: Callable[[], str]
+
+    @property
+    def switch(self) -> Switch:
+        """Raises Unusable if there is no such deployment."""
+        return Switch(self.database, self._deployment())
+
+
+def add_place(parser: argparse.ArgumentParser) -> None:
+    """The options that `find_place` reads."""
+    place = parser.add_mutually_exclusive_group()
+    place.add_argument(
+        "--local",
+        nargs="?",
+        const=DEFAULT,
+        type=Path,
+        metavar="STATE",
+        help=f"the local stack that runs with this state directory ({DEFAULT})",
+    )
+    place.add_argument("--stage", help="the deployment on AWS (prod)")
+
+
+def find_place(options: argparse.Namespace) -> Place:
+    """A named place, or else the local stack if one runs here, or else the deployment called prod. Raises Unusable."""
+    if options.stage is None:
+        running = State(options.local or DEFAULT).running()
+        if running is not None:
+            database = Database(running.tables, client("dynamodb", running.endpoint))
+            return Place(running.tables, database, lambda: running.deployment)
+        if options.local is not None:
+            raise Unusable(f"No callpacer runs with {options.local}.")
+    stack = f"callpacer-{options.stage or 'prod'}"
+    try:
+        return Place(stack, connect(stack, aws_session()), partial(deployment_of, stack))
+    except NoRegionError:
+        here = "" if options.stage else "No callpacer runs here, so this is about the one on AWS. "
+        raise Unusable(f"{here}Name a region, such as AWS_REGION=us-east-1.") from None
+
+
+def deployment_of(stack: str) -> str:
+    """The id of the CloudFormation stack of this name. Raises Unusable."""
+    try:
+        cloudformation: Any = aws_session().create_client("cloudformation")
+        (found,) = cloudformation.describe_stacks(StackName=stack)["Stacks"]
+    except (BotoCoreError, ClientError) as error:
+        raise Unusable(f"{stack}: {error}") from error
+    return str(found["StackId"])

@@ -1,0 +1,49 @@
+"""The template that is merged over the one Chalice generates from app.py.
+
+A dictionary is merged key by key. Anything else replaces what Chalice wrote.
+"""
+
+from typing import Any
+
+from infra.template.alarms import alarms
+from infra.template.dashboard import dashboard
+from infra.template.functions import PREFIX, dialer, environment, once_a_minute
+from infra.template.parameters import conditions, parameters
+from infra.template.queues import queues
+from infra.template.rest_api import rest_api
+from infra.template.roles import identity, roles
+from infra.template.tables import tables
+
+JSON = dict[str, Any]
+
+_CONSOLE = "https://${AWS::Region}.console.aws.amazon.com/cloudwatch/home"
+
+
+def merge_template() -> JSON:
+    """The whole template, as JSON."""
+    return {
+        "Parameters": parameters(),
+        "Conditions": conditions(),
+        "Globals": {"Function": {"Environment": {"Variables": environment()}}},
+        "Resources": {
+            **tables(),
+            **queues(),
+            "APIHandler": {"Properties": identity("APIHandler")},
+            "Dialer": dialer(),
+            # The dialer is updated first, so that it can read what the new pacer writes.
+            "Pacer": {**once_a_minute("Pacer"), "DependsOn": ["Dialer"]},
+            "Settler": once_a_minute("Settler"),
+            **roles(),
+            "RestAPI": rest_api(),
+            **alarms(),
+            "Dashboard": dashboard(),
+        },
+        "Outputs": {
+            "Tables": {"Value": PREFIX},
+            "Deployment": {"Value": {"Ref": "AWS::StackId"}},
+            "QueueUrl": {"Value": {"Ref": "CallQueue"}},
+            "DeadLetterQueueUrl": {"Value": {"Ref": "DeadLetterQueue"}},
+            "Dialers": {"Value": {"Ref": "DialerConcurrency"}},
+            "DashboardURL": {"Value": {"Fn::Sub": f"{_CONSOLE}#dashboards/dashboard/${{Dashboard}}"}},
+        },
+    }

@@ -1,0 +1,245 @@
+"""A campaign as its owner sees it: its life, its updates, its calls and when it will be done."""
+
+import csv
+import io
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from chalicelib.domain.outcome import Answered, Exchange, Unknown
+from chalicelib.storage.database import Database
+from tests.support.customer import Customer
+from tests.support.world import World
+
+NUMBERS = ["+12223330000", "+12223330001, march", "+12223330002"]
+DATES = {"start_date": "2026-01-05", "end_date": "2026-01-09"}
+
+
+@pytest.fixture
+def acme(world: World) -> Customer:
+    """With a schedule of every day, and a profile of one call a second."""
+    customer = Customer(world.services)
+    customer.schedule("every day", "mon", "tue", "wed", "thu", "fri", "sat", "sun")
+    customer.profile("pace", period=1, amount=60, pause=0)
+    return customer
+
+
+def shown(customer: Customer, campaign: int = 1) -> Any:
+    return customer.get(f"/api/campaigns/{campaign}").json
+
+
+def counts(customer: Customer) -> dict[str, int]:
+    """The progress, without what is 0."""
+    return {name: number for name, number in shown(customer)["progress"].items() if number}
+
+
+def turn(customer: Customer, action: str) -> None:
+    assert customer.post(f"/api/campaigns/{action}", campaign_id=1).json == {"status": "success"}
+
+
+def test_a_campaigns_life(world: World, acme: Customer) -> None:
+    acme.campaign(1, 1, phone_numbers=[f"+1222333{place:04}" for place in range(90)], **DATES)
+    assert (shown(acme)["status"], counts(acme)) == ("created", {"total": 90, "queued": 90})
+    turn(acme, "start")
+    assert shown(acme)["status"] == "running"
+    world.tick()
+    world.drain(world.clock.now() + timedelta(seconds=19))  # a message is there a second before its call is due
+    handed_over = len(world.handed_over)
+    progress = {"total": 90, "queued": 70 - handed_over, "dialling": handed_over, "completed": 20}
+    assert (shown(acme)["status"], counts(acme)) == ("running", progress)
+    turn(acme, "stop")
+    world.run(minutes=2)
+    progress = {"total": 90, "queued": 70 - handed_over, "deferred": handed_over, "completed": 20}
+    assert (shown(acme)["status"], counts(acme)) == ("stopped", progress)
+    turn(acme, "start")
+    world.run(minutes=4)
+    assert (shown(acme)["status"], counts(acme)) == ("completed", {"total": 90, "completed": 90})
+    acme.post("/api/campaigns/add-calls", campaign_id=1, phone_numbers=NUMBERS)
+    assert (shown(acme)["status"], counts(acme)) == ("running", {"total": 93, "queued": 3, "completed": 90})
+    world.clock.turn_to(world.clock.now() + timedelta(days=7))
+    assert shown(acme)["status"] == "ended"
+    assert acme.delete("/api/campaigns/1").json == {"status": "success"}
+    assert acme.get("/api/campaigns/1").status == acme.delete("/api/campaigns/1").status == 404
+    assert acme.campaign(1, 1) == 2
+
+
+def test_every_outcome_is_counted(world: World, acme: Customer) -> None:
+    outcomes: Iterator[Exchange] = iter([Answered(200, {}, b""), Answered(404, {}, b""), Unknown("timeout")])
+    world.tenant.on_call = lambda _: next(outcomes)
+    acme.campaign(1, 1, phone_numbers=NUMBERS, **DATES)
+    turn(acme, "start")
+    world.run(minutes=2)
+    assert counts(acme) == {"total": 3, "completed": 1, "failed": 1, "uncertain": 1}
+
+
+def test_the_list_shows_what_each_campaign_shows(acme: Customer) -> None:
+    for _ in range(2):
+        acme.campaign(1, 1, phone_numbers=NUMBERS, **DATES)
+    assert acme.get("/api/campaigns").json == [shown(acme, 1), shown(acme, 2)]
+
+
+def test_a_schedule_without_a_nickname_is_shown_by_its_id(acme: Customer) -> None:
+    acme.patch("/api/schedules/1", nickname="")
+    acme.campaign(1, 1)
+    assert shown(acme)["schedule_nickname"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("given", "changed"),
+    [
+        ({"start_date": "2022-01-03"}, {"start_date": "2022-01-03 00:00:00"}),
+        ({"end_date": "2022-01-01"}, {"end_date": "2022-01-01 00:00:00"}),
+        ({"start_url": "https://new.example/?a=1"}, {"start_url": "https://new.example/?a=1"}),
+        ({"result_url": "https://new.example/"}, {"result_url": "https://new.example/"}),
+        ({"result_url": ""}, {"result_url": None}),
+        ({"schedule": "other"}, {"schedule_id": 2, "schedule_nickname": "other"}),
+        ({"schedule_id": "2"}, {"schedule_id": 2, "schedule_nickname": "other"}),
+        (
+            {"profiles": [{"profile": "pace", "start_time": "09:00", "end_time": "24:00"}]},
+            {"profiles": [{"profile_id": 1, "nickname": "pace", "start_time": "09:00", "end_time": "24:00"}]},
+        ),
+        ({"max_retries": "3"}, {"max_retries": 3}),
+        ({"retry_interval": "60"}, {"retry_interval": 60}),
+        (
+            {"start_date": "2022-01-03 00:00:00", "max_retries": 3.0},
+            {"start_date": "2022-01-03 00:00:00", "max_retries": 3},
+        ),
+    ],
+)
+def test_only_what_is_given_is_changed(customer: Customer, given: dict[str, Any], changed: dict[str, Any]) -> None:
+    customer.campaign(customer.schedule(), customer.profile("pace"), max_retries=1, phone_numbers=NUMBERS)
+    customer.schedule("other")
+    before = shown(customer)
+    assert customer.patch("/api/campaigns/1", **given).json == {"status": "success", "response": {"id": 1}}
+    assert shown(customer) == before | changed
+    assert len(customer.queue(1)) == 3
+
+
+def test_dates_are_compared_with_those_that_stay(customer: Customer) -> None:
+    customer.any_campaign(start_date="2022-01-05", end_date="2022-01-10")
+    early = customer.patch("/api/campaigns/1", end_date="2022-01-04", start_url="http://new.example/")
+    late = customer.patch("/api/campaigns/1", start_date="2022-01-11")
+    assert (early.status, list(early.json)) == (422, ["end_date"])
+    assert (late.status, list(late.json)) == (422, ["start_date"])
+    assert shown(customer)["start_url"] != "http://new.example/"
+    assert customer.patch("/api/campaigns/1", start_date="2022-02-01", end_date="2022-02-01").status == 200
+
+
+def test_a_running_campaign_can_be_updated_and_keeps_running(acme: Customer) -> None:
+    acme.campaign(1, 1, **DATES)
+    turn(acme, "start")
+    assert acme.patch("/api/campaigns/1", max_retries="2").status == 200
+    assert (shown(acme)["status"], shown(acme)["max_retries"]) == ("running", 2)
+
+
+def test_stopping_what_was_never_started_changes_nothing(acme: Customer) -> None:
+    acme.campaign(1, 1, **DATES)
+    turn(acme, "stop")
+    assert shown(acme)["status"] == "created"
+
+
+def test_the_calls_are_listed_with_what_has_become_of_them(world: World, acme: Customer) -> None:
+    world.tenant.on_call = lambda form: Answered(404 if form["message_reference"] else 200, {}, b'{"duration": 5}')
+    acme.campaign(1, 1, phone_numbers=NUMBERS, **DATES)
+    turn(acme, "start")
+    world.run(minutes=2)
+    acme.post("/api/campaigns/add-calls", campaign_id=1, phone_numbers=["+12223330003"])
+    first, second, _, fourth = acme.get("/api/campaigns/1/calls").json
+    called_at = int(world.tenant.calls[0].at.timestamp())
+    assert first == {
+        "call_id": 2**32,
+        "phone_number": "tel:+12223330000",
+        "message_reference": "",
+        "state": "completed",
+        "reason": "http_200",
+        "callee_type": "unknown",
+        "attempts": 1,
+        "last_attempt_timestamp": called_at,
+        "duration": 5,
+        "report": "delivered",
+        "report_attempts": 1,
+        "report_error": None,
+    }
+    assert [second[name] for name in ("message_reference", "state", "reason")] == ["march", "failed", "http_404"]
+    never = {"reason", "callee_type", "last_attempt_timestamp", "duration", "report", "report_error"}
+    assert {name for name, value in fourth.items() if value is None} == never
+    assert (fourth["call_id"], fourth["state"], fourth["attempts"]) == (2**32 + 3, "queued", 0)
+
+
+def test_a_call_whose_record_has_expired_is_told_as_such_and_still_counted(
+    world: World, acme: Customer, database: Database
+) -> None:
+    acme.campaign(1, 1, phone_numbers=NUMBERS, **DATES)
+    turn(acme, "start")
+    world.run(minutes=2)
+    before = shown(acme)["progress"]
+    for item in database.calls.scan():
+        item.delete()  # as DynamoDB does when the time has come
+    world.run(minutes=10)
+    assert shown(acme)["progress"] == before
+    assert len(world.tenant.calls) == before["completed"] == 3
+    told = acme.get("/api/campaigns/1/calls").json
+    assert [(call["state"], call["attempts"], call["report"]) for call in told] == [("expired", None, None)] * 3
+
+
+def test_the_calls_are_listed_as_csv_if_asked_for(customer: Customer) -> None:
+    customer.any_campaign(phone_numbers=NUMBERS)
+    listed = customer.get("/api/campaigns/1/calls").json
+    by_query = customer.get("/api/campaigns/1/calls?format=csv")
+    by_header = customer.get("/api/campaigns/1/calls", Accept="text/csv")
+    assert by_query.headers["content-type"] == by_header.headers["content-type"] == "text/csv; charset=utf-8"
+    assert by_query.text == by_header.text
+    rows = list(csv.DictReader(io.StringIO(by_query.text)))
+    assert rows == [{name: "" if value is None else str(value) for name, value in call.items()} for call in listed]
+    assert customer.get("/api/campaigns/1/calls?format=json", Accept="text/csv").json == listed
+    assert customer.get("/api/campaigns/1/calls?format=xml").json == {
+        "format": ['The selected format "xml" is invalid: one of json, csv.']
+    }
+
+
+def test_the_calls_are_listed_by_page(customer: Customer) -> None:
+    customer.any_campaign()
+    customer.any_campaign(phone_numbers=[f"+1222333{place:04}" for place in range(600)])
+    customer.post(
+        "/api/campaigns/add-calls", campaign_id=2, phone_numbers=[f"+1222444{place:04}" for place in range(600)]
+    )
+
+    def places(query: str) -> list[int]:
+        return [call["call_id"] - 2 * 2**32 for call in customer.get(f"/api/campaigns/2/calls{query}").json]
+
+    assert places("") == list(range(1000))
+    assert places(f"?after={2 * 2**32 + 999}") == list(range(1000, 1200))
+    assert places(f"?after={2 * 2**32 + 598}&limit=3") == [599, 600, 601]
+    assert places(f"?after={2 * 2**32 + 1199}") == places(f"?after={2**53 - 1}") == []
+    assert places("?after=5&limit=1") == [0]
+    assert customer.get("/api/campaigns/1/calls").json == []
+
+
+def test_the_forecast_tells_the_last_calls_instant(world: World, acme: Customer) -> None:
+    acme.campaign(1, 1, phone_numbers=[f"+1222333{place:04}" for place in range(150)], **DATES)
+    last = (world.clock.now() + timedelta(seconds=150)).isoformat()
+    assert acme.get("/api/campaigns/1/forecast").json == {
+        "campaign_id": 1,
+        "queued": 150,
+        "fits": True,
+        "left_over": 0,
+        "last_call_at": last,
+    }
+    turn(acme, "start")
+    world.run(minutes=4)
+    assert world.tenant.calls[-1].at.isoformat() == last
+    done = {"campaign_id": 1, "queued": 0, "fits": True, "left_over": 0, "last_call_at": None}
+    assert acme.get("/api/campaigns/1/forecast").json == done
+
+
+def test_the_forecast_tells_what_will_not_fit(acme: Customer) -> None:
+    slow = acme.profile(period=60, amount=1, pause=0)
+    acme.campaign(1, slow, phone_numbers=NUMBERS * 6, **DATES)
+    acme.campaign(1, slow, phone_numbers=NUMBERS)
+    told = acme.get("/api/campaigns/1/forecast").json
+    # three calls a day for five days, but for the one that is due this very moment
+    assert (told["fits"], told["left_over"], told["last_call_at"]) == (False, 4, "2026-01-09T15:00:00+00:00")
+    over = {"campaign_id": 2, "queued": 3, "fits": False, "left_over": 3, "last_call_at": None}
+    assert acme.get("/api/campaigns/2/forecast").json == over

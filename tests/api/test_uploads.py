@@ -1,0 +1,142 @@
+"""Uploads through the API: all of a list, in its order, or nothing of it."""
+
+import json
+from datetime import date
+from typing import Any
+
+import pytest
+
+from chalicelib.api.request import MAX_BODY_BYTES
+from chalicelib.api.services import Services
+from chalicelib.storage.database import Database
+from tests.support.customer import Customer
+from tests.support.http import multipart
+from tests.support.world import World
+
+ADD = "/api/campaigns/add-calls"
+
+
+def numbers(count: int, first: int = 0) -> list[str]:
+    return [f"tel:+1222{place:07};ani=7778889999" for place in range(first, first + count)]
+
+
+def file_of(lines: list[str], *, line_end: str = "\r\n") -> bytes:
+    return line_end.join(["destination,message_reference", *lines]).encode()
+
+
+@pytest.fixture
+def acme(world: World) -> Customer:
+    """With a campaign 1 that holds one number."""
+    customer = Customer(world.services)
+    customer.any_campaign(phone_numbers=["+13334445555"])
+    return customer
+
+
+def stored(database: Database) -> tuple[int, int]:
+    """How many segments and chunks there are, of whatever campaign."""
+    return len(list(database.log.scan())), len(list(database.chunks.scan()))
+
+
+@pytest.mark.parametrize("form", ["json", "csv"])
+def test_a_hundred_thousand_numbers_in_one_request_are_queued_in_order(acme: Customer, form: str) -> None:
+    """About as much as a function can be sent."""
+    lines = [f"{number}, ref{place}" for place, number in enumerate(numbers(100_000))]
+    if form == "json":
+        body = json.dumps({"campaign_id": 1, "phone_numbers": lines}, separators=(",", ":")).encode()
+    else:
+        body = multipart(campaign_id="1", phone_numbers=file_of(lines))
+    assert 0.9 * MAX_BODY_BYTES < len(body) <= MAX_BODY_BYTES
+    assert acme.ask("POST", ADD, body).json == {"status": "success"}
+    assert acme.get("/api/campaigns/1").json["progress"]["queued"] == 100_001
+    queue = acme.queue(1)
+    assert queue[1:] == [(number, f"ref{place}") for place, number in enumerate(numbers(100_000))]
+
+
+def test_uploads_follow_each_other(acme: Customer) -> None:
+    """Each is kept in several pieces, of few long entries and of many short ones."""
+    for first in (0, 3000, 6000):
+        long = [f"{number}, {'x' * 200}" for number in numbers(1000, first)]
+        assert acme.post(ADD, campaign_id=1, phone_numbers=[*long, *numbers(2000, first + 1000)]).status == 200
+    assert [destination for destination, _ in acme.queue(1)][1:] == numbers(9000)
+
+
+@pytest.mark.parametrize("bad", ["12", "tel:+12223334444;fax=1", "+12223334444, " + "x" * 256, '"+12223334444'])
+def test_a_bad_line_is_told_by_its_number_and_nothing_is_left_behind(
+    acme: Customer, database: Database, bad: str
+) -> None:
+    lines = numbers(5000)
+    lines[998] = bad  # the heading is line 1
+    before = acme.everything(), stored(database)
+    added = acme.ask("POST", ADD, multipart(campaign_id="1", phone_numbers=file_of(lines)))
+    windows = json.dumps([{"profile": 1, "start_time": "08:00", "end_time": "11:00"}])
+    made = acme.ask(
+        "POST",
+        "/api/campaigns",
+        multipart(
+            start_date="2026-01-05",
+            end_date="2026-01-09",
+            schedule="1",
+            profiles=windows,
+            start_url="http://a.example/",
+            phone_numbers=file_of(lines),
+        ),
+    )
+    for reply in (added, made):
+        assert (reply.status, list(reply.json)) == (422, ["phone_numbers", "phone_numbers.1000"])
+        assert reply.json["phone_numbers"] == ["The phone_numbers field has 1 invalid entry."]
+    assert (acme.everything(), stored(database)) == before
+
+
+def test_a_large_upload_to_no_campaign_leaves_nothing_behind(acme: Customer, database: Database) -> None:
+    before = acme.everything(), stored(database)
+    assert acme.post(ADD, campaign_id=2, phone_numbers=numbers(5000)).status == 404
+    assert (acme.everything(), stored(database)) == before
+
+
+def test_the_first_hundred_faults_are_told_and_how_many_there_are(customer: Customer) -> None:
+    customer.any_campaign()
+    content = "\n".join(["rubbish"] * 150).encode()
+    told = customer.ask("POST", ADD, multipart(campaign_id="1", phone_numbers=content)).json
+    assert told.pop("phone_numbers") == ["The phone_numbers field has 150 invalid entries; the first 100 are listed."]
+    assert list(told) == [f"phone_numbers.{line}" for line in range(1, 101)]
+
+
+def test_repeats_are_kept_unless_unique_is_asked_for(customer: Customer) -> None:
+    customer.any_campaign()
+    twice: dict[str, Any] = {"campaign_id": 1, "phone_numbers": ["+12223334444", "222-333-4444, b", "+13334445555"]}
+    assert customer.post(ADD, **twice).json == {"status": "success"}
+    assert customer.post(ADD, **twice, unique=True).json == {"status": "success", "response": {"dropped": 1}}
+    # within the upload, not against what is there already
+    assert len(customer.queue(1)) == 3 + 2
+
+
+def test_a_campaign_made_with_unique_numbers_tells_how_many_were_dropped(customer: Customer) -> None:
+    customer.schedule()
+    customer.profile()
+    fields = {
+        "start_date": str(date(2026, 1, 5)),
+        "end_date": "2026-01-09",
+        "schedule": "1",
+        "profiles": '[{"profile": 1, "start_time": "08:00", "end_time": "11:00"}]',
+        "start_url": "http://a.example/",
+        "unique": "true",
+    }
+    made = customer.ask("POST", "/api/campaigns", multipart(**fields, phone_numbers=file_of(["+12223334444"] * 3)))
+    assert made.json == {"status": "success", "response": {"id": 1, "dropped": 2}}
+    assert customer.queue(1) == [("tel:+12223334444", "")]
+
+
+def test_every_form_of_a_number_is_kept_in_one(customer: Customer, services: Services) -> None:
+    customer.any_campaign()
+    written = [
+        *("tel:+12223334444", "+12223334444", "12223334444", "2223334444", "(222) 333-4444", " TEL:+1 222 333 4444 "),
+        *("2223334444;ani=5", "2223334444 ; ANI = 5", "2223334444;postd=12#;ani=5", "+442071234567, späte Anrufe 🦜"),
+    ]
+    assert customer.post(ADD, campaign_id=1, phone_numbers=written).status == 200
+    assert customer.queue(1) == [
+        *[("tel:+12223334444", "")] * 6,
+        *[("tel:+12223334444;ani=5", "")] * 2,
+        ("tel:+12223334444;ani=5;postd=12#", ""),
+        ("tel:+442071234567", "späte Anrufe 🦜"),
+    ]
+    assert services.campaigns.get(customer.account, 1).tail == len(written)

@@ -1,0 +1,160 @@
+"""The package: the merged template holds together, and the zip is enough."""
+
+import json
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from chalice.config import Config
+from chalice.deploy.validate import validate_configuration
+
+from app import app
+from infra.deploy import package
+from infra.deploy.package import PackagingFailed, build
+from infra.template.audit import as_cloudformation
+
+
+@pytest.fixture(scope="module")
+def template() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(build().template.read_text())
+    return found
+
+
+def functions(template: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: resource["Properties"]
+        for name, resource in template["Resources"].items()
+        if resource["Type"] == "AWS::Serverless::Function"
+    }
+
+
+def test_cloudformation_takes_the_template(template: dict[str, Any], tmp_path: Path) -> None:
+    for function in functions(template).values():
+        # what this machine has, AWS may not take any more; what is deployed there is built with another
+        function["Runtime"] = "python3.13"
+    (tmp_path / "template.json").write_text(json.dumps(template))
+    linter = [sys.executable, "-c", "from cfnlint.runner import main; main()"]
+    done = subprocess.run(
+        [*linter, "--regions", "us-east-1", "--", str(tmp_path / "template.json")],
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_serverless_makes_of_it_what_aws_will_run(template: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The transform that CloudFormation applies, as AWS publishes it."""
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    resources = as_cloudformation(template)["Resources"]
+    made = Counter(one["Type"] for one in resources.values())
+    assert made["AWS::Lambda::Function"] == made["AWS::IAM::Role"] == made["AWS::Logs::LogGroup"] == 4
+    assert made["AWS::Events::Rule"] == made["AWS::Lambda::EventInvokeConfig"] == 2
+    assert made["AWS::Lambda::EventSourceMapping"] == made["AWS::ApiGateway::RestApi"] == 1
+    assert made["AWS::DynamoDB::Table"] == 10
+    # A deployment that names a stage makes one beside the API's own.
+    assert [one["Properties"].get("StageName") for one in of_type(resources, "AWS::ApiGateway::Deployment")] == [None]
+    assert [one["Properties"]["StageName"] for one in of_type(resources, "AWS::ApiGateway::Stage")] == ["v1"]
+    (api,) = of_type(resources, "AWS::ApiGateway::RestApi")
+    assert api["Properties"]["EndpointConfiguration"] == {"Types": ["REGIONAL"]}
+    for group in of_type(resources, "AWS::Logs::LogGroup"):
+        assert group["Properties"]["RetentionInDays"] == 30
+        assert (group["DeletionPolicy"], group["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
+
+
+def of_type(resources: dict[str, Any], kind: str) -> list[dict[str, Any]]:
+    return [one for one in resources.values() if one["Type"] == kind]
+
+
+def test_chalice_finds_nothing_that_would_fail_at_deployment() -> None:
+    settings = json.loads((package.ROOT / ".chalice" / "config.json").read_text())
+    given = {"chalice_app": app, "project_dir": str(package.ROOT)}
+    validate_configuration(Config(package.STAGE, user_provided_params=given, config_from_disk=settings))
+
+
+def test_every_function_is_told_where_it_belongs(template: dict[str, Any]) -> None:
+    assert functions(template).keys() == {"APIHandler", "Pacer", "Dialer", "Settler"}
+    assert template["Globals"]["Function"]["Environment"]["Variables"].keys() == {
+        "CALLPACER_TABLES",
+        "CALLPACER_DEPLOYMENT",
+        "CALLPACER_QUEUE_URL",
+        "CALLPACER_DEAD_LETTER_QUEUE_URL",
+        "CALLPACER_DIALERS",
+        "CALLPACER_ALLOW_LOOPBACK",
+        "CALLPACER_RETENTION_DAYS",
+    }
+    assert {name: function["Timeout"] for name, function in functions(template).items()} == {
+        "APIHandler": 29,
+        "Pacer": 60,
+        "Dialer": 90,
+        "Settler": 60,
+    }
+
+
+def test_the_dialer_takes_from_the_queue_that_is_made(template: dict[str, Any]) -> None:
+    (source,) = functions(template)["Dialer"]["Events"].values()
+    assert source["Properties"] == {
+        "Queue": {"Fn::Sub": "${CallQueue.Arn}"},
+        "BatchSize": 1,
+        "MaximumBatchingWindowInSeconds": 0,
+        "FunctionResponseTypes": ["ReportBatchItemFailures"],
+        "ScalingConfig": {
+            "Fn::If": ["HasPollers", {"Ref": "AWS::NoValue"}, {"MaximumConcurrency": {"Ref": "DialerConcurrency"}}]
+        },
+        "ProvisionedPollerConfig": {
+            "Fn::If": [
+                "HasPollers",
+                {"MinimumPollers": {"Ref": "DialerPollers"}, "MaximumPollers": {"Ref": "DialerPollers"}},
+                {"Ref": "AWS::NoValue"},
+            ]
+        },
+    }
+
+
+def test_bodies_reach_the_code_as_they_are(template: dict[str, Any]) -> None:
+    api = template["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]
+    assert api["x-amazon-apigateway-binary-media-types"] == ["*/*"]
+
+
+def test_nothing_is_made_twice() -> None:
+    first = build()
+    made = first.archive.stat().st_mtime_ns
+    assert build() == first
+    assert first.archive.stat().st_mtime_ns == made
+
+
+def test_only_what_functions_need_is_packed() -> None:
+    with zipfile.ZipFile(build().archive) as archive:
+        top = {name.partition("/")[0] for name in archive.namelist()}
+    assert {"app.py", "chalicelib", "chalice", "pynamodb", "aiohttp", "tzdata"} <= top
+    assert not top & {"infra", "tests", "ministack", "moto", "boto3"}
+
+
+def test_a_zip_that_lacks_something_is_noticed(tmp_path: Path) -> None:
+    """The packages of this environment must not make up for it."""
+    made = build()
+    shutil.copy(made.template, tmp_path / "sam.json")
+    with zipfile.ZipFile(made.archive) as whole, zipfile.ZipFile(tmp_path / "deployment.zip", "w") as part:
+        for name in whole.namelist():
+            if not name.startswith("pynamodb/"):
+                part.writestr(name, whole.read(name))
+    with pytest.raises(PackagingFailed, match="No module named 'pynamodb'"):
+        package._check_complete(tmp_path, tmp_path / "unpacked")
+
+
+def test_another_source_makes_another_package(tmp_path: Path) -> None:
+    for source in ("app.py", "chalicelib/calling/pacer.py", "requirements.txt", ".chalice/config.json"):
+        copy = tmp_path / source
+        copy.parent.mkdir(exist_ok=True)
+        shutil.copy(package.ROOT / source, copy)
+    before = package._digest(tmp_path, "python3.13")
+    (tmp_path / "chalicelib" / "__pycache__").mkdir()
+    (tmp_path / "chalicelib" / "__pycache__" / "pacer.pyc").write_text("left over")
+    assert package._digest(tmp_path, "python3.13") == before
+    assert package._digest(tmp_path, "python3.12") != before
+    (tmp_path / "chalicelib" / "pacer.py").write_text("changed")
+    assert package._digest(tmp_path, "python3.13") != before

@@ -1,0 +1,216 @@
+"""Campaigns on the whole local stack, by HTTP, with the functions from the package, the real rule and the real queue.
+
+They run at the same time, each of its own account, and the tests look at what was left of them.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from infra.local.deployment import Stack
+from tests.support.caller import Caller, wait
+from tests.support.tenant import Tenant, serve
+
+#: seconds a campaign may take here: three minutes of calling, a minute until the first tick and one to settle
+PATIENCE = 420
+
+pytestmark = pytest.mark.timeout(PATIENCE + 60)
+
+#: a heading, a quoted field with a comma in it, a blank line, spaces
+FIRST_LINES = (
+    "phone_number,reference",
+    '"(222) 333-0000","quoted, with a comma"',
+    "",
+    "+12223330001 ; ani=7778889999 , spaced",
+)
+
+
+def csv_line(place: int) -> str:
+    forms = (
+        f"tel:+1222333{place:04d};ani=7778889999,ref {place}",
+        f"222333{place:04d},ref {place}",
+        f'"1222333{place:04d}","ref {place}"',
+        f"tel:+1222333{place:04d}; ani=7778889999",
+    )
+    return forms[place % 4]
+
+
+def csv(count: int) -> str:
+    return "".join(f"{line}\r\n" for line in (*FIRST_LINES, *map(csv_line, range(2, count))))
+
+
+def expected(count: int) -> list[str]:
+    """The numbers of `csv(count)` in their normal form."""
+    with_ani = [place == 1 or (place > 1 and place % 4 in (0, 3)) for place in range(count)]
+    return [f"tel:+1222333{place:04d}" + ";ani=7778889999" * ani for place, ani in enumerate(with_ani)]
+
+
+@dataclass
+class Story:
+    """What became of a campaign."""
+
+    tenant: Tenant
+    count: int
+    #: as the API tells it at the end
+    shown: Any
+    calls: Any
+    #: Unix seconds, when the first start was asked
+    started: float
+    #: Unix seconds, when the stop was answered, and when the start after it was asked
+    stopped: float = 0.0
+    restarted: float = 0.0
+    #: at the end of the pause
+    progress_while_stopped: Any = None
+
+
+def _straight_through(caller: Caller, count: int) -> Story:
+    with serve() as tenant:
+        campaign = caller.campaign(tenant, csv(count), per_minute=60)
+        started = time.time()
+        caller.ask("start", campaign)
+        shown = caller.run_to_the_end(campaign, PATIENCE)
+        return Story(tenant, count, shown, caller.calls(campaign), started)
+
+
+def _with_a_stop_in_the_middle(caller: Caller, count: int) -> Story:
+    with serve() as tenant:
+        campaign = caller.campaign(tenant, csv(count), per_minute=90)
+        started = time.time()
+        caller.ask("start", campaign)
+        wait(lambda: len(tenant.calls) >= count // 3, PATIENCE)
+        caller.ask("stop", campaign)
+        stopped = time.time()
+        time.sleep(20)  # there are calls of the next minute in the queue
+        paused = caller.show(campaign)["progress"]
+        restarted = time.time()
+        caller.ask("start", campaign)
+        shown = caller.run_to_the_end(campaign, PATIENCE)
+        calls = caller.calls(campaign)
+        return Story(tenant, count, shown, calls, started, stopped, restarted, paused)
+
+
+@pytest.fixture(scope="module")
+def stories(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Story]]:
+    def tell(name: str, story: Callable[[Caller, int], Story], count: int, url: str) -> Story:
+        token, _ = stack.open_account(f"story-{name}")
+        return story(Caller(url, token, tmp_path_factory.mktemp(name)), count)
+
+    with ThreadPoolExecutor(3) as threads:
+        told = {
+            "straight": threads.submit(tell, "straight", _straight_through, 150, stack.url),
+            "stopped": threads.submit(tell, "stopped", _with_a_stop_in_the_middle, 90, stack.url),
+            "deployed": threads.submit(tell, "deployed", _straight_through, 20, stack.gateway_url),
+        }
+        yield {name: story.result() for name, story in told.items()}
+
+
+@pytest.fixture
+def straight(stories: dict[str, Story]) -> Story:
+    return stories["straight"]
+
+
+@pytest.fixture
+def stopped(stories: dict[str, Story]) -> Story:
+    return stories["stopped"]
+
+
+@pytest.fixture
+def deployed(stories: dict[str, Story]) -> Story:
+    """Asked for at the gateway of the deployment, and so of the function there."""
+    return stories["deployed"]
+
+
+def test_a_campaign_that_is_asked_for_at_the_gateway_runs_like_any_other(deployed: Story) -> None:
+    assert sorted(deployed.tenant.numbers_called()) == sorted(expected(deployed.count))
+    assert (deployed.shown["status"], deployed.shown["progress"]["completed"]) == ("completed", deployed.count)
+    assert [call["report"] for call in deployed.calls] == ["delivered"] * deployed.count
+
+
+def test_what_became_of_a_number_is_kept_for_four_hundred_days(stack: Stack, deployed: Story) -> None:
+    items = [item for item in stack.database().calls.scan() if item.call.startswith("story-deployed/")]
+    assert len(items) == deployed.count
+    # TTL knows whole seconds
+    assert {round((item.expires_at - item.last_attempt_at) / timedelta(days=1), 3) for item in items} == {400.0}
+
+
+def test_each_number_of_the_file_is_called_exactly_once(straight: Story) -> None:
+    assert sorted(straight.tenant.numbers_called()) == sorted(expected(straight.count))
+
+
+def test_about_one_call_starts_a_second_and_never_more_than_three(straight: Story) -> None:
+    starts = [call.at for call in straight.tenant.calls]
+    assert max(Counter(int(start) for start in starts).values()) <= 3
+    assert starts[-1] - starts[0] <= straight.count + 60
+
+
+def test_what_is_made_up_for_is_the_time_since_the_start_and_no_more(straight: Story) -> None:
+    starts = sorted(call.at for call in straight.tenant.calls)
+    assert all(at >= straight.started + place for place, at in enumerate(starts))
+
+
+def test_no_minute_has_more_than_its_sixty_calls(straight: Story) -> None:
+    minutes = Counter(int(call.at // 60) for call in straight.tenant.calls)
+    assert max(minutes.values()) <= 60
+
+
+def test_each_outcome_is_reported_once_with_all_its_fields(straight: Story) -> None:
+    reports = {report.form["call_id"]: report.form for report in straight.tenant.reports}
+    assert len(straight.tenant.reports) == len(reports) == straight.count
+    for call in straight.tenant.calls:
+        report = reports[call.form["call_id"]]
+        assert report.pop("last_attempt_timestamp").isdigit()
+        assert report == {
+            "phone_number": call.form["phone_number"],
+            "message_reference": call.form["message_reference"],
+            "call_id": call.form["call_id"],
+            "campaign_id": call.form["campaign_id"],
+            "result": "completed",
+            "reason": "http_200",
+            "callee_type": "unknown",
+            "attempts": "1",
+            "duration": "0",
+        }
+
+
+def test_references_arrive_as_they_were_uploaded(straight: Story) -> None:
+    references = {call.form["phone_number"]: call.form["message_reference"] for call in straight.tenant.calls}
+    assert references["tel:+12223330000"] == "quoted, with a comma"
+    assert references["tel:+12223330001;ani=7778889999"] == "spaced"
+    assert references["tel:+12223330006"] == "ref 6"
+
+
+def test_a_finished_campaign_reads_completed(straight: Story) -> None:
+    assert straight.shown["status"] == "completed"
+    assert straight.shown["progress"] == {
+        "total": straight.count,
+        "queued": 0,
+        "dialling": 0,
+        "deferred": 0,
+        "completed": straight.count,
+        "failed": 0,
+        "uncertain": 0,
+    }
+    assert [(call["state"], call["report"]) for call in straight.calls] == [("completed", "delivered")] * straight.count
+    assert [call["phone_number"] for call in straight.calls] == expected(straight.count)
+
+
+def test_no_call_starts_later_than_two_seconds_after_the_stop(stopped: Story) -> None:
+    late = [call for call in stopped.tenant.calls if stopped.stopped + 2 < call.at < stopped.restarted]
+    assert late == []
+
+
+def test_a_stopped_campaign_loses_nothing(stopped: Story) -> None:
+    paused = dict(stopped.progress_while_stopped)
+    assert paused.pop("total") == sum(paused.values()) == stopped.count
+    assert paused["completed"] < stopped.count
+
+
+def test_after_the_start_the_rest_follows_and_nobody_is_called_twice(stopped: Story) -> None:
+    assert sorted(stopped.tenant.numbers_called()) == sorted(expected(stopped.count))
+    assert stopped.shown["progress"]["completed"] == stopped.count

@@ -1,0 +1,1 @@
+"""A simulated DynamoDB and SQS, on simulated time."""

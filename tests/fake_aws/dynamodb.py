@@ -1,0 +1,539 @@
+"""DynamoDB in memory: the low-level operations that storage uses, as pynamodb asks for them.
+
+What DynamoDB may do but seldom does is asked of functions that the simulation hands in: refuse a request, leave a part
+of a batch undone, answer from an index that is behind. What it doesn't know it doesn't pass over: it raises
+NotImplementedError.
+"""
+
+import random
+import threading
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from operator import itemgetter
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from tests.fake_aws import expressions
+from tests.fake_aws.expressions import KeyTest, Values
+from tests.fake_aws.tables import Index, Partition, Partitions, Place, Schema, Table, spread
+from tests.fake_aws.values import LARGEST_ITEM, Item, Refused, copied, invalid, kept, kept_item, size_of
+
+_BATCH_GET = 100
+_BATCH_WRITE = 25
+_TRANSACTION = 100
+#: bytes
+_LARGEST_TRANSACTION = 4 * 1024 * 1024
+#: errors that a transaction is cancelled for, and their names among its reasons
+_CANCELLED_FOR = {
+    "ProvisionedThroughputExceededException": "ProvisionedThroughputExceeded",
+    "ThrottlingException": "ThrottlingError",
+    "TransactionConflictException": "TransactionConflict",
+}
+_IGNORED = frozenset({"ReturnConsumedCapacity", "ReturnItemCollectionMetrics"})
+_NAMES_AND_VALUES = frozenset({"ExpressionAttributeNames", "ExpressionAttributeValues"})
+_WRITE = frozenset({"TableName", "ConditionExpression", *_NAMES_AND_VALUES})
+_READ = frozenset({"ConsistentRead", "ProjectionExpression", *_NAMES_AND_VALUES})
+_SCAN = frozenset({"TableName", "IndexName", "Limit", "ExclusiveStartKey", "FilterExpression"}) | _READ
+_TABLE = frozenset({"TableName", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode"})
+_KNOWN = {
+    "CreateTable": _TABLE,
+    "DescribeTable": frozenset({"TableName"}),
+    "UpdateTimeToLive": frozenset({"TableName", "TimeToLiveSpecification"}),
+    "GetItem": frozenset({"TableName", "Key"}) | _READ,
+    "PutItem": frozenset({"Item"}) | _WRITE,
+    "UpdateItem": frozenset({"Key", "UpdateExpression", "ReturnValues"}) | _WRITE,
+    "DeleteItem": frozenset({"Key"}) | _WRITE,
+    "Query": frozenset({"KeyConditionExpression", "ScanIndexForward"}) | _SCAN,
+    "Scan": _SCAN,
+    "BatchGetItem": frozenset({"RequestItems"}),
+    "BatchWriteItem": frozenset({"RequestItems"}),
+    "TransactWriteItems": frozenset({"TransactItems", "ClientRequestToken"}),
+}
+_PARTS = {
+    "ConditionCheck": frozenset({"Key"}) | _WRITE,
+    "Delete": frozenset({"Key"}) | _WRITE,
+    "Put": frozenset({"Item"}) | _WRITE,
+    "Update": frozenset({"Key", "UpdateExpression"}) | _WRITE,
+}
+
+
+class ConditionFailed(Refused):
+    def __init__(self) -> None:
+        super().__init__("ConditionalCheckFailedException", "The conditional request failed")
+
+
+@dataclass(frozen=True)
+class _Write:
+    """What a request would do to one item."""
+
+    table: Table
+    key: tuple[Any, ...]
+    holds: Callable[[Item | None], bool]
+    #: what becomes of the item
+    outcome: Callable[[Item | None], Item | None]
+
+    @property
+    def target(self) -> tuple[str, tuple[Any, ...]]:
+        return self.table.name, self.key
+
+    def tried(self) -> Item | None:
+        """The item as it would be. Raises Refused."""
+        before = self.table.get(self.key)
+        if not self.holds(before):
+            raise ConditionFailed
+        return self.outcome(before)
+
+    def done(self) -> Item | None:
+        """The item as it is now. Raises Refused, and then nothing was done."""
+        after = self.tried()
+        self.table.set(self.key, after)
+        return after
+
+
+class SimulatedDynamoDB:
+    """A client for tables of its own. It may be used by several threads.
+
+    `index_lag` says how many of an index's last changes a query doesn't see; `fault` names the error that an operation
+    is refused with, or None; `unprocessed` says how many parts of a batch, of so many, are left undone.
+    """
+
+    def __init__(
+        self,
+        chance: random.Random | None = None,
+        *,
+        page_size: int = 7,
+        index_lag: Callable[[], int] = lambda: 0,
+        fault: Callable[[str], str | None] = lambda _: None,
+        unprocessed: Callable[[int], int] = lambda _: 0,
+    ) -> None:
+        self._chance = chance or random.Random(0)  # noqa: S311 # no secret
+        self._page_size = page_size
+        self._index_lag = index_lag
+        self._fault = fault
+        self._unprocessed = unprocessed
+        self._tables: dict[str, Table] = {}
+        #: the transactions done, by their tokens
+        self._done: dict[str, Any] = {}
+        self._one_at_a_time = threading.Lock()
+        self._operations: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
+            "CreateTable": self._create_table,
+            "DescribeTable": self._describe_table,
+            "UpdateTimeToLive": lambda request: {"TimeToLiveSpecification": request["TimeToLiveSpecification"]},
+            "GetItem": self._get_item,
+            "PutItem": lambda request: self._write(self._put(request)),
+            "UpdateItem": self._update_item,
+            "DeleteItem": lambda request: self._write(self._delete(request)),
+            "Query": self._query,
+            "Scan": self._scan,
+            "BatchGetItem": self._batch_get_item,
+            "BatchWriteItem": self._batch_write_item,
+            "TransactWriteItems": self._transact_write_items,
+        }
+
+    def _make_api_call(self, operation_name: str, api_params: dict[str, Any]) -> dict[str, Any]:
+        """Raises ClientError."""
+        if operation_name not in _KNOWN:
+            raise NotImplementedError(operation_name)
+        _refuse_unknown(operation_name, api_params, _KNOWN[operation_name])
+        with self._one_at_a_time:
+            try:
+                self._fail(operation_name, api_params)
+                return self._operations[operation_name](api_params)
+            except Refused as refused:
+                raise ClientError(refused.response, operation_name) from None  # type: ignore[arg-type] # typed in stubs only
+
+    def _fail(self, operation: str, request: Mapping[str, Any]) -> None:
+        code = self._fault(operation)
+        if code is None:
+            return
+        if operation == "TransactWriteItems" and code in _CANCELLED_FOR:
+            reasons = [("None", "")] * len(request["TransactItems"])
+            reasons[self._chance.randrange(len(reasons))] = (_CANCELLED_FOR[code], "As it was told")
+            raise _cancelled(reasons)
+        raise Refused(code, "As it was told")
+
+    # tables
+
+    def _create_table(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        name = request["TableName"]
+        if name in self._tables:
+            raise Refused("ResourceInUseException", f"Table already exists: {name}")
+        kinds = {one["AttributeName"]: one["AttributeType"] for one in request["AttributeDefinitions"]}
+        schema = _schema(request["KeySchema"], kinds)
+        indexes = {}
+        for index in request.get("GlobalSecondaryIndexes", []):
+            projection = index["Projection"]
+            shown = None if projection["ProjectionType"] == "ALL" else frozenset(projection.get("NonKeyAttributes", ()))
+            indexes[index["IndexName"]] = Index(_schema(index["KeySchema"], kinds), schema, shown)
+        self._tables[name] = Table(name, schema, indexes)
+        return self._describe_table(request)
+
+    def _describe_table(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        return {"Table": {"TableName": self._table(request).name, "TableStatus": "ACTIVE"}}
+
+    def _table(self, request: Mapping[str, Any]) -> Table:
+        table = self._tables.get(request["TableName"])
+        if table is None:
+            raise Refused("ResourceNotFoundException", "Requested resource not found")
+        return table
+
+    # one item
+
+    def _get_item(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        table = self._table(request)
+        show = _shown(request)
+        item = table.get(table.key_of(kept_item(request["Key"])))
+        return {} if item is None else {"Item": show(item)}
+
+    def _update_item(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        return self._write(self._update(request), request.get("ReturnValues", "NONE"))
+
+    def _write(self, write: _Write, returns: str = "NONE") -> dict[str, Any]:
+        if returns not in ("NONE", "ALL_OLD", "ALL_NEW"):
+            raise NotImplementedError(returns)
+        before, after = write.table.get(write.key), write.done()
+        shown = {"ALL_OLD": before, "ALL_NEW": after}.get(returns)
+        return {} if shown is None else {"Attributes": copied(shown)}
+
+    def _put(self, request: Mapping[str, Any]) -> _Write:
+        table = self._table(request)
+        item = kept_item(request["Item"])
+        holds, _ = _written(request)
+        table.check(item)
+        _refuse_too_large(item, "Item size has exceeded the maximum allowed size")
+        return _Write(table, table.schema.key_of(item), holds, lambda _: item)
+
+    def _delete(self, request: Mapping[str, Any]) -> _Write:
+        table = self._table(request)
+        holds, _ = _written(request)
+        return _Write(table, table.key_of(kept_item(request["Key"])), holds, lambda _: None)
+
+    def _check(self, request: Mapping[str, Any]) -> _Write:
+        table = self._table(request)
+        holds, _ = _written(request)
+        return _Write(table, table.key_of(kept_item(request["Key"])), holds, lambda before: before)
+
+    def _update(self, request: Mapping[str, Any]) -> _Write:
+        table = self._table(request)
+        key = kept_item(request["Key"])
+        holds, values = _written(request)
+        changes = expressions.update(request["UpdateExpression"], _names(request)).does
+        for change in changes:
+            if change.path[0] in key:
+                raise invalid(f"Cannot update attribute {change.path[0]}. This attribute is part of the key")
+
+        def outcome(before: Item | None) -> Item | None:
+            if before is None and not any(change.makes for change in changes):
+                return None
+            after = expressions.updated(before or key, changes, values)
+            table.check(after)
+            _refuse_too_large(after, "Item size to update has exceeded the maximum allowed size")
+            return after
+
+        return _Write(table, table.key_of(key), holds, outcome)
+
+    # many items
+
+    def _query(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        source = self._source(request)
+        found = expressions.key_condition(request["KeyConditionExpression"], _names(request))
+        values = _values(request)
+        hash_key, tests = _key_range(source.schema, found.does, values)
+        partition = source.partition(hash_key)
+        low, high = _bounds(partition, source.schema, tests, values)
+        forward = request.get("ScanIndexForward", True)
+        if "ExclusiveStartKey" in request:
+            start = source.place(kept_item(request["ExclusiveStartKey"]))
+            if forward:
+                low = max(low, bisect_right(partition.places, start))
+            else:
+                high = min(high, bisect_left(partition.places, start))
+        places = range(low, high) if forward else range(high - 1, low - 1, -1)
+        items = (partition.items[partition.places[place]] for place in places)
+        return self._page(request, source, items, values, found)
+
+    def _scan(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        source = self._source(request)
+        after: tuple[Any, Place] | None = None
+        if "ExclusiveStartKey" in request:
+            start = kept_item(request["ExclusiveStartKey"])
+            after = spread(source.schema.key_of(start)[0]), source.place(start)
+        items = (
+            partition.items[place]
+            for hash_key, partition in source.all()
+            for place in partition.places
+            if after is None or (spread(hash_key), place) > after
+        )
+        return self._page(request, source, items, _values(request))
+
+    def _source(self, request: Mapping[str, Any]) -> Partitions:
+        table = self._table(request)
+        name = request.get("IndexName")
+        if name is None:
+            return table
+        index = table.indexes.get(name)
+        if index is None:
+            raise invalid(f"The table does not have the specified index: {name}")
+        if request.get("ConsistentRead"):
+            raise invalid("Consistent reads are not supported on global secondary indexes")
+        index.catch_up(self._index_lag())
+        return index
+
+    def _page(
+        self,
+        request: Mapping[str, Any],
+        source: Partitions,
+        items: Iterable[Item],
+        values: Values,
+        *keys: expressions.Parsed[Any],
+    ) -> dict[str, Any]:
+        """As many items as fit, without those that the filter drops."""
+        limit = request.get("Limit", self._page_size)
+        if limit < 1:
+            raise invalid("Limit must be greater than or equal to 1")
+        limit = min(limit, self._page_size)
+        show = _shown(request, *keys)
+        seen = list(islice(items, limit))
+        chosen = seen
+        if "FilterExpression" in request:
+            wanted = expressions.condition(request["FilterExpression"], _names(request))
+            if keys and not wanted.attributes.isdisjoint(source.schema.names):
+                raise invalid("Filter Expression can only contain non-primary key attributes")
+            chosen = [item for item in seen if wanted.does(item, values)]
+        answer: dict[str, Any] = {
+            "Items": [show(item) for item in chosen],
+            "Count": len(chosen),
+            "ScannedCount": len(seen),
+        }
+        if len(seen) == limit:
+            names = {*self._table(request).schema.names, *source.schema.names}
+            answer["LastEvaluatedKey"] = copied({name: seen[-1][name] for name in names})
+        return answer
+
+    def _batch_get_item(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        asked = [(name, one, key) for name, one in request["RequestItems"].items() for key in one["Keys"]]
+        if not 1 <= len(asked) <= _BATCH_GET:
+            raise invalid("Too many items requested for the BatchGetItem call")
+        found = []
+        for name, one, key in asked:
+            _refuse_unknown("BatchGetItem", one, _READ | {"Keys"})
+            table = self._table({"TableName": name})
+            found.append((name, key, table, table.key_of(kept_item(key)), _shown(one)))
+        _refuse_duplicates((name, key) for name, _, _, key, _ in found)
+        self._chance.shuffle(found)
+        left = self._left(len(found))
+        answer: dict[str, Any] = {"Responses": {name: [] for name in request["RequestItems"]}, "UnprocessedKeys": {}}
+        for name, key, _, _, _ in found[:left]:
+            rest = {**request["RequestItems"][name], "Keys": []}
+            answer["UnprocessedKeys"].setdefault(name, rest)["Keys"].append(copied(key))
+        for name, _, table, key, show in found[left:]:
+            item = table.get(key)
+            if item is not None:
+                answer["Responses"][name].append(show(item))
+        return answer
+
+    def _batch_write_item(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        asked = [(name, part) for name, parts in request["RequestItems"].items() for part in parts]
+        if not 1 <= len(asked) <= _BATCH_WRITE:
+            raise invalid("Too many items requested for the BatchWriteItem call")
+        writes = []
+        for name, part in asked:
+            ((kind, body),) = part.items()
+            makes = {"PutRequest": self._put, "DeleteRequest": self._delete}[kind]
+            writes.append((name, part, makes({"TableName": name, **body})))
+        _refuse_duplicates(write.target for _, _, write in writes)
+        self._chance.shuffle(writes)
+        left = self._left(len(writes))
+        answer: dict[str, Any] = {"UnprocessedItems": {}}
+        for name, part, _ in writes[:left]:
+            ((kind, body),) = part.items()
+            rest = {kind: {what: copied(kept_item(content)) for what, content in body.items()}}
+            answer["UnprocessedItems"].setdefault(name, []).append(rest)
+        for _, _, write in writes[left:]:
+            write.done()
+        return answer
+
+    def _left(self, parts: int) -> int:
+        """At least one part is done: a request of which nothing is done is refused as a whole."""
+        return max(0, min(self._unprocessed(parts), parts - 1))
+
+    def _transact_write_items(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        parts = request["TransactItems"]
+        if not 1 <= len(parts) <= _TRANSACTION:
+            raise invalid("Member must have length less than or equal to 100")
+        token = request.get("ClientRequestToken")
+        body = [{kind: _body(part) for kind, part in one.items()} for one in parts]
+        if token is not None and token in self._done:
+            if self._done[token] != body:
+                raise Refused("IdempotentParameterMismatchException", "The token was used for another request")
+            return {}
+        writes = [self._part(part) for part in parts]
+        if len({write.target for write in writes}) < len(writes):
+            raise invalid("Transaction request cannot include multiple operations on one item")
+        outcomes: list[Item | None] = []
+        reasons: list[tuple[str, str]] = []
+        for write in writes:
+            after, reason = _tried(write)
+            outcomes.append(after)
+            reasons.append(reason)
+        if any(code != "None" for code, _ in reasons):
+            raise _cancelled(reasons)
+        if sum(size_of(after) for after in outcomes if after is not None) > _LARGEST_TRANSACTION:
+            raise invalid("Transaction request cannot be larger than 4 MB")
+        for write, after in zip(writes, outcomes, strict=True):
+            write.table.set(write.key, after)
+        if token is not None:
+            self._done[token] = body
+        return {}
+
+    def _part(self, part: Mapping[str, Any]) -> _Write:
+        ((kind, request),) = part.items()
+        makes = {"ConditionCheck": self._check, "Delete": self._delete, "Put": self._put, "Update": self._update}
+        _refuse_unknown(kind, request, _PARTS[kind])
+        return makes[kind](request)
+
+
+def _refuse_unknown(operation: str, request: Mapping[str, Any], known: frozenset[str]) -> None:
+    unknown = request.keys() - known - _IGNORED
+    if unknown:
+        raise NotImplementedError(f"{operation}: {', '.join(sorted(unknown))}")
+
+
+def _refuse_duplicates(targets: Iterable[tuple[str, tuple[Any, ...]]]) -> None:
+    seen = set()
+    for target in targets:
+        if target in seen:
+            raise invalid("Provided list of item keys contains duplicates")
+        seen.add(target)
+
+
+def _refuse_too_large(item: Item, message: str) -> None:
+    if size_of(item) > LARGEST_ITEM:
+        raise invalid(message)
+
+
+def _schema(keys: Iterable[Mapping[str, str]], kinds: Mapping[str, str]) -> Schema:
+    names = [key["AttributeName"] for key in sorted(keys, key=itemgetter("KeyType"))]
+    return Schema(tuple((name, kinds[name]) for name in names))
+
+
+def _names(request: Mapping[str, Any]) -> expressions.Names:
+    return tuple(request.get("ExpressionAttributeNames", {}).items())
+
+
+def _values(request: Mapping[str, Any]) -> Values:
+    return kept_item(request.get("ExpressionAttributeValues", {}))
+
+
+def _written(request: Mapping[str, Any]) -> tuple[Callable[[Item | None], bool], Values]:
+    """The condition of a write, and the values of all its expressions. Raises Refused if they don't fit together."""
+    values = _values(request)
+    used: list[expressions.Parsed[Any]] = []
+    if "UpdateExpression" in request:
+        used.append(expressions.update(request["UpdateExpression"], _names(request)))
+    if "ConditionExpression" not in request:
+        _refuse_unused(request, used)
+        return lambda _: True, values
+    condition = expressions.condition(request["ConditionExpression"], _names(request))
+    _refuse_unused(request, [condition, *used])
+    return lambda before: condition.does(before or {}, values), values
+
+
+def _shown(request: Mapping[str, Any], *keys: expressions.Parsed[Any]) -> Callable[[Item], Item]:
+    """What of an item is answered to a read; `keys` is a query's condition. Raises Refused."""
+    used = list(keys)
+    if "FilterExpression" in request:
+        used.append(expressions.condition(request["FilterExpression"], _names(request)))
+    if "ProjectionExpression" not in request:
+        _refuse_unused(request, used)
+        return copied
+    paths = expressions.projection(request["ProjectionExpression"], _names(request))
+    _refuse_unused(request, [paths, *used])
+    return lambda item: copied(expressions.projected(item, paths.does))
+
+
+def _refuse_unused(request: Mapping[str, Any], used: Sequence[expressions.Parsed[Any]]) -> None:
+    """Every placeholder must stand somewhere, and every one that stands somewhere must be given."""
+    names = frozenset[str]().union(*(one.names for one in used))
+    values = frozenset[str]().union(*(one.values for one in used))
+    for what, given, wanted in (
+        ("ExpressionAttributeNames", request.get("ExpressionAttributeNames", {}), names),
+        ("ExpressionAttributeValues", request.get("ExpressionAttributeValues", {}), values),
+    ):
+        if given.keys() != wanted:
+            raise invalid(f"{what}: unused or missing in expressions: {sorted(given.keys() ^ wanted)}")
+
+
+def _key_range(schema: Schema, tests: Sequence[KeyTest], values: Values) -> tuple[Any, list[KeyTest]]:
+    """The hash key that a query asks for, and what it asks of the range key. Raises Refused."""
+    hash_name, *range_names = schema.names
+    hashes = [test for test in tests if test.attribute == hash_name]
+    ranges = [test for test in tests if test.attribute in range_names]
+    if len(hashes) != 1 or hashes[0].operator != "=" or len(ranges) > 1 or len(tests) > 1 + len(ranges):
+        raise invalid("Query key condition not supported")
+    return schema.part(0, values[hashes[0].operands[0]]), ranges
+
+
+def _bounds(partition: Partition, schema: Schema, tests: Sequence[KeyTest], values: Values) -> tuple[int, int]:
+    """Where the places that pass begin, and where they end. Raises Refused."""
+    places = partition.places
+    if not tests:
+        return 0, len(places)
+    (test,) = tests
+    low, *rest = [schema.part(1, values[operand]) for operand in test.operands]
+
+    def before(part: Any) -> int:
+        return bisect_left(places, part, key=itemgetter(0))
+
+    def beyond(part: Any) -> int:
+        return bisect_right(places, part, key=itemgetter(0))
+
+    if test.operator == "BETWEEN":
+        if rest[0] < low:
+            raise invalid("The BETWEEN operator requires upper bound to be greater than or equal to lower bound")
+        return before(low), beyond(rest[0])
+    if test.operator == "begins_with":
+        first = before(low)
+        return first, bisect_left(places, True, lo=first, key=lambda place: not place[0].startswith(low))
+    return {
+        "=": (before(low), beyond(low)),
+        "<": (0, before(low)),
+        "<=": (0, beyond(low)),
+        ">": (beyond(low), len(places)),
+        ">=": (before(low), len(places)),
+    }[test.operator]
+
+
+def _tried(write: _Write) -> tuple[Item | None, tuple[str, str]]:
+    """What a part of a transaction would make of its item, and the reason if it can't."""
+    try:
+        return write.tried(), ("None", "")
+    except ConditionFailed as refused:
+        return None, ("ConditionalCheckFailed", refused.message)
+    except Refused as refused:
+        return None, ("ValidationError", refused.message)
+
+
+def _cancelled(reasons: Sequence[tuple[str, str]]) -> Refused:
+    codes = ", ".join(code for code, _ in reasons)
+    return Refused(
+        "TransactionCanceledException",
+        f"Transaction cancelled, please refer cancellation reasons for specific reasons [{codes}]",
+        CancellationReasons=[
+            {"Code": code, "Message": message} if message else {"Code": code} for code, message in reasons
+        ],
+    )
+
+
+def _body(part: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy of a transaction's part, by which it is known again."""
+    return {name: _value_or_items(content) for name, content in part.items()}
+
+
+def _value_or_items(content: Any) -> Any:
+    if not isinstance(content, dict):
+        return content
+    return {name: kept(value) if isinstance(value, dict) else value for name, value in content.items()}

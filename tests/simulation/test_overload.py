@@ -1,0 +1,87 @@
+"""More than the dialers can do: what is made levels off, and nobody suffers for another.
+
+The event source has few functions here, so that little is much.
+"""
+
+import pytest
+
+from benchmarks.cost.deployment import Deployment
+from benchmarks.cost.world import Conditions, World
+from chalicelib.domain.slicing import MOST_DIALS
+
+#: of which the first are for finding out how much is too much
+MINUTES, LEARNING = 11, 2
+#: how long calls take is known when the first have ended; until then the others lose calls, too
+SLOW_LEARNT = 5
+#: what two dialers are about able to do in a minute, at two seconds a call
+CAPACITY = 300
+
+
+def overloaded(pace: int, seed: int = 0) -> World:
+    conditions = Conditions(pace * MINUTES, pace=pace, latency=2, at_most=MINUTES, dialers=2, seed=seed)
+    return World(conditions, Deployment.read())
+
+
+def made(world: World) -> float:
+    """Calls a minute, on average."""
+    return sum(world.made(1, minute) for minute in range(LEARNING, MINUTES)) / (MINUTES - LEARNING)
+
+
+@pytest.fixture(scope="module")
+def worlds() -> dict[int, World]:
+    """By how many times more is offered than can be done."""
+    found = {times: overloaded(times * CAPACITY) for times in (1, 3, 10)}
+    for world in found.values():
+        world.run()
+    return found
+
+
+@pytest.mark.xdist_group("overload")
+@pytest.mark.parametrize("times", [3, 10])
+def test_calls_made_stay_at_what_can_be_done_however_many_are_offered(worlds: dict[int, World], times: int) -> None:
+    assert made(worlds[times]) >= 0.9 * made(worlds[1])
+
+
+@pytest.mark.xdist_group("overload")
+def test_what_is_handed_over_in_vain_is_little(worlds: dict[int, World]) -> None:
+    slices = len(worlds[3].tenant.calls) / MOST_DIALS
+    assert worlds[3].ledger.sqs["ReceiveMessage"] < 2 * slices
+
+
+def test_two_ticks_after_the_load_falls_all_is_as_usual() -> None:
+    world = overloaded(3 * CAPACITY)
+    pace, falls = CAPACITY // 2, 6
+    world.each_minute = lambda minute: world.change_pace(pace if minute >= falls else 3 * CAPACITY)
+    world.run()
+    assert [world.made(1, minute) for minute in range(falls + 3, MINUTES)] == pytest.approx(
+        [pace] * (MINUTES - falls - 3), abs=2
+    )
+
+
+def test_a_slow_campaign_leaves_the_others_their_share() -> None:
+    """Two campaigns at 600 a minute; the slow one alone would keep more dialers busy than there are."""
+    pace = 1200
+    conditions = Conditions(pace * MINUTES, campaigns=2, pace=pace, at_most=MINUTES, dialers=10, slow={2: 29})
+    world = World(conditions, Deployment.read())
+    world.run()
+    healthy = [world.made(1, minute) for minute in range(SLOW_LEARNT, MINUTES)]
+    assert sum(healthy) >= 0.98 * 600 * len(healthy)
+    slow = [world.made(2, minute) for minute in range(SLOW_LEARNT, MINUTES)]
+    assert all(calls > 0 for calls in slow)
+
+
+def test_many_slow_campaigns_share_what_there_is() -> None:
+    """Each alone would keep a tenth of the dialers busy with single calls; its part goes into full slices instead.
+
+    At 30 calls a minute a slice has seven, and keeps a dialer busy for 42 seconds.
+    """
+    campaigns, dialers, full = 20, 10, 7 / 42
+    slow = dict.fromkeys(range(1, campaigns + 1), 29.0)
+    conditions = Conditions(600 * MINUTES, campaigns, pace=600, at_most=MINUTES, dialers=dialers, slow=slow)
+    world = World(conditions, Deployment.read())
+    world.run()
+    by_minute = world.made_by_minute()
+    learnt = range(SLOW_LEARNT, MINUTES)
+    assert sum(by_minute[minute] for minute in learnt) >= 0.5 * dialers * full * 60 * len(learnt)
+    made = [sum(world.made(campaign, minute) for minute in range(MINUTES)) for campaign in slow]
+    assert min(made) >= 0.3 * sum(made) / campaigns

@@ -1,0 +1,57 @@
+"""A campaign of the account `acme`, and what tests do with it."""
+
+from datetime import date, timedelta
+
+from chalicelib.domain.models import Campaign, Day, Entry, Plan, Profile, Schedule, Status, Window
+from tests.support.world import EIGHT, World
+
+MINUTE = timedelta(minutes=1)
+
+
+def numbers(count: int, first: int = 0) -> list[Entry]:
+    return [Entry(f"tel:+1222{place:07d}", f"ref {place}") for place in range(first, first + count)]
+
+
+def prepare(
+    world: World,
+    entries: list[Entry],
+    *,
+    amount: int = 60,
+    period: int = 1,
+    result_url: str | None = "http://tenant.example/result",
+    max_retries: int = 0,
+    account: str = "acme",
+) -> Campaign:
+    """A campaign that calls on any day of a week in January, from 08:00 to 11:00."""
+    world.services.schedules.add(Schedule(account, 1, None, tuple(Day)), None, EIGHT)
+    world.services.profiles.add(Profile(account, 1, None, period, amount, 0), None, EIGHT)
+    plan = Plan(
+        date(2026, 1, 5),
+        date(2026, 1, 9),
+        1,
+        (Window(1, 8 * 60, 11 * 60),),
+        "http://tenant.example/start",
+        result_url,
+        max_retries,
+        retry_interval=120,
+    )
+    world.services.campaigns.add(Campaign(account, 1, plan, Status.CREATED), entries, None, world.clock.now())
+    return world.services.campaigns.get(account, 1)
+
+
+def start(world: World) -> None:
+    world.services.campaigns.start("acme", 1, None, world.clock.now())
+
+
+def stop(world: World) -> None:
+    world.services.campaigns.stop("acme", 1, None, world.clock.now())
+
+
+def campaign(world: World) -> Campaign:
+    found = world.services.campaigns.find("acme", 1)
+    assert found is not None
+    return found
+
+
+def destinations(entries: list[Entry]) -> list[str]:
+    return [entry.destination for entry in entries]

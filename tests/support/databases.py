@@ -1,0 +1,41 @@
+"""Databases for tests: tables of their own, in moto or in the emulator."""
+
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+from botocore.session import get_session
+from moto import mock_aws
+from pynamodb.models import Model
+
+from chalicelib.storage.campaigns import SHARDS
+from chalicelib.storage.database import Database
+from chalicelib.storage.progress import Advances
+
+
+@contextmanager
+def in_moto() -> Iterator[Database]:
+    with mock_aws():
+        session = get_session()
+        session.set_credentials("test", "test")
+        yield with_tables(session.create_client("dynamodb", region_name="us-east-1"))
+
+
+def with_tables(client: Any) -> Database:
+    """New tables, wherever the client leads to."""
+    database = Database(f"test-{uuid.uuid4().hex[:8]}", client)
+    create_tables(database)
+    return database
+
+
+def create_tables(database: Database) -> None:
+    for table in vars(database).values():
+        if isinstance(table, type) and issubclass(table, Model):
+            table.create_table(billing_mode="PAY_PER_REQUEST")
+
+
+def with_work(advances: Advances, now: datetime, shards: Iterable[int] = range(SHARDS)) -> list[tuple[str, int]]:
+    """The account and id of each campaign that there is something to do for."""
+    return [(work.account, work.id) for works in advances.work_in(shards, now).values() for work in works]

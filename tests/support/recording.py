@@ -1,0 +1,335 @@
+"""Everything that the functions do, told over a database that writes down who asks for what."""
+
+import json
+import logging
+import sys
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from chalicelib.api.services import Services
+from chalicelib.domain.models import Entry
+from chalicelib.domain.outcome import Answered, Exchange
+from chalicelib.functions.fan_out import invoke_again
+from chalicelib.storage.campaigns import Campaigns
+from chalicelib.storage.database import Database
+from chalicelib.storage.log import Staged
+from tests.fake_aws.dynamodb import SimulatedDynamoDB
+from tests.simulation.simulation import Simulation
+from tests.support.campaigns import MINUTE, prepare, start
+from tests.support.customer import Customer
+from tests.support.databases import create_tables
+from tests.support.permissions import Permission, asked_of_dynamodb, asked_of_lambda, asked_of_sqs
+from tests.support.tasks import waiting
+from tests.support.ticks import tick_of
+from tests.support.world import HandClock, World
+
+#: How many stories are told: in the first ones most happens of what can, and more are told for what is left out.
+FEWEST, MOST = 4, 20
+#: too many for one chunk
+MANY = [f"+1222{place:07}, {'x' * 200}" for place in range(700)]
+#: too many to stand in a segment, and few enough for one chunk
+FOR_ONE_CHUNK = 200
+
+
+@dataclass
+class Record:
+    #: by the function, as the template has it
+    asked: defaultdict[str, set[Permission]] = field(default_factory=lambda: defaultdict(set))
+    #: the lines of the code that were run, by the file
+    lines: defaultdict[Path, set[int]] = field(default_factory=lambda: defaultdict(set))
+    #: who is at work; None while something is prepared for them
+    function: str | None = None
+
+    def left_out(self, asking: Mapping[Path, set[int]]) -> list[tuple[Path, int]]:
+        return [(path, line) for path, lines in asking.items() for line in sorted(lines - self.lines[path])]
+
+    @contextmanager
+    def of(self, function: str) -> Iterator[None]:
+        self.function = function
+        yield
+        self.function = None
+
+    def hear(self, needed: Iterator[Permission]) -> None:
+        if self.function is not None:
+            self.asked[self.function].update(needed)
+
+
+class RecordedDynamoDB:
+    def __init__(self, record: Record) -> None:
+        self._record = record
+        self._client = SimulatedDynamoDB()
+
+    def _make_api_call(self, operation_name: str, api_params: dict[str, Any]) -> dict[str, Any]:
+        self._record.hear(asked_of_dynamodb(operation_name, api_params))
+        return self._client._make_api_call(operation_name, api_params)
+
+
+class RecordedLambda:
+    def __init__(self, record: Record) -> None:
+        self._record = record
+
+    def invoke(self, **request: Any) -> None:
+        self._record.hear(asked_of_lambda("Invoke", request))
+
+
+class RecordedWorld(World):
+    def __init__(self, record: Record) -> None:
+        self.database = _database(record)
+        super().__init__(self.database, HandClock())
+        self._record = record
+        self.sqs.listen = self.dead.listen = lambda operation, request: record.hear(asked_of_sqs(operation, request))
+
+    def tick(self) -> None:
+        with self._record.of("Pacer"):
+            super().tick()
+
+    def settle(self) -> None:
+        with self._record.of("Settler"):
+            super().settle()
+
+    def dial(self, bodies: Sequence[str], time_left: timedelta = timedelta(seconds=90)) -> list[str]:
+        with self._record.of("Dialer"):
+            return super().dial(bodies, time_left)
+
+
+class DiesUnsealed(Campaigns):
+    """Of an API that is gone as soon as it has accepted an upload."""
+
+    def _seal(self, staged: Staged | None) -> None:
+        pass
+
+
+def everything(asking: Mapping[Path, set[int]]) -> Record:
+    """Until each of these lines is run, by the file, or no more is to be hoped for."""
+    record = Record()
+    with _watching(record, asking), _quiet():
+        _what_a_customer_asks(record)
+        _uploads_without_a_seal(record)
+        _messages_that_are_lost(record)
+        _what_goes_wrong_at_the_queue(record)
+        _more_than_can_be_done_at_once(record)
+        _reports_that_are_not_sent(record)
+        _a_report_that_is_not_wanted(record)
+        _reports_that_are_lost(record)
+        _a_retry_whose_report_is_lost(record)
+        for seed in range(MOST):
+            if seed >= FEWEST and not record.left_out(asking):
+                break
+            for function, asked in Simulation(seed).run().faults.asked.items():
+                record.asked[function] |= asked
+    return record
+
+
+def _what_a_customer_asks(record: Record) -> None:
+    customer = Customer(Services.over(_database(record), HandClock()))
+    with record.of("APIHandler"):
+        for kind, fields in (
+            ("schedules", {"days": ["mon"]}),
+            ("profiles", {"period": 1, "amount_per_period": 1, "time_between_periods": 0}),
+        ):
+            for nickname in ("first", "second"):
+                _ask(customer, "POST", f"/api/{kind}", 200, key=f"{kind} {nickname}", nickname=nickname, **fields)
+            _ask(customer, "POST", f"/api/{kind}", 200, key=f"{kind} first", nickname="first", **fields)
+            _ask(customer, "POST", f"/api/{kind}", 422, key=f"{kind} taken", nickname="first", **fields)
+            _ask(customer, "PATCH", f"/api/{kind}/2", 200, nickname="third", **fields)
+        plan = {"start_date": "2026-01-05", "end_date": "2026-01-09", "start_url": "http://tenant.example/"}
+        window = {"start_time": "08:00", "end_time": "11:00"}
+        _ask(
+            customer,
+            "POST",
+            "/api/campaigns",
+            200,
+            key="campaign",
+            schedule="first",
+            profiles=[{"profile": "first", **window}],
+            phone_numbers=MANY,
+            **plan,
+        )
+        for _ in range(2):
+            _ask(customer, "POST", "/api/campaigns/add-calls", 200, key="calls", campaign_id=1, phone_numbers=MANY)
+        for numbers in (MANY[:FOR_ONE_CHUNK], ["+12223334444"]):
+            _ask(customer, "POST", "/api/campaigns/add-calls", 200, campaign_id=1, phone_numbers=numbers)
+        _ask(customer, "PATCH", "/api/campaigns/1", 200, schedule="2", profiles=[{"profile": "2", **window}])
+        _ask(customer, "PUT", "/api/campaigns", 200)
+        told = customer.get("/api/campaigns/1")
+        assert customer.ask("PATCH", "/api/campaigns/1", told.text.encode()).status == 200
+        _ask(customer, "POST", "/api/campaigns/add-calls", 200, campaign_id=1, phone_numbers=MANY[:1], dry_run=True)
+        for turn in ("start", "start", "stop"):
+            _ask(customer, "POST", f"/api/campaigns/{turn}", 200, campaign_id=1)
+            _ask(customer, "POST", f"/api/campaigns/{turn}", 404, key=turn, campaign_id=2)
+        _ask(customer, "GET", "/api/campaigns/1/calls", 200)
+        _ask(customer, "GET", "/api/campaigns/1/forecast", 200)
+        for kind in ("schedules", "profiles", "campaigns"):
+            _ask(customer, "GET", f"/api/{kind}", 200)
+            _ask(customer, "GET", f"/api/{kind}/1", 200)
+        for kind in ("schedules", "profiles"):
+            _ask(customer, "DELETE", f"/api/{kind}/2", 409)
+            _ask(customer, "DELETE", f"/api/{kind}/1", 200)
+        _ask(customer, "DELETE", "/api/campaigns/1", 200)
+
+
+def _ask(customer: Customer, method: str, path: str, status: int, *, key: str | None = None, **fields: Any) -> None:
+    reply = customer.ask(
+        method, path, json.dumps(fields).encode() if fields else b"", {} if key is None else {"Idempotency-Key": key}
+    )
+    assert reply.status == status, f"{method} {path}: {reply.text}"
+
+
+def _uploads_without_a_seal(record: Record) -> None:
+    """The settler seals them; and the pacer reads from one into the next."""
+    world = RecordedWorld(record)
+    prepare(world, [])
+    for _ in range(2):
+        entries = [Entry.from_line(line) for line in MANY]
+        DiesUnsealed(world.database).append("acme", 1, entries, None, world.clock.now())
+    start(world)
+    world.settle()
+    for _ in range(15):
+        world.tick()
+        world.clock.turn_to(world.clock.now() + MINUTE)
+
+
+def _messages_that_are_lost(record: Record) -> None:
+    """Their numbers are read again, from a chunk."""
+    world = RecordedWorld(record)
+    prepare(world, [Entry.from_line(line) for line in MANY[:FOR_ONE_CHUNK]])
+    start(world)
+    world.tick()
+    world.sqs.messages.clear()
+    for _ in range(7):
+        world.settle()
+        world.clock.turn_to(world.clock.now() + MINUTE)
+    assert waiting(world.services.slips, "acme", 1, spread=1)[0] == 0
+
+
+def _what_goes_wrong_at_the_queue(record: Record) -> None:
+    """A message comes that can't be read; and a number that waits can't be handed over."""
+    world = RecordedWorld(record)
+    prepare(world, [Entry("tel:+12223334444")])
+    start(world)
+    world.tick()
+    (message,) = world.sqs.take(world.clock.now() + MINUTE)
+    assert world.dial([message.body, "?"], time_left=timedelta(seconds=20)) == []
+    assert len(world.dead.messages) == 1
+    assert waiting(world.services.slips, "acme", 1, spread=1) == [0]
+    world.clock.turn_to(world.clock.now() + MINUTE)
+    world.sqs.refuses = 4
+    world.tick()
+    assert (world.sqs.refuses, world.sqs.messages) == (0, [])
+
+
+def _more_than_can_be_done_at_once(record: Record) -> None:
+    """So further invocations of the same function do some of it."""
+    for function in ("Pacer", "Settler"):
+        with record.of(function):
+            invoke_again(tick_of(function.lower()), [0], 1.0, connect=lambda: RecordedLambda(record))
+
+
+def _reports_that_are_not_sent(record: Record) -> None:
+    """One for want of time, and then for want of a URL."""
+    world = RecordedWorld(record)
+    prepare(world, [Entry("tel:+12223334444")])
+
+    def slow(_: Mapping[str, str]) -> Exchange:
+        world.clock.turn_to(world.clock.now() + timedelta(seconds=80))
+        return Answered(200, {}, b"")
+
+    world.tenant.on_call = slow
+    start(world)
+    world.run(minutes=1)
+    world.services.campaigns.change("acme", 1, lambda plan: replace(plan, result_url=None), world.clock.now())
+    world.run(minutes=1)
+    assert world.tenant.reports == []
+
+
+def _a_report_that_is_not_wanted(record: Record) -> None:
+    world = RecordedWorld(record)
+    prepare(world, [Entry("tel:+12223334444")])
+    world.tenant.on_report = lambda _: Answered(410, {}, b"")
+    start(world)
+    world.run(minutes=1)
+    assert len(world.tenant.reports) == 1
+
+
+def _reports_that_are_lost(record: Record) -> None:
+    """With the dialer that was to send it, and then with the message that it was to be sent again for."""
+    world = RecordedWorld(record)
+    prepare(world, [Entry("tel:+12223334444")])
+
+    def lost(_: Mapping[str, str]) -> Exchange:
+        raise ConnectionError
+
+    world.tenant.on_report = lost
+    start(world)
+    world.tick()
+    (message,) = world.sqs.take(world.clock.now() + MINUTE)
+    assert world.dial([message.body]) == ["0"]
+    for _ in range(2):
+        world.clock.turn_to(world.clock.now() + timedelta(minutes=20))
+        world.settle()
+        world.tick()
+        assert len(world.sqs.take(world.clock.now())) == 1
+
+
+def _a_retry_whose_report_is_lost(record: Record) -> None:
+    """With the dialer that was to send it, when the settler had passed the number over."""
+    world = RecordedWorld(record)
+    prepare(world, [Entry("tel:+12223334444")], max_retries=1)
+    world.tenant.on_call = lambda form: Answered(503 if form["attempt"] == "1" else 200, {}, b"")
+
+    def lost(_: Mapping[str, str]) -> Exchange:
+        raise ConnectionError
+
+    world.tenant.on_report = lost
+    start(world)
+    world.run(minutes=1)
+    world.clock.turn_to(world.clock.now() + timedelta(minutes=5))
+    world.tick()
+    (message,) = world.sqs.take(world.clock.now() + MINUTE)
+    world.clock.turn_to(message.visible_at)
+    assert world.dial([message.body]) == ["0"]
+    world.clock.turn_to(world.clock.now() + timedelta(minutes=5))
+    world.settle()
+    assert len(list(world.services.slips.due_reports("acme", 1, world.clock.now(), spread=1))) == 1
+
+
+def _database(record: Record) -> Database:
+    database = Database("recorded", RecordedDynamoDB(record))
+    create_tables(database)
+    return database
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """The functions say a lot about all that goes wrong."""
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+@contextmanager
+def _watching(record: Record, code: Iterable[Path]) -> Iterator[None]:
+    names = {str(path): path for path in code}
+
+    def watch(frame: FrameType, event: str, _: Any) -> Any:
+        path = names.get(frame.f_code.co_filename)
+        if path is None:
+            return None
+        if event == "line":
+            record.lines[path].add(frame.f_lineno)
+        return watch
+
+    before = sys.gettrace()
+    sys.settrace(watch)
+    try:
+        yield
+    finally:
+        sys.settrace(before)

@@ -1,0 +1,18 @@
+"""Dials at given instants."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from chalicelib.domain.messages import Dial
+from chalicelib.domain.models import CallKey, Entry
+from chalicelib.domain.slicing import SPAN
+
+NOW = datetime(2026, 1, 5, 13, tzinfo=UTC)
+
+
+def dials(seconds: Sequence[float], entry: Entry = Entry("tel:+12223334444"), generation: int = 1) -> list[Dial]:  # noqa: B008 # it is frozen
+    dues = [NOW + timedelta(seconds=second) for second in seconds]
+    return [
+        Dial(CallKey("acme", 1, place), 1, entry, generation, due, due + SPAN, due + SPAN)
+        for place, due in enumerate(dues)
+    ]
