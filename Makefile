@@ -82,7 +82,7 @@ types: $(INSTALLED) ## Check types
 
 # A second look at the template, by a program that has an environment of its own.
 audit: $(INSTALLED) $(AUDITOR)/installed ## Have the template looked at by checkov
-	@$(BIN)/python -m infra.template.audit $(AUDITOR)/bin/checkov
+	@$(BIN)/python -m infra.deploy.audit $(AUDITOR)/bin/checkov
 
 $(AUDITOR)/installed: requirements-checkov.txt | $(INSTALLED)
 	@echo "Installing checkov into $(AUDITOR); this takes a minute."

@@ -13,11 +13,11 @@ from benchmarks.comparison import compared
 from benchmarks.tenant import tenant
 from chalicelib.domain.outcome import Answered
 from chalicelib.domain.slicing import MOST_DIALS
+from chalicelib.gateway.clients import form_body
 from chalicelib.gateway.http.posting import HttpGateway
-from chalicelib.gateway.telephone import form_body
 
 #: how many in a turn, and how many of them at once: as many as a dialer's batch has
-CALLS, AT_ONCE = 200, MOST_DIALS
+CALLS, WEIGHT_PER_INVOCATION = 200, MOST_DIALS
 #: short turns, and many: a slow moment of the machine is left out then by the median
 TURNS = 61
 _BODY = form_body({"phone_number": "tel:+12223334444;ani=7778889999", "message_reference": "march", "call_id": "1"})
@@ -69,5 +69,5 @@ async def _bare(url: str, calls: int) -> None:
 
 
 async def _in_batches(call: Callable[[], Awaitable[None]], calls: int) -> None:
-    for begin in range(0, calls, AT_ONCE):
-        await asyncio.gather(*(call() for _ in range(min(AT_ONCE, calls - begin))))
+    for begin in range(0, calls, WEIGHT_PER_INVOCATION):
+        await asyncio.gather(*(call() for _ in range(min(WEIGHT_PER_INVOCATION, calls - begin))))

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from chalicelib.runtime.metrics import Metric
-from infra.local.deployment import Stack
+from infra.local.deployment import LocalDeployment
 from tests.support.caller import Caller, wait
 from tests.support.tenant import serve
 
@@ -36,7 +36,7 @@ def measured(directory: Path, pace: int, calls: int, patience: float) -> tuple[l
 
     A stack that doesn't keep up is given up after `patience` seconds, with the calls that were made by then.
     """
-    with Stack(directory / "stack") as stack, serve(_LATENCY) as tenant:
+    with LocalDeployment(directory / "stack") as stack, serve(_LATENCY) as tenant:
         caller = Caller(stack.url, stack.token, directory)
         campaign = caller.campaign(tenant, "".join(f"+1222{number:07d}\n" for number in range(calls)), pace)
         caller.ask("start", campaign)

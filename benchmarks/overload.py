@@ -13,7 +13,7 @@ from pathlib import Path
 
 from chalicelib.domain import load
 from chalicelib.domain.slicing import Limits
-from infra.local.deployment import DIALERS, Stack
+from infra.local.deployment import DIALERS, LocalDeployment
 from tests.support.caller import Caller, wait
 from tests.support.tenant import serve
 
@@ -49,7 +49,7 @@ def measured() -> tuple[list[float], float]:
     """When each call reached the tenant, and when start_url began to answer at once, both in Unix seconds."""
     with (
         tempfile.TemporaryDirectory() as name,
-        Stack(Path(name) / "stack") as stack,
+        LocalDeployment(Path(name) / "stack") as stack,
         serve(_SLOW) as tenant,
     ):
         caller = Caller(stack.url, stack.token, Path(name))

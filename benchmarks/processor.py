@@ -12,8 +12,8 @@ from typing import Any
 
 from benchmarks.comparison import ROUNDS
 from benchmarks.pacer import prepared
-from chalicelib.domain.outcome import Answered, Exchange
-from chalicelib.gateway.telephone import LastLook
+from chalicelib.domain.outcome import Answered, RequestResult
+from chalicelib.gateway.clients import LastLook
 from chalicelib.storage.database import DynamoDB
 from tests.fake_aws.dynamodb import SimulatedDynamoDB
 from tests.support.databases import with_tables
@@ -29,12 +29,12 @@ class Tenant(FakeTenant):
 
     made = 0
 
-    async def place_call(self, *_: Any, last_look: LastLook, **__: Any) -> Exchange:
+    async def place_call(self, *_: Any, last_look: LastLook, **__: Any) -> RequestResult:
         await last_look()
         self.made += 1
         return Answered(200, {}, b"")
 
-    async def report(self, *_: Any, **__: Any) -> Exchange:
+    async def report(self, *_: Any, **__: Any) -> RequestResult:
         return Answered(200, {}, b"")
 
 

@@ -28,9 +28,9 @@ from demo.numbers import MOST, file, numbers
 from demo.screen import TICK, View, clock, screen, verdict
 from demo.tenant import Tenant
 from infra.accounts import open_account
-from infra.local.deployment import ACCOUNT, Stack, StackFailed
+from infra.local.deployment import ACCOUNT, LocalDeployment, LocalDeploymentFailed
 from infra.local.emulator import client
-from infra.local.state import DEFAULT, State
+from infra.local.state import DEFAULT, StateDirectory
 
 #: seconds between two pictures
 _PAUSE = 0.2
@@ -46,7 +46,7 @@ class Callpacer:
 
     url: str
     database: Database
-    #: raises StackFailed if it has died
+    #: raises LocalDeploymentFailed if it has died
     check: Callable[[], None]
 
 
@@ -63,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         _say("interrupted")
         return 1
-    except (OSError, Refused, StackFailed) as error:
+    except (OSError, Refused, LocalDeploymentFailed) as error:
         _say(str(error))
         return 1
     return 1 if summary.faults else 0
@@ -127,18 +127,18 @@ def is_over(view: View) -> bool:
 
 @contextmanager
 def _callpacer(state: Path) -> Iterator[Callpacer]:
-    running = State(state).running()
+    running = StateDirectory(state).running()
     if running is not None:
 
         def check() -> None:
-            if State(state).running() != running:
-                raise StackFailed("It has been stopped, and keeps what the demo has made.")
+            if StateDirectory(state).running() != running:
+                raise LocalDeploymentFailed("It has been stopped, and keeps what the demo has made.")
 
         _say(f"a customer of {running.url}")
         yield Callpacer(running.url, Database(running.tables, client("dynamodb", running.endpoint)), check)
         return
     _say(f"none runs with {state}, so one is started for the demo")
-    with TemporaryDirectory(prefix="callpacer-") as directory, Stack(Path(directory), progress=_say) as stack:
+    with TemporaryDirectory(prefix="callpacer-") as directory, LocalDeployment(Path(directory), progress=_say) as stack:
         yield Callpacer(stack.url, stack.database(), stack.check)
         _say("stopping")
 
@@ -150,7 +150,7 @@ def _token(database: Database) -> Iterator[tuple[str, str]]:
     failed = False
     try:
         yield token, secret
-    except StackFailed:
+    except LocalDeploymentFailed:
         failed = True  # there is nowhere to take it away from
         raise
     finally:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from chalicelib.domain.eastern import local_date
 from chalicelib.domain.models import Day
-from infra.local.deployment import StackFailed
+from infra.local.deployment import LocalDeploymentFailed
 
 #: seconds that an answer may take
 _PATIENCE = 35
@@ -54,7 +54,7 @@ class Customer:
             )
             try:
                 yield campaign
-            except StackFailed:
+            except LocalDeploymentFailed:
                 made.pop_all()  # there is nobody left to ask
                 raise
 

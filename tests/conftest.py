@@ -6,7 +6,7 @@ import pytest
 
 from chalicelib.api.services import Services
 from chalicelib.storage.database import Database
-from infra.local.deployment import Stack
+from infra.local.deployment import LocalDeployment
 from infra.local.emulator import Emulator
 from tests.support.customer import Customer, new_customer
 from tests.support.databases import in_moto
@@ -25,9 +25,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalDeployment]:
     """A whole callpacer: API, emulated AWS, and the functions from the package. Tests keep apart by account."""
-    with Stack(tmp_path_factory.mktemp("stack")) as stack:
+    with LocalDeployment(tmp_path_factory.mktemp("stack")) as stack:
         yield stack
 
 

@@ -43,7 +43,7 @@ class EventSource:
         *,
         most: int,
         pollers: int = 0,
-        chance: random.Random,
+        random_fraction: random.Random,
     ) -> None:
         """`invoke` has a function deal with a message, and says whether it did. `most` is how many may at a time.
 
@@ -55,7 +55,7 @@ class EventSource:
         self._ledger = ledger
         self._invoke = invoke
         self._most = most
-        self._chance = chance
+        self._random_fraction = random_fraction
         self._allowed = float(min(max(FIRST, pollers * FOR_A_POLLER), most))
         self._scaled_at = clock.now()
         self._running = 0
@@ -102,7 +102,7 @@ class EventSource:
             task.add_done_callback(self._ended)
 
     async def _deal_with(self, message: Message) -> None:
-        await self._clock.sleep(self._chance.uniform(*RECEIPT))
+        await self._clock.sleep(self._random_fraction.uniform(*RECEIPT))
         if await self._invoke(message):
             self._ledger.sqs["DeleteMessageBatch"] += 1
             self._sqs.delete_message(QueueUrl=self._queue, ReceiptHandle=message["ReceiptHandle"])

@@ -26,21 +26,21 @@ from benchmarks.cost.machine import BEGIN_WORK, CONNECT_WAIT, MACHINE, TENANT_WO
 from chalicelib.api import campaigns as campaigns_api
 from chalicelib.api import profiles as profiles_api
 from chalicelib.api import schedules as schedules_api
-from chalicelib.api.dispatch import Endpoint, Received, answer
+from chalicelib.api.dispatch import Endpoint, HttpRequest, answer
 from chalicelib.api.envelope import Answer
 from chalicelib.api.services import Services
 from chalicelib.calling.dialer import Delivery, Dialer
 from chalicelib.calling.pacer import Pacer
 from chalicelib.calling.settler import Settler
-from chalicelib.calling.sharding import Own, campaigns_to_look_after
+from chalicelib.calling.sharding import OwnWork, select_own_work
 from chalicelib.calling.sleeper import Sleeper
 from chalicelib.domain import messages as handover
 from chalicelib.domain.models import Status
-from chalicelib.domain.outcome import Answered, Exchange
+from chalicelib.domain.outcome import Answered, RequestResult
 from chalicelib.functions.settler import THREADS
+from chalicelib.gateway.clients import LastLook
 from chalicelib.gateway.queue import CallQueue, DeadLetters
 from chalicelib.gateway.signing import new_secret
-from chalicelib.gateway.telephone import LastLook
 from chalicelib.runtime.metrics import EmbeddedMetrics
 from chalicelib.storage.campaigns import SHARDS
 from chalicelib.storage.database import Database, DynamoDB
@@ -105,7 +105,9 @@ class SimulatedTenant:
     calls: dict[int, datetime] = field(default_factory=dict)
     reports: int = 0
 
-    async def place_call(self, url: str, body: bytes, headers: Mapping[str, str], *, last_look: LastLook) -> Exchange:
+    async def place_call(
+        self, url: str, body: bytes, headers: Mapping[str, str], *, last_look: LastLook
+    ) -> RequestResult:
         del url, headers
         await MACHINE.get().work(TENANT_WORK)
         await self.clock.sleep(CONNECT_WAIT)
@@ -115,7 +117,7 @@ class SimulatedTenant:
         await self.clock.sleep(self.slow.get(int(form["campaign_id"]), self.latency))
         return Answered(200, {}, b"")
 
-    async def report(self, url: str, body: bytes, headers: Mapping[str, str]) -> Exchange:
+    async def report(self, url: str, body: bytes, headers: Mapping[str, str]) -> RequestResult:
         del url, body, headers
         await MACHINE.get().work(TENANT_WORK)
         await self.clock.sleep(CONNECT_WAIT + self.latency)
@@ -146,10 +148,10 @@ class World:
             self._deliver,
             most=self.deployment.dialers,
             pollers=conditions.pollers,
-            chance=random.Random(conditions.seed),  # noqa: S311 # no secret
+            random_fraction=random.Random(conditions.seed),  # noqa: S311 # no secret
         )
         self._counting_sqs = CountingSQS(self._sqs, self.ledger, self.event_source.wake)
-        self._chance = random.Random(conditions.seed)  # noqa: S311 # likewise
+        self._random_fraction = random.Random(conditions.seed)  # noqa: S311 # likewise
         self._switch = Switch(self.database, PREFIX)
         self._metrics = EmbeddedMetrics(PREFIX, self.ledger.note_log)
         # Those that no invocation uses at the moment. They are kept, as Lambda keeps warm environments.
@@ -263,7 +265,7 @@ class World:
         async def deal() -> list[str]:
             if is_cold:
                 await MACHINE.get().work(COLD_START_WORK)
-            again = await dialer.deal_with([Delivery(message["MessageId"], message["Body"])], ends_at)
+            again = await dialer.handle_batch([Delivery(message["MessageId"], message["Body"])], ends_at)
             self._metrics.flush(self.clock.now())
             return again
 
@@ -276,7 +278,7 @@ class World:
     def _tick(
         self,
         function: str,
-        look_after: Callable[[Own, datetime], object],
+        look_after: Callable[[OwnWork, datetime], object],
         shards: Sequence[int] = range(SHARDS),
         part: float = 1.0,
     ) -> None:
@@ -284,14 +286,14 @@ class World:
 
         def handle() -> None:
             ends_at = self.clock.now() + TICK_LIVES
-            found = self._services.advances.work_in(shards, self.clock.now())
+            found = self._services.progress.work_in(shards, self.clock.now())
             hand_over = partial(self._tick, function, look_after)
-            look_after(campaigns_to_look_after(found, hand_over, part, chance=self._chance.random), ends_at)
+            look_after(select_own_work(found, hand_over, part, random_fraction=self._random_fraction.random), ends_at)
             self._metrics.flush(self.clock.now())
 
         self._begin(self._invoke(function, lambda: blocking(handle)))
 
-    def _pace(self, own: Own, ends_at: datetime) -> None:
+    def _pace(self, own: OwnWork, ends_at: datetime) -> None:
         pacer = Pacer(
             stores=self._services,
             switch=self._switch,
@@ -303,8 +305,8 @@ class World:
         )
         pacer.tick(ends_at, own.campaigns, own.part)
 
-    def _settle(self, own: Own, ends_at: datetime) -> None:
-        sleeper = Sleeper(self._services, self.clock, self._chance.random)
+    def _settle(self, own: OwnWork, ends_at: datetime) -> None:
+        sleeper = Sleeper(self._services, self.clock, self._random_fraction.random)
         Settler(self._services, self.clock, self._metrics, _at_once, sleeper).settle(ends_at, own.campaigns)
 
     def _new_dialer(self) -> Dialer:
@@ -312,11 +314,11 @@ class World:
             stores=self._services,
             switch=self._switch,
             dead_letters=DeadLetters(self._counting_sqs, "dead"),
-            telephone=self.tenant,
-            desk=self.tenant,
+            start_url_client=self.tenant,
+            result_url_client=self.tenant,
             clock=self.clock,
             metrics=self._metrics,
-            offload=blocking,
+            run_blocking=blocking,
         )
 
     async def _ask(self, endpoint: Endpoint, **fields: Any) -> None:
@@ -324,7 +326,7 @@ class World:
 
         def ask() -> Answer:
             services = Services.over(self.database, self.clock)
-            return answer(lambda: services, _received(fields), endpoint)
+            return answer(lambda: services, _http_request(fields), endpoint)
 
         answered = await self._invoke("api_handler", lambda: blocking(ask))
         assert answered.status == 200, answered.body
@@ -382,8 +384,8 @@ def _at_once(function: Callable[[A], R], things: Iterable[A]) -> list[R]:
     return found
 
 
-def _received(fields: dict[str, Any]) -> Received:
-    return Received(
+def _http_request(fields: dict[str, Any]) -> HttpRequest:
+    return HttpRequest(
         method="POST",
         path="/",
         headers={"authorization": f"Bearer {TOKEN}"},

@@ -4,13 +4,13 @@ import csv
 import io
 
 from chalicelib.api import envelope
-from chalicelib.api.dispatch import Asked
+from chalicelib.api.dispatch import RequestContext
 from chalicelib.api.envelope import Answer
 from chalicelib.api.services import Services
 from chalicelib.api.validation import MAX_PAGE, Form, in_short
-from chalicelib.domain.call import Call, all_told
+from chalicelib.domain.call import Call, acknowledged_sequences
 from chalicelib.domain.models import SEQUENCES_PER_CAMPAIGN, CallKey, Campaign, Entry
-from chalicelib.domain.settling import as_told
+from chalicelib.domain.settling import with_acknowledgement
 from chalicelib.storage.accounts import Kind
 from chalicelib.storage.campaign_items import campaign_key
 
@@ -36,15 +36,15 @@ _SPREADSHEET = "application/vnd.ms-excel"
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-def page(services: Services, asked: Asked) -> Answer:
+def page(services: Services, context: RequestContext) -> Answer:
     """In the order of the queue, from the first call after the one whose id is `after`; JSON, or CSV if asked for."""
-    identifier = asked.identifier(Kind.CAMPAIGN)
+    identifier = context.identifier(Kind.CAMPAIGN)
     # Before the campaign: what the settler forgets of them until then lies behind its `settled`.
-    told = all_told(services.slips.told(asked.account, identifier))
-    campaign = services.campaigns.get(asked.account, identifier)
-    form = Form(asked.parameters)
+    told = acknowledged_sequences(services.tasks.acknowledgements(context.account, identifier))
+    campaign = services.campaigns.get(context.account, identifier)
+    form = Form(context.parameters)
     part = form.page()
-    accept = asked.headers.get("accept", "").split(";")[0].strip()
+    accept = context.headers.get("accept", "").split(";")[0].strip()
     wanted = form.value("format") or ("csv" if accept in (_CSV, _SPREADSHEET) else "json")
     if wanted not in ("json", "csv"):
         form.fault("format", f"The selected format {in_short(wanted)} is invalid: one of json, csv.")
@@ -52,11 +52,11 @@ def page(services: Services, asked: Asked) -> Answer:
     form.check()
     first = 0 if part.after is None else max(0, part.after - identifier * SEQUENCES_PER_CAMPAIGN + 1)
     length = min(part.limit or MAX_PAGE, max(0, campaign.tail - first))
-    calls = services.calls.between(asked.account, identifier, first, min(first + length, campaign.head))
-    known = {call.key.sequence: as_told(call, told, campaign.settled) for call in calls}
+    calls = services.calls.between(context.account, identifier, first, min(first + length, campaign.head))
+    known = {call.key.sequence: with_acknowledgement(call, told, campaign.settled) for call in calls}
     shown = [
-        _shown(CallKey(asked.account, identifier, sequence), entry, known.get(sequence), campaign)
-        for sequence, entry in services.log.read(campaign_key(asked.account, identifier), first, length)
+        _shown(CallKey(context.account, identifier, sequence), entry, known.get(sequence), campaign)
+        for sequence, entry in services.log.read(campaign_key(context.account, identifier), first, length)
     ]
     return _csv(shown, has_mark=has_mark) if wanted == "csv" else envelope.plain(shown)
 

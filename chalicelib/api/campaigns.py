@@ -6,7 +6,7 @@ from datetime import date
 from typing import Any
 
 from chalicelib.api import envelope
-from chalicelib.api.dispatch import Asked
+from chalicelib.api.dispatch import RequestContext
 from chalicelib.api.envelope import Answer
 from chalicelib.api.paging import listed, one_more
 from chalicelib.api.progress import look
@@ -38,11 +38,11 @@ _CHANGEABLE = (
 )
 
 
-def create(services: Services, asked: Asked) -> Answer:
-    form = Form(asked.parameters)
+def create(services: Services, context: RequestContext) -> Answer:
+    form = Form(context.parameters)
     start_date, end_date = form.date_range()
-    schedule_id = _schedule_id(services, asked, form, form.schedule(required=True))
-    windows = _windows(services, asked, form, form.profiles(required=True))
+    schedule_id = _schedule_id(services, context, form, form.schedule(required=True))
+    windows = _windows(services, context, form, form.profiles(required=True))
     plan = Plan(
         start_date=start_date,
         end_date=end_date,
@@ -58,46 +58,46 @@ def create(services: Services, asked: Asked) -> Answer:
     form.check()
     if is_dry_run:
         return _what_would_be(upload)
-    identifier = services.accounts.next_id(asked.account, Kind.CAMPAIGN)
+    identifier = services.accounts.next_id(context.account, Kind.CAMPAIGN)
     dropped = {"dropped": upload.dropped} if upload.entries and unique else {}
     answer = envelope.success({"id": identifier, **dropped}, _accepted(upload))
-    campaign = Campaign(asked.account, identifier, plan, Status.CREATED)
-    services.campaigns.add(campaign, upload.entries, asked.receipt(answer), asked.now)
+    campaign = Campaign(context.account, identifier, plan, Status.CREATED)
+    services.campaigns.add(campaign, upload.entries, context.receipt(answer), context.now)
     return answer
 
 
-def page(services: Services, asked: Asked) -> Answer:
-    return _listed(services, asked, page_of(asked.parameters))
+def page(services: Services, context: RequestContext) -> Answer:
+    return _listed(services, context, page_of(context.parameters))
 
 
-def update_none(services: Services, asked: Asked) -> Answer:
+def update_none(services: Services, context: RequestContext) -> Answer:
     """An update without an id answers the whole list, as the reference has it, and changes nothing."""
-    form = Form(asked.parameters)
+    form = Form(context.parameters)
     for name in _CHANGEABLE:
         form.given(name)
     form.check()
-    return _listed(services, asked, Page(limit=None, after=None))
+    return _listed(services, context, Page(limit=None, after=None))
 
 
-def show(services: Services, asked: Asked) -> Answer:
-    no_fields(asked.parameters)
-    campaign = services.campaigns.get(asked.account, asked.identifier(Kind.CAMPAIGN))
-    schedule = services.schedules.get(asked.account, campaign.plan.schedule_id)
+def show(services: Services, context: RequestContext) -> Answer:
+    no_fields(context.parameters)
+    campaign = services.campaigns.get(context.account, context.identifier(Kind.CAMPAIGN))
+    schedule = services.schedules.get(context.account, campaign.plan.schedule_id)
     profiles = {
-        identifier: services.profiles.get(asked.account, identifier) for identifier in campaign.plan.profile_ids
+        identifier: services.profiles.get(context.account, identifier) for identifier in campaign.plan.profile_ids
     }
-    return envelope.plain(_shown(services, asked, campaign, schedule, profiles))
+    return envelope.plain(_shown(services, context, campaign, schedule, profiles))
 
 
-def update(services: Services, asked: Asked) -> Answer:
-    identifier = asked.identifier(Kind.CAMPAIGN)
-    campaign = services.campaigns.get(asked.account, identifier)
-    form = Form(asked.parameters)
+def update(services: Services, context: RequestContext) -> Answer:
+    identifier = context.identifier(Kind.CAMPAIGN)
+    campaign = services.campaigns.get(context.account, identifier)
+    form = Form(context.parameters)
     form.date_range((date.min, date.max))
     reference, choices = form.schedule(required=form.given("schedule")), form.profiles(required=form.given("profiles"))
     changes: dict[str, Any] = {
-        "schedule_id": None if reference is None else _schedule_id(services, asked, form, reference),
-        "windows": None if choices is None else _windows(services, asked, form, choices),
+        "schedule_id": None if reference is None else _schedule_id(services, context, form, reference),
+        "windows": None if choices is None else _windows(services, context, form, choices),
         "start_url": form.url("start_url", required=True) if form.given("start_url") else None,
         "max_retries": form.integer("max_retries", maximum=_MAX_RETRIES, required=form.given("max_retries")),
         "retry_interval": _retry_interval(form),
@@ -105,7 +105,7 @@ def update(services: Services, asked: Asked) -> Answer:
     changes = {name: value for name, value in changes.items() if value is not None}
     if form.given("result_url"):
         changes["result_url"] = form.url("result_url")
-    _look_at_what_answers_have(services, asked, form, campaign)
+    _look_at_what_answers_have(services, context, form, campaign)
     form.check(changes=_CHANGEABLE)
 
     def revise(plan: Plan) -> Plan:
@@ -113,11 +113,11 @@ def update(services: Services, asked: Asked) -> Answer:
         form.check()
         return replace(plan, start_date=start_date, end_date=end_date, **changes)
 
-    services.campaigns.change(asked.account, identifier, revise, asked.now)
+    services.campaigns.change(context.account, identifier, revise, context.now)
     return envelope.success({"id": identifier})
 
 
-def _look_at_what_answers_have(services: Services, asked: Asked, form: Form, campaign: Campaign) -> None:
+def _look_at_what_answers_have(services: Services, context: RequestContext, form: Form, campaign: Campaign) -> None:
     """The members of an answer that an update doesn't change: progress goes on meanwhile, the others may come back."""
     form.given("progress")
     if form.given("phone_numbers"):
@@ -126,41 +126,41 @@ def _look_at_what_answers_have(services: Services, asked: Asked, form: Form, cam
         form.unchanged(name, campaign.id)
     if form.given("status"):
         _, anything_deferred = look(services, campaign)
-        form.unchanged("status", status(campaign, asked.now, anything_deferred=anything_deferred))
+        form.unchanged("status", status(campaign, context.now, anything_deferred=anything_deferred))
     if form.given("schedule_nickname"):
-        schedule = services.schedules.get(asked.account, campaign.plan.schedule_id)
+        schedule = services.schedules.get(context.account, campaign.plan.schedule_id)
         form.unchanged("schedule_nickname", _nickname(campaign.plan, schedule))
 
 
-def delete(services: Services, asked: Asked) -> Answer:
-    no_fields(asked.parameters)
-    services.campaigns.delete(asked.account, asked.identifier(Kind.CAMPAIGN), asked.now)
+def delete(services: Services, context: RequestContext) -> Answer:
+    no_fields(context.parameters)
+    services.campaigns.delete(context.account, context.identifier(Kind.CAMPAIGN), context.now)
     return envelope.success()
 
 
-def start(services: Services, asked: Asked) -> Answer:
+def start(services: Services, context: RequestContext) -> Answer:
     answer = envelope.success()
-    services.campaigns.start(asked.account, _campaign_id(asked), asked.receipt(answer), asked.now)
+    services.campaigns.start(context.account, _campaign_id(context), context.receipt(answer), context.now)
     return answer
 
 
-def stop(services: Services, asked: Asked) -> Answer:
+def stop(services: Services, context: RequestContext) -> Answer:
     answer = envelope.success()
-    services.campaigns.stop(asked.account, _campaign_id(asked), asked.receipt(answer), asked.now)
+    services.campaigns.stop(context.account, _campaign_id(context), context.receipt(answer), context.now)
     return answer
 
 
-def add_calls(services: Services, asked: Asked) -> Answer:
-    form = Form(asked.parameters)
+def add_calls(services: Services, context: RequestContext) -> Answer:
+    form = Form(context.parameters)
     identifier = form.integer("campaign_id", minimum=1, required=True)
     unique, is_dry_run = form.boolean("unique"), form.boolean("dry_run")
     upload = form.phone_numbers(unique=unique, required=True)
     form.check()
     if is_dry_run:
-        services.campaigns.get(asked.account, identifier)
+        services.campaigns.get(context.account, identifier)
         return _what_would_be(upload)
     answer = envelope.success({"dropped": upload.dropped} if unique else None, _accepted(upload))
-    services.campaigns.append(asked.account, identifier, upload.entries, asked.receipt(answer), asked.now)
+    services.campaigns.append(context.account, identifier, upload.entries, context.receipt(answer), context.now)
     return answer
 
 
@@ -178,8 +178,8 @@ def _what_would_be(upload: Upload) -> Answer:
     return envelope.success({"dry_run": True, "queued": len(upload.entries), "dropped": upload.dropped, "first": first})
 
 
-def _campaign_id(asked: Asked) -> int:
-    form = Form(asked.parameters)
+def _campaign_id(context: RequestContext) -> int:
+    form = Form(context.parameters)
     identifier = form.integer("campaign_id", minimum=1, required=True)
     form.check()
     return identifier
@@ -190,24 +190,26 @@ def _retry_interval(form: Form) -> int | None:
     return form.integer("retry_interval", minimum=least, maximum=most, required=form.given("retry_interval"))
 
 
-def _schedule_id(services: Services, asked: Asked, form: Form, reference: str) -> int:
+def _schedule_id(services: Services, context: RequestContext, form: Form, reference: str) -> int:
     """The schedule's id; 0, which is nobody's, beside a fault."""
     if reference:
         try:
-            return services.schedules.find(asked.account, reference).id
+            return services.schedules.find(context.account, reference).id
         except NotFound:
             form.fault("schedule", f"The selected schedule is invalid. It is {quoted(reference)}.")
     return 0
 
 
-def _windows(services: Services, asked: Asked, form: Form, choices: Iterable[ProfileChoice]) -> tuple[Window, ...]:
+def _windows(
+    services: Services, context: RequestContext, form: Form, choices: Iterable[ProfileChoice]
+) -> tuple[Window, ...]:
     windows = []
     for index, choice in enumerate(choices):
         if not choice.profile:
             continue
         name = f"profiles.{index}.profile"
         try:
-            profile = services.profiles.find(asked.account, choice.profile)
+            profile = services.profiles.find(context.account, choice.profile)
         except NotFound:
             form.fault(name, f"The selected {name} is invalid. It is {quoted(choice.profile)}.")
             continue
@@ -217,25 +219,29 @@ def _windows(services: Services, asked: Asked, form: Form, choices: Iterable[Pro
     return tuple(windows)
 
 
-def _listed(services: Services, asked: Asked, part: Page) -> Answer:
-    schedules = {schedule.id: schedule for schedule in services.schedules.page(asked.account)}
-    profiles = {profile.id: profile for profile in services.profiles.page(asked.account)}
-    found = services.campaigns.page(asked.account, after=part.after or 0, limit=one_more(part))
+def _listed(services: Services, context: RequestContext, part: Page) -> Answer:
+    schedules = {schedule.id: schedule for schedule in services.schedules.page(context.account)}
+    profiles = {profile.id: profile for profile in services.profiles.page(context.account)}
+    found = services.campaigns.page(context.account, after=part.after or 0, limit=one_more(part))
     shown = (
-        (campaign.id, _shown(services, asked, campaign, schedules.get(campaign.plan.schedule_id), profiles))
+        (campaign.id, _shown(services, context, campaign, schedules.get(campaign.plan.schedule_id), profiles))
         for campaign in found
     )
-    return listed(services, asked, part, shown)
+    return listed(services, context, part, shown)
 
 
 def _shown(
-    services: Services, asked: Asked, campaign: Campaign, schedule: Schedule | None, profiles: dict[int, Profile]
+    services: Services,
+    context: RequestContext,
+    campaign: Campaign,
+    schedule: Schedule | None,
+    profiles: dict[int, Profile],
 ) -> dict[str, object]:
     plan = campaign.plan
     done, anything_deferred = look(services, campaign)
     return {
         "campaign_id": campaign.id,
-        "status": status(campaign, asked.now, anything_deferred=anything_deferred),
+        "status": status(campaign, context.now, anything_deferred=anything_deferred),
         "start_date": f"{plan.start_date} 00:00:00",
         "end_date": f"{plan.end_date} 00:00:00",
         "start_url": plan.start_url,

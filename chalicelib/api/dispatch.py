@@ -21,7 +21,7 @@ _LONGEST_KEY = 255
 
 
 @dataclass(frozen=True)
-class Received:
+class HttpRequest:
     """A request as it came."""
 
     method: str
@@ -37,7 +37,7 @@ class Received:
 
 
 @dataclass(frozen=True)
-class Asked:
+class RequestContext:
     """A request as its endpoint sees it."""
 
     account: str
@@ -64,37 +64,37 @@ class Asked:
         return Receipt(self.account, key, fingerprint, answer.status, answer.body, answer.headers, self.now + KEPT)
 
 
-Endpoint = Callable[[Services, Asked], Answer]
+Endpoint = Callable[[Services, RequestContext], Answer]
 
 
-def answer(services: Callable[[], Services], received: Received, endpoint: Endpoint) -> Answer:
+def answer(services: Callable[[], Services], http_request: HttpRequest, endpoint: Endpoint) -> Answer:
     """Never raises: whatever happens has an answer, and what is nobody's fault but ours is logged."""
     try:
-        return _answer(services(), received, endpoint)
+        return _answer(services(), http_request, endpoint)
     except Exception as reason:
         given = envelope.refusal(reason)
         if given is envelope.INTERNAL_ERROR:
-            logger.exception("%s %s failed", received.method, received.path)
+            logger.exception("%s %s failed", http_request.method, http_request.path)
         return given
 
 
-def _answer(services: Services, received: Received, endpoint: Endpoint) -> Answer:
-    account = _account(services, received.headers.get("authorization", ""))
-    content_type = received.headers.get("content-type", "")
-    parameters = request.read(received.method, received.body, received.query, content_type)
+def _answer(services: Services, http_request: HttpRequest, endpoint: Endpoint) -> Answer:
+    account = _account(services, http_request.headers.get("authorization", ""))
+    content_type = http_request.headers.get("content-type", "")
+    parameters = request.read(http_request.method, http_request.body, http_request.query, content_type)
     now = services.clock.now()
-    key = received.headers.get("idempotency-key") if received.method == "POST" else None
+    key = http_request.headers.get("idempotency-key") if http_request.method == "POST" else None
     idempotency = None
     if key is not None:
         if not (0 < len(key) <= _LONGEST_KEY and key.isascii() and key.isprintable()):
             raise InvalidFields({"Idempotency-Key": ["The Idempotency-Key must have 1 to 255 printable characters."]})
-        idempotency = (key, _fingerprint(received.path, parameters))
+        idempotency = (key, _fingerprint(http_request.path, parameters))
         before = _answered_before(services, account, *idempotency, now)
         if before is not None:
             return before
-    asked = Asked(account, parameters, now, received.identifier, received.headers, idempotency)
+    context = RequestContext(account, parameters, now, http_request.identifier, http_request.headers, idempotency)
     try:
-        return endpoint(services, asked)
+        return endpoint(services, context)
     except AlreadyAnswered:
         assert idempotency is not None  # noqa: S101 # for the type checker: only a key's receipt is refused
         before = _answered_before(services, account, *idempotency, now)

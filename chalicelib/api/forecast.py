@@ -1,7 +1,7 @@
 """/api/campaigns/{id}/forecast: when will the queue be done?"""
 
 from chalicelib.api import envelope
-from chalicelib.api.dispatch import Asked
+from chalicelib.api.dispatch import RequestContext
 from chalicelib.api.envelope import Answer
 from chalicelib.api.services import Services
 from chalicelib.api.validation import no_fields
@@ -11,14 +11,14 @@ from chalicelib.domain.timetable import Timetable
 from chalicelib.storage.accounts import Kind
 
 
-def show(services: Services, asked: Asked) -> Answer:
+def show(services: Services, context: RequestContext) -> Answer:
     """Told for a campaign that runs from now on, whether it does or not. Times are UTC."""
-    no_fields(asked.parameters)
-    campaign = services.campaigns.get(asked.account, asked.identifier(Kind.CAMPAIGN))
-    schedule = services.schedules.get(asked.account, campaign.plan.schedule_id)
-    paces = [Pace.of(services.profiles.get(asked.account, window.profile_id)) for window in campaign.plan.windows]
+    no_fields(context.parameters)
+    campaign = services.campaigns.get(context.account, context.identifier(Kind.CAMPAIGN))
+    schedule = services.schedules.get(context.account, campaign.plan.schedule_id)
+    paces = [Pace.of(services.profiles.get(context.account, window.profile_id)) for window in campaign.plan.windows]
     queued = campaign.tail - campaign.head
-    told = forecast(Timetable.of(campaign.plan, schedule), paces, queued, asked.now)
+    told = forecast(Timetable.of(campaign.plan, schedule), paces, queued, context.now)
     return envelope.plain(
         {
             "campaign_id": campaign.id,

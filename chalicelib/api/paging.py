@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 from urllib.parse import urlencode
 
-from chalicelib.api.dispatch import Asked
+from chalicelib.api.dispatch import RequestContext
 from chalicelib.api.envelope import Answer
 from chalicelib.api.services import Services
 from chalicelib.api.validation import Page
@@ -20,7 +20,9 @@ MAX_ANSWER_BYTES = 2_500_000
 PATIENCE = timedelta(seconds=10)
 
 
-def listed(services: Services, asked: Asked, page: Page, things: Iterable[tuple[int, dict[str, object]]]) -> Answer:
+def listed(
+    services: Services, context: RequestContext, page: Page, things: Iterable[tuple[int, dict[str, object]]]
+) -> Answer:
     """The first of these, each an id and what is shown of it. `things` may be more than the page asks for."""
     shown: list[str] = []
     size, last = 0, 0
@@ -28,7 +30,7 @@ def listed(services: Services, asked: Asked, page: Page, things: Iterable[tuple[
     for identifier, thing in things:
         text = json.dumps(thing, ensure_ascii=False)
         size += len(text.encode())
-        is_late = services.clock.now() > asked.now + PATIENCE
+        is_late = services.clock.now() > context.now + PATIENCE
         if shown and (len(shown) == page.limit or size > MAX_ANSWER_BYTES or is_late):
             query = {"after": last} if page.limit is None else {"after": last, "limit": page.limit}
             headers = {"Link": f'<?{urlencode(query)}>; rel="next"'}

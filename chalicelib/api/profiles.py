@@ -1,7 +1,7 @@
 """/api/profiles: the paces at which campaigns call."""
 
 from chalicelib.api import envelope
-from chalicelib.api.dispatch import Asked
+from chalicelib.api.dispatch import RequestContext
 from chalicelib.api.envelope import Answer
 from chalicelib.api.paging import listed, one_more
 from chalicelib.api.services import Services
@@ -13,31 +13,31 @@ from chalicelib.storage.accounts import Kind
 _MINIMA = {"period": 1, "amount_per_period": 1, "time_between_periods": 0}
 
 
-def create(services: Services, asked: Asked) -> Answer:
-    form = Form(asked.parameters)
+def create(services: Services, context: RequestContext) -> Answer:
+    form = Form(context.parameters)
     pace = {name: form.integer(name, minimum=minimum, required=True) for name, minimum in _MINIMA.items()}
     nickname = form.nickname()
     form.check()
-    identifier = services.accounts.next_id(asked.account, Kind.PROFILE)
+    identifier = services.accounts.next_id(context.account, Kind.PROFILE)
     answer = envelope.success({"id": identifier, "nickname": nickname})
-    services.profiles.add(Profile(asked.account, identifier, nickname, **pace), asked.receipt(answer), asked.now)
+    services.profiles.add(Profile(context.account, identifier, nickname, **pace), context.receipt(answer), context.now)
     return answer
 
 
-def page(services: Services, asked: Asked) -> Answer:
-    part = page_of(asked.parameters)
-    found = services.profiles.page(asked.account, after=part.after or 0, limit=one_more(part))
-    return listed(services, asked, part, ((profile.id, _shown(profile)) for profile in found))
+def page(services: Services, context: RequestContext) -> Answer:
+    part = page_of(context.parameters)
+    found = services.profiles.page(context.account, after=part.after or 0, limit=one_more(part))
+    return listed(services, context, part, ((profile.id, _shown(profile)) for profile in found))
 
 
-def show(services: Services, asked: Asked) -> Answer:
-    no_fields(asked.parameters)
-    return envelope.plain(_shown(services.profiles.get(asked.account, asked.identifier(Kind.PROFILE))))
+def show(services: Services, context: RequestContext) -> Answer:
+    no_fields(context.parameters)
+    return envelope.plain(_shown(services.profiles.get(context.account, context.identifier(Kind.PROFILE))))
 
 
-def update(services: Services, asked: Asked) -> Answer:
-    identifier = asked.identifier(Kind.PROFILE)
-    form = Form(asked.parameters)
+def update(services: Services, context: RequestContext) -> Answer:
+    identifier = context.identifier(Kind.PROFILE)
+    form = Form(context.parameters)
     read: dict[str, int | str | None] = {
         name: form.integer(name, minimum=minimum, required=form.given(name)) for name, minimum in _MINIMA.items()
     }
@@ -45,18 +45,18 @@ def update(services: Services, asked: Asked) -> Answer:
     for name in ("id", "profile_id"):
         form.unchanged(name, identifier)
     form.check()
-    services.profiles.get(asked.account, identifier)
+    services.profiles.get(context.account, identifier)
     form.check(changes=(*_MINIMA, "nickname"))
     changes = {name: value for name, value in read.items() if form.given(name)}
-    profile = services.profiles.change(asked.account, identifier, changes)
+    profile = services.profiles.change(context.account, identifier, changes)
     if changes.keys() - {"nickname"}:
-        services.campaigns.wake_users(services.profiles, asked.account, identifier, asked.now)
+        services.campaigns.wake_users(services.profiles, context.account, identifier, context.now)
     return envelope.success({"id": profile.id, "nickname": profile.nickname})
 
 
-def delete(services: Services, asked: Asked) -> Answer:
-    no_fields(asked.parameters)
-    services.profiles.delete(asked.account, asked.identifier(Kind.PROFILE))
+def delete(services: Services, context: RequestContext) -> Answer:
+    no_fields(context.parameters)
+    services.profiles.delete(context.account, context.identifier(Kind.PROFILE))
     return envelope.success()
 
 

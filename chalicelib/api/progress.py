@@ -21,10 +21,12 @@ def look(services: Services, campaign: Campaign) -> tuple[Progress, bool]:
     for _ in range(_LOOKS):
         spread = campaign.spread
         unsettled = list(services.calls.between(account, identifier, campaign.settled, campaign.head))
-        again = {CallKey(account, identifier, sequence) for sequence in services.slips.handed(account, identifier)}
+        again = {
+            CallKey(account, identifier, sequence) for sequence in services.tasks.leased_sequences(account, identifier)
+        }
         handed = list(services.calls.among(again))
-        ended = list(services.slips.ended(account, identifier, spread=spread))
-        anything_deferred = services.slips.any_but_told(account, identifier, spread=spread)
+        ended = list(services.tasks.ended(account, identifier, spread=spread))
+        anything_deferred = services.tasks.any_unfinished(account, identifier, spread=spread)
         now = services.campaigns.find(account, identifier)
         if now is None or _seen(now) == _seen(campaign):
             break

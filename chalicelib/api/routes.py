@@ -9,7 +9,7 @@ from typing import cast
 from chalice.app import Blueprint, MultiDict, Request, Response
 
 from chalicelib.api import calls, campaigns, envelope, forecast, profiles, schedules
-from chalicelib.api.dispatch import Endpoint, Received, answer
+from chalicelib.api.dispatch import Endpoint, HttpRequest, answer
 from chalicelib.api.envelope import Answer
 from chalicelib.api.services import Services
 from chalicelib.runtime import logs
@@ -83,7 +83,7 @@ def _answer(services: Callable[[], Services], request: Request) -> Answer:
     if request.method not in endpoints:
         return envelope.error(405, "Method not allowed.", Allow=", ".join(endpoints))
     query = request.query_params or MultiDict({})
-    received = Received(
+    http_request = HttpRequest(
         method=request.method,
         path=request.path,
         headers={name.lower(): value for name, value in request.headers.items()},
@@ -91,7 +91,7 @@ def _answer(services: Callable[[], Services], request: Request) -> Answer:
         body=cast(bytes, request.raw_body),  # Chalice declares text too, but encodes it
         identifier=(request.uri_params or {}).get("id"),
     )
-    return answer(services, received, endpoints[request.method])
+    return answer(services, http_request, endpoints[request.method])
 
 
 @cache

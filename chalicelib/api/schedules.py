@@ -3,7 +3,7 @@
 import json
 
 from chalicelib.api import envelope
-from chalicelib.api.dispatch import Asked
+from chalicelib.api.dispatch import RequestContext
 from chalicelib.api.envelope import Answer
 from chalicelib.api.paging import listed, one_more
 from chalicelib.api.services import Services
@@ -12,48 +12,48 @@ from chalicelib.domain.models import Schedule
 from chalicelib.storage.accounts import Kind
 
 
-def create(services: Services, asked: Asked) -> Answer:
-    form = Form(asked.parameters)
+def create(services: Services, context: RequestContext) -> Answer:
+    form = Form(context.parameters)
     days, nickname = form.days(required=True), form.nickname()
     form.check()
-    identifier = services.accounts.next_id(asked.account, Kind.SCHEDULE)
+    identifier = services.accounts.next_id(context.account, Kind.SCHEDULE)
     answer = envelope.success({"id": identifier, "nickname": nickname})
-    services.schedules.add(Schedule(asked.account, identifier, nickname, days), asked.receipt(answer), asked.now)
+    services.schedules.add(Schedule(context.account, identifier, nickname, days), context.receipt(answer), context.now)
     return answer
 
 
-def page(services: Services, asked: Asked) -> Answer:
-    part = page_of(asked.parameters)
-    found = services.schedules.page(asked.account, after=part.after or 0, limit=one_more(part))
-    return listed(services, asked, part, ((schedule.id, _shown(schedule)) for schedule in found))
+def page(services: Services, context: RequestContext) -> Answer:
+    part = page_of(context.parameters)
+    found = services.schedules.page(context.account, after=part.after or 0, limit=one_more(part))
+    return listed(services, context, part, ((schedule.id, _shown(schedule)) for schedule in found))
 
 
-def show(services: Services, asked: Asked) -> Answer:
-    no_fields(asked.parameters)
-    return envelope.plain(_shown(services.schedules.get(asked.account, asked.identifier(Kind.SCHEDULE))))
+def show(services: Services, context: RequestContext) -> Answer:
+    no_fields(context.parameters)
+    return envelope.plain(_shown(services.schedules.get(context.account, context.identifier(Kind.SCHEDULE))))
 
 
-def update(services: Services, asked: Asked) -> Answer:
-    identifier = asked.identifier(Kind.SCHEDULE)
-    form = Form(asked.parameters)
+def update(services: Services, context: RequestContext) -> Answer:
+    identifier = context.identifier(Kind.SCHEDULE)
+    form = Form(context.parameters)
     read = {"days": form.days(required=form.given("days")), "nickname": form.nickname()}
     for name in ("id", "schedule_id"):
         form.unchanged(name, identifier)
     form.check()
-    services.schedules.get(asked.account, identifier)
+    services.schedules.get(context.account, identifier)
     form.check(changes=("days", "nickname"))
     changes = {name: value for name, value in read.items() if form.given(name)}
-    schedule = services.schedules.change(asked.account, identifier, changes)
+    schedule = services.schedules.change(context.account, identifier, changes)
     if changes.keys() - {"nickname"}:
-        services.campaigns.wake_users(services.schedules, asked.account, identifier, asked.now)
+        services.campaigns.wake_users(services.schedules, context.account, identifier, context.now)
     # The reference answers the days as text here, and only here.
     days = json.dumps(schedule.days, separators=(",", ":"))
     return envelope.success({"id": schedule.id, "days": days, "nickname": schedule.nickname})
 
 
-def delete(services: Services, asked: Asked) -> Answer:
-    no_fields(asked.parameters)
-    services.schedules.delete(asked.account, asked.identifier(Kind.SCHEDULE))
+def delete(services: Services, context: RequestContext) -> Answer:
+    no_fields(context.parameters)
+    services.schedules.delete(context.account, context.identifier(Kind.SCHEDULE))
     return envelope.success()
 
 

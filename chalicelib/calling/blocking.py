@@ -15,18 +15,20 @@ R = TypeVar("R")
 PAUSES = (0.2, 0.5, 1.0)
 
 
-class Offload(Protocol):
+class RunBlocking(Protocol):
     """Runs a function that blocks, without blocking the calls under way."""
 
     def __call__(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Awaitable[R]: ...
 
 
-async def insist(offload: Offload, clock: Clock, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+async def retry_blocking(
+    run_blocking: RunBlocking, clock: Clock, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs
+) -> R:
     """What has happened can't be found out again, so a database that fails to record it is asked again."""
     for pause in PAUSES:
         try:
-            return await offload(function, *args, **kwargs)
+            return await run_blocking(function, *args, **kwargs)
         except Exception as error:  # whatever it is, the last try raises it
             logger.warning("not recorded yet: %r", error)
             await clock.sleep(pause)
-    return await offload(function, *args, **kwargs)
+    return await run_blocking(function, *args, **kwargs)

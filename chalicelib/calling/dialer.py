@@ -19,19 +19,19 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any
 
-from chalicelib.calling.blocking import Offload, insist
+from chalicelib.calling.blocking import RunBlocking, retry_blocking
 from chalicelib.calling.reporter import Reporter, Signer
-from chalicelib.calling.snapshots import View, Views
+from chalicelib.calling.snapshots import CampaignSnapshot, CampaignSnapshots
 from chalicelib.domain import messages as handover
-from chalicelib.domain.call import Call, Claim, DeferredDial, ReportState, State, is_unclaimed
+from chalicelib.domain.call import Call, Claim, DialTask, ReportState, State, is_unclaimed
 from chalicelib.domain.forms import dial_form
 from chalicelib.domain.last_look import Refusal, hold, refusal, refusal_unclaimed
 from chalicelib.domain.messages import Dial, Report, Slice
 from chalicelib.domain.models import CallKey, Campaign, Schedule
 from chalicelib.domain.next_action import Finish, Retry, TryUnsentAgain, verdict
-from chalicelib.domain.outcome import Exchange, Result, Unknown
+from chalicelib.domain.outcome import RequestResult, Result, Unknown
+from chalicelib.gateway.clients import ResultUrlClient, StartUrlClient, form_body
 from chalicelib.gateway.queue import DeadLetters
-from chalicelib.gateway.telephone import ReportDesk, Telephone, form_body
 from chalicelib.runtime.clock import Clock
 from chalicelib.runtime.logs import about, about_campaign
 from chalicelib.runtime.metrics import Metric, Metrics
@@ -72,12 +72,12 @@ class Batch:
     told: list[Call]
 
 
-class Dealt(Enum):
+class TaskResult(Enum):
     """What has become of a part of a slice."""
 
     DONE = "done"
     #: a number that somebody else is at: who knows whether that will come to an end
-    BY_SOMEBODY_ELSE = "by somebody else"
+    HELD_ELSEWHERE = "by somebody else"
     #: it is to come again
     FAILED = "failed"
 
@@ -97,35 +97,35 @@ class Dialer:
         stores: Stores,
         switch: Switch,
         dead_letters: DeadLetters,
-        telephone: Telephone,
-        desk: ReportDesk,
+        start_url_client: StartUrlClient,
+        result_url_client: ResultUrlClient,
         clock: Clock,
         metrics: Metrics,
-        offload: Offload,
-        chance: Callable[[], float] = random.random,
+        run_blocking: RunBlocking,
+        random_fraction: Callable[[], float] = random.random,
     ) -> None:
         """`chance` answers a number from 0 to 1, for jitter."""
         self._calls = stores.calls
-        self._slips = stores.slips
-        self._views = Views(switch, stores.campaigns, stores.schedules, clock, offload)
+        self._tasks = stores.tasks
+        self._views = CampaignSnapshots(switch, stores.campaigns, stores.schedules, clock, run_blocking)
         self._dead_letters = dead_letters
-        self._telephone = telephone
+        self._start_url_client = start_url_client
         self._clock = clock
         self._metrics = metrics
-        self._offload = offload
-        self._chance = chance
-        self._signer = Signer(stores.accounts, clock, offload)
+        self._run_blocking = run_blocking
+        self._random_fraction = random_fraction
+        self._signer = Signer(stores.accounts, clock, run_blocking)
         self._reporter = Reporter(
             stores=stores,
             signer=self._signer,
-            desk=desk,
+            result_url_client=result_url_client,
             clock=clock,
             metrics=metrics,
-            offload=offload,
-            chance=chance,
+            run_blocking=run_blocking,
+            random_fraction=random_fraction,
         )
 
-    async def deal_with(self, deliveries: Sequence[Delivery], ends_at: datetime) -> list[str]:
+    async def handle_batch(self, deliveries: Sequence[Delivery], ends_at: datetime) -> list[str]:
         """Make all the calls and reports at once. Answers the ids of the messages that must come again.
 
         `ends_at` is when this function is ended, whatever it is doing.
@@ -148,14 +148,14 @@ class Dialer:
             return not await self._put_away(delivery)
         try:
             dealt = await self._deal_with_slice(handed, batch)
-            if handed.slip is not None and dealt == {Dealt.DONE}:
-                await self._offload(self._slips.forget_name, *_campaign(handed), handed.slip)
+            if handed.scheduled is not None and dealt == {TaskResult.DONE}:
+                await self._run_blocking(self._tasks.delete_lease, *_campaign(handed), handed.scheduled)
         except Exception:
             logger.exception("a slice is not dealt with, and comes again", extra=about_campaign(*_campaign(handed)))
             return True
-        return Dealt.FAILED in dealt
+        return TaskResult.FAILED in dealt
 
-    async def _deal_with_slice(self, handed: Slice, batch: Batch) -> set[Dealt]:
+    async def _deal_with_slice(self, handed: Slice, batch: Batch) -> set[TaskResult]:
         dials, of_the_others = await self._return_what_cannot_be_made(handed)
         begins = handover.begins(dials, self._clock.now())
         dealt = await asyncio.gather(
@@ -164,55 +164,57 @@ class Dialer:
         )
         return {of_the_others, *dealt}
 
-    async def _each(self, key: CallKey, work: Coroutine[Any, Any, Dealt]) -> Dealt:
+    async def _each(self, key: CallKey, work: Coroutine[Any, Any, TaskResult]) -> TaskResult:
         """What fails for one call of a slice doesn't hold up the others."""
         try:
             return await work
         except Exception:
             logger.exception("not dealt with; its message comes again", extra=about(key))
-            return Dealt.FAILED
+            return TaskResult.FAILED
 
-    async def _return_what_cannot_be_made(self, handed: Slice) -> tuple[Sequence[Dial], Dealt]:
+    async def _return_what_cannot_be_made(self, handed: Slice) -> tuple[Sequence[Dial], TaskResult]:
         """Answers the others, which are to be made; and what became of these."""
         if not handed.dials:
-            return (), Dealt.DONE
+            return (), TaskResult.DONE
         view = await self._views.of(*_campaign(handed))
         if _refused(handed, view, self._clock.now()):
             # It may have been started since it was read.
             view = await self._views.of(*_campaign(handed), since=self._clock.now())
         refused = _refused(handed, view, self._clock.now())
         if not refused:
-            return handed.dials, Dealt.DONE
-        known = {call.key: call for call in await self._offload(_list, self._calls.among, [d.key for d in refused])}
+            return handed.dials, TaskResult.DONE
+        known = {
+            call.key: call for call in await self._run_blocking(_list, self._calls.among, [d.key for d in refused])
+        }
         back = [
-            DeferredDial(dial.key, dial.entry, dial.attempt, None)
+            DialTask(dial.key, dial.entry, dial.attempt, None)
             for dial in refused
             if is_unclaimed(known.get(dial.key), dial.attempt)
         ]
         if back:
-            await insist(self._offload, self._clock, self._slips.add_returned, back, new_nonce())
+            await retry_blocking(self._run_blocking, self._clock, self._tasks.add_returned, back, new_nonce())
             self._metrics.count(Metric.DEFERRED, len(back))
             whys = ", ".join(sorted(set(refused.values())))
             logger.info("%s calls returned: %s", len(back), whys, extra=about_campaign(*_campaign(handed)))
         is_being_dialled = any(call.state is State.DIALLING for call in known.values())
         others = [dial for dial in handed.dials if dial not in refused]
-        return others, Dealt.BY_SOMEBODY_ELSE if is_being_dialled else Dealt.DONE
+        return others, TaskResult.HELD_ELSEWHERE if is_being_dialled else TaskResult.DONE
 
     async def _put_away(self, delivery: Delivery) -> bool:
         try:
-            await self._offload(self._dead_letters.put, delivery.body)
+            await self._run_blocking(self._dead_letters.put, delivery.body)
         except Exception:
             logger.exception("message %s can't be put away, and comes again", delivery.id)
             return False
         return True
 
-    async def _dial(self, dial: Dial, begin: datetime, spread: int, batch: Batch) -> Dealt:
+    async def _dial(self, dial: Dial, begin: datetime, spread: int, batch: Batch) -> TaskResult:
         may_wait = begin < batch.ends_at - CALL_TIME
         if may_wait:
             await self._until(begin - CLAIMED_AHEAD)
         # A claim that is given and not heard of would hold the number until it counts as uncertain.
-        claim = await insist(
-            self._offload,
+        claim = await retry_blocking(
+            self._run_blocking,
             self._clock,
             self._calls.claim,
             dial.key,
@@ -224,26 +226,26 @@ class Dialer:
         )
         if claim is None:
             logger.info("the attempt is somebody else's", extra=about(dial.key, dial.entry, dial.attempt))
-            call = await self._offload(self._calls.get, dial.key)
-            return Dealt.BY_SOMEBODY_ELSE if call is None or call.state is State.DIALLING else Dealt.DONE
+            call = await self._run_blocking(self._calls.get, dial.key)
+            return TaskResult.HELD_ELSEWHERE if call is None or call.state is State.DIALLING else TaskResult.DONE
         if may_wait:
             await self._until(begin)
         try:
-            exchange, campaign = await self._place(dial, claim, batch)
+            request_result, campaign = await self._place(dial, claim, batch)
         except Refused as refused:
             logger.info("not now: %s", refused.why, extra=about(dial.key, dial.entry, dial.attempt))
             self._metrics.count(Metric.DEFERRED)
-            await insist(self._offload, self._clock, self._calls.give_up, claim, refused.why)
-            return Dealt.DONE
-        await self._record(claim, exchange, campaign, batch)
-        return Dealt.DONE
+            await retry_blocking(self._run_blocking, self._clock, self._calls.give_up, claim, refused.why)
+            return TaskResult.DONE
+        await self._record(claim, request_result, campaign, batch)
+        return TaskResult.DONE
 
     async def _until(self, instant: datetime) -> None:
         early = instant - self._clock.now()
         if early > timedelta(0):
             await self._clock.sleep(early.total_seconds())
 
-    async def _place(self, dial: Dial, claim: Claim, batch: Batch) -> tuple[Exchange, Campaign]:
+    async def _place(self, dial: Dial, claim: Claim, batch: Batch) -> tuple[RequestResult, Campaign]:
         """Raises Refused, and whatever else kept the call from being sent; then the claim is given up."""
         sending = False
 
@@ -280,32 +282,38 @@ class Dialer:
                 claim.key, f"dial_{claim.key.call_id}_{claim.attempt}", claim.attempt, body
             )
             url = campaign.plan.start_url
-            return await self._telephone.place_call(url, body, headers, last_look=last_look), campaign
+            return await self._start_url_client.place_call(url, body, headers, last_look=last_look), campaign
         except Refused:
             raise
         except Exception:
             if sending:
                 logger.exception("nobody knows whether the call went out", extra=about(claim.key, claim.entry))
                 return Unknown("internal_error"), campaign
-            await insist(self._offload, self._clock, self._calls.give_up, claim, "internal_error")
+            await retry_blocking(self._run_blocking, self._clock, self._calls.give_up, claim, "internal_error")
             raise
 
-    async def _record(self, claim: Claim, exchange: Exchange, campaign: Campaign, batch: Batch) -> None:
+    async def _record(self, claim: Claim, request_result: RequestResult, campaign: Campaign, batch: Batch) -> None:
         now = self._clock.now()
         which = about(claim.key, claim.entry, claim.attempt)
-        match verdict(exchange, claim, campaign.plan, now, self._chance()):
+        match verdict(request_result, claim, campaign.plan, now, self._random_fraction()):
             case TryUnsentAgain(reason, not_before):
                 logger.info("not sent: %s", reason, extra=which)
                 self._metrics.count(Metric.DEFERRED)
-                await insist(self._offload, self._clock, self._calls.defer_unsent, claim, reason, not_before)
+                await retry_blocking(
+                    self._run_blocking, self._clock, self._calls.defer_unsent, claim, reason, not_before
+                )
             case Retry(outcome, not_before):
                 logger.info("failed, to be tried again: %s", outcome.reason, extra=which)
                 self._metrics.count(Metric.DEFERRED)
-                await insist(self._offload, self._clock, self._calls.defer_retry, claim, outcome, now, not_before)
+                await retry_blocking(
+                    self._run_blocking, self._clock, self._calls.defer_retry, claim, outcome, now, not_before
+                )
             case Finish(outcome):
                 logger.info("%s: %s", outcome.result, outcome.reason, extra=which)
                 report = ReportState.PENDING if campaign.plan.result_url else ReportState.NONE
-                call = await insist(self._offload, self._clock, self._calls.finish, claim, outcome, now, report)
+                call = await retry_blocking(
+                    self._run_blocking, self._clock, self._calls.finish, claim, outcome, now, report
+                )
                 if call is None:
                     logger.error("its claim was lost before its outcome was recorded", extra=which)
                     return
@@ -313,12 +321,12 @@ class Dialer:
                 if report is ReportState.PENDING:
                     await self._reporter.report(call, campaign, batch.ends_at, batch.told)
 
-    async def _report_again(self, report: Report, batch: Batch) -> Dealt:
-        call = await self._offload(self._calls.get, report.key)
+    async def _report_again(self, report: Report, batch: Batch) -> TaskResult:
+        call = await self._run_blocking(self._calls.get, report.key)
         campaign = (await self._views.of(report.key.account, report.key.campaign_id)).campaign
         if call is not None and campaign is not None and _is_owed(call, report.attempt):
             await self._reporter.report(call, campaign, batch.ends_at)
-        return Dealt.DONE
+        return TaskResult.DONE
 
 
 def _is_owed(call: Call, attempt: int) -> bool:
@@ -330,7 +338,7 @@ def _campaign(handed: Slice) -> tuple[str, int]:
     return handed.account, handed.campaign_id
 
 
-def _refused(handed: Slice, view: View, now: datetime) -> dict[Dial, Refusal]:
+def _refused(handed: Slice, view: CampaignSnapshot, now: datetime) -> dict[Dial, Refusal]:
     """The dials that can't be made, each with the reason."""
     whys = {dial: refusal_unclaimed(dial, view.campaign, now, halted=view.halted) for dial in handed.dials}
     return {dial: why for dial, why in whys.items() if why is not None}

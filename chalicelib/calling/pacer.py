@@ -15,11 +15,11 @@ from datetime import datetime, timedelta
 from itertools import chain, islice
 from typing import TypeVar
 
-from chalicelib.calling.sharding import Each
-from chalicelib.calling.timetables import times_of
+from chalicelib.calling.sharding import ForEach
+from chalicelib.calling.timetables import read_timetable
 from chalicelib.domain import load, pacing, slicing, spreading
 from chalicelib.domain import messages as handover
-from chalicelib.domain.call import Deferred, DeferredDial, Handed, Slip
+from chalicelib.domain.call import DialTask, Lease, ScheduledTask, Task
 from chalicelib.domain.messages import Dial, Report, Slice
 from chalicelib.domain.models import CallKey, Campaign, Entry, Load, Status
 from chalicelib.domain.pacing import Pace, Slot
@@ -41,7 +41,7 @@ R = TypeVar("R")
 #: What is handed over reaches a little past the next tick, so that a tick which comes late leaves no gap.
 HORIZON = timedelta(seconds=75)
 #: How many numbers are sent between two moves of the head: a crash sends at most so many again.
-STRIDE = 2000
+BATCH_SIZE = 2000
 #: How many reports of one campaign are handed over in one tick.
 REPORTS = 1000
 
@@ -54,7 +54,7 @@ class Number:
     entry: Entry
     attempt: int
     #: None for a number of the log
-    slip: Slip | None
+    scheduled: ScheduledTask | None
 
 
 #: Numbers, each with its slot.
@@ -62,7 +62,7 @@ Filled = Sequence[tuple[Slot, Number]]
 
 
 @dataclass(frozen=True)
-class Ticked:
+class TickResult:
     """What a tick has handed over."""
 
     dials: int = 0
@@ -70,7 +70,7 @@ class Ticked:
 
 
 @dataclass(frozen=True)
-class Turn:
+class PacingInput:
     """A campaign that may call, and what is known of it."""
 
     campaign: Campaign
@@ -106,7 +106,7 @@ class Pacer:
         queue: CallQueue,
         clock: Clock,
         metrics: Metrics,
-        each: Each,
+        each: ForEach,
         dialers: int,
         limits: slicing.Limits = slicing.Limits(),  # noqa: B008 # it is frozen
         calls_a_partition: float = spreading.CALLS_A_SECOND,
@@ -116,11 +116,11 @@ class Pacer:
         `calls_a_partition` is how many calls a second may write their slips to one partition.
         """
         self._stores = stores
-        self._advances = stores.advances
+        self._progress = stores.progress
         self._campaigns = stores.campaigns
         self._log = stores.log
         self._calls = stores.calls
-        self._slips = stores.slips
+        self._tasks = stores.tasks
         self._switch = switch
         self._queue = queue
         self._clock = clock
@@ -130,7 +130,7 @@ class Pacer:
         self._limits = limits
         self._calls_a_partition = calls_a_partition
 
-    def tick(self, deadline: datetime, campaigns: Iterable[tuple[str, int]], part: float = 1.0) -> Ticked:
+    def tick(self, deadline: datetime, campaigns: Iterable[tuple[str, int]], part: float = 1.0) -> TickResult:
         """Hand over what is due of these, each an account and id, starting nothing new after `deadline`.
 
         `part` is how much of the dialers, from 0 to 1, is there for them. While dialling is halted, only reports are
@@ -154,13 +154,13 @@ class Pacer:
                 failed[account, identifier] = error
                 return None
 
-        def gather(campaign: tuple[str, int]) -> tuple[int, Turn | None] | None:
+        def gather(campaign: tuple[str, int]) -> tuple[int, PacingInput | None] | None:
             return attempt(lambda one: self._gather(*one, dials=dials), campaign, *campaign)
 
         gathered = [found for found in self._each(gather, campaigns) if found is not None]
         gathered_turns = [turn for _, turn in gathered if turn is not None]
 
-        def look_closer(turn: Turn) -> Turn | None:
+        def look_closer(turn: PacingInput) -> PacingInput | None:
             campaign = turn.campaign
             return attempt(self._look_closer, turn, campaign.account, campaign.id) if turn.dialers > modest else turn
 
@@ -187,9 +187,9 @@ class Pacer:
             self._metrics.blame(f"{account}/{identifier}")
         if failed:
             raise ExceptionGroup("some campaigns were not paced", list(failed.values()))
-        return Ticked(handed, sum(reports for reports, _ in gathered))
+        return TickResult(handed, sum(reports for reports, _ in gathered))
 
-    def _gather(self, account: str, identifier: int, *, dials: bool) -> tuple[int, Turn | None]:
+    def _gather(self, account: str, identifier: int, *, dials: bool) -> tuple[int, PacingInput | None]:
         """The reports that were handed over, and what is known of the campaign if it may call."""
         campaign = self._campaigns.find(account, identifier)
         if campaign is None:
@@ -199,7 +199,7 @@ class Pacer:
             return reports, None
         now = self._clock.now()
         try:
-            timetable, paces = times_of(self._stores, campaign)
+            timetable, paces = read_timetable(self._stores, campaign)
         except NotFound:
             return reports, None
         # Slots that passed while it slept were nobody's.
@@ -210,9 +210,9 @@ class Pacer:
             if any(timetable.openings(window, now, now + HORIZON))
         ]
         limits = load.limits(self._limits, campaign.call_time)
-        return reports, Turn(campaign, timetable, paces, limits, load.a_second(open_now), campaign.call_time)
+        return reports, PacingInput(campaign, timetable, paces, limits, load.a_second(open_now), campaign.call_time)
 
-    def _look_closer(self, turn: Turn) -> Turn:
+    def _look_closer(self, turn: PacingInput) -> PacingInput:
         """How long calls take now. What the settler has measured is a minute old, and nothing before the first."""
         campaign = turn.campaign
         sample = load.sample(campaign.head, campaign.load.handed)
@@ -228,15 +228,15 @@ class Pacer:
     def _hand_over_reports(self, campaign: Campaign) -> int:
         """Reports are owed even by a campaign that is stopped or deleted."""
         now = self._clock.now()
-        reports = self._slips.due_reports(campaign.account, campaign.id, now, spread=campaign.spread)
+        reports = self._tasks.due_reports(campaign.account, campaign.id, now, spread=campaign.spread)
         due = list(islice(reports, REPORTS))
         parts = [due[first : first + slicing.MOST_REPORTS] for first in range(0, len(due), slicing.MOST_REPORTS)]
         handed = [
             Slice(
                 campaign.account,
                 campaign.id,
-                reports=tuple(Report(slip.deferred.key, slip.deferred.attempt) for slip in part),
-                slip=self._slips.hand_over(part, now),
+                reports=tuple(Report(scheduled.task.key, scheduled.task.attempt) for scheduled in part),
+                scheduled=self._tasks.lease(part, now),
                 spread=campaign.spread,
             )
             for part in parts
@@ -244,13 +244,13 @@ class Pacer:
         messages = [Message(handover.to_message(one), None, campaign.account) for one in handed]
         sent = self._queue.send(messages)
         for one, part in zip(handed[sent:], parts[sent:], strict=True):
-            self._take_back(one, [slip.deferred for slip in part])
+            self._take_back(one, [scheduled.task for scheduled in part])
         return sum(map(len, parts[:sent]))
 
-    def _hand_over_dials(self, turn: Turn, share: float, deadline: datetime) -> int:
+    def _hand_over_dials(self, turn: PacingInput, share: float, deadline: datetime) -> int:
         """`share` is the part of its calls, up to 1, that its dialers can make."""
         campaign, now = turn.campaign, self._clock.now()
-        returned = list(self._slips.returned_dials(campaign.account, campaign.id))
+        returned = list(self._tasks.returned_dials(campaign.account, campaign.id))
         judged = load.judged(campaign.load, len(returned))
         part = self._part(turn, judged, share, now)
         slots = self._slots(turn, part, share, now)
@@ -259,24 +259,24 @@ class Pacer:
         spread = spreading.needed(turn.rate * share, campaign.spread, self._calls_a_partition)
         head, dials = campaign.head, 0
         while self._clock.now() < deadline:
-            filled = list(islice(zip(slots, numbers, strict=False), STRIDE))
+            filled = list(islice(zip(slots, numbers, strict=False), BATCH_SIZE))
             if not filled:
                 break
             cursors = pacing.advance(campaign.cursors, [slot for slot, _ in filled])
             dialers = load.rounded(turn.dialers)
-            reserved = self._advances.reserve(campaign, head, cursors, spread=spread, dialers=dialers)
+            reserved = self._progress.reserve(campaign, head, cursors, spread=spread, dialers=dialers)
             if reserved is None:
                 break
             campaign = reserved
             sent = self._send(campaign, filled, turn)
-            head += sum(number.slip is None for _, number in filled[:sent])
+            head += sum(number.scheduled is None for _, number in filled[:sent])
             dials += sent
             if sent < len(filled):
                 break
         limited = part < share and next(numbers, None) is not None
         after = replace(judged, handed=dials, left=max(0, len(returned) - dials), limited=limited)
         moved = head != campaign.head or after != turn.campaign.load
-        if moved and not self._advances.pass_to(campaign, head, after):
+        if moved and not self._progress.advance_head(campaign, head, after):
             logger.info("handed over by another pacer", extra=about_campaign(campaign.account, campaign.id))
         elif (
             not limited
@@ -287,7 +287,7 @@ class Pacer:
             self._idle(campaign, head, now)
         return dials
 
-    def _part(self, turn: Turn, judged: Load, share: float, now: datetime) -> float:
+    def _part(self, turn: PacingInput, judged: Load, share: float, now: datetime) -> float:
         """How much of the slots is used: a share by the dialers there are, and no more than the limit."""
         if judged.most is None:
             return share
@@ -295,7 +295,7 @@ class Pacer:
         waiting = pacing.waiting(turn.timetable, turn.paces, cursors, now, HORIZON)
         return min(share, judged.most / max(1, judged.most, waiting))
 
-    def _slots(self, turn: Turn, part: float, share: float, now: datetime) -> Iterator[Slot]:
+    def _slots(self, turn: PacingInput, part: float, share: float, now: datetime) -> Iterator[Slot]:
         """All of them, unless that is too much for the dialers."""
         campaign = turn.campaign
         there = turn.timetable, turn.paces, campaign.cursors, now, HORIZON
@@ -312,41 +312,41 @@ class Pacer:
     def _idle(self, campaign: Campaign, head: int, now: datetime) -> None:
         cursors = pacing.idle(campaign.cursors, now)
         if cursors != campaign.cursors:
-            self._advances.reserve(replace(campaign, head=head), head, cursors, spread=campaign.spread)
+            self._progress.reserve(replace(campaign, head=head), head, cursors, spread=campaign.spread)
 
-    def _numbers(self, campaign: Campaign, returned: Iterable[Slip], now: datetime) -> Iterator[Number]:
-        due = self._slips.due_dials(campaign.account, campaign.id, now, spread=campaign.spread)
-        for slip in chain(returned, due):
-            deferred = slip.deferred
-            if isinstance(deferred, DeferredDial):
-                yield Number(deferred.key, deferred.entry, deferred.attempt, slip)
+    def _numbers(self, campaign: Campaign, returned: Iterable[ScheduledTask], now: datetime) -> Iterator[Number]:
+        due = self._tasks.due_dials(campaign.account, campaign.id, now, spread=campaign.spread)
+        for scheduled in chain(returned, due):
+            deferred = scheduled.task
+            if isinstance(deferred, DialTask):
+                yield Number(deferred.key, deferred.entry, deferred.attempt, scheduled)
         key = campaign_key(campaign.account, campaign.id)
         for sequence, entry in self._log.read(key, campaign.head, campaign.tail - campaign.head):
             yield Number(CallKey(campaign.account, campaign.id, sequence), entry, 1, None)
 
-    def _send(self, campaign: Campaign, filled: Filled, turn: Turn) -> int:
+    def _send(self, campaign: Campaign, filled: Filled, turn: PacingInput) -> int:
         """How many of them were sent, which are the first ones."""
         parts = list(_slices(campaign, filled, turn.limits))
         now = self._clock.now()
         handed = []
         for numbers, dials in parts:
-            slips = [number.slip for _, number in numbers if number.slip is not None]
-            name = self._slips.hand_over(slips, now) if slips else None
-            handed.append(Slice(campaign.account, campaign.id, dials=dials, slip=name, spread=campaign.spread))
+            tasks = [number.scheduled for _, number in numbers if number.scheduled is not None]
+            name = self._tasks.lease(tasks, now) if tasks else None
+            handed.append(Slice(campaign.account, campaign.id, dials=dials, scheduled=name, spread=campaign.spread))
         messages = [
             Message(handover.to_message(one), slicing.wanted_at(one.dials, now, turn.apart), campaign.account)
             for one in handed
         ]
         sent = self._queue.send(messages)
         for one, (numbers, _) in zip(handed[sent:], parts[sent:], strict=True):
-            self._take_back(one, [number.slip.deferred for _, number in numbers if number.slip is not None])
+            self._take_back(one, [number.scheduled.task for _, number in numbers if number.scheduled is not None])
         return sum(len(one.dials) for one in handed[:sent])
 
-    def _take_back(self, handed: Slice, deferred: Sequence[Deferred]) -> None:
+    def _take_back(self, handed: Slice, deferred: Sequence[Task]) -> None:
         """What couldn't be sent waits for the next tick."""
-        if handed.slip is not None:
-            back = Handed(tuple(deferred), handed.slip)
-            self._slips.take_back(back, self._clock.now(), deferred, spread=handed.spread)
+        if handed.scheduled is not None:
+            back = Lease(tuple(deferred), handed.scheduled)
+            self._tasks.release(back, self._clock.now(), deferred, spread=handed.spread)
 
 
 def _which(campaign: Campaign) -> dict[str, object]:

@@ -7,13 +7,13 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 
-from chalicelib.calling.blocking import Offload, insist
+from chalicelib.calling.blocking import RunBlocking, retry_blocking
 from chalicelib.domain.call import Call, ReportState
 from chalicelib.domain.forms import report_form
 from chalicelib.domain.models import CallKey, Campaign
-from chalicelib.domain.outcome import Answered, Exchange, Verdict, report_delay, report_verdict
+from chalicelib.domain.outcome import Answered, ReportAction, RequestResult, report_decision, report_delay
+from chalicelib.gateway.clients import ResultUrlClient, form_body
 from chalicelib.gateway.signing import signed_headers
-from chalicelib.gateway.telephone import ReportDesk, form_body
 from chalicelib.runtime.clock import Clock
 from chalicelib.runtime.logs import about, about_campaign
 from chalicelib.runtime.metrics import Metric, Metrics
@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 REPORT_TIME = timedelta(seconds=15)
 #: From how many calls on it is cheaper to note together that they were told. Such a note is written, and removed again
 #: when they are counted; in a call's own record it is one write.
-TOLD_TOGETHER = 3
+SMALLEST_GROUP = 3
 
 
 class UnknownAccount(Exception):
@@ -37,16 +37,16 @@ class UnknownAccount(Exception):
 class Signer:
     """The headers that tell a tenant's server who asks, and whether it was asked before."""
 
-    def __init__(self, accounts: Accounts, clock: Clock, offload: Offload) -> None:
+    def __init__(self, accounts: Accounts, clock: Clock, run_blocking: RunBlocking) -> None:
         self._accounts = accounts
         self._clock = clock
-        self._offload = offload
+        self._run_blocking = run_blocking
         self._secrets: dict[str, str] = {}
 
     async def headers(self, key: CallKey, webhook_id: str, attempt: int, body: bytes) -> dict[str, str]:
         """A webhook's id stays the same however often it is sent; so does its Idempotency-Key."""
         if key.account not in self._secrets:
-            secret = await self._offload(self._accounts.secret, key.account)
+            secret = await self._run_blocking(self._accounts.secret, key.account)
             if secret is None:
                 raise UnknownAccount(key.account)
             self._secrets[key.account] = secret
@@ -62,21 +62,21 @@ class Reporter:
         *,
         stores: Stores,
         signer: Signer,
-        desk: ReportDesk,
+        result_url_client: ResultUrlClient,
         clock: Clock,
         metrics: Metrics,
-        offload: Offload,
-        chance: Callable[[], float] = random.random,
+        run_blocking: RunBlocking,
+        random_fraction: Callable[[], float] = random.random,
     ) -> None:
         """`chance` answers a number from 0 to 1, for jitter."""
         self._calls = stores.calls
-        self._slips = stores.slips
+        self._tasks = stores.tasks
         self._signer = signer
-        self._desk = desk
+        self._result_url_client = result_url_client
         self._clock = clock
         self._metrics = metrics
-        self._offload = offload
-        self._chance = chance
+        self._run_blocking = run_blocking
+        self._random_fraction = random_fraction
 
     async def report(self, call: Call, campaign: Campaign, ends_at: datetime, told: list[Call] | None = None) -> None:
         """Tell it once, and record what came of it. `ends_at` is when this function is ended.
@@ -86,12 +86,12 @@ class Reporter:
         key = call.key
         url = campaign.plan.result_url
         if url is None:
-            await self._offload(self._calls.report_ended, key, ReportState.NONE, call.report_attempts, None)
+            await self._run_blocking(self._calls.report_ended, key, ReportState.NONE, call.report_attempts, None)
             return
         if ends_at - self._clock.now() < REPORT_TIME:
             # Not tried, so not counted; the next tick hands it over again.
             now = self._clock.now()
-            await self._offload(
+            await self._run_blocking(
                 self._calls.defer_report,
                 call,
                 call.report_attempts,
@@ -102,8 +102,8 @@ class Reporter:
             return
         body = form_body(report_form(call))
         headers = await self._signer.headers(key, f"report_{key.call_id}", call.attempt, body)
-        exchange = await self._desk.report(url, body, headers)
-        await self._record(call, exchange, campaign, told)
+        request_result = await self._result_url_client.report(url, body, headers)
+        await self._record(call, request_result, campaign, told)
 
     async def note(self, told: Iterable[Call]) -> None:
         """Record that these were told, those of one campaign together.
@@ -117,11 +117,11 @@ class Reporter:
 
     async def _note(self, account: str, campaign_id: int, told: Sequence[Call]) -> None:
         try:
-            if len(told) >= TOLD_TOGETHER:
-                await insist(
-                    self._offload,
+            if len(told) >= SMALLEST_GROUP:
+                await retry_blocking(
+                    self._run_blocking,
                     self._clock,
-                    self._slips.add_told,
+                    self._tasks.add_acknowledgement,
                     account,
                     campaign_id,
                     [call.key.sequence for call in told],
@@ -130,33 +130,35 @@ class Reporter:
                 )
             else:
                 for call in told:
-                    await self._offload(self._calls.report_ended, call.key, ReportState.DELIVERED, 1, None)
+                    await self._run_blocking(self._calls.report_ended, call.key, ReportState.DELIVERED, 1, None)
         except Exception:
             logger.exception("told, and not recorded", extra=about_campaign(account, campaign_id))
 
-    async def _record(self, call: Call, exchange: Exchange, campaign: Campaign, told: list[Call] | None) -> None:
+    async def _record(
+        self, call: Call, request_result: RequestResult, campaign: Campaign, told: list[Call] | None
+    ) -> None:
         now = self._clock.now()
-        answer = report_verdict(exchange, now)
+        answer = report_decision(request_result, now)
         attempts = call.report_attempts + 1
-        if answer.verdict is Verdict.DELIVERED:
+        if answer.verdict is ReportAction.DELIVERED:
             self._metrics.count(Metric.REPORTS_DELIVERED)
             # A number that was passed over lies behind `settled`, where nobody looks for a note.
-            if told is not None and attempts == 1 and not call.passed_over:
+            if told is not None and attempts == 1 and not call.skipped:
                 told.append(call)
                 return
-            await self._offload(self._calls.report_ended, call.key, ReportState.DELIVERED, attempts, None)
+            await self._run_blocking(self._calls.report_ended, call.key, ReportState.DELIVERED, attempts, None)
             return
-        error = _error_of(exchange)
+        error = _error_of(request_result)
         self._metrics.count(Metric.REPORTS_FAILED)
         logger.info("report %s failed: %s", attempts, error, extra=about(call.key))
-        wait = report_delay(attempts, self._chance(), answer.retry_after)
-        if answer.verdict is Verdict.GONE or wait is None:
-            await self._offload(self._calls.report_ended, call.key, ReportState.GIVEN_UP, attempts, error)
+        wait = report_delay(attempts, self._random_fraction(), answer.retry_after)
+        if answer.verdict is ReportAction.GONE or wait is None:
+            await self._run_blocking(self._calls.report_ended, call.key, ReportState.GIVEN_UP, attempts, error)
             return
         not_before = now + timedelta(seconds=wait)
-        await self._offload(self._calls.defer_report, call, attempts, error, not_before, spread=campaign.spread)
+        await self._run_blocking(self._calls.defer_report, call, attempts, error, not_before, spread=campaign.spread)
 
 
-def _error_of(exchange: Exchange) -> str:
+def _error_of(request_result: RequestResult) -> str:
     """What went wrong, in a word."""
-    return f"http_{exchange.status}" if isinstance(exchange, Answered) else exchange.reason
+    return f"http_{request_result.status}" if isinstance(request_result, Answered) else request_result.reason

@@ -16,23 +16,32 @@ from enum import Enum
 from functools import cached_property
 from itertools import islice
 
-from chalicelib.calling.sharding import Each
+from chalicelib.calling.sharding import ForEach
 from chalicelib.calling.sleeper import Sleeper
 from chalicelib.domain import load
 from chalicelib.domain.call import (
+    Acknowledgement,
     Call,
-    Deferred,
-    DeferredDial,
+    DialTask,
     Ended,
     ReportState,
     State,
-    Told,
-    all_told,
+    Task,
+    acknowledged_sequences,
     is_unclaimed,
     time_taken,
 )
 from chalicelib.domain.models import CallKey, Campaign
-from chalicelib.domain.settling import Step, as_told, counted, is_owed, is_stale, lost_before, marked, step
+from chalicelib.domain.settling import (
+    SettlingAction,
+    classify,
+    counted,
+    is_owed,
+    is_stale,
+    lost_before,
+    observe_head,
+    with_acknowledgement,
+)
 from chalicelib.domain.timetable import may_call
 from chalicelib.runtime.clock import Clock
 from chalicelib.runtime.logs import about, about_campaign
@@ -44,9 +53,9 @@ from chalicelib.storage.writes import WriteRefused
 logger = logging.getLogger(__name__)
 
 #: How many records are read between two moves of `settled`.
-STRIDE = 500
+BATCH_SIZE = 500
 #: How many numbers the pacer may have handed over and not passed: its own stride.
-HANDED_OVER_AT_ONCE = 2000
+MOST_UNPASSED = 2000
 #: How many numbers that were passed over are counted in one transaction, which may have 100 parts.
 COUNTED_AT_ONCE = 90
 #: How many of a campaign's slips are counted for the metrics: whoever looks at them wants to know if there are many.
@@ -58,13 +67,13 @@ class Notes:
     """Who was told what, without a word of it in the calls' own records."""
 
     read_at: datetime
-    told: Sequence[Told]
+    told: Sequence[Acknowledgement]
     #: the numbers that wait or are handed over, though they may have no record
     returned: Set[int]
 
     @cached_property
     def sequences(self) -> frozenset[int]:
-        return all_told(self.told)
+        return acknowledged_sequences(self.told)
 
 
 class Left(Enum):
@@ -76,12 +85,12 @@ class Left(Enum):
 
 
 class Settler:
-    def __init__(self, stores: Stores, clock: Clock, metrics: Metrics, each: Each, sleeper: Sleeper) -> None:
+    def __init__(self, stores: Stores, clock: Clock, metrics: Metrics, each: ForEach, sleeper: Sleeper) -> None:
         self._database = stores.database
-        self._advances = stores.advances
+        self._progress = stores.progress
         self._campaigns = stores.campaigns
         self._calls = stores.calls
-        self._slips = stores.slips
+        self._tasks = stores.tasks
         self._log = stores.log
         self._clock = clock
         self._metrics = metrics
@@ -125,11 +134,13 @@ class Settler:
             return 0
         if self._has_nothing_under_way(campaign):
             self._log.seal(campaign_key(account, identifier))
-            self._sleeper.let_sleep(campaign)
+            self._sleeper.put_to_sleep(campaign)
             return 0
         # Before the campaign: what another settler forgets of them until then lies behind its `settled`.
         notes = Notes(
-            self._clock.now(), self._slips.told(account, identifier), self._slips.returned(account, identifier)
+            self._clock.now(),
+            self._tasks.acknowledgements(account, identifier),
+            self._tasks.returned_sequences(account, identifier),
         )
         campaign = self._campaigns.find(account, identifier)
         if campaign is None:
@@ -141,68 +152,72 @@ class Settler:
         campaign = self._pass_what_was_handed_over(campaign)
         campaign = self._count_those_passed_over(campaign)
         while self._clock.now() < deadline:
-            after = self._walk(campaign, notes)
-            if after != campaign and not self._advances.settle(campaign, after):
+            after = self._sweep_batch(campaign, notes)
+            if after != campaign and not self._progress.settle(campaign, after):
                 break  # another settler walks too
-            strode, campaign = after.settled == campaign.settled + STRIDE, after
+            strode, campaign = after.settled == campaign.settled + BATCH_SIZE, after
             if not strode:
                 break  # it has come to those under way; who waits for them reads the same records again and again
         counted_for_good = [one for one in notes.told if max(one.sequences) < campaign.settled]
-        self._slips.forget_told(account, identifier, counted_for_good)
-        reports = self._slips.count_reports(account, identifier, COUNTED_AT_MOST, spread=campaign.spread)
-        dials = self._slips.count_dials(account, identifier, COUNTED_AT_MOST, spread=campaign.spread)
+        self._tasks.delete_acknowledgements(account, identifier, counted_for_good)
+        reports = self._tasks.count_reports(account, identifier, COUNTED_AT_MOST, spread=campaign.spread)
+        dials = self._tasks.count_dials(account, identifier, COUNTED_AT_MOST, spread=campaign.spread)
         self._metrics.count(Metric.REPORTS_PENDING, reports)
         self._metrics.count(Metric.NUMBERS_WAITING, dials)
-        self._sleeper.let_sleep(campaign)
+        self._sleeper.put_to_sleep(campaign)
         return campaign.settled - before
 
     def _has_nothing_under_way(self, campaign: Campaign) -> bool:
         """Is there nothing to settle, as of thousands of campaigns that wait for their hours?"""
         if campaign.settled < campaign.head or not may_call(campaign, self._clock.now()):
             return False
-        return not self._slips.any(campaign.account, campaign.id, spread=campaign.spread)
+        return not self._tasks.any(campaign.account, campaign.id, spread=campaign.spread)
 
-    def _walk(self, campaign: Campaign, notes: Notes) -> Campaign:
+    def _sweep_batch(self, campaign: Campaign, notes: Notes) -> Campaign:
         """One stride. Answers the campaign as it is to be, settled up to the first number that is under way."""
         now, told = self._clock.now(), notes.sequences
         took: list[timedelta] = []
-        handed_over_long_ago = lost_before(campaign.marks, now)
-        campaign = replace(campaign, marks=marked(campaign.marks, campaign.head, campaign.settled, now))
-        first, beyond = campaign.settled, min(campaign.settled + STRIDE, campaign.head)
+        dispatched_long_ago = lost_before(campaign.head_observations, now)
+        campaign = replace(
+            campaign, head_observations=observe_head(campaign.head_observations, campaign.head, campaign.settled, now)
+        )
+        first, beyond = campaign.settled, min(campaign.settled + BATCH_SIZE, campaign.head)
         found = self._calls.between(campaign.account, campaign.id, first, beyond)
-        calls = {call.key.sequence: as_told(call, told) for call in found}
+        calls = {call.key.sequence: with_acknowledgement(call, told) for call in found}
         for sequence in range(first, beyond):
             call = calls.get(sequence)
-            what = step(
+            what = classify(
                 call,
                 now,
-                handed_over_long_ago=sequence < handed_over_long_ago and sequence not in notes.returned,
-                told_until=notes.read_at,
+                dispatched_long_ago=sequence < dispatched_long_ago and sequence not in notes.returned,
+                acknowledgements_read_at=notes.read_at,
             )
-            if call is None and what is Step.DEFER_LOST:
+            if call is None and what is SettlingAction.DEFER_LOST:
                 is_settled = self._defer_lost(campaign, sequence)
             else:
                 is_settled = call is not None and self._carry_out(what, call, campaign, now)
             # What is mended behind one that is under way is settled on a later walk.
             if is_settled and campaign.settled == sequence:
-                counts = counted(campaign.counts, call.state) if call and what is Step.COUNT else campaign.counts
+                counts = (
+                    counted(campaign.counts, call.state) if call and what is SettlingAction.COUNT else campaign.counts
+                )
                 campaign = replace(campaign, settled=sequence + 1, counts=counts)
-                if call is not None and what is Step.COUNT:
+                if call is not None and what is SettlingAction.COUNT:
                     took.append(time_taken(call))
         if took:
             campaign = replace(campaign, call_time=load.averaged(campaign.call_time, took))
         return campaign
 
-    def _carry_out(self, what: Step, call: Call, campaign: Campaign, now: datetime) -> bool:
+    def _carry_out(self, what: SettlingAction, call: Call, campaign: Campaign, now: datetime) -> bool:
         """Is the number settled by that?"""
         match what:
-            case Step.COUNT | Step.GO_ON:
+            case SettlingAction.COUNT | SettlingAction.ALREADY_SKIPPED:
                 return True
-            case Step.STEP_OVER:
-                return self._calls.pass_over(call)
-            case Step.EXPIRE:
+            case SettlingAction.SKIP:
+                return self._calls.skip(call)
+            case SettlingAction.EXPIRE:
                 self._expire(call, campaign, now)
-            case Step.DEFER_REPORT:
+            case SettlingAction.DEFER_REPORT:
                 self._defer_report(call, campaign, now)
         return False
 
@@ -213,10 +228,10 @@ class Settler:
         """
         if may_call(campaign, self._clock.now()):
             return campaign
-        beyond = min(campaign.head + HANDED_OVER_AT_ONCE, campaign.tail)
+        beyond = min(campaign.head + MOST_UNPASSED, campaign.tail)
         found = self._calls.between(campaign.account, campaign.id, campaign.head, beyond)
         head = max((call.key.sequence + 1 for call in found), default=campaign.head)
-        if head == campaign.head or not self._advances.pass_to(campaign, head):
+        if head == campaign.head or not self._progress.advance_head(campaign, head):
             return campaign
         return replace(campaign, head=head)
 
@@ -237,16 +252,16 @@ class Settler:
     def _take_back_what_lapsed(self, campaign: Campaign) -> None:
         """What was handed over long ago is dealt with, or is to be handed over again."""
         now = self._clock.now()
-        for handed in list(self._slips.lapsed(campaign.account, campaign.id, now)):
+        for handed in list(self._tasks.expired_leases(campaign.account, campaign.id, now)):
             calls = {call.key: call for call in self._calls.among({one.key for one in handed.numbers})}
             left = [self._left_of(one, calls.get(one.key), campaign, now) for one in handed.numbers]
             if Left.WAIT not in left:
                 again = [one for one in left if not isinstance(one, Left)]
-                self._slips.take_back(handed, now, again, spread=campaign.spread)
+                self._tasks.release(handed, now, again, spread=campaign.spread)
 
-    def _left_of(self, deferred: Deferred, call: Call | None, campaign: Campaign, now: datetime) -> "Deferred | Left":
+    def _left_of(self, deferred: Task, call: Call | None, campaign: Campaign, now: datetime) -> "Task | Left":
         """What is to be done of what was handed over so long ago that its message is gone."""
-        if isinstance(deferred, DeferredDial):
+        if isinstance(deferred, DialTask):
             if call is not None and call.state is State.DIALLING:
                 if not is_stale(call, now):
                     return Left.WAIT
@@ -264,23 +279,23 @@ class Settler:
         """
         if may_call(campaign, self._clock.now()):
             return
-        for returned in list(self._slips.returned_slices(campaign.account, campaign.id)):
+        for returned in list(self._tasks.returned_slices(campaign.account, campaign.id)):
             if self._clock.now() >= deadline:
                 return
             calls = {call.key: call for call in self._calls.among([one.key for one in returned.numbers])}
-            again: list[Deferred] = []
+            again: list[Task] = []
             for one in returned.numbers:
                 call = calls.get(one.key)
-                if call is None and isinstance(one, DeferredDial):
+                if call is None and isinstance(one, DialTask):
                     self._calls.defer_lost(one.key, one.entry, spread=campaign.spread)
                 elif call is not None and is_unclaimed(call, one.attempt):
                     again.append(one)
-            self._slips.scatter(returned, again, spread=campaign.spread)
+            self._tasks.replace_returned(returned, again, spread=campaign.spread)
 
     def _count_those_passed_over(self, campaign: Campaign) -> Campaign:
         """Add the outcomes of numbers that were passed over to the counts, and forget their slips, at once."""
         now = self._clock.now()
-        ended = self._slips.ended(campaign.account, campaign.id, spread=campaign.spread)
+        ended = self._tasks.ended(campaign.account, campaign.id, spread=campaign.spread)
         while some := list(islice(ended, COUNTED_AT_ONCE)):
             calls = {call.key: call for call in self._calls.among([one.key for one in some])}
             countable = [one for one in some if self._is_reported(calls.get(one.key), campaign, now)]
@@ -297,9 +312,9 @@ class Settler:
 
     def _count(self, before: Campaign, after: Campaign, ended: list[Ended]) -> bool:
         transaction = self._database.transaction()
-        self._advances.count(transaction, before, after)
+        self._progress.count(transaction, before, after)
         for one in ended:
-            self._slips.remove_ended(transaction, one)
+            self._tasks.remove_ended(transaction, one)
         try:
             transaction.commit()
         except WriteRefused:

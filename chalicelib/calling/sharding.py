@@ -21,21 +21,21 @@ logger = logging.getLogger(__name__)
 #: The weight of the work that one invocation keeps (`chalicelib.domain.sharding`). A campaign takes some ten requests,
 #: a dozen milliseconds of processor, and as much again for three hundred calls. So the work takes a few seconds, and
 #: the first calls of a minute aren't late.
-AT_ONCE = 200.0
+WEIGHT_PER_INVOCATION = 200.0
 
 
 A = TypeVar("A")
 R = TypeVar("R")
 
 
-class Each(Protocol):
+class ForEach(Protocol):
     """Applies a function to each of some things, like `map`; all at once, or one after the other."""
 
     def __call__(self, function: Callable[[A], R], things: Iterable[A], /) -> Iterable[R]: ...
 
 
 @dataclass(frozen=True)
-class Own:
+class OwnWork:
     """What an invocation looks after itself: campaigns, each by its account and id."""
 
     campaigns: list[tuple[str, int]]
@@ -43,13 +43,13 @@ class Own:
     part: float
 
 
-def campaigns_to_look_after(
+def select_own_work(
     found: Mapping[int, Sequence[Work]],
     hand_over: Callable[[Sequence[int], float], None],
     part: float = 1.0,
-    most: float = AT_ONCE,
-    chance: Callable[[], float] = random.random,
-) -> Own:
+    most: float = WEIGHT_PER_INVOCATION,
+    random_fraction: Callable[[], float] = random.random,
+) -> OwnWork:
     """The campaigns that are this invocation's; the shards of the others are handed over.
 
     `found` is what there is to do in each shard. `part` is how much of what the deployment has is there for all of
@@ -68,5 +68,5 @@ def campaigns_to_look_after(
             own += tuple(shard for left in others[place:] for shard in left)
             break
     campaigns = [(work.account, work.id) for shard in own for work in found[shard]]
-    first = int(chance() * len(campaigns))
-    return Own(campaigns[first:] + campaigns[:first], part * sum(dialers[shard] for shard in own) / total)
+    first = int(random_fraction() * len(campaigns))
+    return OwnWork(campaigns[first:] + campaigns[:first], part * sum(dialers[shard] for shard in own) / total)

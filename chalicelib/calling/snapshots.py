@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, ParamSpec, TypeVar
 
-from chalicelib.calling.blocking import Offload
+from chalicelib.calling.blocking import RunBlocking
 from chalicelib.domain.models import Campaign, Schedule
 from chalicelib.errors import NotFound
 from chalicelib.runtime.clock import Clock
@@ -23,7 +23,7 @@ FRESH_FOR = timedelta(seconds=1)
 
 
 @dataclass(frozen=True)
-class View:
+class CampaignSnapshot:
     """A campaign and its schedule, None for what is gone; and whether anything is dialled at all."""
 
     halted: bool
@@ -33,7 +33,7 @@ class View:
     asked_at: datetime
 
 
-class Views:
+class CampaignSnapshots:
     """What a function's calls see. Of many that want the same at once, one reads it.
 
     What was read serves the function's next invocation too: the switch and a schedule are read at most once in
@@ -41,13 +41,13 @@ class Views:
     """
 
     def __init__(
-        self, switch: Switch, campaigns: Campaigns, schedules: Schedules, clock: Clock, offload: Offload
+        self, switch: Switch, campaigns: Campaigns, schedules: Schedules, clock: Clock, run_blocking: RunBlocking
     ) -> None:
         self._switch = switch
         self._campaigns = campaigns
         self._schedules = schedules
         self._clock = clock
-        self._offload = offload
+        self._run_blocking = run_blocking
         self._read: dict[tuple[object, ...], tuple[datetime, Any]] = {}
         self.begin()
 
@@ -57,7 +57,7 @@ class Views:
         now = self._clock.now()
         self._read = {key: read for key, read in self._read.items() if now - read[0] <= FRESH_FOR}
 
-    async def of(self, account: str, campaign_id: int, since: datetime | None = None) -> View:
+    async def of(self, account: str, campaign_id: int, since: datetime | None = None) -> CampaignSnapshot:
         """What was asked for within `FRESH_FOR`, and after `since`.
 
         A reading that takes long may be old when it is there: look at `asked_at`.
@@ -65,12 +65,12 @@ class Views:
         (switched_at, is_on), (asked_at, campaign) = await self._switch_and_campaign(since, account, campaign_id)
         asked_at = min(asked_at, switched_at)
         if campaign is None:
-            return View(not is_on, None, None, asked_at)
+            return CampaignSnapshot(not is_on, None, None, asked_at)
         schedule_id = campaign.plan.schedule_id
         scheduled_at, schedule = await self._fresh(
             since, ("schedule", account, schedule_id), self._schedule, account, schedule_id
         )
-        return View(not is_on, campaign, schedule, min(asked_at, scheduled_at))
+        return CampaignSnapshot(not is_on, campaign, schedule, min(asked_at, scheduled_at))
 
     async def _switch_and_campaign(
         self, since: datetime | None, account: str, campaign_id: int
@@ -97,7 +97,7 @@ class Views:
         async with self._locks[key]:
             known = self._known(since, key)
             if known is None:
-                known = self._read[key] = self._clock.now(), await self._offload(read, *args, **kwargs)
+                known = self._read[key] = self._clock.now(), await self._run_blocking(read, *args, **kwargs)
             return known
 
     def _known(self, since: datetime | None, key: tuple[object, ...]) -> tuple[datetime, Any] | None:

@@ -6,7 +6,7 @@ from chalicelib.domain.timetable import Timetable
 from chalicelib.storage.stores import Stores
 
 
-def times_of(stores: Stores, campaign: Campaign) -> tuple[Timetable, list[Pace]]:
+def read_timetable(stores: Stores, campaign: Campaign) -> tuple[Timetable, list[Pace]]:
     """The campaign's days and hours, and the pace of each of its windows.
 
     Raises NotFound if some of it was deleted in this moment, together with the campaign.

@@ -50,7 +50,7 @@ class Call:
     #: the attempt being made, or the last one made; 0 before the first
     attempt: int
     #: the settler has passed it over while it was deferred: its outcome is counted by its slip
-    passed_over: bool
+    skipped: bool
     claimed_at: datetime | None
     #: why it ended as it did, or wasn't sent: `http_200`, `timeout`…
     reason: str | None
@@ -87,7 +87,7 @@ class Claim:
     #: how often in a row it was surely not sent before
     unsent: int
     #: as in Call
-    passed_over: bool
+    skipped: bool
     #: the mark by which storage knows the holder
     nonce: str
     claimed_at: datetime
@@ -102,7 +102,7 @@ def finished(claim: Claim, outcome: Outcome, ended_at: datetime, report: ReportS
         entry=claim.entry,
         state=State(outcome.result),
         attempt=claim.attempt,
-        passed_over=claim.passed_over,
+        skipped=claim.skipped,
         claimed_at=claim.claimed_at,
         reason=outcome.reason,
         callee_type=outcome.callee_type,
@@ -115,7 +115,7 @@ def finished(claim: Claim, outcome: Outcome, ended_at: datetime, report: ReportS
 
 
 @dataclass(frozen=True)
-class DeferredDial:
+class DialTask:
     """A number that the pacer is to hand over before the log."""
 
     key: CallKey
@@ -127,7 +127,7 @@ class DeferredDial:
 
 
 @dataclass(frozen=True)
-class DeferredReport:
+class ReportTask:
     """An outcome that is to be reported."""
 
     key: CallKey
@@ -136,18 +136,18 @@ class DeferredReport:
     not_before: datetime
 
 
-Deferred = DeferredDial | DeferredReport
+Task = DialTask | ReportTask
 
 
 @dataclass(frozen=True)
-class Slip:
+class ScheduledTask:
     """A deferred thing as it lies in storage."""
 
-    deferred: Deferred
+    task: Task
     #: storage's own name for it
     name: str
     #: those that were returned together with it and come after it, which lie in the same place
-    rest: tuple[DeferredDial, ...] = ()
+    following: tuple[DialTask, ...] = ()
     #: what tells those that were returned together from others; empty for one that lies by itself
     mark: str = ""
     #: in which of the campaign's partitions it lies
@@ -155,10 +155,10 @@ class Slip:
 
 
 @dataclass(frozen=True)
-class Handed:
+class Lease:
     """What was handed over as one slice, after it had been deferred before."""
 
-    numbers: tuple[Deferred, ...]
+    numbers: tuple[Task, ...]
     #: storage's own name for it
     name: str
 
@@ -169,7 +169,7 @@ class Handed:
 
 
 @dataclass(frozen=True)
-class Told:
+class Acknowledgement:
     """Numbers whose outcome result_url took when it was first told. Their own records don't say so."""
 
     sequences: frozenset[int]
@@ -177,7 +177,7 @@ class Told:
     name: str
 
 
-def all_told(notes: Iterable[Told]) -> frozenset[int]:
+def acknowledged_sequences(notes: Iterable[Acknowledgement]) -> frozenset[int]:
     """The sequence numbers in any of them."""
     return frozenset().union(*(note.sequences for note in notes))
 

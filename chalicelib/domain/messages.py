@@ -54,7 +54,7 @@ class Slice:
     dials: tuple[Dial, ...] = ()
     reports: tuple[Report, ...] = ()
     #: what storage is to forget once the slice is dealt with, if any of it was deferred before
-    slip: str | None = None
+    scheduled: str | None = None
     #: the campaign's: the dialer writes slips without a look at the campaign
     spread: int = 1
 
@@ -99,8 +99,8 @@ def to_message(handed: Slice) -> str:
         ]
     if handed.reports:
         fields["reports"] = [{"sequence": one.key.sequence, "attempt": one.attempt} for one in handed.reports]
-    if handed.slip is not None:
-        fields["slip"] = handed.slip
+    if handed.scheduled is not None:
+        fields["slip"] = handed.scheduled
     if handed.spread > 1:
         fields["spread"] = handed.spread
     return json.dumps(fields)
@@ -119,13 +119,13 @@ def from_message(body: str) -> Slice:
         if int(fields["version"]) > VERSION:
             raise Newer(f"version {fields['version']}, and this code knows {VERSION}")
         account, campaign_id = str(fields["account"]), int(fields["campaign_id"])
-        slip = fields.get("slip")
+        scheduled = fields.get("slip")
         return Slice(
             account,
             campaign_id,
             dials=tuple(_dial(account, campaign_id, one, fields["generation"]) for one in fields.get("dials", ())),
             reports=tuple(_report(account, campaign_id, one) for one in fields.get("reports", ())),
-            slip=None if slip is None else str(slip),
+            scheduled=None if scheduled is None else str(scheduled),
             spread=_spread(fields.get("spread", 1)),
         )
     except Newer:
@@ -138,12 +138,12 @@ def _from_version_1(fields: Mapping[str, Any]) -> Slice:
     """`{"dial": {…}}` or `{"report": {…}}`."""
     ((kind, one),) = fields.items()
     account, campaign_id = str(one["account"]), int(one["campaign_id"])
-    slip = one["slip"]
+    scheduled = one["slip"]
     if kind == "report":
-        return Slice(account, campaign_id, reports=(_report(account, campaign_id, one),), slip=str(slip))
+        return Slice(account, campaign_id, reports=(_report(account, campaign_id, one),), scheduled=str(scheduled))
     if kind == "dial":
         dial = _dial(account, campaign_id, one, one["generation"])
-        return Slice(account, campaign_id, dials=(dial,), slip=None if slip is None else str(slip))
+        return Slice(account, campaign_id, dials=(dial,), scheduled=None if scheduled is None else str(scheduled))
     raise ValueError(f"neither a dial nor a report: {kind!r}")
 
 

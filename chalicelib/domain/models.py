@@ -120,7 +120,7 @@ class Cursor:
 
 
 @dataclass(frozen=True)
-class Mark:
+class HeadObservation:
     """Where the head of a campaign was at some time: every number before it was handed over by then."""
 
     head: int
@@ -169,7 +169,7 @@ class Campaign:
     settled: int = 0
     counts: Counts = field(default_factory=Counts)
     #: where the head was when the settler looked, the latest last; only those that still tell something
-    marks: tuple[Mark, ...] = ()
+    head_observations: tuple[HeadObservation, ...] = ()
     #: how far each of the plan's windows is paced; empty before the first start
     cursors: tuple[Cursor, ...] = ()
     #: which write of the head or the cursors was the last

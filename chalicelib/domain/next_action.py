@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from chalicelib.domain.call import Claim
 from chalicelib.domain.models import Plan
-from chalicelib.domain.outcome import Exchange, NotSent, Outcome, Result, outcome_of, unsent_delay
+from chalicelib.domain.outcome import NotSent, Outcome, RequestResult, Result, outcome_of, unsent_delay
 
 
 @dataclass(frozen=True)
@@ -32,14 +32,14 @@ class Retry:
 
 
 def verdict(
-    exchange: Exchange, claim: Claim, plan: Plan, now: datetime, jitter: float
+    request_result: RequestResult, claim: Claim, plan: Plan, now: datetime, jitter: float
 ) -> Finish | TryUnsentAgain | Retry:
     """What follows from the exchange. `jitter` from 0 to 1 keeps numbers that failed together from coming together."""
-    if isinstance(exchange, NotSent):
+    if isinstance(request_result, NotSent):
         wait = unsent_delay(claim.unsent + 1, jitter)
         if wait is not None:
-            return TryUnsentAgain(exchange.reason, now + timedelta(seconds=wait))
-    outcome = outcome_of(exchange)
+            return TryUnsentAgain(request_result.reason, now + timedelta(seconds=wait))
+    outcome = outcome_of(request_result)
     if outcome.result is Result.FAILED and claim.attempt <= plan.max_retries:
         return Retry(outcome, now + timedelta(seconds=plan.retry_interval))
     return Finish(outcome)

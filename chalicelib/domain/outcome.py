@@ -61,7 +61,7 @@ class Unknown:
 
 
 #: What came of one request.
-Exchange: TypeAlias = Answered | NotSent | Unknown
+RequestResult: TypeAlias = Answered | NotSent | Unknown
 
 
 class Result(StrEnum):
@@ -95,13 +95,13 @@ class Outcome:
     duration: int = 0
 
 
-def outcome_of(exchange: Exchange) -> Outcome:
+def outcome_of(request_result: RequestResult) -> Outcome:
     """What the call has come to, if this exchange was its last.
 
     Every 2xx is a completed call, unless it says itself in a JSON object that it failed. Redirects aren't followed, so
     they are failures like any other status. A dial that wasn't sent is a failure too, once `unsent_delay` gives up.
     """
-    match exchange:
+    match request_result:
         case NotSent(reason):
             return Outcome(Result.FAILED, reason)
         case Unknown(reason):
@@ -170,7 +170,7 @@ def unsent_delay(count: int, jitter: float) -> int | None:
     return None if gap is None else _stretched(gap, jitter, up_to=2.0)
 
 
-class Verdict(StrEnum):
+class ReportAction(StrEnum):
     """What an answer of result_url does to its report."""
 
     DELIVERED = "delivered"
@@ -180,29 +180,29 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True)
-class ReportVerdict:
+class ReportDecision:
     """What to do with a report after an attempt to deliver it."""
 
-    verdict: Verdict
+    verdict: ReportAction
     #: the least wait, in seconds, that the receiver asked for; only of a retry
     retry_after: int = 0
 
 
-def report_verdict(exchange: Exchange, now: datetime) -> ReportVerdict:
+def report_decision(request_result: RequestResult, now: datetime) -> ReportDecision:
     """2xx is delivered, 410 ends it, anything else comes again.
 
     410 as Standard Webhooks has it: the receiver is gone for good. Nothing but a 2xx counts as heard: a receiver that
     gets a report twice knows it by its ids, one that never gets it has lost an outcome (P7).
     """
-    match exchange:
+    match request_result:
         case Answered(status) if _is_success(status):
-            return ReportVerdict(Verdict.DELIVERED)
+            return ReportDecision(ReportAction.DELIVERED)
         case Answered(410):
-            return ReportVerdict(Verdict.GONE)
+            return ReportDecision(ReportAction.GONE)
         case Answered(_, headers):
-            return ReportVerdict(Verdict.RETRY, _retry_after(headers.get("retry-after", ""), now))
+            return ReportDecision(ReportAction.RETRY, _retry_after(headers.get("retry-after", ""), now))
         case NotSent() | Unknown():
-            return ReportVerdict(Verdict.RETRY)
+            return ReportDecision(ReportAction.RETRY)
 
 
 def report_delay(attempt: int, jitter: float, retry_after: int = 0) -> int | None:

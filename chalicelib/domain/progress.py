@@ -34,12 +34,12 @@ def progress(campaign: Campaign, unsettled: Iterable[Call], handed: Iterable[Cal
     over = {one.key.sequence: one.state for one in ended}
     for state in over.values():
         tally[state] += 1
-    passed_over = campaign.settled - campaign.counts.total
+    skipped = campaign.settled - campaign.counts.total
     for call in unsettled:
         if call.key.sequence in over:
             continue
-        if call.passed_over and call.state.is_final:
-            passed_over += 1  # it is in the counts already, before the settler has come to it
+        if call.skipped and call.state.is_final:
+            skipped += 1  # it is in the counts already, before the settler has come to it
         else:
             tally[call.state] += 1
     dialled = sum(
@@ -47,7 +47,7 @@ def progress(campaign: Campaign, unsettled: Iterable[Call], handed: Iterable[Cal
         for call in handed
     )
     ended_behind = sum(sequence < campaign.settled for sequence in over)
-    deferred = tally[State.DEFERRED] + passed_over - dialled - ended_behind
+    deferred = tally[State.DEFERRED] + skipped - dialled - ended_behind
     queued = campaign.tail - campaign.head
     completed = campaign.counts.completed + tally[State.COMPLETED]
     failed = campaign.counts.failed + tally[State.FAILED]

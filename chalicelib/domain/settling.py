@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from chalicelib.domain.call import Call, ReportState, State
-from chalicelib.domain.models import Counts, Mark
+from chalicelib.domain.models import Counts, HeadObservation
 
 #: How long after it was handed over a number without a record is taken for lost: its message is gone.
 LOST_AFTER = timedelta(minutes=5)
@@ -20,7 +20,7 @@ CLAIM_HELD_FOR = timedelta(minutes=2)
 REPORTING_FOR = CLAIM_HELD_FOR
 
 
-class Step(StrEnum):
+class SettlingAction(StrEnum):
     """What is to be done with a number."""
 
     #: somebody is at it
@@ -28,9 +28,9 @@ class Step(StrEnum):
     #: count its outcome
     COUNT = "count"
     #: it was passed over before
-    GO_ON = "go_on"
+    ALREADY_SKIPPED = "go_on"
     #: it is deferred
-    STEP_OVER = "step_over"
+    SKIP = "step_over"
     #: it was handed over, and never claimed
     DEFER_LOST = "defer_lost"
     #: it was claimed, and nobody can know what came of it
@@ -39,45 +39,53 @@ class Step(StrEnum):
     DEFER_REPORT = "defer_report"
 
 
-def as_told(call: Call, told: Container[int], settled: int = 0) -> Call:
+def with_acknowledgement(call: Call, told: Container[int], settled: int = 0) -> Call:
     """The call with what its record leaves out: that its outcome was taken when it was first told.
 
     That is noted for many numbers at once, those in `told`; and forgotten when they are behind `settled`, which no
     number passes whose report is on its way.
     """
-    if call.report is not ReportState.PENDING or call.passed_over:
+    if call.report is not ReportState.PENDING or call.skipped:
         return call
     if call.key.sequence >= settled and call.key.sequence not in told:
         return call
     return replace(call, report=ReportState.DELIVERED, report_attempts=1)
 
 
-def step(call: Call | None, now: datetime, *, handed_over_long_ago: bool, told_until: datetime) -> Step:
+def classify(
+    call: Call | None, now: datetime, *, dispatched_long_ago: bool, acknowledgements_read_at: datetime
+) -> SettlingAction:
     """`call` is None for a number without a record; whom was told what is known as of `told_until`."""
     if call is None:
-        return Step.DEFER_LOST if handed_over_long_ago else Step.WAIT
-    if call.passed_over:
-        return Step.GO_ON
+        return SettlingAction.DEFER_LOST if dispatched_long_ago else SettlingAction.WAIT
+    if call.skipped:
+        return SettlingAction.ALREADY_SKIPPED
     if call.state is State.DEFERRED:
-        return Step.STEP_OVER
+        return SettlingAction.SKIP
     if call.state is State.DIALLING:
-        return Step.EXPIRE if is_stale(call, now) else Step.WAIT
+        return SettlingAction.EXPIRE if is_stale(call, now) else SettlingAction.WAIT
     if call.report is ReportState.PENDING:
-        return Step.DEFER_REPORT if is_owed(call, told_until) else Step.WAIT
-    return Step.COUNT
+        return SettlingAction.DEFER_REPORT if is_owed(call, acknowledgements_read_at) else SettlingAction.WAIT
+    return SettlingAction.COUNT
 
 
-def lost_before(marks: Iterable[Mark], now: datetime) -> int:
+def lost_before(head_observations: Iterable[HeadObservation], now: datetime) -> int:
     """Every number before this one was handed over so long ago that without a record it is lost."""
-    return max((mark.head for mark in marks if now - mark.at >= LOST_AFTER), default=0)
+    return max((mark.head for mark in head_observations if now - mark.at >= LOST_AFTER), default=0)
 
 
-def marked(marks: Sequence[Mark], head: int, settled: int, now: datetime) -> tuple[Mark, ...]:
+def observe_head(
+    head_observations: Sequence[HeadObservation], head: int, settled: int, now: datetime
+) -> tuple[HeadObservation, ...]:
     """The marks with one for where the head is now, and without those that tell nothing any more."""
-    long_ago = lost_before(marks, now)
-    kept = [mark for mark in marks if mark.head > settled and (mark.head == long_ago or now - mark.at < LOST_AFTER)]
+    long_ago = lost_before(head_observations, now)
+    kept = [
+        mark
+        for mark in head_observations
+        if mark.head > settled and (mark.head == long_ago or now - mark.at < LOST_AFTER)
+    ]
     if head > max((mark.head for mark in kept), default=settled):
-        kept.append(Mark(head, now))
+        kept.append(HeadObservation(head, now))
     return tuple(kept)
 
 

@@ -22,12 +22,12 @@ AHEAD = timedelta(minutes=3)
 SHORTEST = timedelta(minutes=2)
 
 
-def wakes_at(due: Iterable[datetime], now: datetime, chance: float) -> datetime:
+def wakes_at(due: Iterable[datetime], now: datetime, random_fraction: float) -> datetime:
     """When a campaign of which all this is due is to be looked at again; `now`: with the next tick.
 
     `chance` is a number from 0 to 1. Campaigns that fell asleep in the same minute, with nothing due, wake in many.
     """
-    longest = LONGEST * (1 + chance) / 2
+    longest = LONGEST * (1 + random_fraction) / 2
     until = min([now + longest, *(instant - AHEAD for instant in due)])
     return until if until - now >= SHORTEST else now
 

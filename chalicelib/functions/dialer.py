@@ -34,7 +34,7 @@ def handle(event: SQSEvent) -> dict[str, Any]:
     """Answers the messages that must come again, and only those (ReportBatchItemFailures)."""
     deliveries = [Delivery(record["messageId"], record["body"]) for record in event.to_dict()["Records"]]
     dialer, metrics = _dialer()
-    again = asyncio.run(dialer.deal_with(deliveries, ends_at(event)))
+    again = asyncio.run(dialer.handle_batch(deliveries, ends_at(event)))
     metrics.flush(datetime.now(UTC))
     return {"batchItemFailures": [{"itemIdentifier": identifier} for identifier in again]}
 
@@ -52,10 +52,10 @@ def _dialer() -> tuple[Dialer, EmbeddedMetrics]:
         stores=Stores.of(database, settings.retention),
         switch=Switch(database, settings.deployment),
         dead_letters=DeadLetters(connect_queue(session), settings.dead_letter_queue_url),
-        telephone=gateway,
-        desk=gateway,
+        start_url_client=gateway,
+        result_url_client=gateway,
         clock=SystemClock(),
         metrics=metrics,
-        offload=asyncio.to_thread,
+        run_blocking=asyncio.to_thread,
     )
     return dialer, metrics

@@ -41,7 +41,7 @@ def part_of(event: CloudWatchEvent) -> float:
     return float(event.detail.get(_PART, 1.0))
 
 
-def invoke_again(
+def fan_out(
     event: CloudWatchEvent, shards: Sequence[int], part: float, connect: Callable[[], Lambda] = _connect
 ) -> None:
     """Returns as soon as Lambda has taken the event in."""

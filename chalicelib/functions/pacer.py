@@ -11,8 +11,8 @@ from botocore.session import get_session
 from chalice.app import Blueprint, CloudWatchEvent
 
 from chalicelib.calling.pacer import Pacer
-from chalicelib.calling.sharding import campaigns_to_look_after
-from chalicelib.functions.fan_out import invoke_again, part_of, shards_of
+from chalicelib.calling.sharding import select_own_work
+from chalicelib.functions.fan_out import fan_out, part_of, shards_of
 from chalicelib.functions.invocation import ends_at
 from chalicelib.functions.saying import say
 from chalicelib.gateway.queue import CallQueue
@@ -36,8 +36,8 @@ THREADS = 8
 @pacer_function.schedule("rate(1 minute)", name="pacer")
 def handle(event: CloudWatchEvent) -> dict[str, int]:
     pacer, stores, metrics = _pacer()
-    found = stores.advances.work_in(shards_of(event), datetime.now(UTC))
-    own = campaigns_to_look_after(found, partial(invoke_again, event), part_of(event))
+    found = stores.progress.work_in(shards_of(event), datetime.now(UTC))
+    own = select_own_work(found, partial(fan_out, event), part_of(event))
     try:
         ticked = pacer.tick(ends_at(event) - SPARE, own.campaigns, own.part)
     finally:

@@ -9,9 +9,9 @@ from functools import cache, partial
 from chalice.app import Blueprint, CloudWatchEvent
 
 from chalicelib.calling.settler import Settler
-from chalicelib.calling.sharding import campaigns_to_look_after
+from chalicelib.calling.sharding import select_own_work
 from chalicelib.calling.sleeper import Sleeper
-from chalicelib.functions.fan_out import invoke_again, shards_of
+from chalicelib.functions.fan_out import fan_out, shards_of
 from chalicelib.functions.invocation import ends_at
 from chalicelib.functions.saying import say
 from chalicelib.runtime import logs
@@ -32,8 +32,8 @@ THREADS = 8
 @settler_function.schedule("rate(1 minute)", name="settler")
 def handle(event: CloudWatchEvent) -> dict[str, int]:
     settler, stores, metrics = _settler()
-    found = stores.advances.work_in(shards_of(event), datetime.now(UTC))
-    own = campaigns_to_look_after(found, partial(invoke_again, event))
+    found = stores.progress.work_in(shards_of(event), datetime.now(UTC))
+    own = select_own_work(found, partial(fan_out, event))
     try:
         settled = settler.settle(ends_at(event) - SPARE, own.campaigns)
     finally:

@@ -13,11 +13,11 @@ from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
 from chalicelib.domain import spreading
-from chalicelib.domain.call import Call, Claim, DeferredDial, DeferredReport, Ended, ReportState, State, finished
+from chalicelib.domain.call import Call, Claim, DialTask, Ended, ReportState, ReportTask, State, finished
 from chalicelib.domain.models import CallKey, Entry
 from chalicelib.domain.outcome import CalleeType, Outcome, Result
 from chalicelib.storage.database import Database
-from chalicelib.storage.tasks import Slips
+from chalicelib.storage.tasks import TaskStore
 from chalicelib.storage.updates import Written, update_of
 from chalicelib.storage.writes import WriteRefused, conditional, new_nonce
 
@@ -34,7 +34,7 @@ class Calls:
         self._database = database
         self._retention = retention
         self._items = database.calls
-        self._slips = Slips(database)
+        self._tasks = TaskStore(database)
 
     def claim(
         self, key: CallKey, entry: Entry, attempt: int, now: datetime, nonce: str | None = None, spread: int = 1
@@ -71,12 +71,12 @@ class Calls:
         except WriteRefused:
             return None
         unsent = before.get("unsent", {"N": "0"})["N"]
-        passed_over = before.get("passed_over", {"BOOL": False})["BOOL"]
-        return Claim(key, entry, attempt, int(unsent), passed_over, nonce, now, spread)
+        skipped = before.get("passed_over", {"BOOL": False})["BOOL"]
+        return Claim(key, entry, attempt, int(unsent), skipped, nonce, now, spread)
 
     def give_up(self, claim: Claim, reason: str) -> bool:
         """Nothing was sent, and no attempt made: back into the queue, before the log. False if the claim is lost."""
-        deferred = DeferredDial(claim.key, claim.entry, claim.attempt, not_before=None)
+        deferred = DialTask(claim.key, claim.entry, claim.attempt, not_before=None)
         actions = [self._items.attempt.set(claim.attempt - 1), self._items.reason.set(reason)]
         return self._defer(claim, deferred, actions)
 
@@ -84,7 +84,7 @@ class Calls:
         """Surely not sent, so the same attempt is made later. False if the claim is lost."""
         return self._defer(
             claim,
-            DeferredDial(claim.key, claim.entry, claim.attempt, not_before),
+            DialTask(claim.key, claim.entry, claim.attempt, not_before),
             [
                 self._items.attempt.set(claim.attempt - 1),
                 self._items.unsent.set(claim.unsent + 1),
@@ -94,12 +94,12 @@ class Calls:
 
     def defer_retry(self, claim: Claim, outcome: Outcome, ended_at: datetime, not_before: datetime) -> bool:
         """The attempt failed, and the next one is made later. False if the claim is lost."""
-        deferred = DeferredDial(claim.key, claim.entry, claim.attempt + 1, not_before)
+        deferred = DialTask(claim.key, claim.entry, claim.attempt + 1, not_before)
         return self._defer(claim, deferred, [*self._ended(outcome, ended_at), self._items.unsent.remove()])
 
     def finish(self, claim: Claim, outcome: Outcome, ended_at: datetime, report: ReportState) -> Call | None:
         """The number has its outcome. Answers it as it is recorded; None if the claim is lost."""
-        if not claim.passed_over:
+        if not claim.skipped:
             return self._finish_alone(claim, outcome, ended_at, report)
         item = self._items(_call_key(claim.key))
         state = State(outcome.result)
@@ -113,7 +113,7 @@ class Calls:
         try:
             transaction = self._database.transaction()
             transaction.update(_CALL, item, actions, held & (self._items.state == State.DIALLING))
-            self._slips.add_ended(transaction, _ended(claim.key, state, claim.spread))
+            self._tasks.add_ended(transaction, _ended(claim.key, state, claim.spread))
             transaction.commit()
         except WriteRefused:
             return None
@@ -154,9 +154,9 @@ class Calls:
         unchanged = (self._items.state == State.DIALLING) & (self._items.claimed_at == call.claimed_at)
         transaction.update(_CALL, self._items(_call_key(call.key)), actions, unchanged)
         if report:
-            self._slips.add(transaction, DeferredReport(call.key, 1, now), spread=spread)
-        if call.passed_over:
-            self._slips.add_ended(transaction, _ended(call.key, State.UNCERTAIN, spread))
+            self._tasks.add(transaction, ReportTask(call.key, 1, now), spread=spread)
+        if call.skipped:
+            self._tasks.add_ended(transaction, _ended(call.key, State.UNCERTAIN, spread))
         try:
             transaction.commit()
         except WriteRefused:
@@ -170,25 +170,25 @@ class Calls:
             self._items.destination.set(entry.destination),
             self._items.state.set(State.DEFERRED),
             self._items.attempt.set(0),
-            self._items.passed_over.set(True),
+            self._items.skipped.set(True),
         ]
         if entry.message_reference:
             actions.append(self._items.message_reference.set(entry.message_reference))
         item = self._items(_call_key(key))
         transaction.update(_CALL, item, actions, self._items.call.does_not_exist())
-        self._slips.add(transaction, DeferredDial(key, entry, attempt=1, not_before=None), spread=spread)
+        self._tasks.add(transaction, DialTask(key, entry, attempt=1, not_before=None), spread=spread)
         try:
             transaction.commit()
         except WriteRefused:
             return False
         return True
 
-    def pass_over(self, call: Call) -> bool:
+    def skip(self, call: Call) -> bool:
         """The settler goes on without it; from now on its slip tells of it. False if it isn't deferred any more."""
         waits = self._items.state == State.DEFERRED
         try:
             with conditional():
-                self._items(_call_key(call.key)).update([self._items.passed_over.set(True)], waits)
+                self._items(_call_key(call.key)).update([self._items.skipped.set(True)], waits)
         except WriteRefused:
             return False
         return True
@@ -217,7 +217,7 @@ class Calls:
             self._reported(ReportState.DEFERRED, attempts, error),
             self._is_owed() & unchanged,
         )
-        self._slips.add(transaction, DeferredReport(call.key, attempts + 1, not_before), spread=spread)
+        self._tasks.add(transaction, ReportTask(call.key, attempts + 1, not_before), spread=spread)
         try:
             transaction.commit()
         except WriteRefused:
@@ -243,14 +243,14 @@ class Calls:
         for item in self._items.batch_get(list(wanted), consistent_read=True):
             yield _call(wanted[item.call], item)
 
-    def _defer(self, claim: Claim, deferred: DeferredDial, actions: Sequence[Action]) -> bool:
+    def _defer(self, claim: Claim, deferred: DialTask, actions: Sequence[Action]) -> bool:
         held: Condition = self._items.nonce == claim.nonce
         held &= self._items.state == State.DIALLING
         transaction = self._database.transaction()
         transaction.update(
             _CALL, self._items(_call_key(claim.key)), [self._items.state.set(State.DEFERRED), *actions], held
         )
-        self._slips.add(transaction, deferred, spread=claim.spread)
+        self._tasks.add(transaction, deferred, spread=claim.spread)
         try:
             transaction.commit()
         except WriteRefused:
@@ -302,7 +302,7 @@ def _call(key: CallKey, item: Any) -> Call:
         entry=Entry(item.destination, item.message_reference or ""),
         state=State(item.state),
         attempt=int(item.attempt),
-        passed_over=bool(item.passed_over),
+        skipped=bool(item.skipped),
         claimed_at=item.claimed_at,
         reason=item.reason,
         callee_type=CalleeType(item.callee_type or CalleeType.UNKNOWN),

@@ -6,7 +6,7 @@ from typing import Any
 
 from pynamodb.expressions.update import Action
 
-from chalicelib.domain.models import Campaign, Counts, Cursor, Load, Mark, Plan, Status, Window
+from chalicelib.domain.models import Campaign, Counts, Cursor, HeadObservation, Load, Plan, Status, Window
 from chalicelib.storage.tables import CampaignItem, WindowMap
 from chalicelib.storage.writes import new_nonce
 
@@ -105,7 +105,9 @@ def from_item(item: CampaignItem) -> Campaign:
         head=int(item.head),
         settled=int(item.settled),
         counts=Counts(int(item.completed), int(item.failed), int(item.uncertain)),
-        marks=tuple(Mark(int(head), at) for head, at in zip(item.marked_heads, item.marked_at, strict=True)),
+        head_observations=tuple(
+            HeadObservation(int(head), at) for head, at in zip(item.observed_heads, item.observed_at, strict=True)
+        ),
         cursors=_cursors(item.paced_until, item.paced_due),
         paced=item.paced,
         load=Load(
@@ -118,7 +120,7 @@ def from_item(item: CampaignItem) -> Campaign:
         call_time=timedelta(milliseconds=int(item.call_time)),
         wakes_at=item.wakes_at,
         spread=int(item.spread),
-        has_work=item.attention is not None,
+        has_work=item.work_shard is not None,
     )
 
 

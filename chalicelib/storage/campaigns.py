@@ -74,7 +74,7 @@ class Campaigns:
             campaign = replace(campaign, tail=staged.length)
         item = to_item(self._items, campaign)
         if staged is not None:
-            item.attention = _shard(key)
+            item.work_shard = _shard(key)
         transaction.put(_CAMPAIGN, item, condition=self._items.id.does_not_exist())
         parts = self._move_uses(transaction, campaign.account, campaign.id, before=None, after=campaign.plan)
         add_receipt(transaction, self._database, receipt, now)
@@ -96,7 +96,7 @@ class Campaigns:
             transaction = self._database.transaction()
             self._log.add(transaction, staged, first=campaign.tail)
             unmoved = (self._items.tail == campaign.tail) & self._unchanged(campaign)
-            actions = [self._items.tail.set(campaign.tail + staged.length), *self._raise_attention(campaign, now)]
+            actions = [self._items.tail.set(campaign.tail + staged.length), *self._flag_work(campaign, now)]
             if campaign.head == campaign.tail:
                 # While the queue was empty no slot was missed, so there is none to be made up for.
                 unmoved &= self._items.paced == campaign.paced
@@ -127,7 +127,7 @@ class Campaigns:
             actions = [
                 *plan_actions(self._items, plan),
                 self._items.revision.set(campaign.revision + 1),
-                *self._raise_attention(campaign, now),
+                *self._flag_work(campaign, now),
             ]
             unchanged = self._unchanged(campaign)
             if plan.windows != campaign.plan.windows:
@@ -153,7 +153,7 @@ class Campaigns:
                 self._items.status.set(Status.RUNNING),
                 self._items.generation.set(campaign.generation + 1),
                 *cursor_actions(self._items, pacing.fresh(len(campaign.plan.windows), now)),
-                *self._raise_attention(campaign, now),
+                *self._flag_work(campaign, now),
             ]
 
         self._turn(account, identifier, lambda status: status is not Status.RUNNING, actions, receipt, now)
@@ -178,7 +178,7 @@ class Campaigns:
                 [
                     self._items.deleted.set(True),
                     self._items.status.set(Status.STOPPED),
-                    *self._raise_attention(campaign, now),
+                    *self._flag_work(campaign, now),
                 ],
                 self._unchanged(campaign),
             )
@@ -239,10 +239,10 @@ class Campaigns:
             & (self._items.wakes_at == campaign.wakes_at),
         )
 
-    def _raise_attention(self, campaign: Campaign, now: datetime) -> list[Action]:
+    def _flag_work(self, campaign: Campaign, now: datetime) -> list[Action]:
         """There is something to do for it. A campaign that sleeps is woken; `_unchanged` tells whether it does."""
-        attention = self._items.attention.set(_shard(campaign_key(campaign.account, campaign.id)))
-        return [attention, self._items.wakes_at.set(now)] if campaign.wakes_at > now else [attention]
+        work_shard = self._items.work_shard.set(_shard(campaign_key(campaign.account, campaign.id)))
+        return [work_shard, self._items.wakes_at.set(now)] if campaign.wakes_at > now else [work_shard]
 
     def _move_uses(
         self, transaction: Transaction, account: str, identifier: int, *, before: Plan | None, after: Plan | None

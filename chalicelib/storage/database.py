@@ -22,10 +22,10 @@ from chalicelib.storage.tables import (
     CampaignItem,
     CatalogItem,
     ChunkItem,
-    DeferredItem,
     LogItem,
     OperatorItem,
     ReceiptItem,
+    TaskItem,
     TokenItem,
 )
 from chalicelib.storage.updates import Written
@@ -105,10 +105,10 @@ class Database:
         prefix: str,
         client: DynamoDB,
         pause: Callable[[float], None] = time.sleep,
-        chance: Callable[[], float] = random.random,
+        random_fraction: Callable[[], float] = random.random,
     ) -> None:
         """`pause` waits so many seconds; `chance` answers a number from 0 to 1."""
-        self._backoff = Backoff(pause, chance)
+        self._backoff = Backoff(pause, random_fraction)
         self._connection = _SharedConnection(client, self._backoff)
         self._prefix = prefix
         self.tokens = self._bind(TokenItem, "tokens")
@@ -118,7 +118,7 @@ class Database:
         self.log = self._bind(LogItem, "log")
         self.chunks = self._bind(ChunkItem, "chunks")
         self.calls = self._bind(CallItem, "calls")
-        self.deferred = self._bind(DeferredItem, "deferred")
+        self.tasks = self._bind(TaskItem, "tasks")
         self.receipts = self._bind(ReceiptItem, "receipts")
         self.operator = self._bind(OperatorItem, "operator")
 

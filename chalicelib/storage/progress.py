@@ -19,7 +19,7 @@ from chalicelib.storage.database import Database
 from chalicelib.storage.writes import Transaction, WriteRefused, conditional, new_nonce
 
 
-class Advances:
+class ProgressStore:
     def __init__(self, database: Database) -> None:
         self._items = database.campaigns
 
@@ -56,7 +56,7 @@ class Advances:
             return None
         return replace(campaign, head=head, cursors=tuple(cursors), paced=paced, spread=spread)
 
-    def pass_to(self, campaign: Campaign, head: int, load: Load | None = None) -> bool:
+    def advance_head(self, campaign: Campaign, head: int, load: Load | None = None) -> bool:
         """The numbers up to `head` are handed over, whatever became of the campaign meanwhile: the dialer has them."""
         moves = [self._items.head.set(head), *([] if load is None else load_actions(self._items, load))]
         return self._update(campaign, moves, self._items.head == campaign.head)
@@ -72,9 +72,9 @@ class Advances:
         item = self._items(before.account, before.id)
         transaction.update("campaign", item, self._settled_moves(after), self._settled_as(before))
 
-    def rest(self, campaign: Campaign) -> None:
+    def clear_work_flag(self, campaign: Campaign) -> None:
         """There is nothing to do for it, unless something has changed since it was read."""
-        self._update(campaign, [self._items.attention.remove()], self._unchanged(campaign))
+        self._update(campaign, [self._items.work_shard.remove()], self._unchanged(campaign))
 
     def sleep(self, campaign: Campaign, until: datetime) -> None:
         """There is nothing to do for it before `until`, unless something has changed since it was read."""
@@ -121,6 +121,6 @@ class Advances:
             self._items.failed.set(campaign.counts.failed),
             self._items.uncertain.set(campaign.counts.uncertain),
             self._items.call_time.set(campaign.call_time // timedelta(milliseconds=1)),
-            self._items.marked_heads.set([mark.head for mark in campaign.marks]),
-            self._items.marked_at.set([mark.at for mark in campaign.marks]),
+            self._items.observed_heads.set([mark.head for mark in campaign.head_observations]),
+            self._items.observed_at.set([mark.at for mark in campaign.head_observations]),
         ]

@@ -10,9 +10,9 @@ from chalicelib.storage.campaigns import Campaigns
 from chalicelib.storage.catalog import Profiles, Schedules
 from chalicelib.storage.database import Database
 from chalicelib.storage.log import Log
-from chalicelib.storage.progress import Advances
+from chalicelib.storage.progress import ProgressStore
 from chalicelib.storage.receipts import Receipts
-from chalicelib.storage.tasks import Slips
+from chalicelib.storage.tasks import TaskStore
 from chalicelib.storage.tokens import Tokens
 
 
@@ -22,14 +22,14 @@ class Stores:
 
     database: Database
     accounts: Accounts
-    advances: Advances
+    progress: ProgressStore
     calls: Calls
     campaigns: Campaigns
     log: Log
     profiles: Profiles
     receipts: Receipts
     schedules: Schedules
-    slips: Slips
+    tasks: TaskStore
     tokens: Tokens
 
     @classmethod
@@ -38,13 +38,13 @@ class Stores:
         return cls(
             database=database,
             accounts=Accounts(database),
-            advances=Advances(database),
+            progress=ProgressStore(database),
             calls=Calls(database, retention),
             campaigns=Campaigns(database),
             log=Log(database),
             profiles=Profiles(database),
             receipts=Receipts(database),
             schedules=Schedules(database),
-            slips=Slips(database),
+            tasks=TaskStore(database),
             tokens=Tokens(database),
         )

@@ -91,7 +91,7 @@ class CampaignsWithWork(GlobalSecondaryIndex["CampaignItem"]):  # type: ignore[n
         index_name = "attention"
         projection = IncludeProjection(["dialers"])
 
-    attention = UnicodeAttribute(hash_key=True)
+    work_shard = UnicodeAttribute(hash_key=True)
     wakes_at = UTCDateTimeAttribute(range_key=True)
     dialers = NumberAttribute(null=True)
 
@@ -124,8 +124,8 @@ class CampaignItem(Model):
     failed = NumberAttribute()
     uncertain = NumberAttribute()
     #: where the head was when the settler looked, and when that was
-    marked_heads: ListAttribute[Any] = ListAttribute(of=NumberAttribute, default=list)
-    marked_at: ListAttribute[Any] = ListAttribute(of=UTCDateTimeAttribute, default=list)
+    observed_heads: ListAttribute[Any] = ListAttribute(of=NumberAttribute, default=list)
+    observed_at: ListAttribute[Any] = ListAttribute(of=UTCDateTimeAttribute, default=list)
     #: for each window, the last due instant released, and when that call goes out
     paced_until: ListAttribute[Any] = ListAttribute(of=UTCDateTimeAttribute)
     paced_due: ListAttribute[Any] = ListAttribute(of=UTCDateTimeAttribute)
@@ -144,7 +144,7 @@ class CampaignItem(Model):
     spread = NumberAttribute(default=1)
 
     #: the shard of the `attention` index it stands in, while there is something to do for it, now or later
-    attention = UnicodeAttribute(null=True)
+    work_shard = UnicodeAttribute(null=True)
     #: before that there is nothing to do for it
     wakes_at = UTCDateTimeAttribute()
     #: how many dialers all of its calls keep busy; not known before it is paced
@@ -205,7 +205,7 @@ class CallItem(Model):
     #: how often in a row the number was surely not sent
     unsent = NumberAttribute(null=True)
     #: the settler has passed it over while it was deferred
-    passed_over = BooleanAttribute(null=True)
+    skipped = BooleanAttribute(null=True)
     #: the claim's own mark: only its holder may write what came of it
     nonce = UnicodeAttribute(null=True)
     claimed_at = UTCDateTimeAttribute(null=True)
@@ -224,7 +224,7 @@ class CallItem(Model):
     expires_at = TTLAttribute(null=True)
 
 
-class DeferredItem(Model):
+class TaskItem(Model):
     """A slip, as `chalicelib.storage.tasks` describes them.
 
     Its key sorts by kind, then by the time before which it isn't due, then by sequence number.

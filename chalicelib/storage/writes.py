@@ -65,13 +65,13 @@ class Backoff:
     #: waits so many seconds
     pause: Callable[[float], None]
     #: answers a number from 0 to 1
-    chance: Callable[[], float]
+    random_fraction: Callable[[], float]
 
     def tries(self) -> Iterator[bool]:
         """Waits before each but the first. Says of each whether it is the last."""
         yield False
         for attempt in range(1, _TRIES):
-            self.pause(self.chance() * min(_LONGEST_PAUSE, 0.01 * 2**attempt))
+            self.pause(self.random_fraction() * min(_LONGEST_PAUSE, 0.01 * 2**attempt))
             yield attempt == _TRIES - 1
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from infra.local.deployment import Stack, StackFailed
+from infra.local.deployment import LocalDeployment, LocalDeploymentFailed
 from infra.local.state import DEFAULT
 
 
@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     try:
-        with Stack(options.state, options.port, options.token, _say) as stack:
+        with LocalDeployment(options.state, options.port, options.token, _say) as stack:
             print(_greeting(stack), flush=True)
             try:
                 while True:
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         _say("stopped")
         return 0
-    except StackFailed as error:
+    except LocalDeploymentFailed as error:
         print(f"callpacer: {error}", file=sys.stderr)
         return 1
 
@@ -48,7 +48,7 @@ def _say(what: str) -> None:
     print(f"callpacer: {what}", file=sys.stderr, flush=True)
 
 
-def _greeting(stack: Stack) -> str:
+def _greeting(stack: LocalDeployment) -> str:
     header = f"--header 'Authorization: Bearer {stack.token}'"
     pace = "--form period=1 --form amount_per_period=60 --form time_between_periods=0"
     return f"""\

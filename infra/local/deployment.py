@@ -26,7 +26,7 @@ from infra.deploy.cloudformation import DeploymentFailed, deploy
 from infra.deploy.package import GATEWAY_STAGE, PackagingFailed, build
 from infra.local.cloud import Emulated
 from infra.local.emulator import Emulator, EmulatorFailed, listen, plain_environment
-from infra.local.state import Running, State, StateInUse
+from infra.local.state import Running, StateDirectory, StateInUse
 
 STAGE = "local"
 #: whose token is made at the start
@@ -39,11 +39,11 @@ _STARTUP = 60.0
 _SHUTDOWN = 35.0
 
 
-class StackFailed(Exception):
+class LocalDeploymentFailed(Exception):
     """The local stack can't start, or can't go on; the message is for whoever started it."""
 
 
-class Stack:
+class LocalDeployment:
     """A whole callpacer with its state in one directory.
 
     A context manager: inside it the API answers, numbers are paced and calls go out. Several can run side by side.
@@ -57,7 +57,7 @@ class Stack:
         progress: Callable[[str], None] = lambda _: None,
     ) -> None:
         """`port` is the API's, 0 for any free one. Without a token it is that of last time, or else a new one."""
-        self._state = State(state)
+        self._state = StateDirectory(state)
         self._port = port
         self._wanted_token = token
         self._progress = progress
@@ -122,7 +122,7 @@ class Stack:
         except BaseException as error:
             self.stop()
             if isinstance(error, (DeploymentFailed, EmulatorFailed, PackagingFailed)):
-                raise StackFailed(str(error)) from error
+                raise LocalDeploymentFailed(str(error)) from error
             raise
 
     def _listen(self) -> socket.socket:
@@ -130,7 +130,7 @@ class Stack:
             return listen(self._port)
         except OSError as error:
             reason = error.strerror or str(error)
-            raise StackFailed(f"Port {self._port}: {reason}. Choose another with --port.") from None
+            raise LocalDeploymentFailed(f"Port {self._port}: {reason}. Choose another with --port.") from None
 
     def _start(self, listener: socket.socket) -> None:
         lock = self._take_state()
@@ -164,7 +164,9 @@ class Stack:
         try:
             return self._state.take()
         except StateInUse as error:
-            raise StackFailed(f"callpacer runs with {error} already. Choose another directory with --state.") from None
+            raise LocalDeploymentFailed(
+                f"callpacer runs with {error} already. Choose another directory with --state."
+            ) from None
 
     def _halt(self) -> None:
         """At once: it may have forgotten whom it has called."""
@@ -190,7 +192,7 @@ class Stack:
         try:
             token, _ = self.open_account(ACCOUNT, token)
         except TokenTaken:
-            raise StackFailed(f"This token is not {ACCOUNT}'s, but another account's.") from None
+            raise LocalDeploymentFailed(f"This token is not {ACCOUNT}'s, but another account's.") from None
         file.touch(mode=0o600)
         file.write_text(token)
         return token
@@ -224,16 +226,16 @@ class Stack:
             finally:
                 connection.close()
             return
-        raise StackFailed(f"The API's server doesn't answer; see {self.api_log}")
+        raise LocalDeploymentFailed(f"The API's server doesn't answer; see {self.api_log}")
 
     def check(self) -> None:
         """Raises StackFailed if a part of the stack has died."""
         try:
             self._emulator.check()
         except EmulatorFailed as error:
-            raise StackFailed(str(error)) from error
+            raise LocalDeploymentFailed(str(error)) from error
         if self._api is not None and self._api.poll() is not None:
-            raise StackFailed(f"The API's server died (exit code {self._api.returncode}); see {self.api_log}")
+            raise LocalDeploymentFailed(f"The API's server died (exit code {self._api.returncode}); see {self.api_log}")
 
     def stop(self) -> None:
         """Lets requests and functions finish, and saves the state. A Ctrl-C meanwhile ends it at once, unsaved."""
@@ -244,7 +246,7 @@ class Stack:
                     self._api.wait(_SHUTDOWN)
             self._emulator.stop()
         except EmulatorFailed as error:
-            raise StackFailed(str(error)) from error
+            raise LocalDeploymentFailed(str(error)) from error
         finally:
             if self._api is not None:
                 self._api.kill()

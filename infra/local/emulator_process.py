@@ -100,7 +100,12 @@ def _without_math(record: Callable[..., Any]) -> Callable[..., Any]:
         measured = next((one["MetricStat"] for one in alarm.get("Metrics", ()) if "MetricStat" in one), None)
         if measured is not None:
             rest = {key: value for key, value in alarm.items() if key != "Metrics"}
-            alarm = {**rest, **measured["Metric"], "Period": measured["Period"], "Statistic": measured["Stat"]}
+            alarm = {
+                **rest,
+                **measured["Metric"],
+                "Period": measured["Period"],
+                "Statistic": measured["Stat"],
+            }
         return record(name, alarm)
 
     return taken

@@ -32,7 +32,7 @@ class Running:
     deployment: str
 
 
-class State:
+class StateDirectory:
     def __init__(self, directory: Path) -> None:
         self.directory = directory.resolve()
         self._note = self.directory / "running.json"

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from infra.operator.target import Unusable, add_place, find_place
+from infra.operator.target import Unusable, add_target_options, find_target
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -22,10 +22,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m infra.operator.halt", description=(__doc__ or "").partition("\n")[0]
     )
     parser.add_argument("turn", nargs="?", choices=["on", "off"], help="halt all dialling, or let it go on")
-    add_place(parser)
+    add_target_options(parser)
     options = parser.parse_args(arguments)
     try:
-        place = find_place(options)
+        place = find_target(options)
         switch = place.switch
     except Unusable as error:
         print(error, file=sys.stderr)

@@ -14,7 +14,7 @@ from chalicelib.storage.database import Database
 from chalicelib.storage.switch import Switch
 from infra.deploy.session import aws_session
 from infra.local.emulator import client
-from infra.local.state import DEFAULT, State
+from infra.local.state import DEFAULT, StateDirectory
 
 
 class Unusable(Exception):
@@ -22,7 +22,7 @@ class Unusable(Exception):
 
 
 @dataclass(frozen=True)
-class Place:
+class Target:
     #: for whoever asked
     name: str
     database: Database
@@ -34,7 +34,7 @@ class Place:
         return Switch(self.database, self._deployment())
 
 
-def add_place(parser: argparse.ArgumentParser) -> None:
+def add_target_options(parser: argparse.ArgumentParser) -> None:
     """The options that `find_place` reads."""
     place = parser.add_mutually_exclusive_group()
     place.add_argument(
@@ -48,18 +48,18 @@ def add_place(parser: argparse.ArgumentParser) -> None:
     place.add_argument("--stage", help="the deployment on AWS (prod)")
 
 
-def find_place(options: argparse.Namespace) -> Place:
+def find_target(options: argparse.Namespace) -> Target:
     """A named place, or else the local stack if one runs here, or else the deployment called prod. Raises Unusable."""
     if options.stage is None:
-        running = State(options.local or DEFAULT).running()
+        running = StateDirectory(options.local or DEFAULT).running()
         if running is not None:
             database = Database(running.tables, client("dynamodb", running.endpoint))
-            return Place(running.tables, database, lambda: running.deployment)
+            return Target(running.tables, database, lambda: running.deployment)
         if options.local is not None:
             raise Unusable(f"No callpacer runs with {options.local}.")
     stack = f"callpacer-{options.stage or 'prod'}"
     try:
-        return Place(stack, connect(stack, aws_session()), partial(deployment_of, stack))
+        return Target(stack, connect(stack, aws_session()), partial(deployment_of, stack))
     except NoRegionError:
         here = "" if options.stage else "No callpacer runs here, so this is about the one on AWS. "
         raise Unusable(f"{here}Name a region, such as AWS_REGION=us-east-1.") from None

@@ -15,13 +15,13 @@ from collections.abc import Sequence
 from chalicelib.storage.database import Database
 from chalicelib.storage.tokens import NoSuchToken, Token, Tokens, TokenTaken
 from infra.accounts import open_account
-from infra.operator.target import Unusable, add_place, find_place
+from infra.operator.target import Unusable, add_target_options, find_target
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
-        database = find_place(options).database
+        database = find_target(options).database
         if options.command == "create":
             _create(database, options.account, options.token)
         elif options.command == "list":
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     where = argparse.ArgumentParser(add_help=False)
     where.add_argument("--account", required=True, type=_name, help="whose tokens")
-    add_place(where)
+    add_target_options(where)
     parser = argparse.ArgumentParser(
         prog="python -m infra.operator.tokens", description=(__doc__ or "").partition("\n")[0]
     )

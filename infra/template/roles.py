@@ -1,6 +1,6 @@
 """What each function may do, and to what: all that it asks for, and nothing else.
 
-`tests/deployment/test_roles.py` holds this table against what the code asks for, and fails on what is missing and on
+`tests/simulation/test_roles.py` holds this table against what the code asks for, and fails on what is missing and on
 what nobody uses. What happens in a transaction is permitted as if it happened by itself.
 """
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.domain.outcome import Answered, Exchange, Unknown
+from chalicelib.domain.outcome import Answered, RequestResult, Unknown
 from chalicelib.storage.database import Database
 from tests.support.customer import Customer
 from tests.support.world import World
@@ -66,7 +66,7 @@ def test_a_campaigns_life(world: World, acme: Customer) -> None:
 
 
 def test_every_outcome_is_counted(world: World, acme: Customer) -> None:
-    outcomes: Iterator[Exchange] = iter([Answered(200, {}, b""), Answered(404, {}, b""), Unknown("timeout")])
+    outcomes: Iterator[RequestResult] = iter([Answered(200, {}, b""), Answered(404, {}, b""), Unknown("timeout")])
     world.tenant.on_call = lambda _: next(outcomes)
     acme.campaign(1, 1, phone_numbers=NUMBERS, **DATES)
     turn(acme, "start")

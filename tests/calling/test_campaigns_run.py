@@ -9,9 +9,9 @@ import pytest
 
 from chalicelib.calling.dialer import Delivery
 from chalicelib.domain.models import CallKey, Counts, Entry, Plan
-from chalicelib.domain.outcome import Answered, Exchange, NotSent, Unknown
+from chalicelib.domain.outcome import Answered, NotSent, RequestResult, Unknown
 from chalicelib.domain.slicing import Limits
-from chalicelib.gateway.telephone import LastLook
+from chalicelib.gateway.clients import LastLook
 from tests.support.campaigns import MINUTE, campaign, destinations, numbers, prepare, start, stop
 from tests.support.databases import with_work
 from tests.support.world import EIGHT, FakeTenant, World
@@ -274,7 +274,7 @@ def test_a_failed_call_is_made_again_after_the_interval_and_reported_once(world:
 
 def test_a_report_that_fails_is_sent_again_with_the_same_ids_and_no_second_dial(world: World) -> None:
     prepare(world, numbers(1))
-    answers: Iterator[Exchange] = iter([Answered(500, {}, b""), Unknown("timeout"), NotSent("refused")])
+    answers: Iterator[RequestResult] = iter([Answered(500, {}, b""), Unknown("timeout"), NotSent("refused")])
     world.tenant.on_report = lambda _: next(answers, Answered(204, {}, b""))
     start(world)
     world.run(minutes=15)
@@ -378,19 +378,19 @@ class TestSlicesThatComeTooLate:
     def test_none_of_their_numbers_is_claimed(self, world: World) -> None:
         assert world.dial(self.late(world)) == []
         assert list(world.services.calls.between("acme", 1, 0, 40)) == []
-        assert world.services.slips.returned("acme", 1) == set(range(40))
+        assert world.services.tasks.returned_sequences("acme", 1) == set(range(40))
 
     def test_they_cost_one_write_each(self, world: World) -> None:
         bodies = self.late(world)
         world.dial(bodies)
-        assert len(list(world.services.slips.returned_slices("acme", 1))) == len(bodies) == 10
+        assert len(list(world.services.tasks.returned_slices("acme", 1))) == len(bodies) == 10
 
     def test_their_numbers_come_before_the_others_and_in_their_order(self, world: World) -> None:
         world.dial(self.late(world, calls=100))
         world.run(minutes=6)
         assert world.tenant.called == destinations(numbers(100))
         assert campaign(world).counts == Counts(completed=100)
-        assert world.services.slips.returned("acme", 1) == set()
+        assert world.services.tasks.returned_sequences("acme", 1) == set()
 
     def test_half_of_one_may_be_handed_over_again(self, world: World) -> None:
         world.pacer = world.pacer_with(ONE_SLICE)
@@ -399,8 +399,8 @@ class TestSlicesThatComeTooLate:
         world.services.profiles.change("acme", 1, {"amount_per_period": 6})
         world.tick()
         assert [one["sequence"] for one in world.handed_over] == list(range(5))
-        assert world.services.slips.returned("acme", 1) == set(range(20))
-        (left,) = world.services.slips.returned_slices("acme", 1)
+        assert world.services.tasks.returned_sequences("acme", 1) == set(range(20))
+        (left,) = world.services.tasks.returned_slices("acme", 1)
         assert [one.key.sequence for one in left.numbers] == list(range(5, 20))
         world.services.profiles.change("acme", 1, {"amount_per_period": 60})
         world.run(minutes=6)
@@ -412,7 +412,7 @@ class TestSlicesThatComeTooLate:
         entries = numbers(3)
         world.services.calls.claim(CallKey("acme", 1, 1), entries[1], 1, world.clock.now())
         world.dial([body])
-        assert world.services.slips.returned("acme", 1) == {0, 2}
+        assert world.services.tasks.returned_sequences("acme", 1) == {0, 2}
 
     def test_they_are_not_taken_for_lost(self, world: World) -> None:
         world.dial(self.late(world))
@@ -430,7 +430,7 @@ class TestSlicesThatComeTooLate:
         stop(world)
         for _ in range(3):
             world.settle()
-        assert with_work(world.advances, EIGHT + timedelta(days=365)) == []
+        assert with_work(world.progress, EIGHT + timedelta(days=365)) == []
         start(world)
         world.run(minutes=6)
         assert world.tenant.called == destinations(numbers(40))
@@ -456,17 +456,17 @@ def test_a_slow_call_does_not_hold_up_the_others_of_its_batch(world: World) -> N
 
         async def place_call(
             self, url: str, body: bytes, headers: Mapping[str, str], *, last_look: LastLook
-        ) -> Exchange:
-            exchange = await super().place_call(url, body, headers, last_look=last_look)
+        ) -> RequestResult:
+            request_result = await super().place_call(url, body, headers, last_look=last_look)
             if b"2220000000" in body:
                 await self.others_reported.wait()
-            return exchange
+            return request_result
 
-        async def report(self, url: str, body: bytes, headers: Mapping[str, str]) -> Exchange:
-            exchange = await super().report(url, body, headers)
+        async def report(self, url: str, body: bytes, headers: Mapping[str, str]) -> RequestResult:
+            request_result = await super().report(url, body, headers)
             if len(self.reports) == 2:
                 self.others_reported.set()
-            return exchange
+            return request_result
 
     prepare(world, numbers(3))
     world.tenant = Slow(world.clock)
@@ -475,7 +475,7 @@ def test_a_slow_call_does_not_hold_up_the_others_of_its_batch(world: World) -> N
     world.tick()
     bodies = [message.body for message in world.sqs.take(EIGHT + MINUTE)]
     deliveries = [Delivery(str(place), body) for place, body in enumerate(bodies)]
-    assert world.clock.run(dialer.deal_with(deliveries, EIGHT + timedelta(seconds=90))) == []
+    assert world.clock.run(dialer.handle_batch(deliveries, EIGHT + timedelta(seconds=90))) == []
     assert [report.form["call_id"] for report in world.tenant.reports] == [
         str(2**32 + 1),
         str(2**32 + 2),
@@ -487,4 +487,4 @@ def test_nothing_of_a_finished_campaign_is_left_to_do(world: World) -> None:
     prepare(world, numbers(3))
     start(world)
     world.run(minutes=3)
-    assert with_work(world.advances, EIGHT + timedelta(days=365)) == []
+    assert with_work(world.progress, EIGHT + timedelta(days=365)) == []

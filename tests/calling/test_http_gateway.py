@@ -26,13 +26,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from chalicelib.domain.outcome import Answered, Exchange, NotSent, Unknown
+from chalicelib.domain.outcome import Answered, NotSent, RequestResult, Unknown
 from chalicelib.gateway.addresses import is_allowed
+from chalicelib.gateway.clients import form_body
 from chalicelib.gateway.http.connection import OneCallConnector, Sending
 from chalicelib.gateway.http.listening import MOST_INTERIM
 from chalicelib.gateway.http.lookup import AddressNotAllowed, AllowedAddresses, ThreadedLookup, checked_socket
 from chalicelib.gateway.http.posting import LONGEST_ANSWER, HttpGateway
-from chalicelib.gateway.telephone import form_body
 
 Behaviour = Callable[["Visit"], Awaitable[None]]
 T = TypeVar("T")
@@ -144,8 +144,8 @@ async def nothing_against_it() -> None:
     """A last look that always passes."""
 
 
-def dial(behaviour: Behaviour, **settings: Any) -> tuple[Exchange, Server]:
-    async def scenario() -> tuple[Exchange, Server]:
+def dial(behaviour: Behaviour, **settings: Any) -> tuple[RequestResult, Server]:
+    async def scenario() -> tuple[RequestResult, Server]:
         async with serving(behaviour) as server:
             answer = await gateway(**settings).place_call(server.url, FORM, {}, last_look=nothing_against_it)
             return answer, server
@@ -264,9 +264,9 @@ def test_a_packed_body_cannot_blow_up() -> None:
 def test_cookies_are_not_kept_from_call_to_call() -> None:
     async def scenario() -> bytes:
         async with serving(saying(b"HTTP/1.1 200 OK\r\nSet-Cookie: a=b\r\nContent-Length: 0\r\n\r\n")) as server:
-            telephone = gateway()
+            start_url_client = gateway()
             for _ in range(2):
-                await telephone.place_call(server.url, FORM, {}, last_look=nothing_against_it)
+                await start_url_client.place_call(server.url, FORM, {}, last_look=nothing_against_it)
             assert len(server.visits) == 2
             return server.received
 
@@ -334,7 +334,7 @@ def test_of_an_endless_body_64_kib_are_taken_and_the_server_is_hung_up_on() -> N
         while True:
             await visit.say(bytes(10_000))
 
-    async def scenario() -> Exchange:
+    async def scenario() -> RequestResult:
         async with serving(endless) as server:
             answer = await gateway().place_call(server.url, FORM, {}, last_look=nothing_against_it)
             await asyncio.wait_for(server.visits[0].ended.wait(), 5)
@@ -406,7 +406,7 @@ def test_a_status_that_comes_before_the_request_is_no_answer() -> None:
     async def slow_look() -> None:
         await asyncio.sleep(0.3)
 
-    async def scenario() -> Exchange:
+    async def scenario() -> RequestResult:
         async with serving(greets) as server:
             return await gateway().place_call(server.url, FORM, {}, last_look=slow_look)
 
@@ -461,11 +461,11 @@ def test_servers_that_flood_hold_up_nobody_beside_them(behaviour: Behaviour) -> 
 
     async def scenario() -> list[float]:
         async with serving(behaviour) as hostile, serving(saying(OK)) as plain:
-            telephone = gateway(call_deadline=8.0)
+            start_url_client = gateway(call_deadline=8.0)
             begun = time.monotonic()
 
             async def call(url: str) -> float:
-                answer = await telephone.place_call(url, FORM, {}, last_look=nothing_against_it)
+                answer = await start_url_client.place_call(url, FORM, {}, last_look=nothing_against_it)
                 if url == plain.url:
                     assert isinstance(answer, Answered)
                 return time.monotonic() - begun
@@ -486,7 +486,7 @@ def test_an_answer_to_half_a_request_is_an_answer() -> None:
         await visit.say(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n")
         await asyncio.sleep(0.2)
 
-    async def scenario() -> Exchange:
+    async def scenario() -> RequestResult:
         async with serving(hasty) as server:
             return await gateway().place_call(server.url, bytes(900_000), {}, last_look=nothing_against_it)
 
@@ -580,12 +580,12 @@ def test_a_server_that_reads_nothing_holds_no_call_beyond_its_deadline_and_gets_
         visit.writer.transport.resume_reading()  # type: ignore[attr-defined]
         await visit.until_hung_up()
 
-    async def scenario() -> tuple[Exchange, float, int]:
+    async def scenario() -> tuple[RequestResult, float, int]:
         async with serving(deaf_for_a_while) as server:
             began = time.monotonic()
-            telephone = gateway(call_deadline=0.5)
+            start_url_client = gateway(call_deadline=0.5)
             with pytest.warns(ResourceWarning, match="large body"):
-                answer = await telephone.place_call(server.url, body, {}, last_look=nothing_against_it)
+                answer = await start_url_client.place_call(server.url, body, {}, last_look=nothing_against_it)
             took = time.monotonic() - began
             over.set()
             await asyncio.wait_for(server.visits[0].ended.wait(), 10)
@@ -609,7 +609,7 @@ async def refused_last_look() -> None:
     raise AssertionError("there was nothing to look at")
 
 
-def never_connecting(url: str, **settings: Any) -> Exchange:
+def never_connecting(url: str, **settings: Any) -> RequestResult:
     """What becomes of a call that must not get as far as its last look."""
     return run(gateway(**settings).place_call(url, FORM, {}, last_look=refused_last_look))
 
@@ -664,7 +664,7 @@ def test_a_blocking_lookup_blocks_neither_the_loop_nor_its_end() -> None:
         time.sleep(2)
         return []
 
-    async def scenario() -> tuple[Exchange, int]:
+    async def scenario() -> tuple[RequestResult, int]:
         ticks = 0
 
         async def tick() -> None:
@@ -674,8 +674,8 @@ def test_a_blocking_lookup_blocks_neither_the_loop_nor_its_end() -> None:
                 ticks += 1
 
         ticking = asyncio.create_task(tick())
-        telephone = gateway(lookup=ThreadedLookup(blocking), connect_timeout=0.4)
-        answer = await telephone.place_call("http://slow.test/", FORM, {}, last_look=refused_last_look)
+        start_url_client = gateway(lookup=ThreadedLookup(blocking), connect_timeout=0.4)
+        answer = await start_url_client.place_call("http://slow.test/", FORM, {}, last_look=refused_last_look)
         ticking.cancel()
         return answer, ticks
 
@@ -691,7 +691,7 @@ def test_the_machines_own_resolver_knows_its_own_name() -> None:
 
 
 def test_a_server_whose_queue_is_full_is_a_connect_timeout() -> None:
-    async def scenario() -> Exchange:
+    async def scenario() -> RequestResult:
         with socket.create_server(("127.0.0.1", 0), backlog=0) as server:
             port = server.getsockname()[1]
             waiting = [socket.socket() for _ in range(4)]
@@ -700,9 +700,9 @@ def test_a_server_whose_queue_is_full_is_a_connect_timeout() -> None:
                     sock.setblocking(False)
                     assert sock.connect_ex(("127.0.0.1", port)) in {0, errno.EINPROGRESS}
                 await asyncio.sleep(0.1)
-                telephone = gateway(connect_timeout=0.3)
+                start_url_client = gateway(connect_timeout=0.3)
                 url = f"http://127.0.0.1:{port}/"
-                return await telephone.place_call(url, FORM, {}, last_look=refused_last_look)
+                return await start_url_client.place_call(url, FORM, {}, last_look=refused_last_look)
             finally:
                 for sock in waiting:
                     sock.close()
@@ -717,7 +717,7 @@ def test_a_connection_that_ends_during_the_last_look_is_not_sent() -> None:
     async def slow_look() -> None:
         await asyncio.sleep(0.2)
 
-    async def scenario() -> tuple[Exchange, bytes]:
+    async def scenario() -> tuple[RequestResult, bytes]:
         async with serving(closing) as server:
             answer = await gateway().place_call(server.url, FORM, {}, last_look=slow_look)
             return answer, server.received
@@ -729,7 +729,7 @@ def test_a_last_look_that_outlasts_the_deadline_lets_nothing_go() -> None:
     async def endless_look() -> None:
         await asyncio.sleep(60)
 
-    async def scenario() -> tuple[Exchange, bytes]:
+    async def scenario() -> tuple[RequestResult, bytes]:
         async with serving(silence) as server:
             answer = await gateway(call_deadline=0.3).place_call(server.url, FORM, {}, last_look=endless_look)
             await asyncio.wait_for(server.visits[0].ended.wait(), 5)
@@ -825,12 +825,12 @@ def test_a_cancelled_call_is_cancelled_at_any_moment_and_hangs_up(moment: str) -
 
 
 def test_a_slow_call_does_not_hold_up_the_others() -> None:
-    async def scenario() -> tuple[list[Exchange], float]:
+    async def scenario() -> tuple[list[RequestResult], float]:
         async with serving(silence) as slow, serving(saying(OK, pause=0.0)) as quick:
-            telephone = gateway(call_deadline=3.0)
-            held = asyncio.create_task(telephone.place_call(slow.url, FORM, {}, last_look=nothing_against_it))
+            start_url_client = gateway(call_deadline=3.0)
+            held = asyncio.create_task(start_url_client.place_call(slow.url, FORM, {}, last_look=nothing_against_it))
             began = time.monotonic()
-            calls = (telephone.place_call(quick.url, FORM, {}, last_look=nothing_against_it) for _ in range(200))
+            calls = (start_url_client.place_call(quick.url, FORM, {}, last_look=nothing_against_it) for _ in range(200))
             answers = await asyncio.gather(*calls)
             took = time.monotonic() - began
             assert not held.done()
@@ -878,10 +878,10 @@ def serving_tls(certificate: Path) -> ssl.SSLContext:
 
 def dial_tls(
     certificate: Path, behaviour: Behaviour, *, host: str = "secure.test", trusted: bool = True
-) -> tuple[Exchange, bytes, int]:
+) -> tuple[RequestResult, bytes, int]:
     """The exchange, what the server got, and how often there was a last look."""
 
-    async def scenario() -> tuple[Exchange, bytes, int]:
+    async def scenario() -> tuple[RequestResult, bytes, int]:
         looks = 0
 
         async def last_look() -> None:
@@ -891,11 +891,11 @@ def dial_tls(
             looks += 1
 
         async with serving(behaviour, serving_tls(certificate)) as server:
-            telephone = gateway(
+            start_url_client = gateway(
                 lookup=looked_up(["127.0.0.1"]),
                 tls=ssl.create_default_context(cafile=certificate) if trusted else None,
             )
-            answer = await telephone.place_call(f"https://{host}:{server.port}/", FORM, {}, last_look=last_look)
+            answer = await start_url_client.place_call(f"https://{host}:{server.port}/", FORM, {}, last_look=last_look)
             return answer, server.received, looks
 
     return run(scenario())
@@ -939,13 +939,13 @@ def test_a_server_without_tls_is_not_sent_to_over_it() -> None:
         await visit.more()
         visit.reset()
 
-    async def answers() -> list[Exchange]:
+    async def answers() -> list[RequestResult]:
         exchanges = []
         for behaviour in (plain, closing, resetting, silence):
             async with serving(behaviour) as server:
                 url = f"https://127.0.0.1:{server.port}/"
-                telephone = gateway(connect_timeout=0.4)
-                exchanges.append(await telephone.place_call(url, FORM, {}, last_look=refused_last_look))
+                start_url_client = gateway(connect_timeout=0.4)
+                exchanges.append(await start_url_client.place_call(url, FORM, {}, last_look=refused_last_look))
         return exchanges
 
     assert run(answers()) == [NotSent("tls"), NotSent("closed"), NotSent("closed"), NotSent("connect_timeout")]
@@ -955,14 +955,14 @@ def test_a_server_without_tls_is_not_sent_to_over_it() -> None:
 
 
 def test_a_name_that_is_public_when_asked_first_and_this_machine_afterwards_cannot_be_dialled() -> None:
-    async def scenario() -> tuple[Exchange, int]:
+    async def scenario() -> tuple[RequestResult, int]:
         lookup = looked_up(["93.184.215.14"], ["127.0.0.1"])
         async with serving(saying(OK)) as server:
             checked_before = await lookup("rebinding.test")
             assert all(is_allowed(address, allow_loopback=False) for address in checked_before)
-            telephone = gateway(allow_loopback=False, lookup=lookup)
+            start_url_client = gateway(allow_loopback=False, lookup=lookup)
             url = f"http://rebinding.test:{server.port}/"
-            return await telephone.place_call(url, FORM, {}, last_look=refused_last_look), len(server.visits)
+            return await start_url_client.place_call(url, FORM, {}, last_look=refused_last_look), len(server.visits)
 
     assert run(scenario()) == (NotSent("address_not_allowed"), 0)
 
@@ -975,16 +975,16 @@ INSIDE = """
 
 @pytest.mark.parametrize("address", INSIDE.split())
 def test_a_name_that_leads_into_a_private_network_is_not_dialled_whatever_the_setting(address: str) -> None:
-    exchange = never_connecting("http://inside.test/", lookup=looked_up([address]))
-    assert exchange == NotSent("address_not_allowed")
+    request_result = never_connecting("http://inside.test/", lookup=looked_up([address]))
+    assert request_result == NotSent("address_not_allowed")
 
 
 def test_of_a_names_addresses_only_the_allowed_ones_are_dialled() -> None:
-    async def scenario() -> Exchange:
+    async def scenario() -> RequestResult:
         async with serving(saying(OK)) as server:
-            telephone = gateway(lookup=looked_up(["10.0.0.1", "127.0.0.1", "169.254.169.254"]))
+            start_url_client = gateway(lookup=looked_up(["10.0.0.1", "127.0.0.1", "169.254.169.254"]))
             url = f"http://mixed.test:{server.port}/"
-            return await telephone.place_call(url, FORM, {}, last_look=nothing_against_it)
+            return await start_url_client.place_call(url, FORM, {}, last_look=nothing_against_it)
 
     assert isinstance(run(scenario()), Answered)
 
@@ -1052,17 +1052,17 @@ def test_a_socket_for_this_machine_is_made_by_setting_only(address: str) -> None
     ],
 )
 def test_a_url_that_is_not_allowed_is_not_even_looked_up(url: str, reason: str) -> None:
-    async def scenario() -> tuple[Exchange, int]:
+    async def scenario() -> tuple[RequestResult, int]:
         async with serving(saying(OK)) as server:
-            telephone = gateway(allow_loopback=False, lookup=looked_up())
+            start_url_client = gateway(allow_loopback=False, lookup=looked_up())
             address = url.format(port=server.port)
-            return await telephone.place_call(address, FORM, {}, last_look=refused_last_look), len(server.visits)
+            return await start_url_client.place_call(address, FORM, {}, last_look=refused_last_look), len(server.visits)
 
     assert run(scenario()) == (NotSent(reason), 0)
 
 
 def test_a_server_on_ipv6_is_called() -> None:
-    async def scenario() -> Exchange:
+    async def scenario() -> RequestResult:
         try:
             serving_here = serving(saying(OK), host="::1")
             async with serving_here as server:
@@ -1083,7 +1083,7 @@ def test_calls_at_the_same_time_are_each_held_back_by_their_own_last_look_alone(
     connected = 0
     all_connected = asyncio.Event()
 
-    async def scenario() -> tuple[list[Exchange | BaseException], bytes]:
+    async def scenario() -> tuple[list[RequestResult | BaseException], bytes]:
         async def look(place: int) -> None:
             nonlocal connected
             connected += 1
@@ -1094,10 +1094,10 @@ def test_calls_at_the_same_time_are_each_held_back_by_their_own_last_look_alone(
                 raise PermissionError(str(place))
 
         async with serving(saying(OK)) as server:
-            telephone = gateway()
+            start_url_client = gateway()
             answers = await asyncio.gather(
                 *(
-                    telephone.place_call(server.url, b"place=%d;" % place, {}, last_look=partial(look, place))
+                    start_url_client.place_call(server.url, b"place=%d;" % place, {}, last_look=partial(look, place))
                     for place in range(count)
                 ),
                 return_exceptions=True,
@@ -1117,7 +1117,7 @@ def test_calls_at_the_same_time_are_each_held_back_by_their_own_last_look_alone(
 def test_no_call_waits_for_the_end_of_another_however_many_there_are() -> None:
     count = 150
 
-    async def scenario() -> list[Exchange]:
+    async def scenario() -> list[RequestResult]:
         all_there = asyncio.Event()
 
         async def patient(visit: Visit) -> None:
@@ -1128,8 +1128,10 @@ def test_no_call_waits_for_the_end_of_another_however_many_there_are() -> None:
             await visit.say(OK)
 
         async with serving(patient) as server:
-            telephone = gateway()
-            calls = (telephone.place_call(server.url, FORM, {}, last_look=nothing_against_it) for _ in range(count))
+            start_url_client = gateway()
+            calls = (
+                start_url_client.place_call(server.url, FORM, {}, last_look=nothing_against_it) for _ in range(count)
+            )
             return await asyncio.gather(*calls)
 
     assert all(isinstance(answer, Answered) for answer in run(scenario()))
@@ -1137,11 +1139,11 @@ def test_no_call_waits_for_the_end_of_another_however_many_there_are() -> None:
 
 def test_a_gateway_serves_one_event_loop_after_the_other() -> None:
     """As in a function that is invoked again."""
-    telephone = gateway()
+    start_url_client = gateway()
 
-    async def scenario() -> Exchange:
+    async def scenario() -> RequestResult:
         async with serving(saying(OK)) as server:
-            return await telephone.place_call(server.url, FORM, {}, last_look=nothing_against_it)
+            return await start_url_client.place_call(server.url, FORM, {}, last_look=nothing_against_it)
 
     assert [type(run(scenario())) for _ in range(3)] == [Answered] * 3
 
@@ -1163,14 +1165,14 @@ def test_nothing_is_connected_to_for_a_request_that_nobody_can_be_asked_about() 
 
 
 def test_a_report_goes_out_without_a_last_look_and_keeps_its_own_deadline() -> None:
-    async def scenario() -> tuple[Exchange, Exchange, float]:
+    async def scenario() -> tuple[RequestResult, RequestResult, float]:
         async with serving(saying(OK)) as server, serving(silence) as silent:
-            desk = gateway(report_deadline=0.3)
-            delivered = await desk.report(server.url, FORM, {"webhook-id": "7"})
+            result_url_client = gateway(report_deadline=0.3)
+            delivered = await result_url_client.report(server.url, FORM, {"webhook-id": "7"})
             assert b"webhook-id: 7" in server.received
             assert server.received.endswith(FORM)
             began = time.monotonic()
-            return delivered, await desk.report(silent.url, FORM, {}), time.monotonic() - began
+            return delivered, await result_url_client.report(silent.url, FORM, {}), time.monotonic() - began
 
     delivered, unheard, took = run(scenario())
     assert isinstance(delivered, Answered)

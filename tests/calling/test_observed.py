@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from chalicelib.domain.models import CallKey, Campaign
-from chalicelib.domain.outcome import Answered, Exchange, NotSent, Unknown
+from chalicelib.domain.outcome import Answered, NotSent, RequestResult, Unknown
 from chalicelib.runtime.logs import JsonLines
 from chalicelib.runtime.metrics import Metric
 from tests.support.campaigns import numbers, prepare, start
@@ -17,7 +17,7 @@ from tests.support.world import EIGHT, World
 
 
 def test_every_outcome_is_counted_once(world: World) -> None:
-    answers: Iterator[Exchange] = iter(
+    answers: Iterator[RequestResult] = iter(
         [Answered(200, {}, b""), Answered(404, {}, b""), Unknown("timeout"), NotSent("dns")]
     )
     world.tenant.on_call = lambda _: next(answers, Answered(200, {}, b""))
@@ -119,7 +119,7 @@ def test_a_claim_that_nobody_ends_counts_as_uncertain(world: World) -> None:
 def test_no_line_says_a_whole_number_or_a_token(world: World, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     entries = numbers(20)
-    answers: list[Exchange] = [Answered(200, {}, b""), Answered(404, {}, b""), Unknown("timeout"), NotSent("dns")]
+    answers: list[RequestResult] = [Answered(200, {}, b""), Answered(404, {}, b""), Unknown("timeout"), NotSent("dns")]
     world.tenant.on_call = lambda form: answers[int(form["call_id"]) % len(answers)]
     world.tenant.on_report = lambda _: Answered(500, {}, b"")
     world.services.tokens.create("acme", TOKEN, EIGHT)

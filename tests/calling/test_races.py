@@ -17,7 +17,7 @@ from chalicelib.domain.models import CallKey, Counts, Plan, Window
 from chalicelib.domain.outcome import Answered
 from chalicelib.domain.slicing import Limits
 from chalicelib.errors import Busy
-from chalicelib.gateway.telephone import LastLook
+from chalicelib.gateway.clients import LastLook
 from tests.support.campaigns import MINUTE, campaign, numbers, prepare, start, stop
 from tests.support.world import EIGHT, FakeTenant, World
 
@@ -186,7 +186,7 @@ def test_a_slot_is_lost_if_it_could_not_be_reserved_for_sure(world: World, monke
         raise Busy("throttled")
 
     with monkeypatch.context() as patch:
-        patch.setattr(world.advances, "reserve", busy)
+        patch.setattr(world.progress, "reserve", busy)
         with pytest.raises(ExceptionGroup):
             world.tick()
     assert world.sqs.messages == []
@@ -206,7 +206,7 @@ def test_a_slip_of_an_older_attempt_does_not_take_the_place_of_a_newer_one(
     (message,) = world.sqs.take(EIGHT + 5 * MINUTE)
     world.clock.turn_to(message.visible_at)
     with monkeypatch.context() as patch:
-        patch.setattr(world.services.slips, "forget_name", failing)
+        patch.setattr(world.services.tasks, "forget_name", failing)
         world.dial([message.body])  # the first attempt is made, then the dialer dies
     world.clock.turn_to(EIGHT + 6 * MINUTE)
     world.tick()
@@ -230,7 +230,7 @@ def test_a_campaign_does_not_rest_while_its_last_number_is_handed_over(
     start(world)
     world.clock.turn_to(EIGHT + 3 * MINUTE)
     world.settle()
-    look = world.settler._slips.any_at_work
+    look = world.settler._tasks.any_in_progress
 
     def then_a_tick(*key: Any, spread: int) -> bool:
         found = look(*key, spread=spread)
@@ -238,7 +238,7 @@ def test_a_campaign_does_not_rest_while_its_last_number_is_handed_over(
         return found
 
     with monkeypatch.context() as patch:
-        patch.setattr(world.settler._slips, "any_at_work", then_a_tick)
+        patch.setattr(world.settler._tasks, "any_at_work", then_a_tick)
         world.settle()
     (message,) = world.sqs.take(EIGHT + 9 * MINUTE)
     world.clock.turn_to(world.clock.now() + MINUTE)
@@ -254,7 +254,7 @@ def test_a_call_whose_pacer_and_dialer_died_is_uncertain_though_the_campaign_is_
     world.pacer = world.pacer_with(Limits(most=1, most_slow=1))
     start(world)
     with monkeypatch.context() as patch:
-        patch.setattr(world.advances, "pass_to", failing)
+        patch.setattr(world.progress, "pass_to", failing)
         with pytest.raises(ExceptionGroup):
             world.tick()
         (message, *_) = world.sqs.take(EIGHT + MINUTE)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from chalicelib.api.progress import look
-from chalicelib.domain.call import DeferredDial
+from chalicelib.domain.call import DialTask
 from chalicelib.domain.models import CallKey, Counts, Entry
 from chalicelib.domain.outcome import Answered
 from chalicelib.storage.database import Database
@@ -121,13 +121,13 @@ def test_a_number_that_was_deferred_twice_is_told_once(world: World) -> None:
     claim = world.services.calls.claim(key, entry, 1, EIGHT)
     assert claim is not None
     world.services.calls.give_up(claim, "late")
-    (slip,) = world.services.slips.due_dials("acme", 1, EIGHT, spread=1)
-    assert isinstance(slip.deferred, DeferredDial)
+    (scheduled,) = world.services.tasks.due_dials("acme", 1, EIGHT, spread=1)
+    assert isinstance(scheduled.task, DialTask)
     transaction = world.services.database.transaction()
-    world.services.slips.add(transaction, replace(slip.deferred, not_before=EIGHT + timedelta(hours=1)), spread=1)
+    world.services.tasks.add(transaction, replace(scheduled.task, not_before=EIGHT + timedelta(hours=1)), spread=1)
     transaction.commit()
     world.run(minutes=3)
-    assert waiting(world.services.slips, "acme", 1, spread=1) == [0]
+    assert waiting(world.services.tasks, "acme", 1, spread=1) == [0]
     assert progress(world) == {"total": 2, "completed": 2}
 
 
@@ -145,7 +145,7 @@ def test_how_far_a_campaign_is_takes_ten_requests_however_many_numbers_wait() ->
     create_tables(database)
     world = World(database, HandClock())
     waits = prepare(world, numbers(200))
-    world.advances.pass_to(waits, head=200)
+    world.progress.advance_head(waits, head=200)
     for sequence, entry in enumerate(numbers(200)):
         world.services.calls.defer_lost(CallKey("acme", 1, sequence), entry, spread=1)
     world.settle()
@@ -178,7 +178,7 @@ def test_two_settlers_at_once_count_each_number_once(world: World, monkeypatch: 
     start(world)
     world.tick()
     world.drain(EIGHT + MINUTE)
-    settle = world.advances.settle
+    settle = world.progress.settle
     settler = world.settler
 
     def meanwhile(before, after):  # type: ignore[no-untyped-def] # settle's own signature
@@ -186,6 +186,6 @@ def test_two_settlers_at_once_count_each_number_once(world: World, monkeypatch: 
         settler.settle(EIGHT + 10 * MINUTE, [("acme", 1)])
         return settle(before, after)
 
-    monkeypatch.setattr(settler._advances, "settle", meanwhile)
+    monkeypatch.setattr(settler._progress, "settle", meanwhile)
     settler.settle(EIGHT + 10 * MINUTE, [("acme", 1)])
     assert campaign(world).counts == Counts(completed=10)

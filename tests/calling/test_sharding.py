@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from chalicelib.api.services import Services
-from chalicelib.calling.sharding import AT_ONCE, campaigns_to_look_after
+from chalicelib.calling.sharding import WEIGHT_PER_INVOCATION, select_own_work
 from chalicelib.domain.eastern import local_date
 from chalicelib.domain.models import Campaign, Day, Entry, Plan, Profile, Schedule, Status, Window
 from chalicelib.domain.sharding import Work
-from chalicelib.functions.fan_out import invoke_again, part_of, shards_of
+from chalicelib.functions.fan_out import fan_out, part_of, shards_of
 from chalicelib.runtime.clock import SystemClock
 from chalicelib.storage.campaigns import SHARDS
 from chalicelib.storage.database import Database
@@ -43,19 +43,19 @@ def refuse(_: Sequence[int], __: float) -> None:
 def looked_after(found: dict[int, list[Work]], most: int) -> Iterator[list[tuple[str, int]]]:
     """By each of the invocations that come of one."""
     further: list[Sequence[int]] = []
-    yield campaigns_to_look_after(found, lambda share, _: further.append(share), most=most).campaigns
+    yield select_own_work(found, lambda share, _: further.append(share), most=most).campaigns
     for share in further:
         yield from looked_after({shard: found[shard] for shard in share}, most)
 
 
 def test_what_one_can_do_it_does_alone() -> None:
-    assert len(campaigns_to_look_after(in_shards(2, 0, 3), refuse, most=5).campaigns) == 5
-    assert campaigns_to_look_after(in_shards(0), refuse, most=5).campaigns == []
+    assert len(select_own_work(in_shards(2, 0, 3), refuse, most=5).campaigns) == 5
+    assert select_own_work(in_shards(0), refuse, most=5).campaigns == []
 
 
 def test_what_is_too_much_is_handed_over_by_shards() -> None:
     further: dict[Sequence[int], float] = {}
-    own = campaigns_to_look_after(in_shards(2, 2, 2, 1, 5), further.__setitem__, most=4)
+    own = select_own_work(in_shards(2, 2, 2, 1, 5), further.__setitem__, most=4)
     assert sorted(own.campaigns) == [("of-0", 0), ("of-0", 1), ("of-1", 0), ("of-1", 1)]
     assert list(further) == [(2, 3), (4,)]
 
@@ -67,7 +67,7 @@ def test_campaigns_with_many_calls_are_shared_by_their_calls() -> None:
         1: [Work("acme", 3, dialers=60)],
         2: [Work("acme", 4, dialers=0.5), Work("acme", 5, dialers=29.5)],
     }
-    own = campaigns_to_look_after(found, further.__setitem__, most=40)
+    own = select_own_work(found, further.__setitem__, most=40)
     assert sorted(own.campaigns) == [("acme", 1), ("acme", 2)]
     # the one of which nothing is known may use as many dialers as the others do on average
     assert own.part == pytest.approx((30 + 30) / 150)
@@ -76,10 +76,10 @@ def test_campaigns_with_many_calls_are_shared_by_their_calls() -> None:
 
 def test_each_gets_as_much_of_the_dialers_as_its_campaigns_use() -> None:
     further: dict[Sequence[int], float] = {}
-    own = campaigns_to_look_after(in_shards(2, 2, 2, 1, 5), further.__setitem__, part=0.6, most=4)
+    own = select_own_work(in_shards(2, 2, 2, 1, 5), further.__setitem__, part=0.6, most=4)
     assert own.part == pytest.approx(0.2)
     assert further == {(2, 3): pytest.approx(0.15), (4,): pytest.approx(0.25)}
-    alone = campaigns_to_look_after(in_shards(2, 3), refuse, part=0.6, most=4)
+    alone = select_own_work(in_shards(2, 3), refuse, part=0.6, most=4)
     assert alone.part == pytest.approx(0.6)
 
 
@@ -93,7 +93,7 @@ def test_every_campaign_is_looked_after_by_one() -> None:
 
 
 def test_what_cannot_be_handed_over_is_not_left_out() -> None:
-    assert len(campaigns_to_look_after(in_shards(2, 2, 2), refuse, most=2).campaigns) == 6
+    assert len(select_own_work(in_shards(2, 2, 2), refuse, most=2).campaigns) == 6
 
 
 def test_a_further_invocation_is_told_its_shards() -> None:
@@ -103,7 +103,7 @@ def test_a_further_invocation_is_told_its_shards() -> None:
         def invoke(self, **request: Any) -> None:
             asked.append(request)
 
-    invoke_again(tick_of("pacer"), (3, 4), 0.25, connect=Client)
+    fan_out(tick_of("pacer"), (3, 4), 0.25, connect=Client)
     (request,) = asked
     event = tick_of("pacer")
     event.detail = json.loads(request["Payload"])["detail"]
@@ -121,15 +121,15 @@ def test_after_a_failure_no_time_is_lost_with_more_of_them() -> None:
         tried.append(share)
         raise TimeoutError
 
-    own = campaigns_to_look_after(in_shards(2, 2, 2, 2), slowly, most=2)
+    own = select_own_work(in_shards(2, 2, 2, 2), slowly, most=2)
     assert tried == [(1,)]
     assert len(own.campaigns) == 8
 
 
 def test_another_campaign_comes_first_each_time() -> None:
     begins = [
-        campaigns_to_look_after(in_shards(2, 3), refuse, most=5, chance=lambda: chance).campaigns[0]  # noqa: B023 # at once
-        for chance in (0.0, 0.2, 0.4, 0.6, 0.999)
+        select_own_work(in_shards(2, 3), refuse, most=5, random_fraction=lambda: random_fraction).campaigns[0]  # noqa: B023 # at once
+        for random_fraction in (0.0, 0.2, 0.4, 0.6, 0.999)
     ]
     assert begins == [("of-0", 0), ("of-0", 1), ("of-1", 0), ("of-1", 1), ("of-1", 2)]
 
@@ -179,31 +179,31 @@ def cloud(tmp_path: Path) -> Iterator[Emulated]:
 
 def test_deployed_functions_have_themselves_invoked_again_for_what_is_too_much(cloud: Emulated) -> None:
     """One number in each of too many campaigns: the pacer hands it over, and the settler marks that it was."""
-    campaigns = int(AT_ONCE) + 40
+    campaigns = int(WEIGHT_PER_INVOCATION) + 40
     (stack,) = cloud.client("cloudformation").describe_stacks(StackName=f"callpacer-{STAGE}")["Stacks"]
     queue_url = next(output["OutputValue"] for output in stack["Outputs"] if output["OutputKey"] == "QueueUrl")
     database = Database(f"callpacer-{STAGE}", cloud.client("dynamodb"))
     services = Services.over(database, SystemClock())
     Switch(database, stack["StackId"]).turn(on=True, now=datetime.now(UTC))
     _begin(services, campaigns)
-    few = len(with_work(services.advances, datetime.now(UTC), [5]))
+    few = len(with_work(services.progress, datetime.now(UTC), [5]))
 
     def invoke(function: str, **detail: object) -> Any:
         payload = json.dumps({**TICK, "detail": detail})
         answer = cloud.client("lambda").invoke(FunctionName=f"callpacer-{STAGE}-{function}", Payload=payload)
         return json.load(answer["Payload"])
 
-    def marked() -> int:
-        return sum(bool(campaign.marks) for campaign in services.campaigns.page("acme"))
+    def observe_head() -> int:
+        return sum(bool(campaign.head_observations) for campaign in services.campaigns.page("acme"))
 
     assert invoke("pacer", shards=[5])["dials"] == few
     assert 0 < invoke("pacer")["dials"] < campaigns - few
     wait(lambda: messages_in(cloud.client("sqs"), queue_url) == campaigns, patience=60)
 
     invoke("settler", shards=[5])
-    assert marked() == few
+    assert observe_head() == few
     invoke("settler")
-    wait(lambda: marked() == campaigns, patience=60)
+    wait(lambda: observe_head() == campaigns, patience=60)
 
 
 @pytest.mark.parametrize("function", ["pacer", "settler"])

@@ -14,7 +14,7 @@ HOUR = timedelta(hours=1)
 
 
 def is_asleep(world: World) -> bool:
-    return with_work(world.advances, world.clock.now()) == []
+    return with_work(world.progress, world.clock.now()) == []
 
 
 def test_a_campaign_sleeps_until_its_hours_begin_and_then_calls_in_its_first_second(world: World) -> None:

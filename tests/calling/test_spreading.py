@@ -13,7 +13,7 @@ from tests.support.world import EIGHT, World
 
 def partitions(world: World, kind: str = "") -> set[str]:
     """Those in which slips lie."""
-    items = world.services.database.deferred.scan()
+    items = world.services.database.tasks.scan()
     return {item.campaign for item in items if item.key.startswith(kind)}
 
 
@@ -63,16 +63,16 @@ def test_all_is_called_and_reported_in_the_end_though_the_spread_grows_meanwhile
 
 def test_a_look_finds_what_was_spread_further_since_the_campaign_was_read(world: World) -> None:
     calls, entries = world.services.calls, numbers(2)
-    handed_over = world.advances.reserve(prepare(world, entries), 2, (), spread=1)
+    handed_over = world.progress.reserve(prepare(world, entries), 2, (), spread=1)
     assert handed_over is not None
     for sequence, entry in enumerate(entries):
         assert calls.defer_lost(CallKey("acme", 1, sequence), entry, spread=1)
-    assert world.advances.settle(handed_over, replace(handed_over, settled=2))
+    assert world.progress.settle(handed_over, replace(handed_over, settled=2))
     claims = [calls.claim(CallKey("acme", 1, sequence), entry, 1, EIGHT) for sequence, entry in enumerate(entries)]
-    world.services.slips.forget(list(world.services.slips.due_dials("acme", 1, EIGHT, spread=1)))
+    world.services.tasks.delete(list(world.services.tasks.due_dials("acme", 1, EIGHT, spread=1)))
     before = campaign(world)
 
-    assert world.advances.reserve(before, 2, (), spread=2)
+    assert world.progress.reserve(before, 2, (), spread=2)
     for claim in claims:
         assert claim is not None
         assert calls.give_up(replace(claim, spread=2), "late")

@@ -324,9 +324,9 @@ class TestRefusals:
         assert catalog.get(thing("one")) is None
 
     @pytest.mark.parametrize("attention", [{"N": "1"}, {"S": ""}])
-    def test_an_item_that_does_not_fit_an_index(self, campaigns: Table, attention: dict[str, Any]) -> None:
+    def test_an_item_that_does_not_fit_an_index(self, campaigns: Table, work_shard: dict[str, Any]) -> None:
         with pytest.raises(ClientError) as refused:
-            campaigns.ask("PutItem", Item={**typed({"account": "acme", "id": 1}), "attention": attention})
+            campaigns.ask("PutItem", Item={**typed({"account": "acme", "id": 1}), "attention": work_shard})
         assert code(refused) == "ValidationException"
 
     def test_half_a_key(self, catalog: Table) -> None:
@@ -614,14 +614,14 @@ class TestIndexes:
         return campaigns.query("attention = :shard", {":shard": "3"}, IndexName="attention", **request)
 
     def test_an_index_has_what_carries_its_attributes_and_nothing_else_of_it(self, campaigns: Table) -> None:
-        campaigns.put(self.campaign(1, attention="3", dialers=2, status="running"))
+        campaigns.put(self.campaign(1, work_shard="3", dialers=2, status="running"))
         campaigns.put(self.campaign(2, status="running"))
-        campaigns.put(self.campaign(3, attention="4", status="running"))
-        assert self.with_attention(campaigns) == [self.campaign(1, attention="3", dialers=2)]
+        campaigns.put(self.campaign(3, work_shard="4", status="running"))
+        assert self.with_attention(campaigns) == [self.campaign(1, work_shard="3", dialers=2)]
 
     def test_an_index_is_read_in_the_order_of_its_range_key_and_up_to_one(self, campaigns: Table) -> None:
         for number in (3, 1, 2):
-            campaigns.put(self.campaign(number, attention="3"))
+            campaigns.put(self.campaign(number, work_shard="3"))
         until = campaigns.query(
             "attention = :shard AND wakes_at <= :day", {":shard": "3", ":day": "2026-01-02"}, IndexName="attention"
         )
@@ -629,15 +629,15 @@ class TestIndexes:
 
     def test_an_index_follows_its_table(self, campaigns: Table) -> None:
         for number in (1, 2, 3):
-            campaigns.put(self.campaign(number, attention="3"))
+            campaigns.put(self.campaign(number, work_shard="3"))
         campaigns.update({"account": "acme", "id": 1}, "REMOVE attention", {})
         campaigns.update({"account": "acme", "id": 2}, "SET attention = :other", {":other": "4"})
         campaigns.ask("DeleteItem", Key=typed({"account": "acme", "id": 3}))
         assert self.with_attention(campaigns) == []
         campaigns.update({"account": "acme", "id": 2}, "SET attention = :shard", {":shard": "3"})
-        assert self.with_attention(campaigns) == [self.campaign(2, attention="3")]
+        assert self.with_attention(campaigns) == [self.campaign(2, work_shard="3")]
 
     def test_an_index_is_read_in_pages_too(self, campaigns: Table) -> None:
         for number in range(9):
-            campaigns.put(self.campaign(number, attention="3"))
+            campaigns.put(self.campaign(number, work_shard="3"))
         assert [item["id"] for item in self.with_attention(campaigns, Limit=2)] == list(range(9))

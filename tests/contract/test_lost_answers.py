@@ -15,8 +15,8 @@ from chalicelib.storage.campaigns import Campaigns
 from chalicelib.storage.catalog import Profiles, Schedules
 from chalicelib.storage.database import Database, DynamoDB
 from chalicelib.storage.log import Log
-from chalicelib.storage.progress import Advances
-from chalicelib.storage.tasks import Slips
+from chalicelib.storage.progress import ProgressStore
+from chalicelib.storage.tasks import TaskStore
 from chalicelib.storage.tokens import Tokens
 from chalicelib.storage.writes import WriteRefused, conditional
 from tests.support.databases import with_tables
@@ -102,15 +102,15 @@ class TestTransactions:
     def test_slots_are_had_by_who_reserved_them_and_counts_by_who_counted(
         self, campaigns: Campaigns, database: Database
     ) -> None:
-        advances = Advances(database)
+        progress = ProgressStore(database)
         campaigns.start("acme", 1, None, NOW)
         before = campaigns.get("acme", 1)
-        reserved = advances.reserve(before, 4, before.cursors, spread=1)
+        reserved = progress.reserve(before, 4, before.cursors, spread=1)
         assert reserved is not None
-        assert advances.reserve(before, 4, before.cursors, spread=1) is None
+        assert progress.reserve(before, 4, before.cursors, spread=1) is None
         after = replace(reserved, settled=2, counts=Counts(1, 1, 0))
-        assert advances.settle(reserved, after)
-        assert not advances.settle(reserved, after)
+        assert progress.settle(reserved, after)
+        assert not progress.settle(reserved, after)
         assert campaigns.get("acme", 1) == after
 
     def test_a_deferred_number_has_one_slip(self, database: Database) -> None:
@@ -118,7 +118,7 @@ class TestTransactions:
         claim = calls.claim(KEY, ENTRY, 1, NOW)
         assert claim is not None
         assert calls.defer_unsent(claim, "dns", NOW)
-        assert waiting(Slips(database), "acme", 1, spread=1) == [KEY.sequence]
+        assert waiting(TaskStore(database), "acme", 1, spread=1) == [KEY.sequence]
         again = calls.claim(KEY, ENTRY, 1, NOW)
         assert again is not None
         assert again.unsent == 1

@@ -9,7 +9,7 @@ import pytest
 
 from chalicelib.calling.settler import Settler
 from chalicelib.calling.sleeper import Sleeper
-from chalicelib.domain.call import Deferred, DeferredDial, DeferredReport, Ended, Handed, ReportState, State
+from chalicelib.domain.call import DialTask, Ended, Lease, ReportState, ReportTask, State, Task
 from chalicelib.domain.models import CallKey, Counts
 from chalicelib.domain.outcome import Outcome, Result
 from chalicelib.runtime.metrics import Metric
@@ -17,9 +17,9 @@ from chalicelib.storage.calls import Calls
 from chalicelib.storage.campaigns import Campaigns
 from chalicelib.storage.catalog import Profiles, Schedules
 from chalicelib.storage.database import Database, DynamoDB
-from chalicelib.storage.progress import Advances
+from chalicelib.storage.progress import ProgressStore
 from chalicelib.storage.stores import Stores
-from chalicelib.storage.tasks import Slips
+from chalicelib.storage.tasks import TaskStore
 from tests.support.databases import with_tables, with_work
 from tests.support.examples import ENTRY, NOW, OUTCOME, Counting, add, profile, schedule
 from tests.support.tasks import waiting
@@ -40,32 +40,32 @@ def key(sequence: int) -> CallKey:
     return CallKey("acme", 1, sequence)
 
 
-def dial(sequence: int, not_before: datetime | None = None) -> DeferredDial:
-    return DeferredDial(key(sequence), ENTRY, 1, not_before)
+def dial(sequence: int, not_before: datetime | None = None) -> DialTask:
+    return DialTask(key(sequence), ENTRY, 1, not_before)
 
 
-def report(sequence: int, not_before: datetime = NOW) -> DeferredReport:
-    return DeferredReport(key(sequence), 2, not_before)
+def report(sequence: int, not_before: datetime = NOW) -> ReportTask:
+    return ReportTask(key(sequence), 2, not_before)
 
 
-def defer(database: Database, spread: int, *deferred: Deferred) -> Slips:
-    slips = Slips(database)
+def defer(database: Database, spread: int, *deferred: Task) -> TaskStore:
+    tasks = TaskStore(database)
     for one in deferred:
         transaction = database.transaction()
-        slips.add(transaction, one, spread=spread)
+        tasks.add(transaction, one, spread=spread)
         transaction.commit()
-    return slips
+    return tasks
 
 
 def end(database: Database, *ended: Ended) -> None:
     for one in ended:
         transaction = database.transaction()
-        Slips(database).add_ended(transaction, one)
+        TaskStore(database).add_ended(transaction, one)
         transaction.commit()
 
 
 def partitions(database: Database, kind: str) -> set[str]:
-    return {item.campaign for item in database.deferred.scan() if item.key.startswith(f"{kind}/")}
+    return {item.campaign for item in database.tasks.scan() if item.key.startswith(f"{kind}/")}
 
 
 def settler(database: Database, metrics: FakeMetrics) -> Settler:
@@ -78,105 +78,105 @@ class TestNumbers:
         defer(database, 3, *(one for sequence in range(6) for one in (dial(sequence), report(sequence))))
         there = {"acme/1", "acme/1#1", "acme/1#2"}
         assert partitions(database, "dial") == partitions(database, "report") == there
-        assert Counter(item.campaign for item in database.deferred.scan()) == dict.fromkeys(there, 4)
+        assert Counter(item.campaign for item in database.tasks.scan()) == dict.fromkeys(there, 4)
 
     def test_a_dial_written_with_a_small_spread_is_handed_over_and_forgotten_after_it_has_grown(
         self, database: Database
     ) -> None:
         dials = [dial(sequence) for sequence in range(8)]
-        slips = defer(database, BEFORE, *dials)
-        due = list(slips.due_dials("acme", 1, NOW, spread=NOW_SPREAD))
-        assert [slip.deferred for slip in due] == dials
-        assert sorted(waiting(slips, "acme", 1, spread=NOW_SPREAD)) == list(range(8))
-        name = slips.hand_over(due, NOW)
-        assert list(slips.due_dials("acme", 1, NOW, spread=NOW_SPREAD)) == []
-        assert [(item.campaign, item.key) for item in database.deferred.scan()] == [("acme/1", name)]
+        tasks = defer(database, BEFORE, *dials)
+        due = list(tasks.due_dials("acme", 1, NOW, spread=NOW_SPREAD))
+        assert [scheduled.task for scheduled in due] == dials
+        assert sorted(waiting(tasks, "acme", 1, spread=NOW_SPREAD)) == list(range(8))
+        name = tasks.lease(due, NOW)
+        assert list(tasks.due_dials("acme", 1, NOW, spread=NOW_SPREAD)) == []
+        assert [(item.campaign, item.key) for item in database.tasks.scan()] == [("acme/1", name)]
 
     def test_a_report_written_with_a_small_spread_is_handed_over_and_taken_back_after_it_has_grown(
         self, database: Database
     ) -> None:
         reports = tuple(report(sequence) for sequence in range(8))
-        slips = defer(database, BEFORE, *reports)
-        due = list(slips.due_reports("acme", 1, NOW, spread=NOW_SPREAD))
-        assert {slip.deferred for slip in due} == set(reports)
-        handed = Handed(reports, slips.hand_over(due, NOW))
-        assert slips.count_reports("acme", 1, 100, spread=NOW_SPREAD) == 0
-        slips.take_back(handed, NOW, reports, spread=NOW_SPREAD)
+        tasks = defer(database, BEFORE, *reports)
+        due = list(tasks.due_reports("acme", 1, NOW, spread=NOW_SPREAD))
+        assert {scheduled.task for scheduled in due} == set(reports)
+        handed = Lease(reports, tasks.lease(due, NOW))
+        assert tasks.count_reports("acme", 1, 100, spread=NOW_SPREAD) == 0
+        tasks.release(handed, NOW, reports, spread=NOW_SPREAD)
         assert len(partitions(database, "report")) == NOW_SPREAD
-        again = slips.due_reports("acme", 1, NOW, spread=NOW_SPREAD)
-        assert {slip.deferred for slip in again} == set(reports)
+        again = tasks.due_reports("acme", 1, NOW, spread=NOW_SPREAD)
+        assert {scheduled.task for scheduled in again} == set(reports)
 
     def test_what_is_due_comes_in_one_order_over_all_partitions(self, database: Database) -> None:
         early, late = NOW - 2 * SECOND, NOW - SECOND
         ordered = [dial(3), dial(5), dial(8), dial(20), dial(2, early), dial(9, early), dial(1, late), dial(4, late)]
-        slips = defer(database, 3, *reversed(ordered))
-        assert [slip.deferred for slip in slips.due_dials("acme", 1, NOW, spread=3)] == ordered
+        tasks = defer(database, 3, *reversed(ordered))
+        assert [scheduled.task for scheduled in tasks.due_dials("acme", 1, NOW, spread=3)] == ordered
         reports = [report(7, early), report(2, late), report(6, late), report(0, NOW)]
-        slips = defer(database, 3, *reversed(reports), report(1, NOW + SECOND))
-        assert [slip.deferred for slip in slips.due_reports("acme", 1, NOW, spread=3)] == reports
+        tasks = defer(database, 3, *reversed(reports), report(1, NOW + SECOND))
+        assert [scheduled.task for scheduled in tasks.due_reports("acme", 1, NOW, spread=3)] == reports
 
     def test_the_waiting_are_counted_over_all_partitions_up_to_so_many(self, database: Database) -> None:
-        slips = defer(database, 3, *map(dial, range(5)), *map(report, range(4)))
-        assert [slips.count_dials("acme", 1, most, spread=3) for most in (4, 100)] == [4, 5]
-        assert [slips.count_reports("acme", 1, most, spread=3) for most in (3, 100)] == [3, 4]
+        tasks = defer(database, 3, *map(dial, range(5)), *map(report, range(4)))
+        assert [tasks.count_dials("acme", 1, most, spread=3) for most in (4, 100)] == [4, 5]
+        assert [tasks.count_reports("acme", 1, most, spread=3) for most in (3, 100)] == [3, 4]
 
     def test_one_slip_in_the_last_partition_is_something_to_do(self, database: Database) -> None:
-        slips = defer(database, 3, dial(2))
-        assert slips.any_but_told("acme", 1, spread=3)
-        assert not slips.any_at_work("acme", 1, spread=3)
+        tasks = defer(database, 3, dial(2))
+        assert tasks.any_unfinished("acme", 1, spread=3)
+        assert not tasks.any_in_progress("acme", 1, spread=3)
         end(database, Ended(key(2), State.FAILED, partition=2))
-        assert slips.any_at_work("acme", 1, spread=3)
+        assert tasks.any_in_progress("acme", 1, spread=3)
 
     def test_what_was_returned_together_is_scattered_over_all_partitions(self, database: Database) -> None:
-        slips = Slips(database)
-        slips.add_returned([dial(sequence) for sequence in range(3)], "one")
-        (returned,) = slips.returned_slices("acme", 1)
-        slips.scatter(returned, returned.numbers, spread=3)
+        tasks = TaskStore(database)
+        tasks.add_returned([dial(sequence) for sequence in range(3)], "one")
+        (returned,) = tasks.returned_slices("acme", 1)
+        tasks.replace_returned(returned, returned.numbers, spread=3)
         assert len(partitions(database, "dial")) == 3
-        assert sorted(waiting(slips, "acme", 1, spread=3)) == [0, 1, 2]
+        assert sorted(waiting(tasks, "acme", 1, spread=3)) == [0, 1, 2]
 
 
 class TestSlices:
     def test_slips_of_slices_stay_in_the_first_partition(self, database: Database) -> None:
-        slips = defer(database, 3, *map(dial, range(1, 3)), report(1))
-        name = slips.hand_over(list(slips.due_dials("acme", 1, NOW, spread=3)), NOW)
-        slips.hand_over(list(slips.due_reports("acme", 1, NOW, spread=3)), NOW)
-        slips.add_returned([dial(5)], "one")
-        slips.add_told("acme", 1, [4], NOW, "two")
-        assert {item.campaign for item in database.deferred.scan()} == {"acme/1"}
-        assert len(list(slips.lapsed("acme", 1, NOW + HOUR))) == 2
-        slips.forget_name("acme", 1, name)
-        assert slips.returned("acme", 1) == {5}
+        tasks = defer(database, 3, *map(dial, range(1, 3)), report(1))
+        name = tasks.lease(list(tasks.due_dials("acme", 1, NOW, spread=3)), NOW)
+        tasks.lease(list(tasks.due_reports("acme", 1, NOW, spread=3)), NOW)
+        tasks.add_returned([dial(5)], "one")
+        tasks.add_acknowledgement("acme", 1, [4], NOW, "two")
+        assert {item.campaign for item in database.tasks.scan()} == {"acme/1"}
+        assert len(list(tasks.expired_leases("acme", 1, NOW + HOUR))) == 2
+        tasks.delete_lease("acme", 1, name)
+        assert tasks.returned_sequences("acme", 1) == {5}
 
     def test_what_is_due_first_is_found_in_any_partition(self, database: Database) -> None:
         soon, later = NOW + timedelta(minutes=20), NOW + HOUR
-        slips = defer(database, 3, dial(0, later), dial(1, soon), report(3, later), report(5, soon))
-        assert slips.first_dial("acme", 1, spread=3) == slips.first_report("acme", 1, spread=3) == soon
-        assert slips.first_dial("acme", 1, spread=1) == slips.first_report("acme", 1, spread=1) == later
+        tasks = defer(database, 3, dial(0, later), dial(1, soon), report(3, later), report(5, soon))
+        assert tasks.first_dial("acme", 1, spread=3) == tasks.first_report("acme", 1, spread=3) == soon
+        assert tasks.first_dial("acme", 1, spread=1) == tasks.first_report("acme", 1, spread=1) == later
         defer(database, 3, dial(4))
-        at_once = slips.first_dial("acme", 1, spread=3)
+        at_once = tasks.first_dial("acme", 1, spread=3)
         assert at_once is not None
         assert at_once < NOW
-        assert slips.first_dial("acme", 2, spread=3) is slips.first_report("acme", 2, spread=3) is None
-        slips.add_returned([dial(7)], "one")
-        assert slips.first_dial("acme", 1, spread=1) == at_once
+        assert tasks.first_dial("acme", 2, spread=3) is tasks.first_report("acme", 2, spread=3) is None
+        tasks.add_returned([dial(7)], "one")
+        assert tasks.first_dial("acme", 1, spread=1) == at_once
 
 
 class TestEnded:
     def test_a_call_leaves_its_slips_where_its_claim_says(self, database: Database) -> None:
-        calls, slips = Calls(database), Slips(database)
+        calls, tasks = Calls(database), TaskStore(database)
         claim = calls.claim(key(7), ENTRY, 1, NOW, spread=4)
         assert claim is not None
         assert calls.defer_retry(claim, Outcome(Result.FAILED, "http_486"), NOW, NOW)
         assert partitions(database, "dial") == {"acme/1#3"}
         call = calls.get(key(7))
         assert call is not None
-        assert calls.pass_over(call)
+        assert calls.skip(call)
         again = calls.claim(key(7), ENTRY, 2, NOW, spread=4)
         assert again is not None
         finished = calls.finish(again, OUTCOME, NOW, ReportState.PENDING)
         assert finished is not None
-        assert list(slips.ended("acme", 1, spread=4)) == [Ended(key(7), State.COMPLETED, partition=3)]
+        assert list(tasks.ended("acme", 1, spread=4)) == [Ended(key(7), State.COMPLETED, partition=3)]
         calls.defer_report(finished, 1, "http_500", NOW, spread=4)
         assert partitions(database, "report") == {"acme/1#3"}
 
@@ -195,26 +195,26 @@ class TestEnded:
     ) -> None:
         numbers = 200
         before = add(campaigns, numbers=numbers)
-        grown = Advances(database).reserve(before, 0, before.cursors, spread=NOW_SPREAD)
+        grown = ProgressStore(database).reserve(before, 0, before.cursors, spread=NOW_SPREAD)
         assert grown is not None
         for sequence in range(numbers):  # some of them ended before it had grown
             spread = BEFORE if sequence % 3 else NOW_SPREAD
             end(database, Ended(key(sequence), State.COMPLETED, partition=sequence % spread))
         settler(database, FakeMetrics()).settle(NOW + HOUR, [("acme", 1)])
         assert campaigns.get("acme", 1).counts == Counts(completed=numbers)
-        assert list(database.deferred.scan()) == []
+        assert list(database.tasks.scan()) == []
 
     def test_the_settler_sees_what_waits_in_any_partition_and_does_not_let_the_campaign_rest(
         self, database: Database, campaigns: Campaigns
     ) -> None:
-        advances, metrics = Advances(database), FakeMetrics()
+        progress, metrics = ProgressStore(database), FakeMetrics()
         before = add(campaigns, numbers=8)
-        grown = advances.reserve(before, 8, before.cursors, spread=NOW_SPREAD)
+        grown = progress.reserve(before, 8, before.cursors, spread=NOW_SPREAD)
         assert grown is not None
-        assert advances.settle(grown, replace(grown, settled=8))
+        assert progress.settle(grown, replace(grown, settled=8))
         defer(database, NOW_SPREAD, *map(dial, range(1, 3)), report(3, NOW + HOUR))
         settler(database, metrics).settle(NOW + HOUR, [("acme", 1)])
-        assert with_work(advances, NOW + HOUR) == [("acme", 1)]
+        assert with_work(progress, NOW + HOUR) == [("acme", 1)]
         assert (metrics.counted[Metric.NUMBERS_WAITING], metrics.counted[Metric.REPORTS_PENDING]) == (2, 1)
 
 
@@ -222,12 +222,12 @@ class TestCampaign:
     def test_a_campaign_has_the_spread_with_the_slots_that_need_it(
         self, database: Database, campaigns: Campaigns
     ) -> None:
-        before, advances = add(campaigns), Advances(database)
+        before, progress = add(campaigns), ProgressStore(database)
         assert before.spread == 1
-        after = advances.reserve(before, 0, before.cursors, spread=8)
+        after = progress.reserve(before, 0, before.cursors, spread=8)
         assert after is not None
         assert after.spread == campaigns.get("acme", 1).spread == 8
-        assert advances.reserve(before, 0, before.cursors, spread=3) is None
+        assert progress.reserve(before, 0, before.cursors, spread=3) is None
         campaigns.start("acme", 1, None, NOW)
         assert campaigns.get("acme", 1).spread == 8
 
@@ -239,21 +239,21 @@ class TestCampaign:
         assert campaigns.get("acme", 1).spread == 1
 
 
-LOOKS: list[Callable[[Slips, int], object]] = [
-    lambda slips, spread: list(slips.due_dials("acme", 1, NOW, spread=spread)),
-    lambda slips, spread: list(slips.due_reports("acme", 1, NOW, spread=spread)),
-    lambda slips, spread: slips.count_reports("acme", 1, 100, spread=spread),
-    lambda slips, spread: list(slips.ended("acme", 1, spread=spread)),
-    lambda slips, spread: slips.any_but_told("acme", 1, spread=spread),
-    lambda slips, spread: slips.any_at_work("acme", 1, spread=spread),
+LOOKS: list[Callable[[TaskStore, int], object]] = [
+    lambda tasks, spread: list(tasks.due_dials("acme", 1, NOW, spread=spread)),
+    lambda tasks, spread: list(tasks.due_reports("acme", 1, NOW, spread=spread)),
+    lambda tasks, spread: tasks.count_reports("acme", 1, 100, spread=spread),
+    lambda tasks, spread: list(tasks.ended("acme", 1, spread=spread)),
+    lambda tasks, spread: tasks.any_unfinished("acme", 1, spread=spread),
+    lambda tasks, spread: tasks.any_in_progress("acme", 1, spread=spread),
 ]
 
 
 @pytest.mark.parametrize("look", range(len(LOOKS)))
 def test_a_look_is_one_request_for_each_partition(dynamodb: DynamoDB, look: int) -> None:
     counting = Counting(dynamodb)
-    slips = Slips(with_tables(counting))
+    tasks = TaskStore(with_tables(counting))
     for spread in (1, 4):
         counting.requests = 0
-        LOOKS[look](slips, spread)
+        LOOKS[look](tasks, spread)
         assert counting.requests == spread

@@ -9,7 +9,7 @@ from typing import cast
 import pytest
 
 from chalicelib.domain import pacing
-from chalicelib.domain.call import DeferredDial, DeferredReport, Ended, Handed, ReportState, Slip, State
+from chalicelib.domain.call import DialTask, Ended, Lease, ReportState, ReportTask, ScheduledTask, State
 from chalicelib.domain.models import (
     CallKey,
     Campaign,
@@ -28,10 +28,10 @@ from chalicelib.storage.campaigns import SHARDS, Campaigns
 from chalicelib.storage.catalog import Profiles, Schedules
 from chalicelib.storage.database import Database, DynamoDB
 from chalicelib.storage.log import CHUNK_BYTES, Log
-from chalicelib.storage.progress import Advances
+from chalicelib.storage.progress import ProgressStore
 from chalicelib.storage.receipts import AlreadyAnswered, Receipt, Receipts, add_receipt, with_receipt
 from chalicelib.storage.switch import Switch
-from chalicelib.storage.tasks import Slips
+from chalicelib.storage.tasks import TaskStore
 from chalicelib.storage.tokens import Tokens, TokenTaken
 from tests.support.databases import with_tables, with_work
 from tests.support.examples import ENTRY, KEY, NOW, OUTCOME, Counting, add, entries, plan, profile, receipt, schedule
@@ -48,8 +48,8 @@ def campaigns(database: Database) -> Campaigns:
 
 
 @pytest.fixture
-def advances(database: Database) -> Advances:
-    return Advances(database)
+def progress(database: Database) -> ProgressStore:
+    return ProgressStore(database)
 
 
 def keep(database: Database, kept: Receipt, now: datetime) -> None:
@@ -235,21 +235,21 @@ class TestCampaigns:
         assert kept is not None
         assert (kept.deleted, kept.status) == (True, Status.STOPPED)
 
-    def test_slots_are_reserved_only_once(self, campaigns: Campaigns, advances: Advances) -> None:
+    def test_slots_are_reserved_only_once(self, campaigns: Campaigns, progress: ProgressStore) -> None:
         add(campaigns, numbers=10)
         campaigns.start("acme", 1, None, NOW)
         before = campaigns.get("acme", 1)
         cursors = pacing.fresh(2, NOW + timedelta(minutes=1))
-        after = advances.reserve(before, 0, cursors, spread=1)
+        after = progress.reserve(before, 0, cursors, spread=1)
         assert after == campaigns.get("acme", 1)
-        assert advances.reserve(before, 0, cursors, spread=1) is None
+        assert progress.reserve(before, 0, cursors, spread=1) is None
         assert after is not None
-        assert advances.reserve(after, 4, cursors, spread=1) is not None
+        assert progress.reserve(after, 4, cursors, spread=1) is not None
         assert campaigns.get("acme", 1).head == 4
 
     @pytest.mark.parametrize("meanwhile", ["start", "change", "append"])
     def test_slots_are_not_reserved_over_new_cursors(
-        self, campaigns: Campaigns, advances: Advances, meanwhile: str
+        self, campaigns: Campaigns, progress: ProgressStore, meanwhile: str
     ) -> None:
         add(campaigns)
         campaigns.start("acme", 1, None, NOW)
@@ -262,10 +262,12 @@ class TestCampaigns:
         else:
             campaigns.append("acme", 1, entries(1), None, NOW)
         now = campaigns.get("acme", 1)
-        assert advances.reserve(seen, 0, pacing.fresh(2, NOW + timedelta(minutes=1)), spread=1) is None
+        assert progress.reserve(seen, 0, pacing.fresh(2, NOW + timedelta(minutes=1)), spread=1) is None
         assert campaigns.get("acme", 1) == now
 
-    def test_new_windows_are_not_given_cursors_that_have_moved(self, campaigns: Campaigns, advances: Advances) -> None:
+    def test_new_windows_are_not_given_cursors_that_have_moved(
+        self, campaigns: Campaigns, progress: ProgressStore
+    ) -> None:
         add(campaigns)
         campaigns.start("acme", 1, None, NOW)
         later = pacing.fresh(2, NOW + timedelta(minutes=1))
@@ -274,7 +276,7 @@ class TestCampaigns:
         def revise(before: Plan) -> Plan:
             tries.append(before)
             if len(tries) == 1:
-                assert advances.reserve(campaigns.get("acme", 1), 0, later, spread=1) is not None
+                assert progress.reserve(campaigns.get("acme", 1), 0, later, spread=1) is not None
             return replace(before, windows=before.windows[:1])
 
         campaigns.change("acme", 1, revise, NOW)
@@ -296,38 +298,40 @@ class TestCampaigns:
         assert len(campaigns.get("acme", 1).cursors) == 1
 
     def test_the_head_passes_what_was_handed_over_even_after_a_restart(
-        self, campaigns: Campaigns, advances: Advances
+        self, campaigns: Campaigns, progress: ProgressStore
     ) -> None:
         add(campaigns, numbers=10)
         campaigns.start("acme", 1, None, NOW)
         running = campaigns.get("acme", 1)
         campaigns.stop("acme", 1, None, NOW)
         campaigns.start("acme", 1, None, NOW + timedelta(minutes=5))
-        assert advances.pass_to(running, 4)
-        assert not advances.pass_to(running, 3)
+        assert progress.advance_head(running, 4)
+        assert not progress.advance_head(running, 3)
         after = campaigns.get("acme", 1)
         assert (after.head, after.cursors) == (4, pacing.fresh(2, NOW + timedelta(minutes=5)))
 
-    def test_counts_move_only_from_where_they_were_read(self, campaigns: Campaigns, advances: Advances) -> None:
+    def test_counts_move_only_from_where_they_were_read(self, campaigns: Campaigns, progress: ProgressStore) -> None:
         before = add(campaigns, numbers=3)
-        assert advances.settle(before, replace(before, settled=2, counts=Counts(1, 1, 0)))
-        assert not advances.settle(before, replace(before, settled=1, counts=Counts(1, 0, 0)))
+        assert progress.settle(before, replace(before, settled=2, counts=Counts(1, 1, 0)))
+        assert not progress.settle(before, replace(before, settled=1, counts=Counts(1, 0, 0)))
         after = campaigns.get("acme", 1)
         assert (after.settled, after.counts) == (2, Counts(1, 1, 0))
 
-    def test_only_campaigns_with_work_are_found_by_the_pacer(self, campaigns: Campaigns, advances: Advances) -> None:
+    def test_only_campaigns_with_work_are_found_by_the_pacer(
+        self, campaigns: Campaigns, progress: ProgressStore
+    ) -> None:
         add(campaigns, 1)
         add(campaigns, 2)
         campaigns.start("acme", 2, None, NOW)
-        assert with_work(advances, NOW) == [("acme", 2)]
-        advances.rest(campaigns.get("acme", 2))
-        assert with_work(advances, NOW) == []
+        assert with_work(progress, NOW) == [("acme", 2)]
+        progress.clear_work_flag(campaigns.get("acme", 2))
+        assert with_work(progress, NOW) == []
         campaigns.append("acme", 2, entries(1), None, NOW)
-        assert with_work(advances, NOW) == [("acme", 2)]
+        assert with_work(progress, NOW) == [("acme", 2)]
 
     @pytest.mark.parametrize("meanwhile", ["append", "reserve", "settle", "change"])
     def test_a_campaign_that_changed_meanwhile_does_not_rest(
-        self, campaigns: Campaigns, advances: Advances, meanwhile: str
+        self, campaigns: Campaigns, progress: ProgressStore, meanwhile: str
     ) -> None:
         add(campaigns)
         campaigns.start("acme", 1, None, NOW)
@@ -335,19 +339,19 @@ class TestCampaigns:
         if meanwhile == "append":
             campaigns.append("acme", 1, entries(1), None, NOW)
         elif meanwhile == "reserve":
-            assert advances.reserve(seen, 0, seen.cursors, spread=1) is not None
+            assert progress.reserve(seen, 0, seen.cursors, spread=1) is not None
         elif meanwhile == "settle":
-            assert advances.settle(seen, replace(seen, counts=Counts(completed=1)))
+            assert progress.settle(seen, replace(seen, counts=Counts(completed=1)))
         else:
             campaigns.change("acme", 1, lambda before: replace(before, start_url="http://new.example/"), NOW)
-        advances.rest(seen)
-        advances.sleep(seen, NOW + HOUR)
-        assert with_work(advances, NOW) == [("acme", 1)]
+        progress.clear_work_flag(seen)
+        progress.sleep(seen, NOW + HOUR)
+        assert with_work(progress, NOW) == [("acme", 1)]
 
-    def test_a_campaign_that_sleeps_is_found_when_it_wakes(self, campaigns: Campaigns, advances: Advances) -> None:
-        sleeping(campaigns, advances)
-        assert with_work(advances, NOW + HOUR - timedelta(seconds=1)) == []
-        assert with_work(advances, NOW + HOUR) == [("acme", 1)]
+    def test_a_campaign_that_sleeps_is_found_when_it_wakes(self, campaigns: Campaigns, progress: ProgressStore) -> None:
+        sleeping(campaigns, progress)
+        assert with_work(progress, NOW + HOUR - timedelta(seconds=1)) == []
+        assert with_work(progress, NOW + HOUR) == [("acme", 1)]
 
     @pytest.mark.parametrize(
         "ask",
@@ -362,14 +366,14 @@ class TestCampaigns:
         ids=["append", "change", "delete", "restart", "schedule", "profile"],
     )
     def test_whatever_its_owner_asks_wakes_it(
-        self, campaigns: Campaigns, advances: Advances, ask: Callable[[Campaigns], None]
+        self, campaigns: Campaigns, progress: ProgressStore, ask: Callable[[Campaigns], None]
     ) -> None:
-        sleeping(campaigns, advances)
+        sleeping(campaigns, progress)
         ask(campaigns)
-        assert with_work(advances, NOW) == [("acme", 1)]
+        assert with_work(progress, NOW) == [("acme", 1)]
 
     def test_it_is_woken_even_if_it_fell_asleep_while_it_was_asked(
-        self, campaigns: Campaigns, advances: Advances
+        self, campaigns: Campaigns, progress: ProgressStore
     ) -> None:
         add(campaigns)
         campaigns.start("acme", 1, None, NOW)
@@ -378,22 +382,22 @@ class TestCampaigns:
         def revise(before: Plan) -> Plan:
             tries.append(before)
             if len(tries) == 1:
-                advances.sleep(campaigns.get("acme", 1), NOW + HOUR)
+                progress.sleep(campaigns.get("acme", 1), NOW + HOUR)
             return replace(before, retry_interval=60)
 
         campaigns.change("acme", 1, revise, NOW)
         assert len(tries) == 2
-        assert with_work(advances, NOW) == [("acme", 1)]
+        assert with_work(progress, NOW) == [("acme", 1)]
 
     def test_it_does_not_fall_asleep_by_a_schedule_that_was_changed_meanwhile(
-        self, campaigns: Campaigns, advances: Advances
+        self, campaigns: Campaigns, progress: ProgressStore
     ) -> None:
         add(campaigns)
         campaigns.start("acme", 1, None, NOW)
         seen = campaigns.get("acme", 1)
         campaigns.wake_users(Schedules(campaigns._database), "acme", 1, NOW)
-        advances.sleep(seen, NOW + HOUR)
-        assert with_work(advances, NOW) == [("acme", 1)]
+        progress.sleep(seen, NOW + HOUR)
+        assert with_work(progress, NOW) == [("acme", 1)]
 
     def test_a_campaign_that_was_awake_keeps_the_slots_it_has_to_make_up(self, campaigns: Campaigns) -> None:
         add(campaigns)
@@ -402,28 +406,30 @@ class TestCampaigns:
         campaigns.append("acme", 1, entries(1), None, NOW + HOUR)
         assert campaigns.get("acme", 1).wakes_at == before < NOW
 
-    def test_what_is_known_of_its_dialers_is_told_with_the_work(self, campaigns: Campaigns, advances: Advances) -> None:
+    def test_what_is_known_of_its_dialers_is_told_with_the_work(
+        self, campaigns: Campaigns, progress: ProgressStore
+    ) -> None:
         add(campaigns)
         campaigns.start("acme", 1, None, NOW)
-        assert works(advances) == [Work("acme", 1, None)]
+        assert works(progress) == [Work("acme", 1, None)]
         seen = campaigns.get("acme", 1)
-        reserved = advances.reserve(seen, 0, seen.cursors, spread=1, dialers=2.5)
-        assert works(advances) == [Work("acme", 1, 2.5)]
+        reserved = progress.reserve(seen, 0, seen.cursors, spread=1, dialers=2.5)
+        assert works(progress) == [Work("acme", 1, 2.5)]
         assert reserved is not None
-        advances.sleep(reserved, NOW)
-        assert works(advances) == [Work("acme", 1, None)]
+        progress.sleep(reserved, NOW)
+        assert works(progress) == [Work("acme", 1, None)]
 
 
-def works(advances: Advances) -> list[Work]:
-    return [work for each in advances.work_in(range(SHARDS), NOW).values() for work in each]
+def works(progress: ProgressStore) -> list[Work]:
+    return [work for each in progress.work_in(range(SHARDS), NOW).values() for work in each]
 
 
-def sleeping(campaigns: Campaigns, advances: Advances) -> None:
+def sleeping(campaigns: Campaigns, progress: ProgressStore) -> None:
     """It runs, and there is nothing to do for it within the hour."""
     add(campaigns)
     campaigns.start("acme", 1, None, NOW)
-    advances.sleep(campaigns.get("acme", 1), NOW + HOUR)
-    assert with_work(advances, NOW) == []
+    progress.sleep(campaigns.get("acme", 1), NOW + HOUR)
+    assert with_work(progress, NOW) == []
 
 
 class TestLog:
@@ -564,12 +570,12 @@ class TestCalls:
         calls.give_up(claim, "late")
         call = calls.get(KEY)
         assert call is not None
-        assert calls.pass_over(call)
+        assert calls.skip(call)
         again = calls.claim(KEY, ENTRY, 1, NOW)
         assert again is not None
-        assert not calls.pass_over(call)
+        assert not calls.skip(call)
         calls.finish(again, OUTCOME, NOW, ReportState.NONE)
-        assert list(Slips(database).ended("acme", 1, spread=1)) == [Ended(KEY, State.COMPLETED)]
+        assert list(TaskStore(database).ended("acme", 1, spread=1)) == [Ended(KEY, State.COMPLETED)]
 
     def test_a_claim_nobody_hears_of_again_is_uncertain_for_good(self, database: Database) -> None:
         calls = Calls(database)
@@ -585,7 +591,7 @@ class TestCalls:
         expired = calls.get(KEY)
         assert expired is not None
         assert (expired.state, expired.report) == (State.UNCERTAIN, ReportState.DEFERRED)
-        assert len(list(Slips(database).due_reports("acme", 1, NOW, spread=1))) == 1
+        assert len(list(TaskStore(database).due_reports("acme", 1, NOW, spread=1))) == 1
 
     def test_a_record_expires_after_its_outcome_and_none_without_one(self, database: Database) -> None:
         calls = Calls(database, retention=timedelta(days=400))
@@ -621,7 +627,7 @@ class TestCalls:
         calls = Calls(database)
         assert calls.defer_lost(KEY, ENTRY, spread=1)
         assert not calls.defer_lost(KEY, ENTRY, spread=1)
-        assert waiting(Slips(database), "acme", 1, spread=1) == [KEY.sequence]
+        assert waiting(TaskStore(database), "acme", 1, spread=1) == [KEY.sequence]
         assert calls.claim(KEY, ENTRY, 1, NOW) is not None
 
     def test_calls_between_two_sequence_numbers_are_those_with_a_record(self, database: Database) -> None:
@@ -646,14 +652,16 @@ class TestCalls:
         assert (call.report, call.report_attempts, call.report_error) == (ReportState.DELIVERED, 2, None)
 
     def test_an_attempt_at_a_report_that_was_made_twice_is_followed_by_one(self, database: Database) -> None:
-        calls, slips = Calls(database), Slips(database)
+        calls, tasks = Calls(database), TaskStore(database)
         claim = calls.claim(KEY, ENTRY, 1, NOW)
         assert claim is not None
         call = calls.finish(claim, OUTCOME, NOW, ReportState.PENDING)
         assert call is not None
         for error in ("http_500", "timeout"):
             calls.defer_report(call, 1, error, NOW, spread=1)
-        assert [slip.deferred for slip in slips.due_reports("acme", 1, NOW, spread=1)] == [DeferredReport(KEY, 2, NOW)]
+        assert [scheduled.task for scheduled in tasks.due_reports("acme", 1, NOW, spread=1)] == [
+            ReportTask(KEY, 2, NOW)
+        ]
         again = calls.get(KEY)
         assert again is not None
         assert (again.report_attempts, again.report_error) == (1, "http_500")
@@ -681,153 +689,155 @@ class TestSwitch:
         assert (restored.is_set(), restored.is_on()) == (False, False)
 
 
-def due_dials(slips: Slips) -> list[Slip]:
+def due_dials(tasks: TaskStore) -> list[ScheduledTask]:
     """Those that the pacer takes, in its order."""
-    return [*slips.returned_dials("acme", 1), *slips.due_dials("acme", 1, NOW, spread=1)]
+    return [*tasks.returned_dials("acme", 1), *tasks.due_dials("acme", 1, NOW, spread=1)]
 
 
 class TestSlips:
-    def defer(self, database: Database, *deferred: DeferredDial | DeferredReport) -> Slips:
-        slips = Slips(database)
+    def defer(self, database: Database, *deferred: DialTask | ReportTask) -> TaskStore:
+        tasks = TaskStore(database)
         for one in deferred:
             transaction = database.transaction()
-            slips.add(transaction, one, spread=1)
+            tasks.add(transaction, one, spread=1)
             transaction.commit()
-        return slips
+        return tasks
 
-    def dial(self, sequence: int, not_before: datetime | None = None) -> DeferredDial:
-        return DeferredDial(CallKey("acme", 1, sequence), ENTRY, 1, not_before)
+    def dial(self, sequence: int, not_before: datetime | None = None) -> DialTask:
+        return DialTask(CallKey("acme", 1, sequence), ENTRY, 1, not_before)
 
     def test_what_is_due_at_once_comes_first_and_in_the_order_of_the_queue(self, database: Database) -> None:
         early, late = NOW - timedelta(minutes=2), NOW - timedelta(minutes=1)
         ordered = [self.dial(3), self.dial(20), self.dial(2, early), self.dial(1, late)]
-        slips = self.defer(database, *reversed(ordered))
-        assert [slip.deferred for slip in slips.due_dials("acme", 1, NOW, spread=1)] == ordered
+        tasks = self.defer(database, *reversed(ordered))
+        assert [scheduled.task for scheduled in tasks.due_dials("acme", 1, NOW, spread=1)] == ordered
 
     def test_what_is_not_due_yet_is_not_handed_out(self, database: Database) -> None:
-        report = DeferredReport(KEY, 1, NOW + timedelta(seconds=1))
-        slips = self.defer(database, self.dial(1, NOW + timedelta(seconds=1)), report)
+        report = ReportTask(KEY, 1, NOW + timedelta(seconds=1))
+        tasks = self.defer(database, self.dial(1, NOW + timedelta(seconds=1)), report)
         assert (
-            list(slips.due_dials("acme", 1, NOW, spread=1)) == list(slips.due_reports("acme", 1, NOW, spread=1)) == []
+            list(tasks.due_dials("acme", 1, NOW, spread=1)) == list(tasks.due_reports("acme", 1, NOW, spread=1)) == []
         )
-        assert waiting(slips, "acme", 1, spread=1) == [1]
-        assert [slip.deferred for slip in slips.due_reports("acme", 1, NOW + timedelta(seconds=1), spread=1)] == [
+        assert waiting(tasks, "acme", 1, spread=1) == [1]
+        assert [scheduled.task for scheduled in tasks.due_reports("acme", 1, NOW + timedelta(seconds=1), spread=1)] == [
             report
         ]
 
     def test_a_slice_that_was_handed_over_lapses_unless_it_is_forgotten(self, database: Database) -> None:
-        slips = self.defer(database, self.dial(1), self.dial(2), self.dial(3))
-        first, *others = slips.due_dials("acme", 1, NOW, spread=1)
-        dealt_with, lost = slips.hand_over([first], NOW), slips.hand_over(others, NOW)
-        assert list(slips.due_dials("acme", 1, NOW, spread=1)) == []
-        assert sorted(waiting(slips, "acme", 1, spread=1)) == [1, 2, 3]
-        slips.forget_name("acme", 1, dealt_with)
+        tasks = self.defer(database, self.dial(1), self.dial(2), self.dial(3))
+        first, *others = tasks.due_dials("acme", 1, NOW, spread=1)
+        dealt_with, lost = tasks.lease([first], NOW), tasks.lease(others, NOW)
+        assert list(tasks.due_dials("acme", 1, NOW, spread=1)) == []
+        assert sorted(waiting(tasks, "acme", 1, spread=1)) == [1, 2, 3]
+        tasks.delete_lease("acme", 1, dealt_with)
         later = NOW + timedelta(minutes=15)
-        assert list(slips.lapsed("acme", 1, later - timedelta(seconds=1))) == []
-        assert list(slips.lapsed("acme", 1, later)) == [Handed((self.dial(2), self.dial(3)), lost)]
+        assert list(tasks.expired_leases("acme", 1, later - timedelta(seconds=1))) == []
+        assert list(tasks.expired_leases("acme", 1, later)) == [Lease((self.dial(2), self.dial(3)), lost)]
 
     def test_what_was_handed_over_before_slips_were_for_slices_lapses_too(self, database: Database) -> None:
         key = "handed-dial/2026-01-05T13:15:00/000000000001/mark"
-        database.deferred("acme/1", key, sequence=1, attempt=2, entry=ENTRY.line).save()
-        slips = Slips(database)
-        (handed,) = slips.lapsed("acme", 1, NOW + timedelta(days=365))
+        database.tasks("acme/1", key, sequence=1, attempt=2, entry=ENTRY.line).save()
+        tasks = TaskStore(database)
+        (handed,) = tasks.expired_leases("acme", 1, NOW + timedelta(days=365))
         assert [(one.key.sequence, one.attempt) for one in handed.numbers] == [(1, 2)]
 
     def test_a_number_deferred_again_is_not_lost_with_the_message_that_brought_it(self, database: Database) -> None:
-        slips = self.defer(database, self.dial(1))
-        handed = slips.hand_over(list(slips.due_dials("acme", 1, NOW, spread=1)), NOW)
+        tasks = self.defer(database, self.dial(1))
+        handed = tasks.lease(list(tasks.due_dials("acme", 1, NOW, spread=1)), NOW)
         self.defer(database, self.dial(1, NOW + timedelta(minutes=15)))
-        slips.forget_name("acme", 1, handed)
-        assert waiting(slips, "acme", 1, spread=1) == [1]
+        tasks.delete_lease("acme", 1, handed)
+        assert waiting(tasks, "acme", 1, spread=1) == [1]
 
     def test_one_call_may_have_two_slips_and_each_is_forgotten_by_itself(self, database: Database) -> None:
-        report = DeferredReport(KEY, 3, NOW)
-        slips = self.defer(database, report, report, self.dial(1), self.dial(1))
-        first, second = (slips.hand_over([slip], NOW) for slip in list(slips.due_reports("acme", 1, NOW, spread=1)))
-        slips.forget_name("acme", 1, first)
-        assert [slip.name for slip in slips.lapsed("acme", 1, NOW + timedelta(hours=1))] == [second]
-        slips.forget(list(slips.due_dials("acme", 1, NOW, spread=1))[:1])
-        assert waiting(slips, "acme", 1, spread=1) == [1]
+        report = ReportTask(KEY, 3, NOW)
+        tasks = self.defer(database, report, report, self.dial(1), self.dial(1))
+        first, second = (
+            tasks.lease([scheduled], NOW) for scheduled in list(tasks.due_reports("acme", 1, NOW, spread=1))
+        )
+        tasks.delete_lease("acme", 1, first)
+        assert [scheduled.name for scheduled in tasks.expired_leases("acme", 1, NOW + timedelta(hours=1))] == [second]
+        tasks.delete(list(tasks.due_dials("acme", 1, NOW, spread=1))[:1])
+        assert waiting(tasks, "acme", 1, spread=1) == [1]
 
     def test_what_is_taken_back_waits_again(self, database: Database) -> None:
-        report = DeferredReport(KEY, 3, NOW)
-        slips = self.defer(database, self.dial(1, NOW), report)
-        for due in (due_dials(slips), list(slips.due_reports("acme", 1, NOW, spread=1))):
-            deferred = tuple(slip.deferred for slip in due)
-            slips.take_back(Handed(deferred, slips.hand_over(due, NOW)), NOW, deferred, spread=1)
-        assert [slip.deferred for slip in due_dials(slips)] == [self.dial(1)]
-        assert [slip.deferred for slip in slips.due_reports("acme", 1, NOW, spread=1)] == [report]
-        assert list(slips.lapsed("acme", 1, NOW + timedelta(hours=1))) == []
+        report = ReportTask(KEY, 3, NOW)
+        tasks = self.defer(database, self.dial(1, NOW), report)
+        for due in (due_dials(tasks), list(tasks.due_reports("acme", 1, NOW, spread=1))):
+            deferred = tuple(scheduled.task for scheduled in due)
+            tasks.release(Lease(deferred, tasks.lease(due, NOW)), NOW, deferred, spread=1)
+        assert [scheduled.task for scheduled in due_dials(tasks)] == [self.dial(1)]
+        assert [scheduled.task for scheduled in tasks.due_reports("acme", 1, NOW, spread=1)] == [report]
+        assert list(tasks.expired_leases("acme", 1, NOW + timedelta(hours=1))) == []
 
     @pytest.mark.parametrize("first", range(1, 5))
     def test_what_was_returned_together_may_be_handed_over_in_parts(self, database: Database, first: int) -> None:
-        slips, dials = Slips(database), [self.dial(sequence) for sequence in (3, 5, 6, 9)]
-        slips.add_returned(dials, "one")
-        slips.add_returned(dials, "one")  # because the answer is lost
-        due = due_dials(slips)
-        assert [slip.deferred for slip in due] == dials
-        slips.hand_over(due[:first], NOW)
-        assert [slip.deferred for slip in due_dials(slips)] == dials[first:]
+        tasks, dials = TaskStore(database), [self.dial(sequence) for sequence in (3, 5, 6, 9)]
+        tasks.add_returned(dials, "one")
+        tasks.add_returned(dials, "one")  # because the answer is lost
+        due = due_dials(tasks)
+        assert [scheduled.task for scheduled in due] == dials
+        tasks.lease(due[:first], NOW)
+        assert [scheduled.task for scheduled in due_dials(tasks)] == dials[first:]
         if due[first:]:
-            slips.hand_over(due[first:], NOW)
-        assert due_dials(slips) == []
-        assert slips.returned("acme", 1) == {3, 5, 6, 9}
-        lapsed = slips.lapsed("acme", 1, NOW + timedelta(hours=1))
+            tasks.lease(due[first:], NOW)
+        assert due_dials(tasks) == []
+        assert tasks.returned_sequences("acme", 1) == {3, 5, 6, 9}
+        lapsed = tasks.expired_leases("acme", 1, NOW + timedelta(hours=1))
         assert sorted(one.key.sequence for handed in lapsed for one in handed.numbers) == [3, 5, 6, 9]
 
     def test_a_number_that_was_returned_twice_does_not_take_the_others_with_it(self, database: Database) -> None:
-        slips = Slips(database)
-        slips.add_returned([self.dial(3), replace(self.dial(3), attempt=2), self.dial(5)], "one")
-        first, *others = due_dials(slips)
-        assert (first.deferred.key.sequence, first.deferred.attempt) == (3, 2)
-        slips.hand_over([first], NOW)
-        assert due_dials(slips) == others
-        assert [slip.deferred for slip in others] == [self.dial(5)]
+        tasks = TaskStore(database)
+        tasks.add_returned([self.dial(3), replace(self.dial(3), attempt=2), self.dial(5)], "one")
+        first, *others = due_dials(tasks)
+        assert (first.task.key.sequence, first.task.attempt) == (3, 2)
+        tasks.lease([first], NOW)
+        assert due_dials(tasks) == others
+        assert [scheduled.task for scheduled in others] == [self.dial(5)]
 
     def test_what_was_returned_comes_before_what_is_deferred(self, database: Database) -> None:
-        slips = self.defer(database, self.dial(1))
-        slips.add_returned([self.dial(20)], "one")
-        slips.add_returned([self.dial(7), self.dial(8)], "two")
-        assert [slip.deferred.key.sequence for slip in due_dials(slips)] == [7, 8, 20, 1]
-        handed = slips.hand_over(due_dials(slips), NOW)
-        assert due_dials(slips) == []
-        assert [one.name for one in slips.lapsed("acme", 1, NOW + timedelta(hours=1))] == [handed]
+        tasks = self.defer(database, self.dial(1))
+        tasks.add_returned([self.dial(20)], "one")
+        tasks.add_returned([self.dial(7), self.dial(8)], "two")
+        assert [scheduled.task.key.sequence for scheduled in due_dials(tasks)] == [7, 8, 20, 1]
+        handed = tasks.lease(due_dials(tasks), NOW)
+        assert due_dials(tasks) == []
+        assert [one.name for one in tasks.expired_leases("acme", 1, NOW + timedelta(hours=1))] == [handed]
 
     def test_what_was_returned_is_counted_by_its_numbers(self, database: Database) -> None:
-        slips = self.defer(database, self.dial(1))
-        slips.add_returned([self.dial(7), self.dial(8)], "one")
-        assert [slips.count_dials("acme", 1, most, spread=1) for most in (1, 2, 1000)] == [1, 2, 3]
+        tasks = self.defer(database, self.dial(1))
+        tasks.add_returned([self.dial(7), self.dial(8)], "one")
+        assert [tasks.count_dials("acme", 1, most, spread=1) for most in (1, 2, 1000)] == [1, 2, 3]
 
     def test_what_was_returned_may_be_scattered(self, database: Database) -> None:
-        slips = Slips(database)
-        slips.add_returned([self.dial(7), self.dial(8)], "one")
-        (returned,) = slips.returned_slices("acme", 1)
-        slips.scatter(returned, [self.dial(8)], spread=1)
-        assert slips.returned("acme", 1) == set()
-        assert waiting(slips, "acme", 1, spread=1) == [8]
+        tasks = TaskStore(database)
+        tasks.add_returned([self.dial(7), self.dial(8)], "one")
+        (returned,) = tasks.returned_slices("acme", 1)
+        tasks.replace_returned(returned, [self.dial(8)], spread=1)
+        assert tasks.returned_sequences("acme", 1) == set()
+        assert waiting(tasks, "acme", 1, spread=1) == [8]
 
     def test_kinds_of_slips_are_told_apart(self, database: Database) -> None:
-        slips = self.defer(database, self.dial(1))
-        assert slips.any_but_told("acme", 1, spread=1)
-        assert not slips.any_at_work("acme", 1, spread=1)
-        slips.hand_over(list(slips.due_dials("acme", 1, NOW, spread=1)), NOW)
-        assert slips.any_at_work("acme", 1, spread=1)
-        assert not slips.any_but_told("acme", 2, spread=1)
+        tasks = self.defer(database, self.dial(1))
+        assert tasks.any_unfinished("acme", 1, spread=1)
+        assert not tasks.any_in_progress("acme", 1, spread=1)
+        tasks.lease(list(tasks.due_dials("acme", 1, NOW, spread=1)), NOW)
+        assert tasks.any_in_progress("acme", 1, spread=1)
+        assert not tasks.any_unfinished("acme", 2, spread=1)
 
     def test_who_was_told_is_noted_for_many_together_until_it_is_forgotten(self, database: Database) -> None:
-        slips = Slips(database)
+        tasks = TaskStore(database)
         for _ in range(2):  # the second time because the answer is lost
-            slips.add_told("acme", 1, [2**31, 17, 3], NOW, "one")
-        slips.add_told("acme", 1, [4], NOW + timedelta(seconds=1), "two")
-        slips.add_told("acme", 2, [5], NOW, "three")
-        first, second = slips.told("acme", 1)
+            tasks.add_acknowledgement("acme", 1, [2**31, 17, 3], NOW, "one")
+        tasks.add_acknowledgement("acme", 1, [4], NOW + timedelta(seconds=1), "two")
+        tasks.add_acknowledgement("acme", 2, [5], NOW, "three")
+        first, second = tasks.acknowledgements("acme", 1)
         assert (first.sequences, second.sequences) == (frozenset({3, 17, 2**31}), frozenset({4}))
-        assert not slips.any_at_work("acme", 1, spread=1)
-        assert not slips.any_but_told("acme", 1, spread=1)
-        assert not waiting(slips, "acme", 1, spread=1)
-        assert not any(slips.ended("acme", 1, spread=1))
-        slips.forget_told("acme", 1, [first])
-        assert slips.told("acme", 1) == [second]
+        assert not tasks.any_in_progress("acme", 1, spread=1)
+        assert not tasks.any_unfinished("acme", 1, spread=1)
+        assert not waiting(tasks, "acme", 1, spread=1)
+        assert not any(tasks.ended("acme", 1, spread=1))
+        tasks.delete_acknowledgements("acme", 1, [first])
+        assert tasks.acknowledgements("acme", 1) == [second]
 
 
 class TestReceipts:
@@ -942,8 +952,8 @@ class TestRaces:
             assert sum(threads.map(append, range(16))) == 1
         assert campaigns.get("acme", 1).tail == 1
 
-    def test_of_many_pacers_one_gets_the_slots(self, campaigns: Campaigns, advances: Advances) -> None:
+    def test_of_many_pacers_one_gets_the_slots(self, campaigns: Campaigns, progress: ProgressStore) -> None:
         before = add(campaigns, numbers=10)
         with ThreadPoolExecutor(8) as threads:
-            reserved = list(threads.map(lambda head: advances.reserve(before, head, (), spread=1), range(1, 9)))
+            reserved = list(threads.map(lambda head: progress.reserve(before, head, (), spread=1), range(1, 9)))
         assert sum(one is not None for one in reserved) == 1

@@ -65,11 +65,11 @@ def test_what_a_batch_of_reads_leaves_undone_is_read_later(paused: Paused) -> No
 
 def test_what_a_batch_of_writes_leaves_undone_is_written_later(paused: Paused) -> None:
     paused.client.times = 3
-    with paused.database.deferred.batch_write() as batch:
+    with paused.database.tasks.batch_write() as batch:
         for number in range(5):
-            batch.save(paused.database.deferred("acme/1", f"dial/0/{number}", sequence=number))
+            batch.save(paused.database.tasks("acme/1", f"dial/0/{number}", sequence=number))
     assert paused.client.batches == len(paused.pauses) == 3
-    assert len(list(paused.database.deferred.query("acme/1", consistent_read=True))) == 5
+    assert len(list(paused.database.tasks.query("acme/1", consistent_read=True))) == 5
 
 
 def test_a_write_in_conflict_with_a_transaction_is_made_later(paused: Paused) -> None:

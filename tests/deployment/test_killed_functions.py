@@ -21,7 +21,7 @@ import pytest
 
 from chalicelib.domain.models import Campaign
 from chalicelib.storage.campaigns import Campaigns
-from infra.local.deployment import STAGE, Stack
+from infra.local.deployment import STAGE, LocalDeployment
 from infra.local.emulator import plain_environment
 from tests.support.caller import Caller, wait
 from tests.support.processes import alive, kill
@@ -56,7 +56,7 @@ class Story:
 class Backstage:
     """The campaign as only those see it who run callpacer."""
 
-    def __init__(self, stack: Stack, account: str, identifier: int) -> None:
+    def __init__(self, stack: LocalDeployment, account: str, identifier: int) -> None:
         self._stack = stack
         self._key = account, identifier
         self._campaigns = Campaigns(stack.database())
@@ -77,7 +77,7 @@ class Backstage:
         kill(self.functions())
 
 
-def _tell(stack: Stack, directory: Path) -> Story:
+def _tell(stack: LocalDeployment, directory: Path) -> Story:
     account = "killed"
     token, _ = stack.open_account(account)
     caller = Caller(stack.url, token, directory)
@@ -99,7 +99,7 @@ def _tell(stack: Stack, directory: Path) -> Story:
         return Story(tenant, shown, caller.calls(campaign), handed_over, stack.functions_log.read_text())
 
 
-def _let_a_pacer_die(stack: Stack, backstage: Backstage) -> int:
+def _let_a_pacer_die(stack: LocalDeployment, backstage: Backstage) -> int:
     """It has handed numbers over and passed none of them. Answers how many it had handed over.
 
     A pacer of the test's own, beside the emulator's: theirs is at it for some hundredths of a second, which a test can
@@ -118,7 +118,7 @@ def _let_a_pacer_die(stack: Stack, backstage: Backstage) -> int:
 
 @pytest.fixture(scope="module")
 def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
-    with Stack(tmp_path_factory.mktemp("killed")) as stack:
+    with LocalDeployment(tmp_path_factory.mktemp("killed")) as stack:
         yield _tell(stack, tmp_path_factory.mktemp("caller"))
 
 

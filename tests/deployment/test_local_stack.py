@@ -13,7 +13,7 @@ import pytest
 
 from chalicelib.api.request import MAX_BODY_BYTES
 from chalicelib.storage.tokens import Tokens
-from infra.local.deployment import STAGE, Stack, StackFailed
+from infra.local.deployment import STAGE, LocalDeployment, LocalDeploymentFailed
 from infra.operator import halt, tokens
 from tests.support.ticks import TICK
 
@@ -21,11 +21,13 @@ TOO_LARGE = {"status": "error", "error": f"The request body is larger than the l
 NOT_FOUND = {"status": "error", "error": "Not found."}
 
 
-def connection(stack: Stack) -> closing[http.client.HTTPConnection]:
+def connection(stack: LocalDeployment) -> closing[http.client.HTTPConnection]:
     return closing(http.client.HTTPConnection(stack.url.split("/")[2], timeout=30))
 
 
-def request(stack: Stack, method: str, path: str, body: Any = None, token: str | None = None) -> tuple[int, Any]:
+def request(
+    stack: LocalDeployment, method: str, path: str, body: Any = None, token: str | None = None
+) -> tuple[int, Any]:
     with connection(stack) as caller:
         caller.request(method, path, body, {"Authorization": f"Bearer {token or stack.token}"})
         answer = caller.getresponse()
@@ -33,7 +35,7 @@ def request(stack: Stack, method: str, path: str, body: Any = None, token: str |
         return answer.status, json.loads(text) if text else None
 
 
-def raw(stack: Stack, text: str) -> str:
+def raw(stack: LocalDeployment, text: str) -> str:
     host, port = stack.url.split("/")[2].split(":")
     with socket.create_connection((host, int(port)), timeout=30) as caller:
         caller.sendall(text.encode())
@@ -41,27 +43,27 @@ def raw(stack: Stack, text: str) -> str:
             return answer.read().decode()
 
 
-def test_all_tests_of_a_stack_run_in_one_worker(request: pytest.FixtureRequest, stack: Stack) -> None:
+def test_all_tests_of_a_stack_run_in_one_worker(request: pytest.FixtureRequest, stack: LocalDeployment) -> None:
     """Or each worker would have a stack of its own, and the machine no time for any of them."""
     assert "PYTEST_XDIST_WORKER" not in os.environ or request.node.nodeid.endswith("@stack"), stack
 
 
-def test_the_token_opens_the_api(stack: Stack) -> None:
+def test_the_token_opens_the_api(stack: LocalDeployment) -> None:
     assert request(stack, "GET", "/api/schedules")[0] == 200
     assert request(stack, "GET", "/api/schedules", token="somebody-else")[0] == 401
 
 
-def test_braces_and_bars_may_stand_in_a_query(stack: Stack) -> None:
+def test_braces_and_bars_may_stand_in_a_query(stack: LocalDeployment) -> None:
     status, answer = request(stack, "GET", '/api/schedules?limit={"a"|["b"]}')
     assert (status, list(answer)) == (422, ["limit"])
 
 
-def test_a_path_without_a_route_is_not_found(stack: Stack) -> None:
+def test_a_path_without_a_route_is_not_found(stack: LocalDeployment) -> None:
     assert request(stack, "GET", "/api/nowhere") == (404, NOT_FOUND)
     assert request(stack, "GET", "/") == (404, NOT_FOUND)
 
 
-def test_an_answer_does_not_wait_for_the_client(stack: Stack) -> None:
+def test_an_answer_does_not_wait_for_the_client(stack: LocalDeployment) -> None:
     """Nagle's algorithm would hold each one back for 40 ms."""
     with connection(stack) as caller:
 
@@ -74,11 +76,11 @@ def test_an_answer_does_not_wait_for_the_client(stack: Stack) -> None:
         assert min(seconds() for _ in range(30)) < 0.03
 
 
-def test_a_body_over_the_gateways_limit_is_refused_whole(stack: Stack) -> None:
+def test_a_body_over_the_gateways_limit_is_refused_whole(stack: LocalDeployment) -> None:
     assert request(stack, "POST", "/api/schedules", b"x" * 11_000_000) == (413, TOO_LARGE)
 
 
-def test_a_body_may_come_in_chunks(stack: Stack) -> None:
+def test_a_body_may_come_in_chunks(stack: LocalDeployment) -> None:
     nickname = f"chunks {time.time_ns()}"
     pieces = iter([b'{"days": ["mon"], ', b'"nickname": "', nickname.encode(), b'"}'])
     status, answer = request(stack, "POST", "/api/schedules", pieces)
@@ -86,13 +88,13 @@ def test_a_body_may_come_in_chunks(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize("header", ["Content-Length: many", "Transfer-Encoding: chunked"])
-def test_a_length_that_is_no_number_is_a_bad_request(stack: Stack, header: str) -> None:
+def test_a_length_that_is_no_number_is_a_bad_request(stack: LocalDeployment, header: str) -> None:
     answer = raw(stack, f"POST /api/schedules HTTP/1.1\r\nHost: here\r\n{header}\r\n\r\nxyz\r\n")
     assert answer.startswith("HTTP/1.1 400 ")
     assert json.loads(answer.partition("\r\n\r\n")[2])["status"] == "error"
 
 
-def test_an_answer_to_head_has_no_body(stack: Stack) -> None:
+def test_an_answer_to_head_has_no_body(stack: LocalDeployment) -> None:
     head = "HEAD /api/schedules HTTP/1.1\r\nHost: here\r\n\r\n"
     get = "GET /api/nowhere HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n"
     first, _, rest = raw(stack, head + get).partition("\r\n\r\n")
@@ -100,43 +102,43 @@ def test_an_answer_to_head_has_no_body(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize("name", ["pacer", "settler"])
-def test_the_minutely_functions_run(stack: Stack, name: str) -> None:
+def test_the_minutely_functions_run(stack: LocalDeployment, name: str) -> None:
     functions = stack.client("lambda")
     answer = functions.invoke(FunctionName=f"callpacer-{STAGE}-{name}", Payload=json.dumps(TICK))
     assert (answer["StatusCode"], answer.get("FunctionError")) == (200, None), answer["Payload"].read()
 
 
-def test_a_minutely_rule_waits_for_each_of_them(stack: Stack) -> None:
+def test_a_minutely_rule_waits_for_each_of_them(stack: LocalDeployment) -> None:
     rules = stack.client("events").list_rules()["Rules"]
     assert sorted(rule["ScheduleExpression"] for rule in rules) == ["rate(1 minute)"] * 2
 
 
-def test_the_queue_feeds_the_dialer(stack: Stack) -> None:
+def test_the_queue_feeds_the_dialer(stack: LocalDeployment) -> None:
     (mapping,) = stack.client("lambda").list_event_source_mappings()["EventSourceMappings"]
     assert mapping["EventSourceArn"].endswith(":callpacer-local-calls")
     assert (mapping["BatchSize"], mapping["FunctionResponseTypes"]) == (1, ["ReportBatchItemFailures"])
 
 
-def test_nobody_else_starts_with_the_same_state(stack: Stack) -> None:
-    with pytest.raises(StackFailed, match="already"):
-        Stack(stack.directory).start()
+def test_nobody_else_starts_with_the_same_state(stack: LocalDeployment) -> None:
+    with pytest.raises(LocalDeploymentFailed, match="already"):
+        LocalDeployment(stack.directory).start()
     assert request(stack, "GET", "/api/schedules")[0] == 200
 
 
-def test_a_taken_port_is_named(stack: Stack, tmp_path: Path) -> None:
+def test_a_taken_port_is_named(stack: LocalDeployment, tmp_path: Path) -> None:
     port = int(stack.url.split("/")[2].split(":")[1])
-    with pytest.raises(StackFailed, match=f"Port {port}: .* --port"):
-        Stack(tmp_path / "state", port).start()
+    with pytest.raises(LocalDeploymentFailed, match=f"Port {port}: .* --port"):
+        LocalDeployment(tmp_path / "state", port).start()
     assert not (tmp_path / "state").exists()
 
 
 class TestHalt:
     """The tool; what it does to calls is told where no other test waits for some."""
 
-    def run(self, stack: Stack, *turn: str) -> int:
+    def run(self, stack: LocalDeployment, *turn: str) -> int:
         return halt.main([*turn, "--local", str(stack.directory)])
 
-    def test_a_new_stack_dials(self, stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_a_new_stack_dials(self, stack: LocalDeployment, capsys: pytest.CaptureFixture[str]) -> None:
         assert self.run(stack) == 0
         assert capsys.readouterr().out == "callpacer-local dials.\n"
 
@@ -148,46 +150,52 @@ class TestHalt:
 class TestTokens:
     """The tool, on the tables of the stack that runs."""
 
-    def run(self, stack: Stack, command: str, *arguments: str) -> int:
+    def run(self, stack: LocalDeployment, command: str, *arguments: str) -> int:
         return tokens.main([command, "--local", str(stack.directory), *arguments])
 
-    def test_create_opens_an_account(self, stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_create_opens_an_account(self, stack: LocalDeployment, capsys: pytest.CaptureFixture[str]) -> None:
         assert self.run(stack, "create", "--account", "tool-create") == 0
         said = dict(line.split() for line in capsys.readouterr().out.splitlines())
         assert said["secret:"].startswith("whsec_")
         assert request(stack, "GET", "/api/schedules", token=said["token:"]) == (200, [])
 
-    def test_an_account_keeps_its_secret(self, stack: Stack) -> None:
+    def test_an_account_keeps_its_secret(self, stack: LocalDeployment) -> None:
         (first, secret), (second, same) = (stack.open_account("tool-secret") for _ in range(2))
         assert (first != second, secret == same) == (True, True)
 
-    def test_list_shows_how_tokens_begin_and_no_more(self, stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_list_shows_how_tokens_begin_and_no_more(
+        self, stack: LocalDeployment, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         token, _ = stack.open_account("tool-list")
         assert self.run(stack, "list", "--account", "tool-list") == 0
         said = capsys.readouterr().out
         assert said.startswith(f"{token[:8]}…")
         assert token not in said
 
-    def test_a_token_is_kept_as_its_digest(self, stack: Stack) -> None:
+    def test_a_token_is_kept_as_its_digest(self, stack: LocalDeployment) -> None:
         token, _ = stack.open_account("tool-digest")
         kept = json.dumps(stack.client("dynamodb").scan(TableName=f"{stack.settings.tables}-tokens")["Items"])
         assert token[:8] in kept
         assert token not in kept
 
-    def test_a_revoked_token_opens_nothing(self, stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_a_revoked_token_opens_nothing(self, stack: LocalDeployment, capsys: pytest.CaptureFixture[str]) -> None:
         (token, _), (other, _) = (stack.open_account("tool-revoke") for _ in range(2))
         assert self.run(stack, "revoke", "--account", "tool-revoke", token[:8]) == 0
         assert capsys.readouterr().out.startswith(f"revoked {token[:8]}…")
         assert request(stack, "GET", "/api/schedules", token=token)[0] == 401
         assert request(stack, "GET", "/api/schedules", token=other)[0] == 200
 
-    def test_only_ones_own_tokens_can_be_revoked(self, stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_only_ones_own_tokens_can_be_revoked(
+        self, stack: LocalDeployment, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         token, _ = stack.open_account("tool-own")
         assert self.run(stack, "revoke", "--account", "tool-stranger", token) == 1
         assert "No token of tool-stranger" in capsys.readouterr().err
         assert Tokens(stack.database()).account_of(token) == "tool-own"
 
-    def test_a_hint_that_fits_several_revokes_none(self, stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_a_hint_that_fits_several_revokes_none(
+        self, stack: LocalDeployment, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         for ending in "ab":
             stack.open_account("tool-twins", f"twin-tokens-0000-{ending}")
         assert self.run(stack, "revoke", "--account", "tool-twins", "twin-tok") == 1
@@ -196,12 +204,14 @@ class TestTokens:
         (left,) = Tokens(stack.database()).of_account("tool-twins")
         assert self.run(stack, "revoke", "--account", "tool-twins", left.digest[:12]) == 0
 
-    def test_a_token_has_one_account(self, stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_a_token_has_one_account(self, stack: LocalDeployment, capsys: pytest.CaptureFixture[str]) -> None:
         assert self.run(stack, "create", "--account", "tool-thief", "--token", stack.token) == 1
         assert "another account" in capsys.readouterr().err
 
     @pytest.mark.parametrize("account", ["", "a/b", "ä", "a" * 65])
-    def test_an_account_name_fits_a_key(self, stack: Stack, account: str, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_an_account_name_fits_a_key(
+        self, stack: LocalDeployment, account: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         with pytest.raises(SystemExit):
             self.run(stack, "create", "--account", account)
         assert "letters, digits" in capsys.readouterr().err

@@ -15,8 +15,8 @@ from chalice.deploy.validate import validate_configuration
 
 from app import app
 from infra.deploy import package
+from infra.deploy.audit import as_cloudformation
 from infra.deploy.package import PackagingFailed, build
-from infra.template.audit import as_cloudformation
 
 
 @pytest.fixture(scope="module")

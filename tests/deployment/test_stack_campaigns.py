@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from infra.local.deployment import Stack
+from infra.local.deployment import LocalDeployment
 from tests.support.caller import Caller, wait
 from tests.support.tenant import Tenant, serve
 
@@ -96,7 +96,7 @@ def _with_a_stop_in_the_middle(caller: Caller, count: int) -> Story:
 
 
 @pytest.fixture(scope="module")
-def stories(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Story]]:
+def stories(stack: LocalDeployment, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Story]]:
     def tell(name: str, story: Callable[[Caller, int], Story], count: int, url: str) -> Story:
         token, _ = stack.open_account(f"story-{name}")
         return story(Caller(url, token, tmp_path_factory.mktemp(name)), count)
@@ -132,7 +132,7 @@ def test_a_campaign_that_is_asked_for_at_the_gateway_runs_like_any_other(deploye
     assert [call["report"] for call in deployed.calls] == ["delivered"] * deployed.count
 
 
-def test_what_became_of_a_number_is_kept_for_four_hundred_days(stack: Stack, deployed: Story) -> None:
+def test_what_became_of_a_number_is_kept_for_four_hundred_days(stack: LocalDeployment, deployed: Story) -> None:
     items = [item for item in stack.database().calls.scan() if item.call.startswith("story-deployed/")]
     assert len(items) == deployed.count
     # TTL knows whole seconds

@@ -9,7 +9,7 @@ import pytest
 
 from chalicelib.api.services import Services
 from chalicelib.runtime.clock import SystemClock
-from infra.local.deployment import Stack
+from infra.local.deployment import LocalDeployment
 from tests.support.customer import Customer
 from tests.support.databases import in_moto
 from tests.support.http import TOKEN, Reply
@@ -44,14 +44,14 @@ class AtTheGateway(Customer):
 
 
 @pytest.fixture(scope="session")
-def deployed(stack: Stack) -> Services:
+def deployed(stack: LocalDeployment) -> Services:
     return Services.over(stack.database(), SystemClock())
 
 
 @pytest.fixture(params=["in process", pytest.param("deployed", marks=pytest.mark.xdist_group("stack"))])
 def customer(request: pytest.FixtureRequest) -> Iterator[Customer]:
     if request.param == "deployed":
-        stack: Stack = request.getfixturevalue("stack")
+        stack: LocalDeployment = request.getfixturevalue("stack")
         yield AtTheGateway(request.getfixturevalue("deployed"), stack.gateway_url)
         return
     with in_moto() as database:

@@ -60,12 +60,12 @@ class SimulatedSQS:
     def __init__(
         self,
         now: Callable[[], datetime],
-        chance: random.Random | None = None,
+        random_fraction: random.Random | None = None,
         *,
         refuses: Callable[[str], bool] = lambda _: False,
     ) -> None:
         self._now = now
-        self._chance = chance or random.Random(0)  # noqa: S311 # no secret
+        self._random_fraction = random_fraction or random.Random(0)  # noqa: S311 # no secret
         self._refuses = refuses
         self._queues: dict[str, _Queue] = {}
         self._ids = count()
@@ -156,7 +156,7 @@ class SimulatedSQS:
 
     def _any(self, queue: _Queue) -> _Message | None:
         """One of the visible messages, which isn't visible any more; None if it is deleted, or dead."""
-        place = self._chance.randrange(len(queue.visible))
+        place = self._random_fraction.randrange(len(queue.visible))
         queue.visible[place], queue.visible[-1] = queue.visible[-1], queue.visible[place]
         message = queue.messages.get(queue.visible.pop())
         if message is None or queue.dead_letters is None or message.received < (queue.most_receipts or 0):

@@ -15,11 +15,11 @@ from typing import Any
 from chalicelib.calling import dialer
 from chalicelib.calling.dialer import Dialer
 from chalicelib.calling.settler import Settler
-from chalicelib.calling.snapshots import Views
+from chalicelib.calling.snapshots import CampaignSnapshots
 from chalicelib.domain import last_look, pacing, settling
 from chalicelib.storage import task_items as slip_items
 from chalicelib.storage.calls import Calls
-from chalicelib.storage.progress import Advances
+from chalicelib.storage.progress import ProgressStore
 from chalicelib.storage.writes import Transaction
 
 
@@ -133,7 +133,7 @@ CONTROLS = (
     Control(
         "what is known of a campaign is fresh",
         (
-            Edit(Views, "_known", {"or self._clock.now() - known[0] > FRESH_FOR": ""}),
+            Edit(CampaignSnapshots, "_known", {"or self._clock.now() - known[0] > FRESH_FOR": ""}),
             Edit(last_look, "refusal", {"now - asked_at > KNOWN_FOR": "False"}),
         ),
         seen_in=1,
@@ -150,7 +150,7 @@ CONTROLS = (
         "slots are one pacer's",
         (
             Edit(
-                Advances,
+                ProgressStore,
                 "reserve",
                 {"self._unpaced(campaign) | (self._items.paced == paced)": "self._items.id == campaign.id"},
             ),

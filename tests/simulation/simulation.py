@@ -26,7 +26,7 @@ from pynamodb.exceptions import PynamoDBException
 
 from chalicelib.api import calls as calls_api
 from chalicelib.api import campaigns as campaigns_api
-from chalicelib.api.dispatch import Endpoint, Received, answer
+from chalicelib.api.dispatch import Endpoint, HttpRequest, answer
 from chalicelib.api.envelope import Answer
 from chalicelib.api.services import Services
 from chalicelib.calling.dialer import Delivery, Dialer
@@ -200,7 +200,7 @@ class Simulation:
 
     def _work(self, shards: Iterable[int]) -> dict[int, list[Work]]:
         """What there is to do in each of the shards, now or on any day."""
-        return self.services.advances.work_in(shards, LAST_DAY)
+        return self.services.progress.work_in(shards, LAST_DAY)
 
     # what is to happen, and when
 
@@ -306,7 +306,7 @@ class Simulation:
                 limits=self.story.limits,
                 calls_a_partition=self.story.calls_a_partition,
             )
-            campaigns = with_work(self.services.advances, invocation.clock.now(), self._shards)
+            campaigns = with_work(self.services.progress, invocation.clock.now(), self._shards)
             pacer.tick(invocation.clock.now() + TICK_LIVES - SPARE, campaigns)
 
         await self._invoke("Pacer", TICK_LIVES, lambda invocation: blocking(tick, invocation))
@@ -315,7 +315,7 @@ class Simulation:
         def settle(invocation: Invocation) -> None:
             sleeper = Sleeper(self.services, invocation.clock, self._sleeps.random)
             settler = Settler(self.services, invocation.clock, FakeMetrics(), map, sleeper)
-            campaigns = with_work(self.services.advances, invocation.clock.now(), self._shards)
+            campaigns = with_work(self.services.progress, invocation.clock.now(), self._shards)
             settler.settle(invocation.clock.now() + TICK_LIVES - SPARE, campaigns)
 
         await self._invoke("Settler", TICK_LIVES, lambda invocation: blocking(settle, invocation))
@@ -343,14 +343,14 @@ class Simulation:
                 stores=self.services,
                 switch=self.switch,
                 dead_letters=DeadLetters(self._faulty_sqs(), self.dead),
-                telephone=self.tenant,
-                desk=self.tenant,
+                start_url_client=self.tenant,
+                result_url_client=self.tenant,
                 clock=invocation.clock,
                 metrics=FakeMetrics(),
-                offload=blocking,
-                chance=self.dice.random,
+                run_blocking=blocking,
+                random_fraction=self.dice.random,
             )
-            return await dialer.deal_with(deliveries, invocation.clock.now() + DIALER_LIVES)
+            return await dialer.handle_batch(deliveries, invocation.clock.now() + DIALER_LIVES)
 
         again = await self._invoke("Dialer", DIALER_LIVES, dial)
         self._dialling -= 1
@@ -394,13 +394,13 @@ class Simulation:
     ) -> Answer | None:
         def ask(invocation: Invocation) -> Answer:
             services = Services.over(self.database, invocation.clock)
-            return answer(lambda: services, _received(endpoint, identifier, key, fields), endpoint)
+            return answer(lambda: services, _http_request(endpoint, identifier, key, fields), endpoint)
 
         return await self._invoke("APIHandler", REQUEST_LIVES, lambda invocation: blocking(ask, invocation))
 
     def _ask_at_once(self, endpoint: Endpoint, identifier: str | None = None, **fields: Any) -> Answer:
         """The story's own request: nothing goes wrong with it, and nothing comes between."""
-        return answer(lambda: self.services, _received(endpoint, identifier, None, fields), endpoint)
+        return answer(lambda: self.services, _http_request(endpoint, identifier, None, fields), endpoint)
 
     async def _look_closely(self) -> None:
         """At the campaign, and at what has become of its calls at the same moment."""
@@ -440,8 +440,8 @@ def _task(loop: asyncio.AbstractEventLoop, main: Any, **options: Any) -> asyncio
     return task
 
 
-def _received(endpoint: Endpoint, identifier: str | None, key: str | None, fields: dict[str, Any]) -> Received:
-    return Received(
+def _http_request(endpoint: Endpoint, identifier: str | None, key: str | None, fields: dict[str, Any]) -> HttpRequest:
+    return HttpRequest(
         method="POST" if identifier is None else "PATCH" if fields else "GET",
         path=f"/{getattr(endpoint, '__name__', '')}",
         headers={"authorization": f"Bearer {TOKEN}", **({} if key is None else {"idempotency-key": key})},

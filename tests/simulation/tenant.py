@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from urllib.parse import parse_qsl
 
-from chalicelib.domain.outcome import Answered, Exchange, NotSent, Unknown
-from chalicelib.gateway.telephone import LastLook
+from chalicelib.domain.outcome import Answered, NotSent, RequestResult, Unknown
+from chalicelib.gateway.clients import LastLook
 from tests.fake_aws.clock import SimulatedClock
 from tests.simulation.faults import Faults
 
 COMPLETED, FAILED, UNKNOWN = "completed", "failed", "unknown"
 #: the ways in which a call that arrived ends otherwise than with a plain 200
-_CALLS_GONE_WRONG: tuple[tuple[str, Exchange], ...] = (
+_CALLS_GONE_WRONG: tuple[tuple[str, RequestResult], ...] = (
     (FAILED, Answered(404, {}, b"")),
     (FAILED, Answered(486, {}, b"")),
     (FAILED, Answered(503, {}, b"")),
@@ -25,7 +25,7 @@ _CALLS_GONE_WRONG: tuple[tuple[str, Exchange], ...] = (
     (UNKNOWN, Unknown("timeout")),
     (UNKNOWN, Unknown("reset")),
 )
-_REPORTS_GONE_WRONG: tuple[Exchange, ...] = (
+_REPORTS_GONE_WRONG: tuple[RequestResult, ...] = (
     Answered(500, {}, b""),
     Answered(302, {"location": "http://tenant.example/elsewhere"}, b""),
     Answered(429, {"retry-after": "900"}, b""),
@@ -82,7 +82,9 @@ class SimulatedTenant:
         """The calls whose reports it has taken."""
         return {report.call_id for report in self.reports if report.status == 200}
 
-    async def place_call(self, url: str, body: bytes, headers: Mapping[str, str], *, last_look: LastLook) -> Exchange:
+    async def place_call(
+        self, url: str, body: bytes, headers: Mapping[str, str], *, last_look: LastLook
+    ) -> RequestResult:
         assert url.startswith("http://tenant.example/start")
         self.faults.cross()
         await self.clock.sleep(self.dice.choice([0.01, 0.05, 0.3, 3.0]))
@@ -93,7 +95,7 @@ class SimulatedTenant:
             raise GatewayBroke
         await last_look()
         form = dict(parse_qsl(body.decode()))
-        ended, exchange = self.dice.choice(_CALLS_GONE_WRONG) if sick else (COMPLETED, Answered(200, {}, b""))
+        ended, request_result = self.dice.choice(_CALLS_GONE_WRONG) if sick else (COMPLETED, Answered(200, {}, b""))
         hangs = self.faults.happens(self.faults.odds.hung)
         breaks = sick and self.dice.random() < 0.05
         call_id, attempt = int(form["call_id"]), int(form["attempt"])
@@ -107,19 +109,21 @@ class SimulatedTenant:
         await self.clock.sleep(self.dice.choice([0.05, 0.2, 1.0, 25.0]))
         if breaks:
             raise GatewayBroke
-        return exchange
+        return request_result
 
-    async def report(self, url: str, body: bytes, headers: Mapping[str, str]) -> Exchange:
+    async def report(self, url: str, body: bytes, headers: Mapping[str, str]) -> RequestResult:
         assert url.startswith("http://tenant.example/result")
         self.faults.cross()
         await self.clock.sleep(self.dice.choice([0.05, 0.2, 9.0]))
         if self.deaf_until is not None and self.clock.now() < self.deaf_until:
             return NotSent("refused")
         sick = self.faults.happens(self.faults.odds.sick)
-        exchange = self.dice.choice(_REPORTS_GONE_WRONG) if sick else Answered(200, {}, b"")
-        if isinstance(exchange, Answered):
+        request_result = self.dice.choice(_REPORTS_GONE_WRONG) if sick else Answered(200, {}, b"")
+        if isinstance(request_result, Answered):
             form = dict(parse_qsl(body.decode()))
             ids = headers["webhook-id"], headers["Idempotency-Key"]
-            self.reports.append(Report(self.clock.now(), int(form["call_id"]), form["result"], ids, exchange.status))
+            self.reports.append(
+                Report(self.clock.now(), int(form["call_id"]), form["result"], ids, request_result.status)
+            )
         self.faults.cross()
-        return exchange
+        return request_result

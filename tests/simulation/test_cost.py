@@ -178,7 +178,7 @@ class TestCounting:
         assert self.writes(self.asked(self.put(10)))["PutItem"] == 1
         assert self.writes(self.asked(self.put(10, **shown)))["PutItem"] == 2
         assert self.writes(self.asked(self.put(10, **shown), self.put(20, **shown)))["PutItem"] == 2 + 1
-        moved = self.put(10, attention={"S": "4"})
+        moved = self.put(10, work_shard={"S": "4"})
         assert self.writes(self.asked(self.put(10, **shown), moved))["PutItem"] == 2 + 3
 
     def test_a_transaction_counts_twice_and_its_index_once(self) -> None:

@@ -12,7 +12,7 @@ from pynamodb.models import Model
 
 from chalicelib.storage.campaigns import SHARDS
 from chalicelib.storage.database import Database
-from chalicelib.storage.progress import Advances
+from chalicelib.storage.progress import ProgressStore
 
 
 @contextmanager
@@ -36,6 +36,6 @@ def create_tables(database: Database) -> None:
             table.create_table(billing_mode="PAY_PER_REQUEST")
 
 
-def with_work(advances: Advances, now: datetime, shards: Iterable[int] = range(SHARDS)) -> list[tuple[str, int]]:
+def with_work(progress: ProgressStore, now: datetime, shards: Iterable[int] = range(SHARDS)) -> list[tuple[str, int]]:
     """The account and id of each campaign that there is something to do for."""
-    return [(work.account, work.id) for works in advances.work_in(shards, now).values() for work in works]
+    return [(work.account, work.id) for works in progress.work_in(shards, now).values() for work in works]

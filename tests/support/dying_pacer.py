@@ -21,20 +21,20 @@ from chalicelib.runtime.clock import SystemClock
 from chalicelib.runtime.metrics import EmbeddedMetrics
 from chalicelib.runtime.settings import Settings
 from chalicelib.storage.client import connect
-from chalicelib.storage.progress import Advances
+from chalicelib.storage.progress import ProgressStore
 from chalicelib.storage.stores import Stores
 from chalicelib.storage.switch import Switch
 from tests.support.databases import with_work
 
 
-class DeadlyAdvances(Advances):
+class DeadlyAdvances(ProgressStore):
     """Whoever wants to pass numbers dies before."""
 
-    def pass_to(self, campaign: Campaign, head: int, load: Load | None = None) -> bool:
+    def advance_head(self, campaign: Campaign, head: int, load: Load | None = None) -> bool:
         if head > campaign.head:
             os.write(sys.stdout.fileno(), f"{head - campaign.head}\n".encode())
             os.kill(os.getpid(), signal.SIGKILL)
-        return super().pass_to(campaign, head, load)
+        return super().advance_head(campaign, head, load)
 
 
 def main() -> None:
@@ -42,7 +42,7 @@ def main() -> None:
     session = get_session()
     database = connect(settings.tables, session)
     clock = SystemClock()
-    stores = replace(Stores.of(database), advances=DeadlyAdvances(database))
+    stores = replace(Stores.of(database), progress=DeadlyAdvances(database))
     pacer = Pacer(
         stores=stores,
         switch=Switch(database, settings.deployment),
@@ -52,7 +52,7 @@ def main() -> None:
         each=map,
         dialers=settings.dialers,
     )
-    pacer.tick(clock.now() + timedelta(minutes=1), with_work(stores.advances, clock.now()))
+    pacer.tick(clock.now() + timedelta(minutes=1), with_work(stores.progress, clock.now()))
 
 
 if __name__ == "__main__":

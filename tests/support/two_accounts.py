@@ -194,7 +194,7 @@ class TwoAccounts(RuleBasedStateMachine):
         plan = "2040-01-02", "2040-01-09", 0, [(0, ("08:00", "11:00"))], numbers, False, False
         for who, places in ((0, (1, 2)), (1, (1, 2, 3))):
             for place in places:
-                named = {"nickname": "both" if place == 1 else self.marked(who, f"{MARK} {place}")}
+                named = {"nickname": "both" if place == 1 else self.observe_head(who, f"{MARK} {place}")}
                 self.create(who, "schedule", {"days": ["mon", "tue"], **named}, f"s{place}")
                 self.create(who, "profile", {**pace, **named}, f"p{place}")
                 self.create_campaign(who, *plan, key=f"c{place}")
@@ -204,11 +204,11 @@ class TwoAccounts(RuleBasedStateMachine):
 
     @rule(who=sides, days=days, nickname=nicknames, key=keys)
     def create_schedule(self, who: int, days: list[str], nickname: str, key: str | None) -> None:
-        self.create(who, "schedule", {"days": days, "nickname": self.marked(who, nickname)}, key)
+        self.create(who, "schedule", {"days": days, "nickname": self.observe_head(who, nickname)}, key)
 
     @rule(who=sides, pace=paces, nickname=nicknames, key=keys)
     def create_profile(self, who: int, pace: dict[str, int], nickname: str, key: str | None) -> None:
-        self.create(who, "profile", {**pace, "nickname": self.marked(who, nickname)}, key)
+        self.create(who, "profile", {**pace, "nickname": self.observe_head(who, nickname)}, key)
 
     @rule(
         who=sides,
@@ -404,8 +404,10 @@ class TwoAccounts(RuleBasedStateMachine):
             self.step(who, Request("DELETE", f"/api/{kind}s/{{id}}", ids[self.steps % len(ids)]))
 
     def update(self, who: int, kind: str, method: str, pick: int, fields: Fields) -> None:
-        marked = {name: self.marked(who, value) if isinstance(value, str) else value for name, value in fields.items()}
-        self.step(who, Request(method, f"/api/{kind}s/{{id}}", self.identifier(who, kind, pick), marked))
+        observe_head = {
+            name: self.observe_head(who, value) if isinstance(value, str) else value for name, value in fields.items()
+        }
+        self.step(who, Request(method, f"/api/{kind}s/{{id}}", self.identifier(who, kind, pick), observe_head))
 
     def step(self, who: int, request: Request) -> None:
         if request.key is not None:
@@ -427,7 +429,7 @@ class TwoAccounts(RuleBasedStateMachine):
         told = Answer(reply.status, body, "idempotency-replayed" in reply.headers)
         assert told == expected, f"{request}\n  was answered {told}\n    instead of {expected}"
 
-    def marked(self, who: int, text: str) -> str:
+    def observe_head(self, who: int, text: str) -> str:
         return text.replace(MARK, self.sides[who].mark)
 
     def identifier(self, who: int, kind: str, pick: int) -> int:

@@ -18,11 +18,11 @@ from chalicelib.calling.pacer import Pacer
 from chalicelib.calling.settler import Settler
 from chalicelib.calling.sleeper import Sleeper
 from chalicelib.domain import spreading
-from chalicelib.domain.outcome import Answered, Exchange
+from chalicelib.domain.outcome import Answered, RequestResult
 from chalicelib.domain.slicing import Limits
+from chalicelib.gateway.clients import LastLook
 from chalicelib.gateway.queue import CallQueue, DeadLetters
 from chalicelib.gateway.signing import new_secret
-from chalicelib.gateway.telephone import LastLook
 from chalicelib.runtime.clock import Clock
 from chalicelib.runtime.metrics import Metric, Metrics
 from chalicelib.storage.database import Database
@@ -95,7 +95,7 @@ class FakeSQS:
 
 
 @dataclass(frozen=True)
-class Asked:
+class ReceivedRequest:
     """A request that the tenant's server got."""
 
     at: datetime
@@ -109,20 +109,22 @@ class FakeTenant:
     """Answers calls and reports as it is told to, by default with 200."""
 
     clock: Clock
-    calls: list[Asked] = field(default_factory=list)
-    reports: list[Asked] = field(default_factory=list)
-    on_call: Callable[[dict[str, str]], Exchange] = lambda _: Answered(200, {}, b"")
-    on_report: Callable[[dict[str, str]], Exchange] = lambda _: Answered(200, {}, b"")
+    calls: list[ReceivedRequest] = field(default_factory=list)
+    reports: list[ReceivedRequest] = field(default_factory=list)
+    on_call: Callable[[dict[str, str]], RequestResult] = lambda _: Answered(200, {}, b"")
+    on_report: Callable[[dict[str, str]], RequestResult] = lambda _: Answered(200, {}, b"")
 
-    async def place_call(self, url: str, body: bytes, headers: Mapping[str, str], *, last_look: LastLook) -> Exchange:
+    async def place_call(
+        self, url: str, body: bytes, headers: Mapping[str, str], *, last_look: LastLook
+    ) -> RequestResult:
         await last_look()
         form = dict(parse_qsl(body.decode(), keep_blank_values=True))
-        self.calls.append(Asked(self.clock.now(), url, form, headers))
+        self.calls.append(ReceivedRequest(self.clock.now(), url, form, headers))
         return self.on_call(form)
 
-    async def report(self, url: str, body: bytes, headers: Mapping[str, str]) -> Exchange:
+    async def report(self, url: str, body: bytes, headers: Mapping[str, str]) -> RequestResult:
         form = dict(parse_qsl(body.decode(), keep_blank_values=True))
-        self.reports.append(Asked(self.clock.now(), url, form, headers))
+        self.reports.append(ReceivedRequest(self.clock.now(), url, form, headers))
         return self.on_report(form)
 
     @property
@@ -157,12 +159,14 @@ class World:
         services.accounts.ensure("acme", new_secret())
         services.accounts.ensure("globex", new_secret())
         self.metrics = FakeMetrics()
-        self.advances = services.advances
+        self.progress = services.progress
         self.switch = Switch(database, "this one")
         self.switch.turn(on=True, now=clock.now())
         self.pacer = self.pacer_with(Limits())
         self.dialer = self.dialer_over(self.tenant)
-        self.settler = Settler(services, clock, self.metrics, map, Sleeper(services, clock, chance=lambda: 1.0))
+        self.settler = Settler(
+            services, clock, self.metrics, map, Sleeper(services, clock, random_fraction=lambda: 1.0)
+        )
 
     def pacer_with(self, limits: Limits, calls_a_partition: float = spreading.CALLS_A_SECOND) -> Pacer:
         return Pacer(
@@ -182,24 +186,24 @@ class World:
             stores=self.services,
             switch=self.switch,
             dead_letters=DeadLetters(self.dead, "calls-dead"),
-            telephone=tenant,
-            desk=tenant,
+            start_url_client=tenant,
+            result_url_client=tenant,
             clock=self.clock,
             metrics=self.metrics,
-            offload=_at_once,
-            chance=lambda: 0.0,
+            run_blocking=_at_once,
+            random_fraction=lambda: 0.0,
         )
 
     def tick(self) -> None:
-        self.pacer.tick(self.clock.now() + timedelta(seconds=45), with_work(self.advances, self.clock.now()))
+        self.pacer.tick(self.clock.now() + timedelta(seconds=45), with_work(self.progress, self.clock.now()))
 
     def settle(self) -> None:
-        self.settler.settle(self.clock.now() + timedelta(seconds=45), with_work(self.advances, self.clock.now()))
+        self.settler.settle(self.clock.now() + timedelta(seconds=45), with_work(self.progress, self.clock.now()))
 
     def dial(self, bodies: Sequence[str], time_left: timedelta = timedelta(seconds=90)) -> list[str]:
         """Deliver these messages in one batch; answers those that must come again."""
         deliveries = [Delivery(str(place), body) for place, body in enumerate(bodies)]
-        return self.clock.run(self.dialer.deal_with(deliveries, self.clock.now() + time_left))
+        return self.clock.run(self.dialer.handle_batch(deliveries, self.clock.now() + time_left))
 
     def drain(self, until: datetime) -> None:
         """Deliver each message when it becomes visible, one after the other."""

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.template.audit import ACCEPTED, AuditFailed, Finding, judge, look
+from infra.deploy.audit import ACCEPTED, AuditFailed, Finding, judge, look
 
 OPEN = Finding("CKV_AWS_1", "Nothing is open", "AWS::SQS::Queue.CallQueue")
 

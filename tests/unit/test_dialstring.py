@@ -148,9 +148,12 @@ def test_a_character_that_no_number_is_written_with_is_named(text: str, named: s
 
 
 @given(st.lists(st.sampled_from(["\u202a", "\u202e", "\u200b", "\ufeff", "\xad", "\u2069", "\u200f"]), min_size=12))
-def test_what_is_invisible_and_says_nothing_is_taken_out_of_a_number(marks: list[str]) -> None:
-    written = "".join(mark + character for mark, character in zip(marks, "+12223334444", strict=False))
-    assert parse(f"{written}{marks[-1]}; ani = {marks[0]}777").destination == "tel:+12223334444;ani=777"
+def test_what_is_invisible_and_says_nothing_is_taken_out_of_a_number(head_observations: list[str]) -> None:
+    written = "".join(mark + character for mark, character in zip(head_observations, "+12223334444", strict=False))
+    assert (
+        parse(f"{written}{head_observations[-1]}; ani = {head_observations[0]}777").destination
+        == "tel:+12223334444;ani=777"
+    )
 
 
 @pytest.mark.parametrize("space", ["\xa0", "\u202f", "\u2007", "\u3000", "\u2009"])

@@ -31,14 +31,14 @@ DIALS = st.builds(Dial, KEYS, st.integers(1, 11), ENTRIES, st.just(3), INSTANTS,
     st.integers(1, 32),
 )
 def test_a_slice_is_read_back_as_it_was_written(
-    account: str, campaign_id: int, dials: list[Dial], reports: list[Report], slip: str | None, spread: int
+    account: str, campaign_id: int, dials: list[Dial], reports: list[Report], scheduled: str | None, spread: int
 ) -> None:
     ours = Slice(
         account,
         campaign_id,
         tuple(replace(dial, key=CallKey(account, campaign_id, dial.key.sequence)) for dial in dials),
         tuple(replace(report, key=CallKey(account, campaign_id, report.key.sequence)) for report in reports),
-        slip,
+        scheduled,
         spread,
     )
     assert from_message(to_message(ours)) == ours
@@ -62,7 +62,7 @@ WRITTEN = Slice(
         Dial(CallKey("acme", 1, 18), 2, Entry("tel:+14443332222"), 3, NOW + MINUTE, NOW + 2 * MINUTE, NOW + 3 * MINUTE),
     ),
     reports=(Report(CallKey("acme", 1, 4), 2),),
-    slip="handed-dial/2026-01-05T13:15:00/000000000018/mark",
+    scheduled="handed-dial/2026-01-05T13:15:00/000000000018/mark",
 )
 GOOD = to_message(replace(WRITTEN, dials=WRITTEN.dials[:1]))
 
@@ -91,8 +91,10 @@ class TestVersions:
         assert from_message(self.body("version-1-dial.json")) == expected
 
     def test_a_single_report_as_version_1_wrote_it(self) -> None:
-        slip = "handed-report/2026-01-05T13:15:00/000000000004/mark"
-        assert from_message(self.body("version-1-report.json")) == Slice("acme", 1, reports=WRITTEN.reports, slip=slip)
+        scheduled = "handed-report/2026-01-05T13:15:00/000000000004/mark"
+        assert from_message(self.body("version-1-report.json")) == Slice(
+            "acme", 1, reports=WRITTEN.reports, scheduled=scheduled
+        )
 
     def test_what_is_left_out_has_its_default(self) -> None:
         first = replace(WRITTEN.dials[0], attempt=1)

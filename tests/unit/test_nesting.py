@@ -26,10 +26,10 @@ def written(name: str, value: object) -> list[tuple[str, str]]:
 
 @given(fields, st.randoms())
 def test_what_is_written_with_brackets_is_read_as_it_was_in_whatever_order(
-    value: dict[str, object], chance: object
+    value: dict[str, object], random_fraction: object
 ) -> None:
     pairs = [pair for name, member in value.items() for pair in written(name, member)]
-    chance.shuffle(pairs)  # type: ignore[attr-defined]
+    random_fraction.shuffle(pairs)  # type: ignore[attr-defined]
     assert nested(pairs) == value
 
 

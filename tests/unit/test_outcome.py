@@ -12,16 +12,16 @@ from chalicelib.domain.outcome import (
     REPORT_ATTEMPTS,
     Answered,
     CalleeType,
-    Exchange,
     NotSent,
     Outcome,
-    ReportVerdict,
+    ReportAction,
+    ReportDecision,
+    RequestResult,
     Result,
     Unknown,
-    Verdict,
     outcome_of,
+    report_decision,
     report_delay,
-    report_verdict,
     unsent_delay,
 )
 
@@ -149,11 +149,11 @@ def test_jitter_spreads_calls_that_failed_together_over_up_to_twice_the_wait() -
 
 @pytest.mark.parametrize("status", [200, 202, 204])
 def test_a_report_is_delivered_by_any_2xx(status: int) -> None:
-    assert report_verdict(answered(status), NOW) == ReportVerdict(Verdict.DELIVERED)
+    assert report_decision(answered(status), NOW) == ReportDecision(ReportAction.DELIVERED)
 
 
 def test_410_ends_a_report_whatever_else_it_says() -> None:
-    assert report_verdict(answered(410, retry_after="60"), NOW) == ReportVerdict(Verdict.GONE)
+    assert report_decision(answered(410, retry_after="60"), NOW) == ReportDecision(ReportAction.GONE)
 
 
 @pytest.mark.parametrize(
@@ -165,8 +165,8 @@ def test_410_ends_a_report_whatever_else_it_says() -> None:
         Unknown("timeout"),
     ],
 )
-def test_anything_else_is_reported_again(exchange: Exchange) -> None:
-    assert report_verdict(exchange, NOW) == ReportVerdict(Verdict.RETRY, 0)
+def test_anything_else_is_reported_again(request_result: RequestResult) -> None:
+    assert report_decision(request_result, NOW) == ReportDecision(ReportAction.RETRY, 0)
 
 
 @pytest.mark.parametrize(
@@ -185,7 +185,7 @@ def test_anything_else_is_reported_again(exchange: Exchange) -> None:
     ],
 )
 def test_retry_after_is_seconds_or_any_http_date_within_its_bound(value: str, seconds: int) -> None:
-    assert report_verdict(answered(503, retry_after=value), NOW) == ReportVerdict(Verdict.RETRY, seconds)
+    assert report_decision(answered(503, retry_after=value), NOW) == ReportDecision(ReportAction.RETRY, seconds)
 
 
 @pytest.mark.parametrize(
@@ -204,12 +204,12 @@ def test_retry_after_is_seconds_or_any_http_date_within_its_bound(value: str, se
     ],
 )
 def test_a_retry_after_that_cannot_be_read_asks_for_nothing(value: str) -> None:
-    assert report_verdict(answered(503, retry_after=value), NOW) == ReportVerdict(Verdict.RETRY, 0)
+    assert report_decision(answered(503, retry_after=value), NOW) == ReportDecision(ReportAction.RETRY, 0)
 
 
 @given(st.text(max_size=60) | st.from_regex(r"[A-Z][a-z]{2}, \d+ [A-Z][a-z]{2} \d+ \d+:\d+:\d+ [+-]?\w+"))
 def test_no_retry_after_breaks_the_reader_or_leaves_its_bounds(value: str) -> None:
-    assert 0 <= report_verdict(answered(503, retry_after=value), NOW).retry_after <= LONGEST_RETRY_AFTER
+    assert 0 <= report_decision(answered(503, retry_after=value), NOW).retry_after <= LONGEST_RETRY_AFTER
 
 
 def test_a_report_is_sent_ten_times_with_growing_gaps_over_at_least_a_day() -> None:

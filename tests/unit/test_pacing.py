@@ -25,7 +25,9 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def pace(period: int = 1, amount: int = 60, rest: int = 0) -> Pace:
-    return Pace.of(Profile("acme", 1, None, period=period, amount_per_period=amount, time_between_periods=rest))
+    return Pace.of(
+        Profile("acme", 1, None, period=period, amount_per_period=amount, time_between_periods=rest)
+    )
 
 
 def morning(windows: int = 1) -> Timetable:

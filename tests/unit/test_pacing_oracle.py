@@ -137,7 +137,14 @@ def timetable(
 
 def pace(rate: Rate) -> Pace:
     return Pace.of(
-        Profile("acme", 1, None, period=rate.period, amount_per_period=rate.amount, time_between_periods=rate.rest)
+        Profile(
+            "acme",
+            1,
+            None,
+            period=rate.period,
+            amount_per_period=rate.amount,
+            time_between_periods=rate.rest,
+        )
     )
 
 
@@ -376,7 +383,10 @@ def expected_forecast(calls: Sequence[datetime], queued: int) -> Forecast:
         ([SHAPES["the whole day"]], [Rate(7, period=60)]),
         ([SHAPES["within the repeated hour"]], [Rate(7, period=1)]),
         ([SHAPES["around the skipped hour"]], [Rate(3, period=5, rest=4)]),
-        ([SHAPES["over both hours"], SHAPES["around the repeated hour"]], [Rate(61, period=13), Rate(2, 60, rest=7)]),
+        (
+            [SHAPES["over both hours"], SHAPES["around the repeated hour"]],
+            [Rate(61, period=13), Rate(2, 60, rest=7)],
+        ),
     ],
     ids=str,
 )

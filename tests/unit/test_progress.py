@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.domain.call import Call, Ended, ReportState, State
-from chalicelib.domain.models import CallKey, Campaign, Counts, Entry, Mark, Plan, Status, Window
+from chalicelib.domain.models import CallKey, Campaign, Counts, Entry, HeadObservation, Plan, Status, Window
 from chalicelib.domain.outcome import CalleeType
 from chalicelib.domain.progress import Progress, progress, status
-from chalicelib.domain.settling import Step, as_told, lost_before, marked, step
+from chalicelib.domain.settling import SettlingAction, classify, lost_before, observe_head, with_acknowledgement
 
 NOW = datetime(2026, 1, 5, 13, tzinfo=UTC)
 PLAN = Plan(date(2026, 1, 5), date(2026, 1, 5), 1, (Window(1, 8 * 60, 11 * 60),), "http://tenant.example/", None)
@@ -24,10 +24,10 @@ def call(
     report: ReportState = ReportState.NONE,
     at: datetime = NOW,
     *,
-    passed_over: bool = False,
+    skipped: bool = False,
 ) -> Call:
     entry, key = Entry("tel:+12223334444"), CallKey("acme", 1, sequence)
-    return Call(key, entry, state, 1, passed_over, at, None, CalleeType.UNKNOWN, 0, at, report, 0, None)
+    return Call(key, entry, state, 1, skipped, at, None, CalleeType.UNKNOWN, 0, at, report, 0, None)
 
 
 def ended(sequence: int, state: State) -> Ended:
@@ -42,19 +42,19 @@ def test_a_released_number_without_a_record_is_on_its_way() -> None:
 def test_numbers_that_were_passed_over_and_have_not_ended_wait_or_are_being_dialled() -> None:
     campaign = replace(RUNNING, settled=5, head=6, counts=Counts(completed=1))
     # of the four that were passed over one has just ended, one is being dialled, one is handed over and still waits
-    handed = [call(2, State.DIALLING, passed_over=True), call(3, State.DEFERRED, passed_over=True)]
+    handed = [call(2, State.DIALLING, skipped=True), call(3, State.DEFERRED, skipped=True)]
     done = progress(campaign, [], handed, [ended(1, State.FAILED)])
     assert (done.deferred, done.failed, done.completed, done.dialling) == (2, 1, 1, 2)
 
 
 def test_a_number_that_was_passed_over_before_the_settler_has_come_to_it_is_told_by_its_record() -> None:
-    done = progress(RUNNING, [call(3, State.DEFERRED, passed_over=True)], [call(3, State.DEFERRED)], [])
+    done = progress(RUNNING, [call(3, State.DEFERRED, skipped=True)], [call(3, State.DEFERRED)], [])
     assert (done.deferred, done.dialling) == (1, 3)
 
 
 def test_a_number_that_ended_while_it_was_looked_for_is_not_told_twice() -> None:
     campaign = replace(RUNNING, settled=6, counts=Counts(completed=5))
-    done = progress(campaign, [], [call(3, State.DIALLING, passed_over=True)], [ended(3, State.FAILED)])
+    done = progress(campaign, [], [call(3, State.DIALLING, skipped=True)], [ended(3, State.FAILED)])
     assert (done.deferred, done.failed, done.dialling) == (0, 1, 0)
 
 
@@ -86,13 +86,13 @@ def test_each_number_is_told_once_wherever_it_is(behind: list[str], ahead: list[
         "over: counted": State.COMPLETED,
     }
     records |= {
-        place: call(place, over[what], passed_over=True) for place, what in enumerate(places) if what in PASSED_OVER
+        place: call(place, over[what], skipped=True) for place, what in enumerate(places) if what in PASSED_OVER
     }
     handed = {"dialled": State.DIALLING, "over: dialled": State.DIALLING, "handed": State.DEFERRED}
     done = progress(
         campaign,
         records.values(),
-        [call(place, handed[what], passed_over=True) for place, what in enumerate(places) if what in handed],
+        [call(place, handed[what], skipped=True) for place, what in enumerate(places) if what in handed],
         [ended(place, State.FAILED) for place, what in enumerate(places) if what in ("ended", "over: ended")],
     )
     assert done == Progress(
@@ -112,34 +112,39 @@ OLD = NOW - timedelta(minutes=2)
 @pytest.mark.parametrize(
     ("record", "handed_over_long_ago", "expected"),
     [
-        (None, False, Step.WAIT),
-        (None, True, Step.DEFER_LOST),
-        (call(0, State.DIALLING, at=OLD + timedelta(seconds=1)), True, Step.WAIT),
-        (call(0, State.DIALLING, at=OLD), False, Step.EXPIRE),
-        (call(0, State.DEFERRED), False, Step.STEP_OVER),
-        (call(0, State.DEFERRED, passed_over=True), False, Step.GO_ON),
-        (call(0, State.COMPLETED, passed_over=True), False, Step.GO_ON),
-        (call(0, State.COMPLETED), False, Step.COUNT),
-        (call(0, State.FAILED, ReportState.DEFERRED), False, Step.COUNT),
-        (call(0, State.UNCERTAIN, ReportState.DELIVERED), False, Step.COUNT),
-        (call(0, State.COMPLETED, ReportState.PENDING, at=OLD + timedelta(seconds=1)), False, Step.WAIT),
-        (call(0, State.COMPLETED, ReportState.PENDING, at=OLD), False, Step.DEFER_REPORT),
+        (None, False, SettlingAction.WAIT),
+        (None, True, SettlingAction.DEFER_LOST),
+        (call(0, State.DIALLING, at=OLD + timedelta(seconds=1)), True, SettlingAction.WAIT),
+        (call(0, State.DIALLING, at=OLD), False, SettlingAction.EXPIRE),
+        (call(0, State.DEFERRED), False, SettlingAction.SKIP),
+        (call(0, State.DEFERRED, skipped=True), False, SettlingAction.ALREADY_SKIPPED),
+        (call(0, State.COMPLETED, skipped=True), False, SettlingAction.ALREADY_SKIPPED),
+        (call(0, State.COMPLETED), False, SettlingAction.COUNT),
+        (call(0, State.FAILED, ReportState.DEFERRED), False, SettlingAction.COUNT),
+        (call(0, State.UNCERTAIN, ReportState.DELIVERED), False, SettlingAction.COUNT),
+        (call(0, State.COMPLETED, ReportState.PENDING, at=OLD + timedelta(seconds=1)), False, SettlingAction.WAIT),
+        (call(0, State.COMPLETED, ReportState.PENDING, at=OLD), False, SettlingAction.DEFER_REPORT),
     ],
 )
-def test_what_the_settler_does_with_a_number(record: Call | None, handed_over_long_ago: bool, expected: Step) -> None:
-    assert step(record, NOW, handed_over_long_ago=handed_over_long_ago, told_until=NOW) is expected
+def test_what_the_settler_does_with_a_number(
+    record: Call | None, dispatched_long_ago: bool, expected: SettlingAction
+) -> None:
+    assert classify(record, NOW, dispatched_long_ago=dispatched_long_ago, acknowledgements_read_at=NOW) is expected
 
 
 def test_a_report_is_not_owed_before_it_is_known_who_was_told() -> None:
     record = call(0, State.COMPLETED, ReportState.PENDING, at=OLD)
-    assert step(record, NOW, handed_over_long_ago=False, told_until=NOW - timedelta(seconds=1)) is Step.WAIT
+    assert (
+        classify(record, NOW, dispatched_long_ago=False, acknowledgements_read_at=NOW - timedelta(seconds=1))
+        is SettlingAction.WAIT
+    )
 
 
 def test_a_pending_report_was_delivered_if_a_note_says_so_or_it_is_settled() -> None:
     pending = call(7, State.FAILED, ReportState.PENDING)
     delivered = replace(pending, report=ReportState.DELIVERED, report_attempts=1)
-    assert as_told(pending, {6, 7}) == as_told(pending, (), settled=8) == delivered
-    assert as_told(pending, {6, 8}, settled=7) == pending
+    assert with_acknowledgement(pending, {6, 7}) == with_acknowledgement(pending, (), settled=8) == delivered
+    assert with_acknowledgement(pending, {6, 8}, settled=7) == pending
 
 
 @pytest.mark.parametrize(
@@ -148,31 +153,34 @@ def test_a_pending_report_was_delivered_if_a_note_says_so_or_it_is_settled() -> 
         call(7, State.COMPLETED, ReportState.NONE),
         call(7, State.COMPLETED, ReportState.DEFERRED),
         call(7, State.COMPLETED, ReportState.GIVEN_UP),
-        call(7, State.COMPLETED, ReportState.PENDING, passed_over=True),
+        call(7, State.COMPLETED, ReportState.PENDING, skipped=True),
     ],
 )
 def test_any_other_report_is_what_its_record_says(told_by_itself: Call) -> None:
-    assert as_told(told_by_itself, {7}, settled=8) == told_by_itself
+    assert with_acknowledgement(told_by_itself, {7}, settled=8) == told_by_itself
 
 
-def minutes_ago(minutes: int, head: int) -> Mark:
-    return Mark(head, NOW - timedelta(minutes=minutes))
+def minutes_ago(minutes: int, head: int) -> HeadObservation:
+    return HeadObservation(head, NOW - timedelta(minutes=minutes))
 
 
 def test_a_number_is_lost_five_minutes_after_it_was_seen_behind_the_head() -> None:
-    marks = (minutes_ago(6, 10), minutes_ago(5, 20), minutes_ago(4, 30))
-    assert lost_before(marks, NOW) == 20
-    assert lost_before(marks, NOW + timedelta(minutes=1)) == 30
+    head_observations = (minutes_ago(6, 10), minutes_ago(5, 20), minutes_ago(4, 30))
+    assert lost_before(head_observations, NOW) == 20
+    assert lost_before(head_observations, NOW + timedelta(minutes=1)) == 30
     assert lost_before((), NOW) == 0
 
 
 def test_each_look_marks_how_far_the_head_has_come_and_forgets_what_tells_nothing() -> None:
-    marks = (minutes_ago(6, 10), minutes_ago(5, 20), minutes_ago(4, 30))
-    assert marked(marks, head=40, settled=0, now=NOW) == (*marks[1:], Mark(40, NOW))
-    assert marked(marks, head=30, settled=0, now=NOW) == marks[1:]
-    assert marked(marks, head=30, settled=20, now=NOW) == marks[2:]
-    assert marked(marks, head=30, settled=30, now=NOW) == ()
-    assert marked((), head=5, settled=3, now=NOW) == (Mark(5, NOW),)
+    head_observations = (minutes_ago(6, 10), minutes_ago(5, 20), minutes_ago(4, 30))
+    assert observe_head(head_observations, head=40, settled=0, now=NOW) == (
+        *head_observations[1:],
+        HeadObservation(40, NOW),
+    )
+    assert observe_head(head_observations, head=30, settled=0, now=NOW) == head_observations[1:]
+    assert observe_head(head_observations, head=30, settled=20, now=NOW) == head_observations[2:]
+    assert observe_head(head_observations, head=30, settled=30, now=NOW) == ()
+    assert observe_head((), head=5, settled=3, now=NOW) == (HeadObservation(5, NOW),)
 
 
 def test_a_campaign_is_completed_when_all_is_settled_and_nothing_is_left_to_report() -> None:

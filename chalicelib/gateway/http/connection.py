@@ -12,9 +12,9 @@ from aiohttp import ClientTimeout, ServerDisconnectedError, TCPConnector
 from aiohttp.abc import AbstractResolver
 from aiohttp.client_proto import ResponseHandler
 
+from chalicelib.gateway.clients import LastLook
 from chalicelib.gateway.http.listening import StatusListener
 from chalicelib.gateway.http.lookup import checked_socket
-from chalicelib.gateway.telephone import LastLook
 
 if TYPE_CHECKING:
     from aiohttp import ClientRequest

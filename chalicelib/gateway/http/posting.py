@@ -23,11 +23,11 @@ from aiohttp import (
 from aiohttp.http import HttpProcessingError
 from yarl import URL
 
-from chalicelib.domain.outcome import Answered, Exchange, NotSent, Unknown
+from chalicelib.domain.outcome import Answered, NotSent, RequestResult, Unknown
 from chalicelib.gateway.addresses import UrlFault, read_url
+from chalicelib.gateway.clients import LastLook
 from chalicelib.gateway.http.connection import OneCallConnector, PerLoop, Sending
 from chalicelib.gateway.http.lookup import AddressNotAllowed, AllowedAddresses, Lookup, ThreadedLookup
-from chalicelib.gateway.telephone import LastLook
 
 #: Bytes of an answer's body that are read; the rest is dropped, and the answer still counts. No header may be longer.
 LONGEST_ANSWER = 65_536
@@ -69,17 +69,19 @@ class HttpGateway:
         addresses = AllowedAddresses(lookup or ThreadedLookup(), allow_loopback=allow_loopback)
         self._loops = PerLoop(lambda: OneCallConnector(addresses, allow_loopback=allow_loopback, tls=tls))
 
-    async def place_call(self, url: str, body: bytes, headers: Mapping[str, str], *, last_look: LastLook) -> Exchange:
+    async def place_call(
+        self, url: str, body: bytes, headers: Mapping[str, str], *, last_look: LastLook
+    ) -> RequestResult:
         """See Telephone. A call still on its way to the last look when its time is up is NotSent like any other."""
         return await self._post(url, body, headers, self._call_deadline, last_look)
 
-    async def report(self, url: str, body: bytes, headers: Mapping[str, str]) -> Exchange:
+    async def report(self, url: str, body: bytes, headers: Mapping[str, str]) -> RequestResult:
         """See ReportDesk."""
         return await self._post(url, body, headers, self._report_deadline, _nothing_to_look_at)
 
     async def _post(
         self, url: str, body: bytes, headers: Mapping[str, str], deadline: float, last_look: LastLook
-    ) -> Exchange:
+    ) -> RequestResult:
         checked = _checked(url, self._allow_loopback)
         if isinstance(checked, UrlFault):
             return NotSent("address_not_allowed" if checked is UrlFault.ADDRESS else "url_not_allowed")

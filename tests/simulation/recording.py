@@ -14,8 +14,8 @@ from typing import Any
 
 from chalicelib.api.services import Services
 from chalicelib.domain.models import Entry
-from chalicelib.domain.outcome import Answered, Exchange
-from chalicelib.functions.fan_out import invoke_again
+from chalicelib.domain.outcome import Answered, RequestResult
+from chalicelib.functions.fan_out import fan_out
 from chalicelib.storage.campaigns import Campaigns
 from chalicelib.storage.database import Database
 from chalicelib.storage.log import Staged
@@ -205,7 +205,7 @@ def _messages_that_are_lost(record: Record) -> None:
     for _ in range(7):
         world.settle()
         world.clock.turn_to(world.clock.now() + MINUTE)
-    assert waiting(world.services.slips, "acme", 1, spread=1)[0] == 0
+    assert waiting(world.services.tasks, "acme", 1, spread=1)[0] == 0
 
 
 def _what_goes_wrong_at_the_queue(record: Record) -> None:
@@ -217,7 +217,7 @@ def _what_goes_wrong_at_the_queue(record: Record) -> None:
     (message,) = world.sqs.take(world.clock.now() + MINUTE)
     assert world.dial([message.body, "?"], time_left=timedelta(seconds=20)) == []
     assert len(world.dead.messages) == 1
-    assert waiting(world.services.slips, "acme", 1, spread=1) == [0]
+    assert waiting(world.services.tasks, "acme", 1, spread=1) == [0]
     world.clock.turn_to(world.clock.now() + MINUTE)
     world.sqs.refuses = 4
     world.tick()
@@ -228,7 +228,7 @@ def _more_than_can_be_done_at_once(record: Record) -> None:
     """So further invocations of the same function do some of it."""
     for function in ("Pacer", "Settler"):
         with record.of(function):
-            invoke_again(tick_of(function.lower()), [0], 1.0, connect=lambda: RecordedLambda(record))
+            fan_out(tick_of(function.lower()), [0], 1.0, connect=lambda: RecordedLambda(record))
 
 
 def _reports_that_are_not_sent(record: Record) -> None:
@@ -236,7 +236,7 @@ def _reports_that_are_not_sent(record: Record) -> None:
     world = RecordedWorld(record)
     prepare(world, [Entry("tel:+12223334444")])
 
-    def slow(_: Mapping[str, str]) -> Exchange:
+    def slow(_: Mapping[str, str]) -> RequestResult:
         world.clock.turn_to(world.clock.now() + timedelta(seconds=80))
         return Answered(200, {}, b"")
 
@@ -262,7 +262,7 @@ def _reports_that_are_lost(record: Record) -> None:
     world = RecordedWorld(record)
     prepare(world, [Entry("tel:+12223334444")])
 
-    def lost(_: Mapping[str, str]) -> Exchange:
+    def lost(_: Mapping[str, str]) -> RequestResult:
         raise ConnectionError
 
     world.tenant.on_report = lost
@@ -283,7 +283,7 @@ def _a_retry_whose_report_is_lost(record: Record) -> None:
     prepare(world, [Entry("tel:+12223334444")], max_retries=1)
     world.tenant.on_call = lambda form: Answered(503 if form["attempt"] == "1" else 200, {}, b"")
 
-    def lost(_: Mapping[str, str]) -> Exchange:
+    def lost(_: Mapping[str, str]) -> RequestResult:
         raise ConnectionError
 
     world.tenant.on_report = lost
@@ -296,7 +296,7 @@ def _a_retry_whose_report_is_lost(record: Record) -> None:
     assert world.dial([message.body]) == ["0"]
     world.clock.turn_to(world.clock.now() + timedelta(minutes=5))
     world.settle()
-    assert len(list(world.services.slips.due_reports("acme", 1, world.clock.now(), spread=1))) == 1
+    assert len(list(world.services.tasks.due_reports("acme", 1, world.clock.now(), spread=1))) == 1
 
 
 def _database(record: Record) -> Database:

@@ -7,16 +7,18 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 from urllib.parse import quote_plus
 
-from chalicelib.domain.outcome import Exchange
+from chalicelib.domain.outcome import RequestResult
 
 #: Asked at the last moment at which a call can still be held back. It returns, or raises what speaks against the call.
 LastLook = Callable[[], Awaitable[None]]
 
 
-class Telephone(Protocol):
+class StartUrlClient(Protocol):
     """Whatever can place a call."""
 
-    async def place_call(self, url: str, body: bytes, headers: Mapping[str, str], *, last_look: LastLook) -> Exchange:
+    async def place_call(
+        self, url: str, body: bytes, headers: Mapping[str, str], *, last_look: LastLook
+    ) -> RequestResult:
         """Ask `url` for a call with the form `body`, and say what came of it.
 
         Nothing of the request may be sent before `last_look` has returned. If it raises, nothing is sent at all, and
@@ -24,10 +26,10 @@ class Telephone(Protocol):
         """
 
 
-class ReportDesk(Protocol):
+class ResultUrlClient(Protocol):
     """Whatever takes a report to its receiver."""
 
-    async def report(self, url: str, body: bytes, headers: Mapping[str, str]) -> Exchange:
+    async def report(self, url: str, body: bytes, headers: Mapping[str, str]) -> RequestResult:
         """Send the form `body` to `url`, and say what came of it."""
 
 

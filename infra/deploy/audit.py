@@ -1,6 +1,6 @@
 """A second look at the template, beside cfn-lint's: by checkov, which knows what is held to be safe.
 
-    python -m infra.template.audit CHECKOV
+    python -m infra.deploy.audit CHECKOV
 
 CHECKOV is the program. It sees what CloudFormation sees, after the transform. What it finds has to be mended, or
 accepted here with the reason; what is accepted and isn't found any more has to go.
@@ -56,7 +56,7 @@ class Finding:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
-        prog="python -m infra.template.audit", description=(__doc__ or "").partition("\n")[0]
+        prog="python -m infra.deploy.audit", description=(__doc__ or "").partition("\n")[0]
     )
     parser.add_argument("checkov", metavar="CHECKOV", help="the program")
     program = parser.parse_args(arguments).checkov

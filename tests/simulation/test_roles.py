@@ -17,8 +17,8 @@ import pytest
 import chalicelib
 from chalicelib.storage.stores import Stores
 from infra.deploy.package import build
+from tests.simulation.recording import Record, everything
 from tests.support.permissions import Permission, granted
-from tests.support.recording import Record, everything
 
 #: recording takes a while, and what is recorded serves them all
 pytestmark = pytest.mark.xdist_group("roles")
