@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.comparison import ROUNDS, compared
+from chalicelib.domain.keys import CampaignKey
 from chalicelib.storage.database import Database
 from infra.local.emulator import Emulator
 from tests.support.campaigns import numbers, prepare, start
@@ -37,7 +38,7 @@ def run(calls: int = CALLS, rounds: int = ROUNDS) -> Iterator[str]:
 
             world.sqs.listen = send
             world.tick()
-            if world.services.campaigns.get("acme", 1).head != calls:
+            if world.services.campaigns.get(CampaignKey("acme", 1)).head != calls:
                 raise RuntimeError("the pacer hasn't handed all calls over")
 
         def bare() -> None:

@@ -4,7 +4,7 @@ An error carries the facts it is about; the words and the HTTP status it is answ
 (`chalicelib.api.envelope`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 
 class CallpacerError(Exception):
@@ -27,11 +27,17 @@ class InvalidFields(CallpacerError):
         self.faults = {name: list(sentences) for name, sentences in faults.items()}
 
 
-class NicknameTaken(InvalidFields):
+class NicknameTaken(CallpacerError):
     """Another schedule, or another profile, of the account has this nickname."""
 
-    def __init__(self) -> None:
-        super().__init__({"nickname": ["The nickname has already been taken."]})
+
+class ReferenceGone(CallpacerError):
+    """A campaign's schedule or profile was deleted while the campaign was made or changed."""
+
+    def __init__(self, fields: Iterable[str]) -> None:
+        #: `schedule`, `profiles`, or both, in alphabetical order
+        self.fields = tuple(sorted(fields))
+        super().__init__(f"{', '.join(self.fields)} refer to something deleted")
 
 
 class NotAuthenticated(CallpacerError):

@@ -29,20 +29,22 @@ from chalicelib.api import schedules as schedules_api
 from chalicelib.api.dispatch import Endpoint, HttpRequest, answer
 from chalicelib.api.envelope import Answer
 from chalicelib.api.services import Services
+from chalicelib.calling.composition import compose_dialer
 from chalicelib.calling.dialer import Delivery, Dialer
 from chalicelib.calling.pacer import Pacer
 from chalicelib.calling.settler import Settler
 from chalicelib.calling.sharding import OwnWork, select_own_work
 from chalicelib.calling.sleeper import Sleeper
 from chalicelib.domain import messages as handover
+from chalicelib.domain.keys import CampaignKey
 from chalicelib.domain.models import Status
 from chalicelib.domain.outcome import Answered, RequestResult
-from chalicelib.functions.settler import THREADS
+from chalicelib.functions.invocation import THREADS
 from chalicelib.gateway.clients import LastLook
 from chalicelib.gateway.queue import CallQueue, DeadLetters
 from chalicelib.gateway.signing import new_secret
 from chalicelib.runtime.metrics import EmbeddedMetrics
-from chalicelib.storage.campaigns import SHARDS
+from chalicelib.storage.campaign_items import SHARDS
 from chalicelib.storage.database import Database, DynamoDB
 from chalicelib.storage.switch import Switch
 from tests.fake_aws.clock import BEGIN, SimulatedClock
@@ -248,7 +250,10 @@ class World:
 
     def _is_over(self) -> bool:
         """Is every number counted?"""
-        found = (self._services.campaigns.get(ACCOUNT, 1 + number) for number in range(self.conditions.campaigns))
+        found = (
+            self._services.campaigns.get(CampaignKey(ACCOUNT, 1 + number))
+            for number in range(self.conditions.campaigns)
+        )
         return all(
             campaign.status is Status.RUNNING and campaign.counts.completed == campaign.tail for campaign in found
         )
@@ -300,7 +305,7 @@ class World:
             queue=CallQueue(self._counting_sqs, self._queue, self.clock.now, self._pause),
             clock=self.clock,
             metrics=self._metrics,
-            each=_at_once,
+            for_each=_at_once,
             dialers=self.deployment.dialers,
         )
         pacer.tick(ends_at, own.campaigns, own.part)
@@ -310,7 +315,7 @@ class World:
         Settler(self._services, self.clock, self._metrics, _at_once, sleeper).settle(ends_at, own.campaigns)
 
     def _new_dialer(self) -> Dialer:
-        return Dialer(
+        return compose_dialer(
             stores=self._services,
             switch=self._switch,
             dead_letters=DeadLetters(self._counting_sqs, "dead"),

@@ -8,11 +8,11 @@ from chalicelib.api.dispatch import RequestContext
 from chalicelib.api.envelope import Answer
 from chalicelib.api.services import Services
 from chalicelib.api.validation import MAX_PAGE, Form, in_short
-from chalicelib.domain.call import Call, acknowledged_sequences
-from chalicelib.domain.models import SEQUENCES_PER_CAMPAIGN, CallKey, Campaign, Entry
+from chalicelib.domain.call import Call
+from chalicelib.domain.keys import SEQUENCES_PER_CAMPAIGN, CallKey
+from chalicelib.domain.models import Campaign, Entry
 from chalicelib.domain.settling import with_acknowledgement
-from chalicelib.storage.accounts import Kind
-from chalicelib.storage.campaign_items import campaign_key
+from chalicelib.domain.tasks import acknowledged_sequences
 
 #: what is told of each number, in the order of the columns
 _FIELDS = (
@@ -38,10 +38,10 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 def page(services: Services, context: RequestContext) -> Answer:
     """In the order of the queue, from the first call after the one whose id is `after`; JSON, or CSV if asked for."""
-    identifier = context.identifier(Kind.CAMPAIGN)
-    # Before the campaign: what the settler forgets of them until then lies behind its `settled`.
-    told = acknowledged_sequences(services.tasks.acknowledgements(context.account, identifier))
-    campaign = services.campaigns.get(context.account, identifier)
+    key = context.campaign
+    # Read before the campaign: what the settler deletes until then is behind the `settled` of the campaign.
+    acknowledged = acknowledged_sequences(services.tasks.acknowledgements(key))
+    campaign = services.campaigns.get(key)
     form = Form(context.parameters)
     part = form.page()
     accept = context.headers.get("accept", "").split(";")[0].strip()
@@ -50,13 +50,13 @@ def page(services: Services, context: RequestContext) -> Answer:
         form.fault("format", f"The selected format {in_short(wanted)} is invalid: one of json, csv.")
     has_mark = form.boolean("bom") or accept == _SPREADSHEET
     form.check()
-    first = 0 if part.after is None else max(0, part.after - identifier * SEQUENCES_PER_CAMPAIGN + 1)
+    first = 0 if part.after is None else max(0, part.after - key.id * SEQUENCES_PER_CAMPAIGN + 1)
     length = min(part.limit or MAX_PAGE, max(0, campaign.tail - first))
-    calls = services.calls.between(context.account, identifier, first, min(first + length, campaign.head))
-    known = {call.key.sequence: with_acknowledgement(call, told, campaign.settled) for call in calls}
+    calls = services.calls.between(key, first, min(first + length, campaign.head))
+    known = {call.key.sequence: with_acknowledgement(call, acknowledged, campaign.settled) for call in calls}
     shown = [
-        _shown(CallKey(context.account, identifier, sequence), entry, known.get(sequence), campaign)
-        for sequence, entry in services.log.read(campaign_key(context.account, identifier), first, length)
+        _shown(key.call(sequence), entry, known.get(sequence), campaign)
+        for sequence, entry in services.log.read(key, first, length)
     ]
     return _csv(shown, has_mark=has_mark) if wanted == "csv" else envelope.plain(shown)
 

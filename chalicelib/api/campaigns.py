@@ -9,10 +9,11 @@ from chalicelib.api import envelope
 from chalicelib.api.dispatch import RequestContext
 from chalicelib.api.envelope import Answer
 from chalicelib.api.paging import listed, one_more
-from chalicelib.api.progress import look
+from chalicelib.api.progress import read_progress
 from chalicelib.api.services import Services
 from chalicelib.api.validation import Form, Page, ProfileChoice, no_fields, page_of
 from chalicelib.domain.dialstring import quoted
+from chalicelib.domain.keys import CampaignKey
 from chalicelib.domain.models import Campaign, Plan, Profile, Schedule, Status, Window
 from chalicelib.domain.progress import status
 from chalicelib.domain.upload import Upload
@@ -81,7 +82,7 @@ def update_none(services: Services, context: RequestContext) -> Answer:
 
 def show(services: Services, context: RequestContext) -> Answer:
     no_fields(context.parameters)
-    campaign = services.campaigns.get(context.account, context.identifier(Kind.CAMPAIGN))
+    campaign = services.campaigns.get(context.campaign)
     schedule = services.schedules.get(context.account, campaign.plan.schedule_id)
     profiles = {
         identifier: services.profiles.get(context.account, identifier) for identifier in campaign.plan.profile_ids
@@ -90,8 +91,8 @@ def show(services: Services, context: RequestContext) -> Answer:
 
 
 def update(services: Services, context: RequestContext) -> Answer:
-    identifier = context.identifier(Kind.CAMPAIGN)
-    campaign = services.campaigns.get(context.account, identifier)
+    key = context.campaign
+    campaign = services.campaigns.get(key)
     form = Form(context.parameters)
     form.date_range((date.min, date.max))
     reference, choices = form.schedule(required=form.given("schedule")), form.profiles(required=form.given("profiles"))
@@ -113,8 +114,8 @@ def update(services: Services, context: RequestContext) -> Answer:
         form.check()
         return replace(plan, start_date=start_date, end_date=end_date, **changes)
 
-    services.campaigns.change(context.account, identifier, revise, context.now)
-    return envelope.success({"id": identifier})
+    services.campaigns.change(key, revise, context.now)
+    return envelope.success({"id": key.id})
 
 
 def _look_at_what_answers_have(services: Services, context: RequestContext, form: Form, campaign: Campaign) -> None:
@@ -125,7 +126,7 @@ def _look_at_what_answers_have(services: Services, context: RequestContext, form
     for name in ("id", "campaign_id"):
         form.unchanged(name, campaign.id)
     if form.given("status"):
-        _, anything_deferred = look(services, campaign)
+        _, anything_deferred = read_progress(services, campaign)
         form.unchanged("status", status(campaign, context.now, anything_deferred=anything_deferred))
     if form.given("schedule_nickname"):
         schedule = services.schedules.get(context.account, campaign.plan.schedule_id)
@@ -134,33 +135,33 @@ def _look_at_what_answers_have(services: Services, context: RequestContext, form
 
 def delete(services: Services, context: RequestContext) -> Answer:
     no_fields(context.parameters)
-    services.campaigns.delete(context.account, context.identifier(Kind.CAMPAIGN), context.now)
+    services.campaigns.delete(context.campaign, context.now)
     return envelope.success()
 
 
 def start(services: Services, context: RequestContext) -> Answer:
     answer = envelope.success()
-    services.campaigns.start(context.account, _campaign_id(context), context.receipt(answer), context.now)
+    services.campaigns.start(_campaign(context), context.receipt(answer), context.now)
     return answer
 
 
 def stop(services: Services, context: RequestContext) -> Answer:
     answer = envelope.success()
-    services.campaigns.stop(context.account, _campaign_id(context), context.receipt(answer), context.now)
+    services.campaigns.stop(_campaign(context), context.receipt(answer), context.now)
     return answer
 
 
 def add_calls(services: Services, context: RequestContext) -> Answer:
     form = Form(context.parameters)
-    identifier = form.integer("campaign_id", minimum=1, required=True)
+    key = CampaignKey(context.account, form.integer("campaign_id", minimum=1, required=True))
     unique, is_dry_run = form.boolean("unique"), form.boolean("dry_run")
     upload = form.phone_numbers(unique=unique, required=True)
     form.check()
     if is_dry_run:
-        services.campaigns.get(context.account, identifier)
+        services.campaigns.get(key)
         return _what_would_be(upload)
     answer = envelope.success({"dropped": upload.dropped} if unique else None, _accepted(upload))
-    services.campaigns.append(context.account, identifier, upload.entries, context.receipt(answer), context.now)
+    services.campaigns.append(key, upload.entries, context.receipt(answer), context.now)
     return answer
 
 
@@ -178,11 +179,12 @@ def _what_would_be(upload: Upload) -> Answer:
     return envelope.success({"dry_run": True, "queued": len(upload.entries), "dropped": upload.dropped, "first": first})
 
 
-def _campaign_id(context: RequestContext) -> int:
+def _campaign(context: RequestContext) -> CampaignKey:
+    """The campaign that the body names."""
     form = Form(context.parameters)
     identifier = form.integer("campaign_id", minimum=1, required=True)
     form.check()
-    return identifier
+    return CampaignKey(context.account, identifier)
 
 
 def _retry_interval(form: Form) -> int | None:
@@ -191,7 +193,7 @@ def _retry_interval(form: Form) -> int | None:
 
 
 def _schedule_id(services: Services, context: RequestContext, form: Form, reference: str) -> int:
-    """The schedule's id; 0, which is nobody's, beside a fault."""
+    """The schedule's id; 0 if invalid, and a fault is recorded."""
     if reference:
         try:
             return services.schedules.find(context.account, reference).id
@@ -238,7 +240,7 @@ def _shown(
     profiles: dict[int, Profile],
 ) -> dict[str, object]:
     plan = campaign.plan
-    done, anything_deferred = look(services, campaign)
+    done, anything_deferred = read_progress(services, campaign)
     return {
         "campaign_id": campaign.id,
         "status": status(campaign, context.now, anything_deferred=anything_deferred),

@@ -11,7 +11,9 @@ from chalicelib.api import envelope, request
 from chalicelib.api.envelope import Answer
 from chalicelib.api.request import FilePart, Parameters
 from chalicelib.api.services import Services
+from chalicelib.domain.keys import CampaignKey
 from chalicelib.errors import InvalidFields, KeyReused, NotAuthenticated, NotFound
+from chalicelib.storage.accounts import Kind
 from chalicelib.storage.receipts import KEPT, AlreadyAnswered, Receipt
 
 logger = logging.getLogger(__name__)
@@ -56,6 +58,11 @@ class RequestContext:
             raise NotFound(kind, text)
         return int(text)
 
+    @property
+    def campaign(self) -> CampaignKey:
+        """The campaign that the path names. Raises NotFound."""
+        return CampaignKey(self.account, self.identifier(Kind.CAMPAIGN))
+
     def receipt(self, answer: Answer) -> Receipt | None:
         """What is to be kept of the answer, if the request has an Idempotency-Key."""
         if self._idempotency is None:
@@ -96,7 +103,7 @@ def _answer(services: Services, http_request: HttpRequest, endpoint: Endpoint) -
     try:
         return endpoint(services, context)
     except AlreadyAnswered:
-        assert idempotency is not None  # noqa: S101 # for the type checker: only a key's receipt is refused
+        assert idempotency is not None  # for the type checker: only a key's receipt is refused
         before = _answered_before(services, account, *idempotency, now)
         return before or envelope.INTERNAL_ERROR
 
@@ -123,7 +130,7 @@ def _fingerprint(path: str, parameters: Parameters) -> str:
     """Tells requests apart by what they say: a form's boundary is another each time it is sent."""
 
     def digest(value: object) -> str:
-        assert isinstance(value, FilePart)  # noqa: S101 # for the type checker: all else in a request is JSON
+        assert isinstance(value, FilePart)  # for the type checker: all else in a request is JSON
         return "file " + hashlib.sha256(value.content).hexdigest()
 
     said = json.dumps([path, parameters.values], sort_keys=True, default=digest)

@@ -1,7 +1,7 @@
 """Answers: the reference's envelope, and every error's status and words."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from chalicelib.errors import (
@@ -9,8 +9,10 @@ from chalicelib.errors import (
     InUse,
     InvalidFields,
     KeyReused,
+    NicknameTaken,
     NotAuthenticated,
     NotFound,
+    ReferenceGone,
     TooLarge,
 )
 
@@ -47,11 +49,19 @@ NOT_FOUND = error(404, "Not found.")
 INTERNAL_ERROR = error(500, "Something went wrong on our side.")
 
 
+def _faults(faults: Mapping[str, Sequence[str]]) -> Answer:
+    return Answer(422, json.dumps(faults, ensure_ascii=False))
+
+
 def refusal(reason: Exception) -> Answer:
     """The answer that tells what was refused, and why; INTERNAL_ERROR for what wasn't a refusal."""
     match reason:
         case InvalidFields():
-            return Answer(422, json.dumps(reason.faults, ensure_ascii=False))
+            return _faults(reason.faults)
+        case NicknameTaken():
+            return _faults({"nickname": ["The nickname has already been taken."]})
+        case ReferenceGone(fields=fields):
+            return _faults({field: [f"The selected {field} is invalid."] for field in fields})
         case NotAuthenticated():
             return error(401, "Unauthenticated.", WWW_Authenticate="Bearer")
         case NotFound():

@@ -8,13 +8,12 @@ from chalicelib.api.validation import no_fields
 from chalicelib.domain.forecast import forecast
 from chalicelib.domain.pacing import Pace
 from chalicelib.domain.timetable import Timetable
-from chalicelib.storage.accounts import Kind
 
 
 def show(services: Services, context: RequestContext) -> Answer:
     """Told for a campaign that runs from now on, whether it does or not. Times are UTC."""
     no_fields(context.parameters)
-    campaign = services.campaigns.get(context.account, context.identifier(Kind.CAMPAIGN))
+    campaign = services.campaigns.get(context.campaign)
     schedule = services.schedules.get(context.account, campaign.plan.schedule_id)
     paces = [Pace.of(services.profiles.get(context.account, window.profile_id)) for window in campaign.plan.windows]
     queued = campaign.tail - campaign.head

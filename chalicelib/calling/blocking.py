@@ -1,4 +1,4 @@
-"""Storage blocks; calls under way must not wait for it."""
+"""Blocking calls to storage, made without holding up the calls under way."""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -11,7 +11,7 @@ logger = logging.getLogger(__name__)
 P = ParamSpec("P")
 R = TypeVar("R")
 
-#: Seconds between the tries to record what has happened.
+#: Seconds between the tries to record an outcome.
 PAUSES = (0.2, 0.5, 1.0)
 
 
@@ -24,7 +24,7 @@ class RunBlocking(Protocol):
 async def retry_blocking(
     run_blocking: RunBlocking, clock: Clock, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs
 ) -> R:
-    """What has happened can't be found out again, so a database that fails to record it is asked again."""
+    """Outcomes can't be observed again, so the write is retried. The last try raises whatever went wrong."""
     for pause in PAUSES:
         try:
             return await run_blocking(function, *args, **kwargs)

@@ -1,49 +1,55 @@
-"""The dialer: make each call of a slice, once, and report how it ended.
+"""The dialer: make each call of a slice, once, and report its outcome.
 
     wait for its instant -> claim -> connect -> last look -> send -> record the outcome -> report it
 
 The claim comes before anything is sent, so a number that is delivered twice is dialled once. The last look comes when
-the connection stands and nothing is sent yet: until then the number can be given back as if nothing had happened, from
-then on it can't. Whatever happens in between, the claim tells: one without an outcome is an uncertain call.
+the connection stands and nothing is sent yet. Until then the number can be given back; from then on it can't. If the
+dialer dies in between, the claim stays without an outcome, and the call becomes uncertain.
 
-What comes too late, or may not be dialled any more, is returned before it is claimed: a slice's numbers with one write.
-So a dialer that has more to do than it can loses little time on what it can't do.
+Calls that come too late, or may not be made any more, are returned before they are claimed, with one write for a slice.
+So a dialer that is overloaded loses little time on calls that it can't make.
 """
 
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
-from typing import Any
+from functools import partial
+from typing import Any, ParamSpec, TypeVar
 
 from chalicelib.calling.blocking import RunBlocking, retry_blocking
-from chalicelib.calling.reporter import Reporter, Signer
-from chalicelib.calling.snapshots import CampaignSnapshot, CampaignSnapshots
-from chalicelib.domain import messages as handover
-from chalicelib.domain.call import Call, Claim, DialTask, ReportState, State, is_unclaimed
+from chalicelib.calling.reporter import Reporter
+from chalicelib.calling.signer import Signer
+from chalicelib.calling.snapshots import CampaignSnapshots
+from chalicelib.domain import messages
+from chalicelib.domain.call import Call, Claim, ReportState, State, is_unclaimed
 from chalicelib.domain.forms import dial_form
-from chalicelib.domain.last_look import Refusal, hold, refusal, refusal_unclaimed
+from chalicelib.domain.keys import CallKey
+from chalicelib.domain.last_look import CampaignSnapshot, Refusal, hold, refusal, refusal_unclaimed
 from chalicelib.domain.messages import Dial, Report, Slice
-from chalicelib.domain.models import CallKey, Campaign, Schedule
-from chalicelib.domain.next_action import Finish, Retry, TryUnsentAgain, verdict
+from chalicelib.domain.models import Campaign, Schedule
 from chalicelib.domain.outcome import RequestResult, Result, Unknown
-from chalicelib.gateway.clients import ResultUrlClient, StartUrlClient, form_body
+from chalicelib.domain.retries import Finish, Retry, TryUnsentAgain, next_action
+from chalicelib.domain.tasks import DialTask
+from chalicelib.gateway.clients import StartUrlClient, form_body
 from chalicelib.gateway.queue import DeadLetters
 from chalicelib.runtime.clock import Clock
 from chalicelib.runtime.logs import about, about_campaign
 from chalicelib.runtime.metrics import Metric, Metrics
 from chalicelib.storage.stores import Stores
-from chalicelib.storage.switch import Switch
 from chalicelib.storage.writes import new_nonce
 
 logger = logging.getLogger(__name__)
 
-#: What a call takes at most, from the last look to its recorded outcome: the gateway's deadline, and some to write.
+P = ParamSpec("P")
+R = TypeVar("R")
+
+#: The longest time from the last look to the recorded outcome: the gateway's deadline, and some to write.
 CALL_TIME = timedelta(seconds=35)
-#: A number is claimed so long before its instant: then the claim doesn't make the call late.
+#: How long before its instant a number is claimed, so that the claim doesn't make the call late.
 CLAIMED_AHEAD = timedelta(seconds=0.2)
 
 
@@ -62,24 +68,36 @@ class Delivery:
     body: str
 
 
-@dataclass(frozen=True)
-class Batch:
-    """What those that are dealt with at once share."""
-
-    #: when this function is ended, whatever it is doing
-    ends_at: datetime
-    #: the calls whose outcome was taken as soon as it was told
-    told: list[Call]
-
-
-class TaskResult(Enum):
-    """What has become of a part of a slice."""
+class Status(Enum):
+    """What became of one call or report of a slice."""
 
     DONE = "done"
-    #: a number that somebody else is at: who knows whether that will come to an end
-    HELD_ELSEWHERE = "by somebody else"
-    #: it is to come again
+    #: another dialer has claimed the number, and may die before it has the outcome
+    HELD_ELSEWHERE = "held elsewhere"
+    #: the message has to come again
     FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class TaskResult:
+    """What became of one call or report of a slice."""
+
+    status: Status
+    #: the call whose first report result_url acknowledged, if that isn't recorded yet
+    acknowledged: Call | None = None
+
+
+@dataclass(frozen=True)
+class SliceResult:
+    """What became of a message."""
+
+    #: Must it come again?
+    failed: bool
+    acknowledged: Sequence[Call] = ()
+
+
+DONE = TaskResult(Status.DONE)
+HELD_ELSEWHERE = TaskResult(Status.HELD_ELSEWHERE)
 
 
 class Refused(Exception):
@@ -90,260 +108,251 @@ class Refused(Exception):
         self.why = why
 
 
+class _LastLook:
+    """The look that the client takes when the connection stands. Once it has passed, the request may have been sent."""
+
+    def __init__(self, look: Callable[[], Awaitable[None]]) -> None:
+        self._look = look
+        self.has_passed = False
+
+    async def __call__(self) -> None:
+        """Raises Refused."""
+        await self._look()
+        self.has_passed = True
+
+
 class Dialer:
     def __init__(
         self,
         *,
         stores: Stores,
-        switch: Switch,
+        snapshots: CampaignSnapshots,
+        reporter: Reporter,
+        signer: Signer,
         dead_letters: DeadLetters,
-        start_url_client: StartUrlClient,
-        result_url_client: ResultUrlClient,
+        client: StartUrlClient,
         clock: Clock,
         metrics: Metrics,
         run_blocking: RunBlocking,
         random_fraction: Callable[[], float] = random.random,
     ) -> None:
-        """`chance` answers a number from 0 to 1, for jitter."""
+        """`random_fraction` answers a number from 0 to 1, for jitter."""
         self._calls = stores.calls
         self._tasks = stores.tasks
-        self._views = CampaignSnapshots(switch, stores.campaigns, stores.schedules, clock, run_blocking)
+        self._snapshots = snapshots
+        self._reporter = reporter
+        self._signer = signer
         self._dead_letters = dead_letters
-        self._start_url_client = start_url_client
+        self._client = client
         self._clock = clock
         self._metrics = metrics
         self._run_blocking = run_blocking
         self._random_fraction = random_fraction
-        self._signer = Signer(stores.accounts, clock, run_blocking)
-        self._reporter = Reporter(
-            stores=stores,
-            signer=self._signer,
-            result_url_client=result_url_client,
-            clock=clock,
-            metrics=metrics,
-            run_blocking=run_blocking,
-            random_fraction=random_fraction,
-        )
 
-    async def handle_batch(self, deliveries: Sequence[Delivery], ends_at: datetime) -> list[str]:
+    async def handle_batch(self, deliveries: Sequence[Delivery], deadline: datetime) -> list[str]:
         """Make all the calls and reports at once. Answers the ids of the messages that must come again.
 
-        `ends_at` is when this function is ended, whatever it is doing.
+        `deadline` is when this function is ended, whatever it is doing.
         """
-        self._views.begin()
-        batch = Batch(ends_at, told=[])
-        failures = await asyncio.gather(*(self._deal_with_one(delivery, batch) for delivery in deliveries))
-        await self._reporter.note(batch.told)
-        return [delivery.id for delivery, failed in zip(deliveries, failures, strict=True) if failed]
+        self._snapshots.begin()
+        results = await asyncio.gather(*(self._handle_message(delivery, deadline) for delivery in deliveries))
+        await self._reporter.acknowledge(call for result in results for call in result.acknowledged)
+        return [delivery.id for delivery, result in zip(deliveries, results, strict=True) if result.failed]
 
-    async def _deal_with_one(self, delivery: Delivery, batch: Batch) -> bool:
-        """Must it come again? Whatever is wrong with one message stays with it."""
+    async def _handle_message(self, delivery: Delivery, deadline: datetime) -> SliceResult:
+        """Whatever is wrong with one message stays with it."""
         try:
-            handed = handover.from_message(delivery.body)
-        except handover.Newer as fault:
+            slice_ = messages.from_message(delivery.body)
+        except messages.Newer as fault:
             logger.warning("message %s is left to a newer version: %s", delivery.id, fault)
-            return True
-        except handover.Unreadable as fault:
+            return SliceResult(failed=True)
+        except messages.Unreadable as fault:
             logger.error("message %s can't be read and goes to the dead letters: %s", delivery.id, fault)
-            return not await self._put_away(delivery)
+            return SliceResult(failed=not await self._dead_letter(delivery))
         try:
-            dealt = await self._deal_with_slice(handed, batch)
-            if handed.scheduled is not None and dealt == {TaskResult.DONE}:
-                await self._run_blocking(self._tasks.delete_lease, *_campaign(handed), handed.scheduled)
+            results = await self._handle_slice(slice_, deadline)
         except Exception:
-            logger.exception("a slice is not dealt with, and comes again", extra=about_campaign(*_campaign(handed)))
-            return True
-        return TaskResult.FAILED in dealt
+            logger.exception("the slice failed, and comes again", extra=about_campaign(slice_.campaign))
+            return SliceResult(failed=True)
+        statuses = {result.status for result in results}
+        failed = Status.FAILED in statuses
+        if statuses == {Status.DONE} and slice_.lease is not None:
+            failed = not await self._delete_lease(slice_, slice_.lease)
+        return SliceResult(failed, [result.acknowledged for result in results if result.acknowledged is not None])
 
-    async def _deal_with_slice(self, handed: Slice, batch: Batch) -> set[TaskResult]:
-        dials, of_the_others = await self._return_what_cannot_be_made(handed)
-        begins = handover.begins(dials, self._clock.now())
-        dealt = await asyncio.gather(
-            *(self._each(dial.key, self._dial(dial, begins[dial], handed.spread, batch)) for dial in dials),
-            *(self._each(report.key, self._report_again(report, batch)) for report in handed.reports),
+    async def _handle_slice(self, slice_: Slice, deadline: datetime) -> list[TaskResult]:
+        dials, of_returned = await self._return_what_cannot_be_made(slice_)
+        begins = messages.begins(dials, self._clock.now())
+        done = await asyncio.gather(
+            *(self._each(dial.key, self._dial(dial, begins[dial], slice_.spread, deadline)) for dial in dials),
+            *(self._each(report.key, self._report_again(report, deadline)) for report in slice_.reports),
         )
-        return {of_the_others, *dealt}
+        return [of_returned, *done]
 
     async def _each(self, key: CallKey, work: Coroutine[Any, Any, TaskResult]) -> TaskResult:
-        """What fails for one call of a slice doesn't hold up the others."""
+        """One call that fails doesn't hold up the others of its slice."""
         try:
             return await work
         except Exception:
-            logger.exception("not dealt with; its message comes again", extra=about(key))
-            return TaskResult.FAILED
+            logger.exception("the call or report failed, and its message comes again", extra=about(key))
+            return TaskResult(Status.FAILED)
 
-    async def _return_what_cannot_be_made(self, handed: Slice) -> tuple[Sequence[Dial], TaskResult]:
-        """Answers the others, which are to be made; and what became of these."""
-        if not handed.dials:
-            return (), TaskResult.DONE
-        view = await self._views.of(*_campaign(handed))
-        if _refused(handed, view, self._clock.now()):
-            # It may have been started since it was read.
-            view = await self._views.of(*_campaign(handed), since=self._clock.now())
-        refused = _refused(handed, view, self._clock.now())
-        if not refused:
-            return handed.dials, TaskResult.DONE
-        known = {
-            call.key: call for call in await self._run_blocking(_list, self._calls.among, [d.key for d in refused])
-        }
-        back = [
-            DialTask(dial.key, dial.entry, dial.attempt, None)
-            for dial in refused
-            if is_unclaimed(known.get(dial.key), dial.attempt)
-        ]
-        if back:
-            await retry_blocking(self._run_blocking, self._clock, self._tasks.add_returned, back, new_nonce())
-            self._metrics.count(Metric.DEFERRED, len(back))
-            whys = ", ".join(sorted(set(refused.values())))
-            logger.info("%s calls returned: %s", len(back), whys, extra=about_campaign(*_campaign(handed)))
-        is_being_dialled = any(call.state is State.DIALLING for call in known.values())
-        others = [dial for dial in handed.dials if dial not in refused]
-        return others, TaskResult.HELD_ELSEWHERE if is_being_dialled else TaskResult.DONE
-
-    async def _put_away(self, delivery: Delivery) -> bool:
+    async def _delete_lease(self, slice_: Slice, lease: str) -> bool:
         try:
-            await self._run_blocking(self._dead_letters.put, delivery.body)
+            await self._run_blocking(self._tasks.delete_lease, slice_.campaign, lease)
         except Exception:
-            logger.exception("message %s can't be put away, and comes again", delivery.id)
+            logger.exception("the lease isn't deleted; the slice comes again", extra=about_campaign(slice_.campaign))
             return False
         return True
 
-    async def _dial(self, dial: Dial, begin: datetime, spread: int, batch: Batch) -> TaskResult:
-        may_wait = begin < batch.ends_at - CALL_TIME
+    async def _dead_letter(self, delivery: Delivery) -> bool:
+        try:
+            await self._run_blocking(self._dead_letters.put, delivery.body)
+        except Exception:
+            logger.exception("message %s didn't reach the dead letters, and comes again", delivery.id)
+            return False
+        return True
+
+    async def _return_what_cannot_be_made(self, slice_: Slice) -> tuple[Sequence[Dial], TaskResult]:
+        """Answers the dials that are left to be made, and what became of the others."""
+        if not slice_.dials:
+            return (), DONE
+        snapshot = await self._snapshots.read(slice_.campaign)
+        if _refused(slice_, snapshot, self._clock.now()):
+            # The campaign may have been started since it was read.
+            snapshot = await self._snapshots.read(slice_.campaign, since=self._clock.now())
+        refused = _refused(slice_, snapshot, self._clock.now())
+        if not refused:
+            return slice_.dials, DONE
+        calls = {call.key: call for call in await self._run_blocking(self._read_calls, [dial.key for dial in refused])}
+        back = [
+            DialTask(dial.key, dial.entry, dial.attempt, None)
+            for dial in refused
+            if is_unclaimed(calls.get(dial.key), dial.attempt)
+        ]
+        if back:
+            await self._retry(self._tasks.add_returned, back, new_nonce())
+            self._metrics.count(Metric.DEFERRED, len(back))
+            whys = ", ".join(sorted(set(refused.values())))
+            logger.info("%s calls returned: %s", len(back), whys, extra=about_campaign(slice_.campaign))
+        is_being_dialled = any(call.state is State.DIALLING for call in calls.values())
+        left = [dial for dial in slice_.dials if dial not in refused]
+        return left, HELD_ELSEWHERE if is_being_dialled else DONE
+
+    async def _dial(self, dial: Dial, begin: datetime, spread: int, deadline: datetime) -> TaskResult:
+        may_wait = begin < deadline - CALL_TIME
         if may_wait:
             await self._until(begin - CLAIMED_AHEAD)
-        # A claim that is given and not heard of would hold the number until it counts as uncertain.
-        claim = await retry_blocking(
-            self._run_blocking,
-            self._clock,
-            self._calls.claim,
-            dial.key,
-            dial.entry,
-            dial.attempt,
-            self._clock.now(),
-            new_nonce(),
-            spread,
+        # It is retried: a claim that is given unheard would hold the number until it counts as uncertain.
+        claim = await self._retry(
+            self._calls.claim, dial.key, dial.entry, dial.attempt, self._clock.now(), new_nonce(), spread
         )
         if claim is None:
-            logger.info("the attempt is somebody else's", extra=about(dial.key, dial.entry, dial.attempt))
+            logger.info("the attempt was claimed before", extra=about(dial.key, dial.entry, dial.attempt))
             call = await self._run_blocking(self._calls.get, dial.key)
-            return TaskResult.HELD_ELSEWHERE if call is None or call.state is State.DIALLING else TaskResult.DONE
+            return HELD_ELSEWHERE if call is None or call.state is State.DIALLING else DONE
         if may_wait:
             await self._until(begin)
         try:
-            request_result, campaign = await self._place(dial, claim, batch)
+            result, campaign = await self._place(dial, claim, deadline)
         except Refused as refused:
             logger.info("not now: %s", refused.why, extra=about(dial.key, dial.entry, dial.attempt))
             self._metrics.count(Metric.DEFERRED)
-            await retry_blocking(self._run_blocking, self._clock, self._calls.give_up, claim, refused.why)
-            return TaskResult.DONE
-        await self._record(claim, request_result, campaign, batch)
-        return TaskResult.DONE
+            await self._retry(self._calls.give_up, claim, refused.why)
+            return DONE
+        call = await self._record(claim, result, campaign)
+        if call is None or call.report is not ReportState.PENDING:
+            return DONE
+        acknowledged = await self._reporter.report(call, campaign, deadline)
+        return TaskResult(Status.DONE, call if acknowledged else None)
 
     async def _until(self, instant: datetime) -> None:
         early = instant - self._clock.now()
         if early > timedelta(0):
             await self._clock.sleep(early.total_seconds())
 
-    async def _place(self, dial: Dial, claim: Claim, batch: Batch) -> tuple[RequestResult, Campaign]:
-        """Raises Refused, and whatever else kept the call from being sent; then the claim is given up."""
-        sending = False
-
-        async def look(*, connected: bool) -> tuple[Campaign, Schedule]:
-            view = await self._views.of(dial.key.account, dial.key.campaign_id)
-            now = self._clock.now()
-            why = refusal(
-                dial,
-                view.campaign,
-                view.schedule,
-                now,
-                halted=view.halted,
-                asked_at=view.asked_at,
-                connected=connected,
-                time_left=batch.ends_at - now,
-                time_needed=CALL_TIME,
-            )
-            if why is not None or view.campaign is None or view.schedule is None:
-                raise Refused(why or Refusal.STOPPED)
-            return view.campaign, view.schedule
-
-        async def last_look() -> None:
-            nonlocal sending
-            await look(connected=True)
-            sending = True
-            self._metrics.measure(Metric.PACE_LAG, (self._clock.now() - dial.due).total_seconds())
-
+    async def _place(self, dial: Dial, claim: Claim, deadline: datetime) -> tuple[RequestResult, Campaign]:
+        """Raises Refused, and whatever else kept the call from being sent. The claim is given up in the second case."""
+        last_look = _LastLook(partial(self._look_connected, dial, deadline))
         try:
-            campaign, schedule = await look(connected=False)  # what is refused already needs no connection
+            # A call that is refused now needs no connection.
+            campaign, schedule = await self._look(dial, deadline, connected=False)
             now = self._clock.now()
             await self._until(now + hold(campaign, schedule, now))
             body = form_body(dial_form(claim))
-            headers = await self._signer.headers(
-                claim.key, f"dial_{claim.key.call_id}_{claim.attempt}", claim.attempt, body
-            )
+            webhook_id = f"dial_{claim.key.call_id}_{claim.attempt}"
+            headers = await self._signer.headers(claim.key, webhook_id, claim.attempt, body)
             url = campaign.plan.start_url
-            return await self._start_url_client.place_call(url, body, headers, last_look=last_look), campaign
+            return await self._client.place_call(url, body, headers, last_look=last_look), campaign
         except Refused:
             raise
         except Exception:
-            if sending:
-                logger.exception("nobody knows whether the call went out", extra=about(claim.key, claim.entry))
+            if last_look.has_passed:
+                logger.exception("nobody knows whether the call was sent", extra=about(claim.key, claim.entry))
                 return Unknown("internal_error"), campaign
-            await retry_blocking(self._run_blocking, self._clock, self._calls.give_up, claim, "internal_error")
+            await self._retry(self._calls.give_up, claim, "internal_error")
             raise
 
-    async def _record(self, claim: Claim, request_result: RequestResult, campaign: Campaign, batch: Batch) -> None:
+    async def _look(self, dial: Dial, deadline: datetime, *, connected: bool) -> tuple[Campaign, Schedule]:
+        """Raises Refused."""
+        snapshot = await self._snapshots.read(dial.key.campaign)
+        now = self._clock.now()
+        why = refusal(dial, snapshot, now, connected=connected, has_time=deadline - now >= CALL_TIME)
+        if why is not None or snapshot.campaign is None or snapshot.schedule is None:
+            raise Refused(why or Refusal.STOPPED)
+        return snapshot.campaign, snapshot.schedule
+
+    async def _look_connected(self, dial: Dial, deadline: datetime) -> None:
+        """Raises Refused."""
+        await self._look(dial, deadline, connected=True)
+        self._metrics.measure(Metric.PACE_LAG, (self._clock.now() - dial.due).total_seconds())
+
+    async def _record(self, claim: Claim, result: RequestResult, campaign: Campaign) -> Call | None:
+        """The call, if it has its outcome by that."""
         now = self._clock.now()
         which = about(claim.key, claim.entry, claim.attempt)
-        match verdict(request_result, claim, campaign.plan, now, self._random_fraction()):
+        match next_action(result, claim, campaign.plan, now, self._random_fraction()):
             case TryUnsentAgain(reason, not_before):
                 logger.info("not sent: %s", reason, extra=which)
                 self._metrics.count(Metric.DEFERRED)
-                await retry_blocking(
-                    self._run_blocking, self._clock, self._calls.defer_unsent, claim, reason, not_before
-                )
+                await self._retry(self._calls.defer_unsent, claim, reason, not_before)
             case Retry(outcome, not_before):
                 logger.info("failed, to be tried again: %s", outcome.reason, extra=which)
                 self._metrics.count(Metric.DEFERRED)
-                await retry_blocking(
-                    self._run_blocking, self._clock, self._calls.defer_retry, claim, outcome, now, not_before
-                )
+                await self._retry(self._calls.defer_retry, claim, outcome, now, not_before)
             case Finish(outcome):
                 logger.info("%s: %s", outcome.result, outcome.reason, extra=which)
                 report = ReportState.PENDING if campaign.plan.result_url else ReportState.NONE
-                call = await retry_blocking(
-                    self._run_blocking, self._clock, self._calls.finish, claim, outcome, now, report
-                )
+                call = await self._retry(self._calls.finish, claim, outcome, now, report)
                 if call is None:
                     logger.error("its claim was lost before its outcome was recorded", extra=which)
-                    return
+                    return None
                 self._metrics.count(_COUNTED[outcome.result])
-                if report is ReportState.PENDING:
-                    await self._reporter.report(call, campaign, batch.ends_at, batch.told)
+                return call
+        return None
 
-    async def _report_again(self, report: Report, batch: Batch) -> TaskResult:
+    async def _report_again(self, report: Report, deadline: datetime) -> TaskResult:
         call = await self._run_blocking(self._calls.get, report.key)
-        campaign = (await self._views.of(report.key.account, report.key.campaign_id)).campaign
-        if call is not None and campaign is not None and _is_owed(call, report.attempt):
-            await self._reporter.report(call, campaign, batch.ends_at)
-        return TaskResult.DONE
+        campaign = (await self._snapshots.read(report.key.campaign)).campaign
+        if call is None or campaign is None or not _is_owed(call, report.attempt):
+            return DONE
+        acknowledged = await self._reporter.report(call, campaign, deadline)
+        return TaskResult(Status.DONE, call if acknowledged else None)
+
+    async def _retry(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        return await retry_blocking(self._run_blocking, self._clock, function, *args, **kwargs)
+
+    def _read_calls(self, keys: Sequence[CallKey]) -> list[Call]:
+        """Storage answers lazily, and reading must not block the calls under way."""
+        return list(self._calls.among(keys))
 
 
 def _is_owed(call: Call, attempt: int) -> bool:
-    """Is this attempt at telling its outcome still to be made?"""
+    """True if this attempt at the report is still to be made."""
     return call.report in (ReportState.PENDING, ReportState.DEFERRED) and call.report_attempts == attempt - 1
 
 
-def _campaign(handed: Slice) -> tuple[str, int]:
-    return handed.account, handed.campaign_id
-
-
-def _refused(handed: Slice, view: CampaignSnapshot, now: datetime) -> dict[Dial, Refusal]:
+def _refused(slice_: Slice, snapshot: CampaignSnapshot, now: datetime) -> dict[Dial, Refusal]:
     """The dials that can't be made, each with the reason."""
-    whys = {dial: refusal_unclaimed(dial, view.campaign, now, halted=view.halted) for dial in handed.dials}
+    whys = {dial: refusal_unclaimed(dial, snapshot, now) for dial in slice_.dials}
     return {dial: why for dial, why in whys.items() if why is not None}
-
-
-def _list(read: Callable[[Sequence[CallKey]], Iterable[Call]], keys: Sequence[CallKey]) -> list[Call]:
-    """Storage answers as it reads, which must not block the calls under way."""
-    return list(read(keys))

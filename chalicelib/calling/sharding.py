@@ -1,10 +1,10 @@
-"""Which campaigns an invocation looks after itself, when there are more than one can see to within its minute.
+"""Which campaigns an invocation works on itself, when there are more than one can do within its minute.
 
-Campaigns with work stand in shards of an index. Whoever finds too many keeps the first shards, and hands the others to
-further invocations of the same function. Those look again, and may hand on; each hands on fewer shards than it was
-given, so it comes to an end. If a shard is looked after twice, storage sees to it that nothing happens twice.
+Campaigns with work are in the shards of an index. An invocation that finds too many keeps the first shards, and hands
+the others to further invocations of the same function. Those may hand on in turn. Each hands on fewer shards than it
+was given, so it comes to an end. A shard that two invocations work on does no harm: storage refuses the second write.
 
-A shard may still have more than can be done in a minute. So each time another campaign comes first, and it isn't always
+A shard may still have more work than fits into a minute. So each tick begins with another campaign, and it isn't always
 the same ones that are left over.
 """
 
@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from chalicelib.domain.sharding import Work, shares, wanted, weight
+from chalicelib.domain.keys import CampaignKey
+from chalicelib.domain.sharding import Work, group_shards, wanted_dialers, weight
 
 logger = logging.getLogger(__name__)
 
@@ -29,44 +30,43 @@ R = TypeVar("R")
 
 
 class ForEach(Protocol):
-    """Applies a function to each of some things, like `map`; all at once, or one after the other."""
+    """Applies a function to each of some things, like `map`: all at once, or one after the other."""
 
     def __call__(self, function: Callable[[A], R], things: Iterable[A], /) -> Iterable[R]: ...
 
 
 @dataclass(frozen=True)
 class OwnWork:
-    """What an invocation looks after itself: campaigns, each by its account and id."""
+    """What an invocation works on itself."""
 
-    campaigns: list[tuple[str, int]]
-    #: how much of what the deployment has it may use for them, from 0 to 1
+    campaigns: list[CampaignKey]
+    #: how much of the deployment's dialers it may use for them, from 0 to 1
     part: float
 
 
 def select_own_work(
     found: Mapping[int, Sequence[Work]],
-    hand_over: Callable[[Sequence[int], float], None],
+    fan_out: Callable[[Sequence[int], float], None],
     part: float = 1.0,
     most: float = WEIGHT_PER_INVOCATION,
     random_fraction: Callable[[], float] = random.random,
 ) -> OwnWork:
-    """The campaigns that are this invocation's; the shards of the others are handed over.
+    """The campaigns that are this invocation's. The shards of the others are handed to `fan_out`.
 
-    `found` is what there is to do in each shard. `part` is how much of what the deployment has is there for all of
-    these shards; each invocation gets as much of it as its campaigns use. What can't be handed over is its own after
-    all. When that has happened once it isn't tried again: there is no time to lose. `chance` answers a number from 0 to
-    below 1, for the place where to begin.
+    `found` has the work in each shard. `part` is how much of the dialers is there for all of these shards, from 0 to 1;
+    each invocation gets as much of it as its campaigns use. Shards that can't be handed on stay with this invocation.
+    After one failure no more is tried, since time is short. `random_fraction` answers a number from 0 to below 1.
     """
-    own, *others = shares({shard: weight(works) for shard, works in found.items()}, most) or [()]
-    dialers = wanted(found)
+    own, *others = group_shards({shard: weight(works) for shard, works in found.items()}, most) or [()]
+    dialers = wanted_dialers(found)
     total = sum(dialers.values()) or 1.0
-    for place, share in enumerate(others):
+    for index, group in enumerate(others):
         try:
-            hand_over(share, part * sum(dialers[shard] for shard in share) / total)
+            fan_out(group, part * sum(dialers[shard] for shard in group) / total)
         except Exception:
-            logger.exception("shards from %s on were not handed over", share[0])
-            own += tuple(shard for left in others[place:] for shard in left)
+            logger.exception("shards from %s on were not handed to another invocation", group[0])
+            own += tuple(shard for left in others[index:] for shard in left)
             break
-    campaigns = [(work.account, work.id) for shard in own for work in found[shard]]
+    campaigns = [work.campaign for shard in own for work in found[shard]]
     first = int(random_fraction() * len(campaigns))
     return OwnWork(campaigns[first:] + campaigns[:first], part * sum(dialers[shard] for shard in own) / total)

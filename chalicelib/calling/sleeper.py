@@ -1,6 +1,6 @@
-"""Leaves a campaign alone while neither pacer nor settler has anything to do for it.
+"""Puts a campaign to sleep while neither pacer nor settler has anything to do for it.
 
-The decision of how long is `chalicelib.domain.sleeping`'s; here is gathered what it is made from.
+`chalicelib.domain.sleeping` decides for how long. Here is gathered what the decision is made from.
 """
 
 import random
@@ -18,7 +18,7 @@ from chalicelib.storage.stores import Stores
 
 class Sleeper:
     def __init__(self, stores: Stores, clock: Clock, random_fraction: Callable[[], float] = random.random) -> None:
-        """`chance` answers a number from 0 to 1, by which campaigns sleep longer or shorter."""
+        """`random_fraction` answers a number from 0 to 1, by which campaigns sleep longer or shorter."""
         self._stores = stores
         self._tasks = stores.tasks
         self._progress = stores.progress
@@ -26,21 +26,21 @@ class Sleeper:
         self._random_fraction = random_fraction
 
     def put_to_sleep(self, campaign: Campaign) -> None:
-        """Until there is anything to do for it again, or its owner asks something of it; not at all if there is now."""
-        account, identifier, now = campaign.account, campaign.id, self._clock.now()
-        # What is at work is looked for first: it may come to wait in between, but what waits comes to be at work only
-        # by a pacer, whose writes are noticed.
-        if campaign.settled < campaign.head or self._tasks.any_in_progress(account, identifier, spread=campaign.spread):
+        """Until the pacer or the settler has work with it, or its owner changes it. Not at all if there is work."""
+        key, now = campaign.key, self._clock.now()
+        # Tasks in progress are looked for first. A task may begin to wait in between, but only a pacer takes one that
+        # waits, and its writes are noticed.
+        if campaign.settled < campaign.head or self._tasks.any_in_progress(key, spread=campaign.spread):
             return
-        # A pacer may have reserved slots, and not have passed what it is sending.
+        # A pacer may have reserved slots whose calls it is still sending.
         if any(cursor.due > now for cursor in campaign.cursors):
             return
         due: list[datetime] = []
-        report = self._tasks.first_report(account, identifier, spread=campaign.spread)
+        report = self._tasks.first_report(key, spread=campaign.spread)
         if report is not None:
             due.append(report)
-        elif self._tasks.any_in_progress(account, identifier, spread=campaign.spread):
-            return  # a pacer has taken it in between, which it notes nowhere else
+        elif self._tasks.any_in_progress(key, spread=campaign.spread):
+            return  # a pacer has leased the report in between, and the campaign's own item doesn't tell
         callable_since = self._callable_since(campaign, now)
         if callable_since is not None:
             try:
@@ -56,9 +56,9 @@ class Sleeper:
             self._progress.sleep(campaign, until)
 
     def _callable_since(self, campaign: Campaign, now: datetime) -> datetime | None:
-        """Since when, or from when on, there is a number that may be called. None if there is none."""
+        """From when on there is a number that may be called. None if there is none."""
         if not may_call(campaign, now):
             return None
         if campaign.head < campaign.tail:
             return now
-        return self._tasks.first_dial(campaign.account, campaign.id, spread=campaign.spread)
+        return self._tasks.first_dial(campaign.key, spread=campaign.spread)

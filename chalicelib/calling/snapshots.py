@@ -1,13 +1,14 @@
-"""Campaigns as the last look sees them: as they are now, or were a moment ago."""
+"""Campaigns as the last look sees them: as they are, or were a moment ago."""
 
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, ParamSpec, TypeVar
 
 from chalicelib.calling.blocking import RunBlocking
+from chalicelib.domain.keys import CampaignKey
+from chalicelib.domain.last_look import KNOWN_FOR, CampaignSnapshot
 from chalicelib.domain.models import Campaign, Schedule
 from chalicelib.errors import NotFound
 from chalicelib.runtime.clock import Clock
@@ -18,26 +19,17 @@ from chalicelib.storage.switch import Switch
 P = ParamSpec("P")
 R = TypeVar("R")
 
-#: How long what one call has read serves the others.
+#: How long a reading serves other calls.
 FRESH_FOR = timedelta(seconds=1)
 
-
-@dataclass(frozen=True)
-class CampaignSnapshot:
-    """A campaign and its schedule, None for what is gone; and whether anything is dialled at all."""
-
-    halted: bool
-    campaign: Campaign | None
-    schedule: Schedule | None
-    #: when it was asked for, which is before it was read
-    asked_at: datetime
+assert FRESH_FOR < KNOWN_FOR
 
 
 class CampaignSnapshots:
-    """What a function's calls see. Of many that want the same at once, one reads it.
+    """Reads campaigns for the calls of a function. Of many calls that want the same at once, one reads it.
 
-    What was read serves the function's next invocation too: the switch and a schedule are read at most once in
-    `FRESH_FOR` by each of the deployment's processes, however many calls it makes.
+    A reading serves the function's next invocation, too. So each process reads the switch and a schedule at most once
+    in `FRESH_FOR`, however many calls it makes.
     """
 
     def __init__(
@@ -52,36 +44,36 @@ class CampaignSnapshots:
         self.begin()
 
     def begin(self) -> None:
-        """Of an invocation, which has an event loop of its own: nobody waits for what another was reading."""
+        """Begin an invocation. It has an event loop of its own, so nobody may wait for an earlier one's reader."""
         self._locks: dict[tuple[object, ...], asyncio.Lock] = defaultdict(asyncio.Lock)
         now = self._clock.now()
         self._read = {key: read for key, read in self._read.items() if now - read[0] <= FRESH_FOR}
 
-    async def of(self, account: str, campaign_id: int, since: datetime | None = None) -> CampaignSnapshot:
+    async def read(self, key: CampaignKey, since: datetime | None = None) -> CampaignSnapshot:
         """What was asked for within `FRESH_FOR`, and after `since`.
 
-        A reading that takes long may be old when it is there: look at `asked_at`.
+        A slow reading may be old when it is there: look at `asked_at`.
         """
-        (switched_at, is_on), (asked_at, campaign) = await self._switch_and_campaign(since, account, campaign_id)
+        (switched_at, is_on), (asked_at, campaign) = await self._switch_and_campaign(since, key)
         asked_at = min(asked_at, switched_at)
         if campaign is None:
             return CampaignSnapshot(not is_on, None, None, asked_at)
         schedule_id = campaign.plan.schedule_id
         scheduled_at, schedule = await self._fresh(
-            since, ("schedule", account, schedule_id), self._schedule, account, schedule_id
+            since, ("schedule", key.account, schedule_id), self._schedule, key.account, schedule_id
         )
         return CampaignSnapshot(not is_on, campaign, schedule, min(asked_at, scheduled_at))
 
     async def _switch_and_campaign(
-        self, since: datetime | None, account: str, campaign_id: int
+        self, since: datetime | None, key: CampaignKey
     ) -> tuple[tuple[datetime, bool], tuple[datetime, Campaign | None]]:
-        switch, which = ("switch",), ("campaign", account, campaign_id)
+        switch, which = ("switch",), ("campaign", key)
         switched, found = self._known(since, switch), self._known(since, which)
         if switched is not None and found is not None:
-            return switched, found  # to read both at once takes two tasks, and most calls find them read
+            return switched, found  # reading both at once takes two asyncio tasks, and most calls need neither
         return await asyncio.gather(
             self._fresh(since, switch, self._switch.is_on),
-            self._fresh(since, which, self._campaigns.find, account, campaign_id),
+            self._fresh(since, which, self._campaigns.find, key),
         )
 
     async def _fresh(
@@ -93,7 +85,7 @@ class CampaignSnapshots:
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> tuple[datetime, R]:
-        """What was read, and when it was asked for."""
+        """When it was asked for, and what was read."""
         async with self._locks[key]:
             known = self._known(since, key)
             if known is None:
@@ -101,7 +93,7 @@ class CampaignSnapshots:
             return known
 
     def _known(self, since: datetime | None, key: tuple[object, ...]) -> tuple[datetime, Any] | None:
-        """What need not be read again."""
+        """An earlier reading, if it is fresh enough."""
         known = self._read.get(key)
         if known is None or self._clock.now() - known[0] > FRESH_FOR or (since is not None and known[0] <= since):
             return None

@@ -1,11 +1,11 @@
 """One number's way from the queue to its outcome."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from chalicelib.domain.models import CallKey, Entry
+from chalicelib.domain.keys import CallKey
+from chalicelib.domain.models import Entry
 from chalicelib.domain.outcome import CalleeType, Outcome
 
 
@@ -112,81 +112,3 @@ def finished(claim: Claim, outcome: Outcome, ended_at: datetime, report: ReportS
         report_attempts=0,
         report_error=None,
     )
-
-
-@dataclass(frozen=True)
-class DialTask:
-    """A number that the pacer is to hand over before the log."""
-
-    key: CallKey
-    entry: Entry
-    #: the attempt to be made
-    attempt: int
-    #: None: at once, in the order of the queue
-    not_before: datetime | None
-
-
-@dataclass(frozen=True)
-class ReportTask:
-    """An outcome that is to be reported."""
-
-    key: CallKey
-    #: 1 for the first time it is told; one that was made already isn't made again
-    attempt: int
-    not_before: datetime
-
-
-Task = DialTask | ReportTask
-
-
-@dataclass(frozen=True)
-class ScheduledTask:
-    """A deferred thing as it lies in storage."""
-
-    task: Task
-    #: storage's own name for it
-    name: str
-    #: those that were returned together with it and come after it, which lie in the same place
-    following: tuple[DialTask, ...] = ()
-    #: what tells those that were returned together from others; empty for one that lies by itself
-    mark: str = ""
-    #: in which of the campaign's partitions it lies
-    partition: int = 0
-
-
-@dataclass(frozen=True)
-class Lease:
-    """What was handed over as one slice, after it had been deferred before."""
-
-    numbers: tuple[Task, ...]
-    #: storage's own name for it
-    name: str
-
-    @property
-    def campaign(self) -> tuple[str, int]:
-        """Its account and id."""
-        return self.numbers[0].key.account, self.numbers[0].key.campaign_id
-
-
-@dataclass(frozen=True)
-class Acknowledgement:
-    """Numbers whose outcome result_url took when it was first told. Their own records don't say so."""
-
-    sequences: frozenset[int]
-    #: storage's own name for it
-    name: str
-
-
-def acknowledged_sequences(notes: Iterable[Acknowledgement]) -> frozenset[int]:
-    """The sequence numbers in any of them."""
-    return frozenset().union(*(note.sequences for note in notes))
-
-
-@dataclass(frozen=True)
-class Ended:
-    """The outcome of a number that was passed over, not counted yet."""
-
-    key: CallKey
-    state: State
-    #: in which of the campaign's partitions it lies
-    partition: int = 0

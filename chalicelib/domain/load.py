@@ -60,16 +60,16 @@ def judged(load: Load, returned: int) -> Load:
     What was made is taken from two ticks, since calls of the last quarter of a minute haven't come back yet.
     """
     new = max(0, returned - load.left)
-    made = max(0, load.handed - new)
+    made = max(0, load.dispatched - new)
     if new:
         lately = (made + load.made) / 2 if load.made else made
-        return replace(load, made=made, most=max(LEAST, int(lately * MORE_THAN_MADE), load.handed // CUT))
+        return replace(load, made=made, most=max(LEAST, int(lately * MORE_THAN_MADE), load.dispatched // CUT))
     if load.most is None:
         return replace(load, made=made)
-    if not load.handed and load.limited:
+    if not load.dispatched and load.limited:
         return replace(load, made=made)  # nothing was tried
     # What wasn't needed was no limit.
-    is_needed = load.limited or load.handed >= load.most
+    is_needed = load.limited or load.dispatched >= load.most
     return replace(load, made=made, most=load.most * GROWTH if is_needed else None)
 
 
@@ -177,9 +177,9 @@ def averaged(before: timedelta, taken: Sequence[timedelta]) -> timedelta:
     return (before * remembered + sum(taken, timedelta())) / (remembered + len(taken))
 
 
-def sample(head: int, handed: int) -> Sequence[int]:
-    """Some of the `handed` numbers before `head`, evenly spread."""
-    first = max(0, head - handed)
+def sample(head: int, dispatched: int) -> Sequence[int]:
+    """Some of the `dispatched` numbers before `head`, evenly spread."""
+    first = max(0, head - dispatched)
     return range(first, head, max(1, math.ceil((head - first) / SAMPLE)))
 
 

@@ -1,8 +1,7 @@
-"""What the pacer hands to the dialer: a slice of one campaign's calls, or of its reports, as one message.
+"""Messages from the pacer to the dialer: each is a slice of one campaign's calls, or of its reports.
 
-A slice holds what one function deals with by itself, so nothing depends on which messages the queue happens to hand out
-together. Version 1 had one call or one report to a message. A version that is newer than this code is left for the code
-that knows it.
+A slice is the work of one function, so nothing depends on which messages the queue delivers together. Version 1 had one
+call or one report in a message. A message of a newer version is left for the code that knows it.
 """
 
 import json
@@ -11,7 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from chalicelib.domain.models import CallKey, Entry
+from chalicelib.domain.keys import CallKey, CampaignKey
+from chalicelib.domain.models import Entry
 
 #: of the messages that are written
 VERSION = 2
@@ -25,13 +25,13 @@ class Dial:
     #: 1 for the first
     attempt: int
     entry: Entry
-    #: the campaign's when it was handed over
+    #: the campaign's when it was dispatched
     generation: int
     #: not before this instant
     due: datetime
-    #: not begun at or after this one
-    late: datetime
-    #: not sent at or after this one, however long the connection took
+    #: not begun at or after this instant
+    start_deadline: datetime
+    #: not sent at or after this instant, however long the connection took
     expires: datetime
 
 
@@ -40,7 +40,7 @@ class Report:
     """Report this number's outcome."""
 
     key: CallKey
-    #: 1 for the first time it is told
+    #: 1 for the first
     attempt: int
 
 
@@ -48,14 +48,13 @@ class Report:
 class Slice:
     """Calls to be made and outcomes to be reported, all of one campaign, and of one generation of it."""
 
-    account: str
-    campaign_id: int
+    campaign: CampaignKey
     #: soonest first
     dials: tuple[Dial, ...] = ()
     reports: tuple[Report, ...] = ()
-    #: what storage is to forget once the slice is dealt with, if any of it was deferred before
-    scheduled: str | None = None
-    #: the campaign's: the dialer writes slips without a look at the campaign
+    #: the lease to delete when the slice is done, if any of it had been a task
+    lease: str | None = None
+    #: the campaign's: the dialer schedules tasks without reading the campaign
     spread: int = 1
 
 
@@ -64,13 +63,13 @@ class Unreadable(ValueError):
 
 
 class Newer(Unreadable):
-    """A message of a version that this code doesn't know, as there are some while a deployment is under way."""
+    """A message of a version that this code doesn't know. There are some while a deployment is under way."""
 
 
 def begins(dials: Iterable[Dial], now: datetime) -> dict[Dial, datetime]:
-    """When each is to be begun: at its instant; or, if they come late together, as far apart as their instants are.
+    """When each call begins: at its instant or, if they come late together, as far apart as their instants are.
 
-    Otherwise a function that had to be woken would make all the calls at once that it was woken for.
+    Otherwise a function that took long to start would make all of its calls at once.
     """
     found: dict[Dial, datetime] = {}
     before: Dial | None = None
@@ -81,28 +80,29 @@ def begins(dials: Iterable[Dial], now: datetime) -> dict[Dial, datetime]:
     return found
 
 
-def to_message(handed: Slice) -> str:
+def to_message(slice_: Slice) -> str:
     """The slice as the body of a message: one JSON object, ASCII."""
-    fields: dict[str, Any] = {"version": VERSION, "account": handed.account, "campaign_id": handed.campaign_id}
-    if handed.dials:
-        fields["generation"] = handed.dials[0].generation
+    campaign = slice_.campaign
+    fields: dict[str, Any] = {"version": VERSION, "account": campaign.account, "campaign_id": campaign.id}
+    if slice_.dials:
+        fields["generation"] = slice_.dials[0].generation
         fields["dials"] = [
             {
                 "sequence": dial.key.sequence,
                 "attempt": dial.attempt,
                 "entry": dial.entry.line,
                 "due": dial.due.isoformat(),
-                "late": dial.late.isoformat(),
+                "late": dial.start_deadline.isoformat(),
                 "expires": dial.expires.isoformat(),
             }
-            for dial in handed.dials
+            for dial in slice_.dials
         ]
-    if handed.reports:
-        fields["reports"] = [{"sequence": one.key.sequence, "attempt": one.attempt} for one in handed.reports]
-    if handed.scheduled is not None:
-        fields["slip"] = handed.scheduled
-    if handed.spread > 1:
-        fields["spread"] = handed.spread
+    if slice_.reports:
+        fields["reports"] = [{"sequence": one.key.sequence, "attempt": one.attempt} for one in slice_.reports]
+    if slice_.lease is not None:
+        fields["lease"] = slice_.lease
+    if slice_.spread > 1:
+        fields["spread"] = slice_.spread
     return json.dumps(fields)
 
 
@@ -118,14 +118,13 @@ def from_message(body: str) -> Slice:
             return _from_version_1(fields)
         if int(fields["version"]) > VERSION:
             raise Newer(f"version {fields['version']}, and this code knows {VERSION}")
-        account, campaign_id = str(fields["account"]), int(fields["campaign_id"])
-        scheduled = fields.get("slip")
+        campaign = _campaign(fields)
         return Slice(
-            account,
-            campaign_id,
-            dials=tuple(_dial(account, campaign_id, one, fields["generation"]) for one in fields.get("dials", ())),
-            reports=tuple(_report(account, campaign_id, one) for one in fields.get("reports", ())),
-            scheduled=None if scheduled is None else str(scheduled),
+            campaign,
+            dials=tuple(_dial(campaign, one, fields["generation"]) for one in fields.get("dials", ())),
+            reports=tuple(_report(campaign, one) for one in fields.get("reports", ())),
+            # Older code called it a slip.
+            lease=_text_or_none(fields.get("lease", fields.get("slip"))),
             spread=_spread(fields.get("spread", 1)),
         )
     except Newer:
@@ -137,30 +136,36 @@ def from_message(body: str) -> Slice:
 def _from_version_1(fields: Mapping[str, Any]) -> Slice:
     """`{"dial": {…}}` or `{"report": {…}}`."""
     ((kind, one),) = fields.items()
-    account, campaign_id = str(one["account"]), int(one["campaign_id"])
-    scheduled = one["slip"]
+    campaign, lease = _campaign(one), _text_or_none(one["slip"])
     if kind == "report":
-        return Slice(account, campaign_id, reports=(_report(account, campaign_id, one),), scheduled=str(scheduled))
+        return Slice(campaign, reports=(_report(campaign, one),), lease=lease)
     if kind == "dial":
-        dial = _dial(account, campaign_id, one, one["generation"])
-        return Slice(account, campaign_id, dials=(dial,), scheduled=None if scheduled is None else str(scheduled))
+        return Slice(campaign, dials=(_dial(campaign, one, one["generation"]),), lease=lease)
     raise ValueError(f"neither a dial nor a report: {kind!r}")
 
 
-def _dial(account: str, campaign_id: int, fields: Mapping[str, Any], generation: Any) -> Dial:
+def _campaign(fields: Mapping[str, Any]) -> CampaignKey:
+    return CampaignKey(str(fields["account"]), int(fields["campaign_id"]))
+
+
+def _dial(campaign: CampaignKey, fields: Mapping[str, Any], generation: Any) -> Dial:
     return Dial(
-        CallKey(account, campaign_id, int(fields["sequence"])),
+        campaign.call(int(fields["sequence"])),
         attempt=int(fields.get("attempt", 1)),
         entry=Entry.from_line(str(fields["entry"])),
         generation=int(generation),
         due=_instant(fields["due"]),
-        late=_instant(fields["late"]),
+        start_deadline=_instant(fields["late"]),
         expires=_instant(fields["expires"]),
     )
 
 
-def _report(account: str, campaign_id: int, fields: Mapping[str, Any]) -> Report:
-    return Report(CallKey(account, campaign_id, int(fields["sequence"])), int(fields.get("attempt", 1)))
+def _report(campaign: CampaignKey, fields: Mapping[str, Any]) -> Report:
+    return Report(campaign.call(int(fields["sequence"])), int(fields.get("attempt", 1)))
+
+
+def _text_or_none(value: Any) -> str | None:
+    return None if value is None else str(value)
 
 
 def _spread(number: Any) -> int:

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 
-#: A call's id is its campaign's id and its sequence number in one integer, below 2**53 so that every JSON reader
-#: keeps it exact.
-SEQUENCES_PER_CAMPAIGN = 2**32
+from chalicelib.domain.keys import CampaignKey
+
+#: How many numbers the dialer may have had that the head has not passed, because a pacer died in between.
+MOST_UNPASSED = 2000
 #: When a campaign wakes that was never put to sleep.
 AWAKE = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -129,17 +130,17 @@ class HeadObservation:
 
 @dataclass(frozen=True)
 class Load:
-    """What is remembered from tick to tick of how much a campaign is handed over."""
+    """What is remembered from tick to tick of how much of a campaign is dispatched."""
 
-    #: calls that the last tick handed over
-    handed: int = 0
+    #: calls that the last tick dispatched
+    dispatched: int = 0
     #: returned calls that it left where they were
     left: int = 0
-    #: calls of what the tick before had handed over that weren't returned
+    #: calls of the tick before that weren't returned
     made: int = 0
-    #: how many calls a tick hands over at most, about; None: all that are due
+    #: about how many calls a tick dispatches at most; None: all that are due
     most: int | None = None
-    #: Did the last tick hand over less than it could have, because of that?
+    #: Did the last tick dispatch less than it could have, because of that?
     limited: bool = False
 
 
@@ -172,7 +173,7 @@ class Campaign:
     head_observations: tuple[HeadObservation, ...] = ()
     #: how far each of the plan's windows is paced; empty before the first start
     cursors: tuple[Cursor, ...] = ()
-    #: which write of the head or the cursors was the last
+    #: the version of head and cursors: which write of them was the last
     paced: str = ""
     #: how much of what is due is handed over
     load: Load = Load()
@@ -184,6 +185,10 @@ class Campaign:
     spread: int = 1
     #: Is there something for the pacer or the settler to do, now or later? As it was when the campaign was read.
     has_work: bool = False
+
+    @property
+    def key(self) -> CampaignKey:
+        return CampaignKey(self.account, self.id)
 
 
 @dataclass(frozen=True)
@@ -214,16 +219,3 @@ class Entry:
             if name == "ani":
                 return value
         return ""
-
-
-@dataclass(frozen=True)
-class CallKey:
-    """Which number of which campaign: what a call is known by everywhere."""
-
-    account: str
-    campaign_id: int
-    sequence: int
-
-    @property
-    def call_id(self) -> int:
-        return self.campaign_id * SEQUENCES_PER_CAMPAIGN + self.sequence

@@ -26,9 +26,9 @@ from typing import Self
 from chalicelib.domain.models import Cursor, Profile
 from chalicelib.domain.timetable import Opening, Timetable
 
-#: How late a call may be, or half of what lies between two calls if that is longer. One that is held up for longer
-#: waits for another slot: when many are, as after a failure of the queue, they would all be made at once.
-LATENESS = timedelta(seconds=2)
+#: The misfire grace: how late a call may begin, or half of the time between two calls if that is longer. One that is
+#: held up for longer waits for another slot: after a failure of the queue, many would be made at once.
+MISFIRE_GRACE = timedelta(seconds=2)
 #: How far ahead of the tick the first call is put that is overdue: the dialer may have to be woken for it.
 LEAD = timedelta(seconds=8)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -79,8 +79,8 @@ class Slot:
     instant: datetime
     #: when it goes out: the instant itself, or later when it is made up
     due: datetime
-    #: from then on it would come in a burst with those after it
-    late: datetime
+    #: a call that has not begun by then would come in a burst with those after it
+    start_deadline: datetime
     #: from then on it would be another period's call
     expires: datetime
 
@@ -235,8 +235,8 @@ def _slots_of_opening(
         end = min(cycle * pace.cycle + pace.period, closing)
         due = max(instant, begin + (instant - first) // 2) if cycle == current_cycle else instant
         if due < end:
-            late = min(end, due + max(LATENESS // _MICROSECOND, pace.period // pace.amount // 2))
-            yield Slot(place, *(opening.opens + at * _MICROSECOND for at in (instant, due, late, end)))
+            start_deadline = min(end, due + max(MISFIRE_GRACE // _MICROSECOND, pace.period // pace.amount // 2))
+            yield Slot(place, *(opening.opens + at * _MICROSECOND for at in (instant, due, start_deadline, end)))
             position += selection.step
         else:
             position = (cycle + 1) * pace.amount + selection.step - 1

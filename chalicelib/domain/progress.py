@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from chalicelib.domain.call import Call, Ended, State
+from chalicelib.domain.call import Call, State
 from chalicelib.domain.models import Campaign, Status
+from chalicelib.domain.tasks import UncountedOutcome
 from chalicelib.domain.timetable import is_over
 
 
@@ -22,7 +23,9 @@ class Progress:
     uncertain: int
 
 
-def progress(campaign: Campaign, unsettled: Iterable[Call], handed: Iterable[Call], ended: Iterable[Ended]) -> Progress:
+def progress(
+    campaign: Campaign, unsettled: Iterable[Call], handed: Iterable[Call], ended: Iterable[UncountedOutcome]
+) -> Progress:
     """Each number is looked for in one place, by where the settler is with it.
 
     One from `settled` to `head` is told by its record, if it is among `unsettled`; without one it is on its way to the

@@ -1,7 +1,7 @@
-"""What the settler does with each number behind the head: a decision on its record.
+"""What the settler does with each number behind the head, by the number's record.
 
-The settler walks from `settled` on and stops at the first number that is under way. A number that is deferred, perhaps
-for days, must not hold it up: it is passed over, and counted when it ends.
+The settler sweeps from `settled` on and stops at the first number that is under way. A deferred number may wait for
+days and must not hold the settler up: it is skipped, and counted when it has its outcome.
 """
 
 from collections.abc import Container, Iterable, Sequence
@@ -12,42 +12,42 @@ from enum import StrEnum
 from chalicelib.domain.call import Call, ReportState, State
 from chalicelib.domain.models import Counts, HeadObservation
 
-#: How long after it was handed over a number without a record is taken for lost: its message is gone.
+#: How long after it was dispatched a number without a record counts as lost: its message is gone.
 LOST_AFTER = timedelta(minutes=5)
 #: How long a claim is waited for: longer than a dialer lives, which is a minute and a half, by clocks that differ.
 CLAIM_HELD_FOR = timedelta(minutes=2)
-#: How long the dialer itself may still be at a report that it has neither delivered nor deferred: no longer than that.
+#: How long the dialer may take for a report: no longer than it lives.
 REPORTING_FOR = CLAIM_HELD_FOR
 
 
 class SettlingAction(StrEnum):
-    """What is to be done with a number."""
+    """What the settler does with a number."""
 
-    #: somebody is at it
+    #: leave it: a dialer is at it
     WAIT = "wait"
     #: count its outcome
     COUNT = "count"
-    #: it was passed over before
-    ALREADY_SKIPPED = "go_on"
-    #: it is deferred
-    SKIP = "step_over"
-    #: it was handed over, and never claimed
+    #: go on: an earlier sweep skipped it
+    ALREADY_SKIPPED = "already_skipped"
+    #: go on without it: it is deferred
+    SKIP = "skip"
+    #: defer it: it was dispatched, and its message is lost
     DEFER_LOST = "defer_lost"
-    #: it was claimed, and nobody can know what came of it
+    #: make it uncertain: it was claimed, and nobody can know the outcome
     EXPIRE = "expire"
-    #: it has its outcome, but its report was begun and never ended
+    #: schedule its report again: it has its outcome, and the dialer died before it finished the report
     DEFER_REPORT = "defer_report"
 
 
-def with_acknowledgement(call: Call, told: Container[int], settled: int = 0) -> Call:
-    """The call with what its record leaves out: that its outcome was taken when it was first told.
+def with_acknowledgement(call: Call, acknowledged: Container[int], settled: int = 0) -> Call:
+    """The call with what its record leaves out: that result_url acknowledged the first report.
 
-    That is noted for many numbers at once, those in `told`; and forgotten when they are behind `settled`, which no
-    number passes whose report is on its way.
+    Acknowledgements are recorded for many calls together, those in `acknowledged`. They are deleted once `settled` is
+    past them, and no number that owes a report is.
     """
     if call.report is not ReportState.PENDING or call.skipped:
         return call
-    if call.key.sequence >= settled and call.key.sequence not in told:
+    if call.key.sequence >= settled and call.key.sequence not in acknowledged:
         return call
     return replace(call, report=ReportState.DELIVERED, report_attempts=1)
 
@@ -55,7 +55,7 @@ def with_acknowledgement(call: Call, told: Container[int], settled: int = 0) -> 
 def classify(
     call: Call | None, now: datetime, *, dispatched_long_ago: bool, acknowledgements_read_at: datetime
 ) -> SettlingAction:
-    """`call` is None for a number without a record; whom was told what is known as of `told_until`."""
+    """`call` is None for a number without a record. It has its acknowledgement, as of `acknowledgements_read_at`."""
     if call is None:
         return SettlingAction.DEFER_LOST if dispatched_long_ago else SettlingAction.WAIT
     if call.skipped:
@@ -65,42 +65,42 @@ def classify(
     if call.state is State.DIALLING:
         return SettlingAction.EXPIRE if is_stale(call, now) else SettlingAction.WAIT
     if call.report is ReportState.PENDING:
-        return SettlingAction.DEFER_REPORT if is_owed(call, acknowledgements_read_at) else SettlingAction.WAIT
+        is_owed = owes_report(call, acknowledgements_read_at)
+        return SettlingAction.DEFER_REPORT if is_owed else SettlingAction.WAIT
     return SettlingAction.COUNT
 
 
-def lost_before(head_observations: Iterable[HeadObservation], now: datetime) -> int:
-    """Every number before this one was handed over so long ago that without a record it is lost."""
-    return max((mark.head for mark in head_observations if now - mark.at >= LOST_AFTER), default=0)
+def lost_before(observations: Iterable[HeadObservation], now: datetime) -> int:
+    """Every number before this one was dispatched so long ago that without a record it is lost."""
+    return max((seen.head for seen in observations if now - seen.at >= LOST_AFTER), default=0)
 
 
 def observe_head(
-    head_observations: Sequence[HeadObservation], head: int, settled: int, now: datetime
+    observations: Sequence[HeadObservation], head: int, settled: int, now: datetime
 ) -> tuple[HeadObservation, ...]:
-    """The marks with one for where the head is now, and without those that tell nothing any more."""
-    long_ago = lost_before(head_observations, now)
+    """The observations with one of the head as it is now, without those that say nothing any more."""
+    long_ago = lost_before(observations, now)
     kept = [
-        mark
-        for mark in head_observations
-        if mark.head > settled and (mark.head == long_ago or now - mark.at < LOST_AFTER)
+        seen for seen in observations if seen.head > settled and (seen.head == long_ago or now - seen.at < LOST_AFTER)
     ]
-    if head > max((mark.head for mark in kept), default=settled):
+    if head > max((seen.head for seen in kept), default=settled):
         kept.append(HeadObservation(head, now))
     return tuple(kept)
 
 
 def is_stale(call: Call, now: datetime) -> bool:
-    """Was it claimed so long ago that its claim's holder can't be at work any more?"""
+    """True if the dialer that claimed it can't be alive any more."""
     return call.state is State.DIALLING and call.claimed_at is not None and now - call.claimed_at >= CLAIM_HELD_FOR
 
 
-def is_owed(call: Call, now: datetime) -> bool:
-    """Was its outcome recorded so long ago that nobody can be at its report any more?"""
+def owes_report(call: Call, now: datetime) -> bool:
+    """True if its report isn't finished, and the dialer that recorded the outcome can't be alive any more."""
     ended = call.last_attempt_at
     return call.report is ReportState.PENDING and ended is not None and now - ended >= REPORTING_FOR
 
 
 def counted(counts: Counts, state: State) -> Counts:
+    """The counts with one outcome more. Raises ValueError for a state that is no outcome."""
     match state:
         case State.COMPLETED:
             return replace(counts, completed=counts.completed + 1)

@@ -1,48 +1,48 @@
-"""What is too much for one invocation, cut into what several can do at the same time.
+"""Work that is too much for one invocation, cut into what several can do at the same time.
 
-A campaign's weight is what an invocation takes to look after it: one for the campaign itself, and one for each dialer
-that its calls keep busy, since those are some hundreds of calls a minute.
+The weight of a campaign is what it costs an invocation: one for the campaign itself, and one for each dialer that its
+calls keep busy, since a dialer makes some hundreds of calls a minute.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from chalicelib.domain.keys import CampaignKey
+
 
 @dataclass(frozen=True)
 class Work:
-    """A campaign that there is something to do for."""
+    """A campaign with work to do."""
 
-    account: str
-    id: int
-    #: how many dialers its calls keep busy; None for one that wasn't paced since it slept, or never
+    campaign: CampaignKey
+    #: how many dialers its calls keep busy; None if it wasn't paced since it slept, or never
     dialers: float | None
 
 
-def shares(weights: Mapping[int, float], most: float) -> list[tuple[int, ...]]:
-    """The shards in their order, as many together as weigh at most `most`.
+def group_shards(weights: Mapping[int, float], most: float) -> list[tuple[int, ...]]:
+    """The shards in their order, in groups that weigh at most `most`.
 
-    `weights` tells what each shard weighs. One that weighs more than `most` makes a share by itself, or with empty
-    ones: a shard isn't cut.
+    `weights` has the weight of each shard. A shard isn't cut: a heavier one is a group by itself, or with empty ones.
     """
-    found: list[tuple[int, ...]] = []
+    groups: list[tuple[int, ...]] = []
     room = 0.0
     for shard, weight in weights.items():
-        if not found or weight > max(room, 0):
-            found.append(())
+        if not groups or weight > max(room, 0):
+            groups.append(())
             room = most
-        found[-1] += (shard,)
+        groups[-1] += (shard,)
         room -= weight
-    return found
+    return groups
 
 
 def weight(works: Sequence[Work]) -> float:
     return sum(1 + (work.dialers or 0) for work in works)
 
 
-def wanted(works: Mapping[int, Sequence[Work]]) -> dict[int, float]:
+def wanted_dialers(works: Mapping[int, Sequence[Work]]) -> dict[int, float]:
     """How many dialers the campaigns of each shard keep busy.
 
-    One of which it isn't known counts as much as the others do on average, and at least as one dialer.
+    A campaign whose number isn't known counts as the average of the others, and at least as one dialer.
     """
     known = [work.dialers for each in works.values() for work in each if work.dialers]
     usual = max(1.0, sum(known) / len(known)) if known else 1.0

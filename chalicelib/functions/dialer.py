@@ -10,9 +10,9 @@ from typing import Any
 from botocore.session import get_session
 from chalice.app import Blueprint, SQSEvent
 
+from chalicelib.calling.composition import compose_dialer
 from chalicelib.calling.dialer import Delivery, Dialer
-from chalicelib.functions.invocation import ends_at
-from chalicelib.functions.saying import say
+from chalicelib.functions.invocation import invocation_deadline
 from chalicelib.gateway.http.posting import HttpGateway
 from chalicelib.gateway.queue import DeadLetters
 from chalicelib.gateway.queue import connect as connect_queue
@@ -34,7 +34,7 @@ def handle(event: SQSEvent) -> dict[str, Any]:
     """Answers the messages that must come again, and only those (ReportBatchItemFailures)."""
     deliveries = [Delivery(record["messageId"], record["body"]) for record in event.to_dict()["Records"]]
     dialer, metrics = _dialer()
-    again = asyncio.run(dialer.handle_batch(deliveries, ends_at(event)))
+    again = asyncio.run(dialer.handle_batch(deliveries, invocation_deadline(event)))
     metrics.flush(datetime.now(UTC))
     return {"batchItemFailures": [{"itemIdentifier": identifier} for identifier in again]}
 
@@ -43,12 +43,12 @@ def handle(event: SQSEvent) -> dict[str, Any]:
 def _dialer() -> tuple[Dialer, EmbeddedMetrics]:
     settings = Settings.from_env(os.environ)
     logs.configure(sys.stdout)
-    metrics = EmbeddedMetrics(settings.tables, say)
+    metrics = EmbeddedMetrics(settings.tables, logs.write_log_line)
     # One session for both clients: each reads all regions' endpoints anew, which is 30 ms.
     session = get_session()
     database = connect(settings.tables, session)
     gateway = HttpGateway(allow_loopback=settings.allow_loopback)
-    dialer = Dialer(
+    dialer = compose_dialer(
         stores=Stores.of(database, settings.retention),
         switch=Switch(database, settings.deployment),
         dead_letters=DeadLetters(connect_queue(session), settings.dead_letter_queue_url),

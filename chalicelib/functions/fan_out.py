@@ -1,4 +1,4 @@
-"""A function that has more to do than its time allows invokes itself again, for some of the shards."""
+"""A function that has more work than its time allows invokes itself again, for some of the shards."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -9,42 +9,42 @@ from botocore.session import get_session
 from chalice.app import CloudWatchEvent
 
 from chalicelib.functions.invocation import Context
-from chalicelib.storage.campaigns import SHARDS
+from chalicelib.storage.campaign_items import SHARDS
 
 _SHARDS = "shards"
 _PART = "part"
 
 
 class Lambda(Protocol):
-    """What is asked of a client."""
+    """The part of a Lambda client that is used."""
 
     def invoke(self, **request: Any) -> Any: ...
 
 
 @cache
 def _connect() -> Lambda:
-    """Made by the first who needs it: hardly anybody does."""
+    """Created lazily; rarely needed."""
     from botocore.config import Config
 
-    # The function's own work waits for it. An answer that is lost does no harm: the shards are looked after twice.
+    # The function's own work waits for it. A lost answer does no harm: the shards are worked on twice.
     config = Config(connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 1})
     return cast(Lambda, get_session().create_client("lambda", config=config))
 
 
 def shards_of(event: CloudWatchEvent) -> Sequence[int]:
-    """All of them, when it is the rule that invokes."""
+    """All shards, if the rule invoked the function."""
     return cast(Sequence[int], event.detail.get(_SHARDS, range(SHARDS)))
 
 
 def part_of(event: CloudWatchEvent) -> float:
-    """How much of what the deployment has is there for these shards, from 0 to 1."""
+    """How much of the deployment's dialers is there for these shards, from 0 to 1."""
     return float(event.detail.get(_PART, 1.0))
 
 
 def fan_out(
     event: CloudWatchEvent, shards: Sequence[int], part: float, connect: Callable[[], Lambda] = _connect
 ) -> None:
-    """Returns as soon as Lambda has taken the event in."""
+    """Returns as soon as Lambda has accepted the event."""
     context = cast(Context, event.context)  # chalice's own type for it is a mapping, which it isn't
     connect().invoke(
         FunctionName=context.invoked_function_arn,

@@ -1,13 +1,18 @@
-"""When the function under way is ended by Lambda, whatever it is doing."""
+"""When Lambda ends the invocation, whatever it is doing."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Protocol, cast
 
 from chalice.app import BaseLambdaEvent
 
+#: What a tick keeps back of its time, to finish the batch that it has begun.
+SPARE = timedelta(seconds=15)
+#: How many campaigns a tick works on at once.
+THREADS = 8
+
 
 class Context(Protocol):
-    """What Lambda hands to a handler beside the event."""
+    """The second argument of a Lambda handler."""
 
     @property
     def invoked_function_arn(self) -> str: ...
@@ -15,6 +20,6 @@ class Context(Protocol):
     def get_remaining_time_in_millis(self) -> int: ...
 
 
-def ends_at(event: BaseLambdaEvent) -> datetime:
+def invocation_deadline(event: BaseLambdaEvent) -> datetime:
     context = cast(Context, event.context)  # chalice's own type for it is a mapping, which it isn't
     return datetime.now(UTC) + timedelta(milliseconds=context.get_remaining_time_in_millis())

@@ -4,7 +4,7 @@ import os
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import cache, partial
 
 from botocore.session import get_session
@@ -13,8 +13,7 @@ from chalice.app import Blueprint, CloudWatchEvent
 from chalicelib.calling.pacer import Pacer
 from chalicelib.calling.sharding import select_own_work
 from chalicelib.functions.fan_out import fan_out, part_of, shards_of
-from chalicelib.functions.invocation import ends_at
-from chalicelib.functions.saying import say
+from chalicelib.functions.invocation import SPARE, THREADS, invocation_deadline
 from chalicelib.gateway.queue import CallQueue
 from chalicelib.gateway.queue import connect as connect_queue
 from chalicelib.runtime import logs
@@ -27,11 +26,6 @@ from chalicelib.storage.switch import Switch
 
 pacer_function = Blueprint(__name__)
 
-#: What a tick that nears its end still needs, to send and pass one more stride.
-SPARE = timedelta(seconds=15)
-#: How many campaigns are paced at once.
-THREADS = 8
-
 
 @pacer_function.schedule("rate(1 minute)", name="pacer")
 def handle(event: CloudWatchEvent) -> dict[str, int]:
@@ -39,7 +33,7 @@ def handle(event: CloudWatchEvent) -> dict[str, int]:
     found = stores.progress.work_in(shards_of(event), datetime.now(UTC))
     own = select_own_work(found, partial(fan_out, event), part_of(event))
     try:
-        ticked = pacer.tick(ends_at(event) - SPARE, own.campaigns, own.part)
+        ticked = pacer.tick(invocation_deadline(event) - SPARE, own.campaigns, own.part)
     finally:
         # It raises when a campaign fails; the metrics say which.
         metrics.flush(datetime.now(UTC))
@@ -50,7 +44,7 @@ def handle(event: CloudWatchEvent) -> dict[str, int]:
 def _pacer() -> tuple[Pacer, Stores, EmbeddedMetrics]:
     settings = Settings.from_env(os.environ)
     logs.configure(sys.stdout)
-    metrics = EmbeddedMetrics(settings.tables, say)
+    metrics = EmbeddedMetrics(settings.tables, logs.write_log_line)
     # One session for both clients: each reads all regions' endpoints anew, which is 30 ms.
     session = get_session()
     database = connect(settings.tables, session)
@@ -62,7 +56,7 @@ def _pacer() -> tuple[Pacer, Stores, EmbeddedMetrics]:
         queue=CallQueue(connect_queue(session), settings.queue_url, clock.now, time.sleep),
         clock=clock,
         metrics=metrics,
-        each=ThreadPoolExecutor(THREADS).map,
+        for_each=ThreadPoolExecutor(THREADS).map,
         dialers=settings.dialers,
     )
     return pacer, stores, metrics

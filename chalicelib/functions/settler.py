@@ -3,7 +3,7 @@
 import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import cache, partial
 
 from chalice.app import Blueprint, CloudWatchEvent
@@ -12,8 +12,7 @@ from chalicelib.calling.settler import Settler
 from chalicelib.calling.sharding import select_own_work
 from chalicelib.calling.sleeper import Sleeper
 from chalicelib.functions.fan_out import fan_out, shards_of
-from chalicelib.functions.invocation import ends_at
-from chalicelib.functions.saying import say
+from chalicelib.functions.invocation import SPARE, THREADS, invocation_deadline
 from chalicelib.runtime import logs
 from chalicelib.runtime.clock import SystemClock
 from chalicelib.runtime.metrics import EmbeddedMetrics
@@ -23,11 +22,6 @@ from chalicelib.storage.stores import Stores
 
 settler_function = Blueprint(__name__)
 
-#: What a walk that nears its end still needs, to finish its stride.
-SPARE = timedelta(seconds=15)
-#: How many campaigns are settled at once.
-THREADS = 8
-
 
 @settler_function.schedule("rate(1 minute)", name="settler")
 def handle(event: CloudWatchEvent) -> dict[str, int]:
@@ -35,7 +29,7 @@ def handle(event: CloudWatchEvent) -> dict[str, int]:
     found = stores.progress.work_in(shards_of(event), datetime.now(UTC))
     own = select_own_work(found, partial(fan_out, event))
     try:
-        settled = settler.settle(ends_at(event) - SPARE, own.campaigns)
+        settled = settler.settle(invocation_deadline(event) - SPARE, own.campaigns)
     finally:
         # It raises when a campaign fails; the metrics say which.
         metrics.flush(datetime.now(UTC))
@@ -46,7 +40,7 @@ def handle(event: CloudWatchEvent) -> dict[str, int]:
 def _settler() -> tuple[Settler, Stores, EmbeddedMetrics]:
     settings = Settings.from_env(os.environ)
     logs.configure(sys.stdout)
-    metrics = EmbeddedMetrics(settings.tables, say)
+    metrics = EmbeddedMetrics(settings.tables, logs.write_log_line)
     stores = Stores.of(connect(settings.tables), settings.retention)
     clock = SystemClock()
     each = ThreadPoolExecutor(THREADS).map

@@ -5,10 +5,12 @@ A phone number is never said whole, only its last four digits; a token not at al
 
 import json
 import logging
+import sys
 from datetime import UTC, datetime
 from typing import TextIO
 
-from chalicelib.domain.models import CallKey, Entry
+from chalicelib.domain.keys import CallKey, CampaignKey
+from chalicelib.domain.models import Entry
 
 #: under these names a record carries what it is about
 _FIELDS = ("campaign", "call_id", "number", "attempt")
@@ -40,9 +42,15 @@ def configure(stream: TextIO) -> None:
     logging.getLogger("botocore").setLevel(logging.WARNING)
 
 
+def write_log_line(line: str) -> None:
+    """CloudWatch takes what a function writes on its standard output."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
 def about(key: CallKey, entry: Entry | None = None, attempt: int | None = None) -> dict[str, object]:
     """What a record about a call carries, as logging's `extra`."""
-    found: dict[str, object] = {**about_campaign(key.account, key.campaign_id), "call_id": key.call_id}
+    found: dict[str, object] = {**about_campaign(key.campaign), "call_id": key.call_id}
     if entry is not None:
         found["number"] = last_four(entry)
     if attempt is not None:
@@ -50,8 +58,8 @@ def about(key: CallKey, entry: Entry | None = None, attempt: int | None = None) 
     return found
 
 
-def about_campaign(account: str, identifier: int) -> dict[str, object]:
-    return {"campaign": f"{account}/{identifier}"}
+def about_campaign(campaign: CampaignKey) -> dict[str, object]:
+    return {"campaign": str(campaign)}
 
 
 def last_four(entry: Entry) -> str:

@@ -12,6 +12,8 @@ from enum import StrEnum
 from threading import Lock
 from typing import Protocol
 
+from chalicelib.domain.keys import CampaignKey
+
 #: in which all of them are found
 NAMESPACE = "callpacer"
 #: by which deployments in one AWS account are told apart
@@ -69,8 +71,8 @@ class Metrics(Protocol):
 
     def measure(self, metric: Metric, value: float) -> None: ...
 
-    def blame(self, campaign: str) -> None:
-        """Count a campaign, named `account/id`, that failed."""
+    def blame(self, campaign: CampaignKey) -> None:
+        """Count a campaign that failed."""
 
 
 class EmbeddedMetrics:
@@ -93,9 +95,9 @@ class EmbeddedMetrics:
     def measure(self, metric: Metric, value: float) -> None:
         self._values.setdefault(metric, []).append(round(value, 3))
 
-    def blame(self, campaign: str) -> None:
+    def blame(self, campaign: CampaignKey) -> None:
         if len(self._blamed) < NAMED_AT_MOST:
-            self._blamed.append(campaign)
+            self._blamed.append(str(campaign))
         else:
             self.count(Metric.CAMPAIGNS_FAILED)
 

@@ -13,9 +13,11 @@ from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
 from chalicelib.domain import spreading
-from chalicelib.domain.call import Call, Claim, DialTask, Ended, ReportState, ReportTask, State, finished
-from chalicelib.domain.models import CallKey, Entry
+from chalicelib.domain.call import Call, Claim, ReportState, State, finished
+from chalicelib.domain.keys import CallKey, CampaignKey
+from chalicelib.domain.models import Entry
 from chalicelib.domain.outcome import CalleeType, Outcome, Result
+from chalicelib.domain.tasks import DialTask, ReportTask, UncountedOutcome
 from chalicelib.storage.database import Database
 from chalicelib.storage.tasks import TaskStore
 from chalicelib.storage.updates import Written, update_of
@@ -25,24 +27,23 @@ _CALL = "call"
 
 
 class Calls:
-    def __init__(self, database: Database, retention: timedelta | None = None) -> None:
+    def __init__(self, database: Database, *, tasks: TaskStore, retention: timedelta | None) -> None:
         """`retention` is how long a record is kept after the outcome; None for ever.
 
-        It has to be longer than a number takes to be settled and a message may lie in a queue: what has no record any
-        more is known to have been called only by lying behind `settled`.
+        It is longer than a number takes to be settled, and longer than a message may stay in a queue: of a number
+        without a record, only `settled` says that it was called.
         """
         self._database = database
+        self._tasks = tasks
         self._retention = retention
         self._items = database.calls
-        self._tasks = TaskStore(database)
 
     def claim(
         self, key: CallKey, entry: Entry, attempt: int, now: datetime, nonce: str | None = None, spread: int = 1
     ) -> Claim | None:
-        """The right to make this attempt; None if somebody has it, or had it.
+        """The right to make this attempt; None if it was claimed before.
 
-        Whoever doesn't hear the answer may ask again with the same `nonce`, one of their own. `spread` is where slips
-        of it are written: the campaign's, or an older one of it.
+        After a time-out, retry with the same `nonce`. `spread` is the campaign's, or an older one of it.
         """
         nonce = nonce or new_nonce()
         waits = "(#state = :deferred AND #attempt = :before)"
@@ -71,14 +72,14 @@ class Calls:
         except WriteRefused:
             return None
         unsent = before.get("unsent", {"N": "0"})["N"]
-        skipped = before.get("passed_over", {"BOOL": False})["BOOL"]
+        skipped = before.get("skipped", {"BOOL": False})["BOOL"]
         return Claim(key, entry, attempt, int(unsent), skipped, nonce, now, spread)
 
     def give_up(self, claim: Claim, reason: str) -> bool:
         """Nothing was sent, and no attempt made: back into the queue, before the log. False if the claim is lost."""
-        deferred = DialTask(claim.key, claim.entry, claim.attempt, not_before=None)
+        task = DialTask(claim.key, claim.entry, claim.attempt, not_before=None)
         actions = [self._items.attempt.set(claim.attempt - 1), self._items.reason.set(reason)]
-        return self._defer(claim, deferred, actions)
+        return self._defer(claim, task, actions)
 
     def defer_unsent(self, claim: Claim, reason: str, not_before: datetime) -> bool:
         """Surely not sent, so the same attempt is made later. False if the claim is lost."""
@@ -94,8 +95,8 @@ class Calls:
 
     def defer_retry(self, claim: Claim, outcome: Outcome, ended_at: datetime, not_before: datetime) -> bool:
         """The attempt failed, and the next one is made later. False if the claim is lost."""
-        deferred = DialTask(claim.key, claim.entry, claim.attempt + 1, not_before)
-        return self._defer(claim, deferred, [*self._ended(outcome, ended_at), self._items.unsent.remove()])
+        task = DialTask(claim.key, claim.entry, claim.attempt + 1, not_before)
+        return self._defer(claim, task, [*self._ended(outcome, ended_at), self._items.unsent.remove()])
 
     def finish(self, claim: Claim, outcome: Outcome, ended_at: datetime, report: ReportState) -> Call | None:
         """The number has its outcome. Answers it as it is recorded; None if the claim is lost."""
@@ -113,7 +114,7 @@ class Calls:
         try:
             transaction = self._database.transaction()
             transaction.update(_CALL, item, actions, held & (self._items.state == State.DIALLING))
-            self._tasks.add_ended(transaction, _ended(claim.key, state, claim.spread))
+            self._tasks.add_outcome(transaction, _uncounted(claim.key, state, claim.spread))
             transaction.commit()
         except WriteRefused:
             return None
@@ -156,7 +157,7 @@ class Calls:
         if report:
             self._tasks.add(transaction, ReportTask(call.key, 1, now), spread=spread)
         if call.skipped:
-            self._tasks.add_ended(transaction, _ended(call.key, State.UNCERTAIN, spread))
+            self._tasks.add_outcome(transaction, _uncounted(call.key, State.UNCERTAIN, spread))
         try:
             transaction.commit()
         except WriteRefused:
@@ -229,11 +230,9 @@ class Calls:
         except DoesNotExist:
             return None
 
-    def between(self, account: str, campaign_id: int, first: int, beyond: int) -> Iterator[Call]:
+    def between(self, campaign: CampaignKey, first: int, beyond: int) -> Iterator[Call]:
         """Those of the campaign's calls from `first` to before `beyond` that have a record, in any order."""
-        keys = (CallKey(account, campaign_id, sequence) for sequence in range(first, beyond))
-        wanted = {_call_key(key): key for key in keys}
-        return self._found(wanted)
+        return self.among(campaign.call(sequence) for sequence in range(first, beyond))
 
     def among(self, keys: Iterable[CallKey]) -> Iterator[Call]:
         """Those of the calls that have a record, in any order."""
@@ -243,14 +242,14 @@ class Calls:
         for item in self._items.batch_get(list(wanted), consistent_read=True):
             yield _call(wanted[item.call], item)
 
-    def _defer(self, claim: Claim, deferred: DialTask, actions: Sequence[Action]) -> bool:
+    def _defer(self, claim: Claim, task: DialTask, actions: Sequence[Action]) -> bool:
         held: Condition = self._items.nonce == claim.nonce
         held &= self._items.state == State.DIALLING
         transaction = self._database.transaction()
         transaction.update(
             _CALL, self._items(_call_key(claim.key)), [self._items.state.set(State.DEFERRED), *actions], held
         )
-        self._tasks.add(transaction, deferred, spread=claim.spread)
+        self._tasks.add(transaction, task, spread=claim.spread)
         try:
             transaction.commit()
         except WriteRefused:
@@ -285,11 +284,11 @@ class Calls:
 
 
 def _call_key(key: CallKey) -> str:
-    return f"{key.account}/{key.campaign_id}/{key.sequence}"
+    return f"{key.campaign}/{key.sequence}"
 
 
-def _ended(key: CallKey, state: State, spread: int) -> Ended:
-    return Ended(key, state, spreading.partition(key.sequence, spread))
+def _uncounted(key: CallKey, state: State, spread: int) -> UncountedOutcome:
+    return UncountedOutcome(key, state, spreading.partition(key.sequence, spread))
 
 
 def _written_key(key: CallKey) -> Written:

@@ -1,19 +1,42 @@
 """Campaigns as items, and back."""
 
+import zlib
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 
 from pynamodb.expressions.update import Action
 
+from chalicelib.domain.keys import CampaignKey
 from chalicelib.domain.models import Campaign, Counts, Cursor, HeadObservation, Load, Plan, Status, Window
 from chalicelib.storage.tables import CampaignItem, WindowMap
 from chalicelib.storage.writes import new_nonce
 
+#: How many parts the index of campaigns with work is cut into. Each part can be worked on by an invocation of its own.
+SHARDS = 16
 
-def campaign_key(account: str, identifier: int) -> str:
-    """What belongs to a campaign in other tables carries this."""
-    return f"{account}/{identifier}"
+
+def transition_actions(items: type[CampaignItem], before: Campaign, after: Campaign) -> list[Action]:
+    """What is written to turn one into the other, by a request of the campaign's owner.
+
+    The work flag is written whenever there is work: the settler may have cleared it since the campaign was read.
+    """
+    actions: list[Action] = []
+    if after.plan != before.plan:
+        actions += plan_actions(items, after.plan)
+    for name in ("revision", "status", "deleted", "generation", "tail", "wakes_at"):
+        if getattr(after, name) != getattr(before, name):
+            actions.append(getattr(items, name).set(getattr(after, name)))
+    if after.paced != before.paced:
+        actions += cursor_actions(items, after.cursors)
+    if after.has_work:
+        actions.append(items.shard.set(shard_of(after.key)))
+    return actions
+
+
+def shard_of(campaign: CampaignKey) -> str:
+    """Which part of the index of campaigns with work it is in."""
+    return str(zlib.crc32(str(campaign).encode()) % SHARDS)
 
 
 def cursor_actions(items: type[CampaignItem], cursors: Sequence[Cursor], paced: str | None = None) -> list[Action]:
@@ -27,7 +50,7 @@ def cursor_actions(items: type[CampaignItem], cursors: Sequence[Cursor], paced: 
 
 def load_actions(items: type[CampaignItem], load: Load) -> list[Action]:
     return [
-        items.handed.set(load.handed),
+        items.dispatched.set(load.dispatched),
         items.left.set(load.left),
         items.made.set(load.made),
         items.most.remove() if load.most is None else items.most.set(load.most),
@@ -79,6 +102,7 @@ def to_item(items: type[CampaignItem], campaign: Campaign) -> CampaignItem:
         paced_due=[cursor.due for cursor in campaign.cursors],
         paced=campaign.paced or new_nonce(),
         wakes_at=campaign.wakes_at,
+        shard=shard_of(campaign.key) if campaign.has_work else None,
     )
 
 
@@ -111,7 +135,7 @@ def from_item(item: CampaignItem) -> Campaign:
         cursors=_cursors(item.paced_until, item.paced_due),
         paced=item.paced,
         load=Load(
-            int(item.handed),
+            int(item.dispatched),
             int(item.left),
             int(item.made),
             None if item.most is None else int(item.most),
@@ -120,7 +144,7 @@ def from_item(item: CampaignItem) -> Campaign:
         call_time=timedelta(milliseconds=int(item.call_time)),
         wakes_at=item.wakes_at,
         spread=int(item.spread),
-        has_work=item.work_shard is not None,
+        has_work=item.shard is not None,
     )
 
 

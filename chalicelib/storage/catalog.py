@@ -14,13 +14,14 @@ from pynamodb.exceptions import DoesNotExist
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
+from chalicelib.domain.keys import CampaignKey
 from chalicelib.domain.models import Day, Profile, Schedule
 from chalicelib.errors import InUse, NicknameTaken, NotFound
 from chalicelib.storage.accounts import Kind
 from chalicelib.storage.database import Database
 from chalicelib.storage.receipts import Receipt, add_receipt, with_receipt
 from chalicelib.storage.tables import CatalogItem
-from chalicelib.storage.writes import Transaction, Tries, WriteRefused
+from chalicelib.storage.writes import Transaction, WriteRefused, retried
 
 T = TypeVar("T", Schedule, Profile)
 
@@ -90,8 +91,8 @@ class Catalog(ABC, Generic[T]):
 
         Raises NotFound, NicknameTaken.
         """
-        tries = Tries()
-        while True:
+
+        def write() -> T:
             before = self.get(account, identifier)
             after = replace(before, **changes)
             changed = [name for name in changes if getattr(before, name) != getattr(after, name)]
@@ -109,15 +110,16 @@ class Catalog(ABC, Generic[T]):
                 transaction.commit()
             except WriteRefused as refused:
                 if _THING in refused.parts:
-                    tries.again(refused)
-                    continue  # somebody renamed it, or deleted it, in this moment
+                    raise  # somebody renamed or deleted it meanwhile
                 raise NicknameTaken from refused
             return after
 
+        return retried(write)
+
     def delete(self, account: str, identifier: int) -> None:
         """Raises NotFound, InUse."""
-        tries = Tries()
-        while True:
+
+        def write() -> None:
             thing = self.get(account, identifier)
             item = self._items(account, self._key(identifier))
             transaction = self._database.transaction()
@@ -125,13 +127,13 @@ class Catalog(ABC, Generic[T]):
             transaction.delete(_THING, item, (self._items.uses == 0) & self._has_nickname(thing))
             try:
                 transaction.commit()
-            except WriteRefused as refused:
+            except WriteRefused:
                 user = self._highest_user(account, identifier)
                 if user is not None:
                     raise InUse(self.kind, identifier, thing.nickname, user) from None
-                tries.again(refused)
-                continue  # it was renamed, or deleted, or its last user went, in this moment
-            return
+                raise  # it was renamed or deleted, or lost its last user, meanwhile
+
+        retried(write)
 
     def users(self, account: str, identifier: int) -> Iterator[int]:
         """The ids of the campaigns that refer to it."""
@@ -139,27 +141,27 @@ class Catalog(ABC, Generic[T]):
         for item in self._items.query(account, self._items.key.startswith(uses), consistent_read=True):
             yield int(item.id)
 
-    def add_use(self, transaction: Transaction, account: str, identifier: int, campaign_id: int) -> str:
+    def add_use(self, transaction: Transaction, campaign: CampaignKey, identifier: int) -> str:
         """Make the campaign a user of the thing; the transaction is refused, at the part named, if it is gone."""
         part = f"{self.kind}/{identifier}"
         transaction.update(
             part,
-            self._items(account, self._key(identifier)),
+            self._items(campaign.account, self._key(identifier)),
             [self._items.uses.add(1)],
             self._items.key.exists(),
         )
-        transaction.put(f"{part}/use", self._use_item(account, identifier, campaign_id))
+        transaction.put(f"{part}/use", self._use_item(campaign, identifier))
         return part
 
-    def remove_use(self, transaction: Transaction, account: str, identifier: int, campaign_id: int) -> None:
+    def remove_use(self, transaction: Transaction, campaign: CampaignKey, identifier: int) -> None:
         part = f"{self.kind}/{identifier}"
         transaction.update(
             part,
-            self._items(account, self._key(identifier)),
+            self._items(campaign.account, self._key(identifier)),
             [self._items.uses.add(-1)],
             self._items.key.exists(),
         )
-        transaction.delete(f"{part}/use", self._use_item(account, identifier, campaign_id))
+        transaction.delete(f"{part}/use", self._use_item(campaign, identifier))
 
     def _get(self, account: str, key: str, reference: object) -> CatalogItem:
         try:
@@ -176,8 +178,9 @@ class Catalog(ABC, Generic[T]):
     def _nickname_item(self, thing: T, nickname: str) -> CatalogItem:
         return self._items(thing.account, self._nickname_key(nickname), id=thing.id)
 
-    def _use_item(self, account: str, identifier: int, campaign_id: int) -> CatalogItem:
-        return self._items(account, f"use/{self._key(identifier)}/{padded(campaign_id)}", id=campaign_id)
+    def _use_item(self, campaign: CampaignKey, identifier: int) -> CatalogItem:
+        key = f"use/{self._key(identifier)}/{padded(campaign.id)}"
+        return self._items(campaign.account, key, id=campaign.id)
 
     def _take_nickname(self, transaction: Transaction, thing: T) -> None:
         if thing.nickname is not None:

@@ -18,7 +18,8 @@ from itertools import islice
 
 from pynamodb.exceptions import DoesNotExist, PutError
 
-from chalicelib.domain.models import SEQUENCES_PER_CAMPAIGN, Entry
+from chalicelib.domain.keys import SEQUENCES_PER_CAMPAIGN, CampaignKey
+from chalicelib.domain.models import Entry
 from chalicelib.errors import Busy
 from chalicelib.storage.catalog import padded
 from chalicelib.storage.database import Database
@@ -41,7 +42,7 @@ STAGED_FOR = timedelta(days=7)
 class Staged:
     """An upload whose entries have no sequence numbers yet."""
 
-    campaign: str
+    campaign: CampaignKey
     upload: str
     length: int
     #: for each chunk, how many entries stand before it
@@ -51,14 +52,14 @@ class Staged:
 
 
 class Log:
-    """`campaign` is everywhere `account/id`."""
+    """The queues of all campaigns."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._segments = database.log
         self._chunks = database.chunks
 
-    def stage(self, campaign: str, entries: Sequence[Entry], now: datetime) -> Staged:
+    def stage(self, campaign: CampaignKey, entries: Sequence[Entry], now: datetime) -> Staged:
         """Raises Busy."""
         upload = uuid.uuid4().hex
         starts, chunks = _pack(entries)
@@ -77,7 +78,7 @@ class Log:
     def add(self, transaction: Transaction, staged: Staged, first: int) -> None:
         """Make the upload's entries those from `first` on, in the transaction that moves the campaign's tail."""
         segment = self._segments(
-            staged.campaign,
+            str(staged.campaign),
             _segment_key(first),
             upload=staged.upload,
             first=first,
@@ -96,10 +97,10 @@ class Log:
             chunk = self._chunks(_chunk_key(staged.campaign, staged.upload, 0), entries=staged.only_chunk)
             transaction.put("chunk", chunk)
 
-    def seal(self, campaign: str) -> None:
+    def seal(self, campaign: CampaignKey) -> None:
         """Keep the chunks of all the campaign's accepted uploads for good."""
         for mark in list(
-            self._segments.query(campaign, self._segments.key.startswith("unsealed/"), consistent_read=True)
+            self._segments.query(str(campaign), self._segments.key.startswith("unsealed/"), consistent_read=True)
         ):
             for number in range(len(mark.chunk_starts)):
                 chunk = self._chunks(_chunk_key(campaign, mark.upload, number))
@@ -110,11 +111,11 @@ class Log:
                     raise LostChunk(campaign, mark.upload, number) from None
             mark.delete()
 
-    def read(self, campaign: str, first: int, length: int) -> Iterator[tuple[int, Entry]]:
+    def read(self, campaign: CampaignKey, first: int, length: int) -> Iterator[tuple[int, Entry]]:
         """Up to `length` entries from sequence number `first` on, each with its own."""
         return islice(self._entries_from(campaign, first), length)
 
-    def _entries_from(self, campaign: str, first: int) -> Iterator[tuple[int, Entry]]:
+    def _entries_from(self, campaign: CampaignKey, first: int) -> Iterator[tuple[int, Entry]]:
         for segment in self._segments_from(campaign, first):
             offset = first - int(segment.first)
             starts = [int(start) for start in segment.chunk_starts]
@@ -124,22 +125,22 @@ class Log:
                     first += 1
                 offset = first - int(segment.first)
 
-    def _segments_from(self, campaign: str, sequence: int) -> Iterator[LogItem]:
+    def _segments_from(self, campaign: CampaignKey, sequence: int) -> Iterator[LogItem]:
         segment = self._segment_with(campaign, sequence)
         if segment is None:
             return
         yield segment
         beyond = int(segment.first) + int(segment.length)
         yield from self._segments.query(
-            campaign,
+            str(campaign),
             self._segments.key.between(_segment_key(beyond), _segment_key(_HIGHEST)),
             page_size=_PAGE,
             consistent_read=True,
         )
 
-    def _segment_with(self, campaign: str, sequence: int) -> LogItem | None:
+    def _segment_with(self, campaign: CampaignKey, sequence: int) -> LogItem | None:
         found = self._segments.query(
-            campaign,
+            str(campaign),
             self._segments.key.between(_segment_key(0), _segment_key(sequence)),
             scan_index_forward=False,
             limit=1,
@@ -150,7 +151,7 @@ class Log:
             return None
         return segment
 
-    def _lines(self, campaign: str, segment: LogItem, number: int) -> list[str]:
+    def _lines(self, campaign: CampaignKey, segment: LogItem, number: int) -> list[str]:
         if segment.entries is not None:
             return str(segment.entries).split("\n")
         try:
@@ -159,9 +160,9 @@ class Log:
             raise LostChunk(campaign, segment.upload, number) from None
         return item.entries.split("\n")
 
-    def _unsealed(self, campaign: str, upload: str, segment: LogItem) -> LogItem:
+    def _unsealed(self, campaign: CampaignKey, upload: str, segment: LogItem) -> LogItem:
         return self._segments(
-            campaign,
+            str(campaign),
             f"unsealed/{upload}",
             upload=upload,
             first=segment.first,
@@ -173,7 +174,7 @@ class Log:
 class LostChunk(Exception):
     """Entries of an accepted upload are gone: somebody deleted them, or no settler ran for a week."""
 
-    def __init__(self, campaign: str, upload: str, number: int) -> None:
+    def __init__(self, campaign: CampaignKey, upload: str, number: int) -> None:
         super().__init__(f"chunk {number} of upload {upload} of campaign {campaign} is gone")
 
 
@@ -196,5 +197,5 @@ def _segment_key(first: int) -> str:
     return f"segment/{padded(first)}"
 
 
-def _chunk_key(campaign: str, upload: str, number: int) -> str:
+def _chunk_key(campaign: CampaignKey, upload: str, number: int) -> str:
     return f"{campaign}/{upload}/{number}"

@@ -1,7 +1,7 @@
 """How far campaigns come: what the pacer and the settler write of them.
 
-Head and cursors have a version, `paced`, that each write of them makes anew and is conditional on. So of two pacers
-that saw the same campaign one gets its slots, and the other nothing to send.
+Head and cursors have a version, `paced`. Each write of them is conditional on it and makes a new one. So of two pacers
+that read the same campaign, one gets its slots and the other has nothing to send.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,6 +12,7 @@ from typing import cast
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
+from chalicelib.domain.keys import CampaignKey
 from chalicelib.domain.models import Campaign, Cursor, Load
 from chalicelib.domain.sharding import Work
 from chalicelib.storage.campaign_items import cursor_actions, load_actions
@@ -28,7 +29,7 @@ class ProgressStore:
         awake = self._items.wakes_at <= now
         return {
             shard: [
-                Work(item.account, int(item.id), None if item.dialers is None else float(item.dialers))
+                Work(CampaignKey(item.account, int(item.id)), None if item.dialers is None else float(item.dialers))
                 for item in self._items.with_work.query(str(shard), awake)
             ]
             for shard in shards
@@ -74,7 +75,7 @@ class ProgressStore:
 
     def clear_work_flag(self, campaign: Campaign) -> None:
         """There is nothing to do for it, unless something has changed since it was read."""
-        self._update(campaign, [self._items.work_shard.remove()], self._unchanged(campaign))
+        self._update(campaign, [self._items.shard.remove()], self._unchanged(campaign))
 
     def sleep(self, campaign: Campaign, until: datetime) -> None:
         """There is nothing to do for it before `until`, unless something has changed since it was read."""

@@ -22,11 +22,11 @@ class Stores:
 
     database: Database
     accounts: Accounts
-    progress: ProgressStore
     calls: Calls
     campaigns: Campaigns
     log: Log
     profiles: Profiles
+    progress: ProgressStore
     receipts: Receipts
     schedules: Schedules
     tasks: TaskStore
@@ -35,16 +35,18 @@ class Stores:
     @classmethod
     def of(cls, database: Database, retention: timedelta | None = None) -> Self:
         """`retention` is that of `Calls`."""
+        log, tasks = Log(database), TaskStore(database)
+        schedules, profiles = Schedules(database), Profiles(database)
         return cls(
             database=database,
             accounts=Accounts(database),
+            calls=Calls(database, tasks=tasks, retention=retention),
+            campaigns=Campaigns(database, log=log, schedules=schedules, profiles=profiles),
+            log=log,
+            profiles=profiles,
             progress=ProgressStore(database),
-            calls=Calls(database, retention),
-            campaigns=Campaigns(database),
-            log=Log(database),
-            profiles=Profiles(database),
             receipts=Receipts(database),
-            schedules=Schedules(database),
-            tasks=TaskStore(database),
+            schedules=schedules,
+            tasks=tasks,
             tokens=Tokens(database),
         )

@@ -85,13 +85,13 @@ class WindowMap(MapAttribute[str, Any]):
 
 
 class CampaignsWithWork(GlobalSecondaryIndex["CampaignItem"]):  # type: ignore[no-untyped-call] # untyped in pynamodb
-    """Sparse: only campaigns that the pacer or the settler has something to do for, now or later, carry `attention`."""
+    """Sparse: only campaigns that the pacer or the settler has something to do for, now or later, carry a `shard`."""
 
     class Meta:
-        index_name = "attention"
+        index_name = "work"
         projection = IncludeProjection(["dialers"])
 
-    work_shard = UnicodeAttribute(hash_key=True)
+    shard = UnicodeAttribute(hash_key=True)
     wakes_at = UTCDateTimeAttribute(range_key=True)
     dialers = NumberAttribute(null=True)
 
@@ -132,7 +132,7 @@ class CampaignItem(Model):
 
     #: of the last tick: calls handed over, and returned ones that it left; of the tick before: calls made; and
     #: how many a tick hands over at most, if not all
-    handed = NumberAttribute(default=0)
+    dispatched = NumberAttribute(default=0)
     left = NumberAttribute(default=0)
     made = NumberAttribute(default=0)
     most = NumberAttribute(null=True)
@@ -140,11 +140,11 @@ class CampaignItem(Model):
     limited = BooleanAttribute(default=False)
     #: milliseconds from a call's claim to its outcome, on average of late
     call_time = NumberAttribute(default=0)
-    #: in how many partitions of the table `deferred` the slips of its numbers lie; it only grows
+    #: in how many partitions of the table `tasks` the tasks of its numbers lie; it only grows
     spread = NumberAttribute(default=1)
 
-    #: the shard of the `attention` index it stands in, while there is something to do for it, now or later
-    work_shard = UnicodeAttribute(null=True)
+    #: which shard of the index `work` it is in, while there is something to do for it, now or later
+    shard = UnicodeAttribute(null=True)
     #: before that there is nothing to do for it
     wakes_at = UTCDateTimeAttribute()
     #: how many dialers all of its calls keep busy; not known before it is paced
@@ -225,12 +225,12 @@ class CallItem(Model):
 
 
 class TaskItem(Model):
-    """A slip, as `chalicelib.storage.tasks` describes them.
+    """A task, an outcome to be counted, or acknowledgements: `chalicelib.storage.task_items` describes them.
 
     Its key sorts by kind, then by the time before which it isn't due, then by sequence number.
     """
 
-    #: `account/id` of the campaign; `account/id#1` and so on where the slips of its numbers are spread
+    #: `account/id` of the campaign; `account/id#1` and so on where the tasks of its numbers are spread
     campaign = UnicodeAttribute(hash_key=True)
     key = UnicodeAttribute(range_key=True)
     sequence = NumberAttribute(null=True)
@@ -242,7 +242,7 @@ class TaskItem(Model):
     state = UnicodeAttribute(null=True)
     #: for a slice: its numbers, each with the attempt to be made and its entry's line
     numbers: ListAttribute[Any] = ListAttribute(of=UnicodeAttribute, null=True)
-    #: for what was told of many numbers: which
+    #: for acknowledgements: the calls that they are for
     sequences: ListAttribute[Any] = ListAttribute(of=NumberAttribute, null=True)
 
 

@@ -1,136 +1,149 @@
-"""Slips as items, and back: where they lie, and what they are called there."""
+"""Tasks as items, and back: in which partition an item is, and what its key says.
+
+| key | the item |
+|---|---|
+| `dial/0/000000000017/…` | number 17 is to be dialled at once |
+| `dial/2026-11-23T18:00:00/000000000017/…` | number 17 is to be dialled at six |
+| `dial-returned/000000000017/…` | number 17, and some after it, came too late and wait for other slots |
+| `report/2026-11-23T18:00:00/000000000017/…` | the outcome of number 17 is to be reported at six |
+| `leased-dial/2026-11-23T18:15:00/000000000017/…` | a slice of calls is leased to the dialer until then |
+| `leased-report/…` | a slice of reports is leased likewise |
+| `ended/000000000017` | number 17, which the settler had skipped, has its outcome |
+| `reported/2026-11-23T18:00:00/…` | result_url acknowledged these first reports by then; their records don't say so |
+
+Queries depend on the order of these kinds: tasks that wait for the pacer come first, and acknowledgements, which need
+no work, come last.
+"""
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 
 from chalicelib.domain import spreading
-from chalicelib.domain.call import Acknowledgement, DialTask, Ended, Lease, ReportTask, ScheduledTask, State, Task
-from chalicelib.domain.models import CallKey, Entry
-from chalicelib.storage.campaign_items import campaign_key
+from chalicelib.domain.call import State
+from chalicelib.domain.keys import CampaignKey
+from chalicelib.domain.models import Entry
+from chalicelib.domain.tasks import (
+    Acknowledgement,
+    DialTask,
+    Lease,
+    ReportTask,
+    ScheduledTask,
+    Task,
+    UncountedOutcome,
+)
 from chalicelib.storage.catalog import padded
 from chalicelib.storage.tables import TaskItem
 from chalicelib.storage.writes import new_nonce
 
 DIAL = "dial"
-REPORT = "report"
-RETURNED = "dial-late"
+RETURNED = "dial-returned"
 ENDED = "ended"
-TOLD = "told"
-HANDED = "handed-"
-#: sorts after every slip of a number that waits to be dialled, and before all others
+LEASED = "leased-"
+REPORT = "report"
+ACKNOWLEDGED = "reported"
+#: sorts after every number that waits to be dialled, and before all others
 AFTER_DIALS = "dial0"
 #: sorts before every date
 _AT_ONCE = "0"
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
-
-def partition_key(account: str, campaign_id: int, partition: int) -> str:
-    """The hash key of one of the campaign's partitions: of the first it is the campaign's own."""
-    first = campaign_key(account, campaign_id)
-    return f"{first}#{partition}" if partition else first
+assert RETURNED < f"{DIAL}/" < AFTER_DIALS < ENDED < LEASED < f"{REPORT}/" < ACKNOWLEDGED
 
 
-def partition_keys(account: str, campaign_id: int, spread: int) -> list[str]:
-    """Of all of them."""
-    return [partition_key(account, campaign_id, partition) for partition in range(spread)]
+def partition_key(campaign: CampaignKey, partition: int) -> str:
+    """The hash key of one of the campaign's partitions. The first has the campaign's own key."""
+    return f"{campaign}#{partition}" if partition else str(campaign)
+
+
+def partition_keys(campaign: CampaignKey, spread: int) -> list[str]:
+    """The hash keys of all of the campaign's partitions."""
+    return [partition_key(campaign, partition) for partition in range(spread)]
 
 
 def due_by(kind: str, now: datetime) -> tuple[str, str]:
-    """The keys between which the slips of this kind lie that are due."""
+    """The keys between which the due tasks of this kind are."""
     return f"{kind}/", f"{kind}/{_text(now)}/~"
 
 
-def deferred_item(items: type[TaskItem], deferred: Task, spread: int) -> TaskItem:
-    key, instant = deferred.key, deferred.not_before
-    place = f"{_AT_ONCE if instant is None else _text(instant)}/{padded(key.sequence)}/{new_nonce()}"
-    hash_key = partition_key(key.account, key.campaign_id, spreading.partition(key.sequence, spread))
-    if isinstance(deferred, ReportTask):
-        return items(hash_key, f"{REPORT}/{place}", sequence=key.sequence, attempt=deferred.attempt)
-    return items(
-        hash_key,
-        f"{DIAL}/{place}",
-        sequence=key.sequence,
-        attempt=deferred.attempt,
-        entry=deferred.entry.line,
-    )
+def task_item(items: type[TaskItem], task: Task, spread: int) -> TaskItem:
+    key, instant = task.key, task.not_before
+    name = f"{_AT_ONCE if instant is None else _text(instant)}/{padded(key.sequence)}/{new_nonce()}"
+    partition = partition_key(key.campaign, spreading.partition(key.sequence, spread))
+    if isinstance(task, ReportTask):
+        return items(partition, f"{REPORT}/{name}", sequence=key.sequence, attempt=task.attempt)
+    return items(partition, f"{DIAL}/{name}", sequence=key.sequence, attempt=task.attempt, entry=task.entry.line)
 
 
-def handed_item(items: type[TaskItem], deferred: Sequence[Task], lapses: datetime) -> TaskItem:
-    first = deferred[0].key
-    kind = DIAL if isinstance(deferred[0], DialTask) else REPORT
-    name = f"{HANDED}{kind}/{_text(lapses)}/{padded(first.sequence)}/{new_nonce()}"
-    return items(campaign_key(first.account, first.campaign_id), name, numbers=[_line(one) for one in deferred])
+def lease_item(items: type[TaskItem], tasks: Sequence[Task], expires: datetime) -> TaskItem:
+    first = tasks[0].key
+    kind = DIAL if isinstance(tasks[0], DialTask) else REPORT
+    name = f"{LEASED}{kind}/{_text(expires)}/{padded(first.sequence)}/{new_nonce()}"
+    return items(str(first.campaign), name, numbers=[_line(task) for task in tasks])
 
 
 def returned_item(items: type[TaskItem], dials: Sequence[DialTask], mark: str) -> TaskItem:
-    """Each number once, by its latest attempt: what is left when the first is handed over has a key of its own."""
+    """Each number once, by its latest attempt: what is left after the first has a key of its own."""
     latest = {dial.key: dial for dial in sorted(dials, key=lambda dial: dial.attempt)}
     dials = [latest[key] for key in dict.fromkeys(dial.key for dial in dials)]
-    key = dials[0].key
-    return items(
-        campaign_key(key.account, key.campaign_id),
-        _returned_key(dials[0], mark),
-        numbers=[_line(dial) for dial in dials],
-    )
+    return items(str(dials[0].key.campaign), _returned_key(dials[0], mark), numbers=[_line(dial) for dial in dials])
 
 
-def ended_item(items: type[TaskItem], ended: Ended) -> TaskItem:
-    key = ended.key
+def outcome_item(items: type[TaskItem], outcome: UncountedOutcome) -> TaskItem:
+    key = outcome.key
     return items(
-        partition_key(key.account, key.campaign_id, ended.partition),
+        partition_key(key.campaign, outcome.partition),
         f"{ENDED}/{padded(key.sequence)}",
         sequence=key.sequence,
-        state=ended.state,
+        state=outcome.state,
     )
 
 
-def told_item(
-    items: type[TaskItem], account: str, campaign_id: int, sequences: Iterable[int], now: datetime, nonce: str
+def acknowledgement_item(
+    items: type[TaskItem], campaign: CampaignKey, sequences: Iterable[int], now: datetime, nonce: str
 ) -> TaskItem:
-    key = f"{TOLD}/{_text(now)}/{nonce}"
-    return items(campaign_key(account, campaign_id), key, sequences=sorted(sequences))
+    return items(str(campaign), f"{ACKNOWLEDGED}/{_text(now)}/{nonce}", sequences=sorted(sequences))
 
 
-def slip_of(account: str, campaign_id: int, item: TaskItem) -> ScheduledTask:
-    """Of a number that lies by itself."""
-    return ScheduledTask(_deferred(account, campaign_id, item), item.key, partition=_partition(item))
+def scheduled_task(campaign: CampaignKey, item: TaskItem) -> ScheduledTask:
+    """The task of an item that holds a single one."""
+    return ScheduledTask(_task(campaign, item), item.key, partition=_partition(item))
 
 
-def slips_of_returned(account: str, campaign_id: int, item: TaskItem) -> Iterator[ScheduledTask]:
-    """One for each of those that were returned together."""
-    numbers = [one for one in _numbers(account, campaign_id, item) if isinstance(one, DialTask)]
+def returned_dials(campaign: CampaignKey, item: TaskItem) -> Iterator[ScheduledTask]:
+    """The dials that were returned together, each as a task by itself."""
+    dials = [task for task in _tasks(campaign, item) if isinstance(task, DialTask)]
     mark = item.key.rpartition("/")[2]
-    for place, deferred in enumerate(numbers):
-        name = item.key if place == 0 else _returned_key(deferred, mark)
-        yield ScheduledTask(deferred, name, following=tuple(numbers[place + 1 :]), mark=mark)
+    for index, dial in enumerate(dials):
+        name = item.key if index == 0 else _returned_key(dial, mark)
+        yield ScheduledTask(dial, name, following=tuple(dials[index + 1 :]), mark=mark)
 
 
-def handed_of(account: str, campaign_id: int, item: TaskItem) -> Lease:
-    return Lease(_numbers(account, campaign_id, item), item.key)
+def lease_of(campaign: CampaignKey, item: TaskItem) -> Lease:
+    return Lease(_tasks(campaign, item), item.key)
 
 
-def ended_of(account: str, campaign_id: int, item: TaskItem) -> Ended:
-    return Ended(CallKey(account, campaign_id, int(item.sequence)), State(item.state), _partition(item))
+def outcome_of(campaign: CampaignKey, item: TaskItem) -> UncountedOutcome:
+    return UncountedOutcome(campaign.call(int(item.sequence)), State(item.state), _partition(item))
 
 
-def told_of(item: TaskItem) -> Acknowledgement:
+def acknowledgement_of(item: TaskItem) -> Acknowledgement:
     return Acknowledgement(frozenset(int(sequence) for sequence in item.sequences), item.key)
 
 
 def due_at(item: TaskItem) -> datetime:
-    """When what a slip of a number, or of a returned slice, stands for is due: long ago, if at once."""
+    """When a waiting task, or a returned slice, is due; long ago if at once."""
     kind, not_before, *_ = item.key.split("/")
     return _LONG_AGO if kind == RETURNED or not_before == _AT_ONCE else _instant(not_before)
 
 
 def _partition(item: TaskItem) -> int:
-    """The campaign may have more partitions by now than when it was written, so its place is told by its key."""
+    """From the key, since the campaign may have more partitions by now than when the item was written."""
     _, _, number = item.campaign.rpartition("/")[2].partition("#")
     return int(number or 0)
 
 
-def _deferred(account: str, campaign_id: int, item: TaskItem) -> Task:
-    key = CallKey(account, campaign_id, int(item.sequence))
+def _task(campaign: CampaignKey, item: TaskItem) -> Task:
+    key = campaign.call(int(item.sequence))
     kind, not_before, *_ = item.key.split("/")
     if kind.endswith(DIAL):
         instant = None if not_before == _AT_ONCE else _instant(not_before)
@@ -138,14 +151,12 @@ def _deferred(account: str, campaign_id: int, item: TaskItem) -> Task:
     return ReportTask(key, int(item.attempt), _instant(not_before))
 
 
-def _numbers(account: str, campaign_id: int, item: TaskItem) -> tuple[Task, ...]:
-    if item.numbers is None:  # written before slips were for slices
-        return (_deferred(account, campaign_id, item),)
+def _tasks(campaign: CampaignKey, item: TaskItem) -> tuple[Task, ...]:
     kind, instant, *_ = item.key.split("/")
     found: list[Task] = []
     for line in item.numbers:
         sequence, attempt, entry = line.split(" ", 2)
-        key = CallKey(account, campaign_id, int(sequence))
+        key = campaign.call(int(sequence))
         if kind.endswith(REPORT):
             found.append(ReportTask(key, int(attempt), _instant(instant)))
         else:
@@ -153,10 +164,10 @@ def _numbers(account: str, campaign_id: int, item: TaskItem) -> tuple[Task, ...]
     return tuple(found)
 
 
-def _line(deferred: Task) -> str:
+def _line(task: Task) -> str:
     """`sequence attempt entry`, without the entry for a report."""
-    entry = deferred.entry.line if isinstance(deferred, DialTask) else ""
-    return f"{deferred.key.sequence} {deferred.attempt} {entry}"
+    entry = task.entry.line if isinstance(task, DialTask) else ""
+    return f"{task.key.sequence} {task.attempt} {entry}"
 
 
 def _returned_key(first: DialTask, mark: str) -> str:

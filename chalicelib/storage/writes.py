@@ -7,8 +7,9 @@ client token instead, which DynamoDB honours for ten minutes.
 
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from typing import TypeVar
 
 from pynamodb.connection import Connection
 from pynamodb.exceptions import PynamoDBException, TransactWriteError
@@ -18,6 +19,8 @@ from pynamodb.models import Model
 from pynamodb.transactions import TransactWrite
 
 from chalicelib.errors import Busy
+
+R = TypeVar("R")
 
 _REFUSED = "ConditionalCheckFailedException"
 #: what DynamoDB says when it has too much to do
@@ -42,20 +45,18 @@ class WriteRefused(Exception):
         self.parts = parts
 
 
-class Tries:
-    """How often a change is made again, each time on what it then finds. Somebody else's came first each time.
+def retried(change: Callable[[], R]) -> R:
+    """Make a change, which reads what it depends on; make it again if somebody else's write came in between.
 
-    It ends, for what is contradicted by storage itself is refused for ever.
+    Raises Busy in the end. It is bounded, because inconsistent data would never succeed.
     """
-
-    def __init__(self) -> None:
-        self._left = CHANGES_TRIED
-
-    def again(self, refused: WriteRefused) -> None:
-        """Raises Busy if it was often enough."""
-        self._left -= 1
-        if not self._left:
-            raise Busy(f"refused {CHANGES_TRIED} times: {refused}") from refused
+    for _ in range(CHANGES_TRIED - 1):
+        with suppress(WriteRefused):
+            return change()
+    try:
+        return change()
+    except WriteRefused as refused:
+        raise Busy(f"refused {CHANGES_TRIED} times: {refused}") from refused
 
 
 @dataclass(frozen=True)

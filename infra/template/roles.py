@@ -18,18 +18,18 @@ ROLES: dict[str, dict[str, str]] = {
         "LogTable": "DeleteItem PutItem Query",
         "ChunksTable": "BatchWriteItem GetItem PutItem UpdateItem",
         "CallsTable": "BatchGetItem",
-        "DeferredTable": "Query",
+        "TasksTable": "Query",
         "ReceiptsTable": "GetItem PutItem",
     },
     "Pacer": {
         "OperatorTable": "GetItem",
         "CatalogTable": "GetItem",
         "CampaignsTable": "GetItem UpdateItem",
-        "CampaignsTable/index/attention": "Query",
+        "CampaignsTable/index/work": "Query",
         "LogTable": "Query",
         "ChunksTable": "GetItem",
         "CallsTable": "BatchGetItem",
-        "DeferredTable": "BatchWriteItem PutItem Query",
+        "TasksTable": "BatchWriteItem DeleteItem PutItem Query",
         "CallQueue": "SendMessage",
         # for what it has no time for itself
         "Pacer": "InvokeFunction",
@@ -40,7 +40,7 @@ ROLES: dict[str, dict[str, str]] = {
         "CatalogTable": "GetItem",
         "CampaignsTable": "GetItem",
         "CallsTable": "BatchGetItem GetItem UpdateItem",
-        "DeferredTable": "DeleteItem PutItem",
+        "TasksTable": "DeleteItem PutItem",
         # for Lambda, which takes the messages out with the function's role
         "CallQueue": "DeleteMessage GetQueueAttributes ReceiveMessage",
         "DeadLetterQueue": "SendMessage",
@@ -48,11 +48,11 @@ ROLES: dict[str, dict[str, str]] = {
     "Settler": {
         "CatalogTable": "GetItem",
         "CampaignsTable": "GetItem UpdateItem",
-        "CampaignsTable/index/attention": "Query",
+        "CampaignsTable/index/work": "Query",
         "LogTable": "DeleteItem Query",
         "ChunksTable": "GetItem UpdateItem",
         "CallsTable": "BatchGetItem UpdateItem",
-        "DeferredTable": "BatchWriteItem DeleteItem PutItem Query",
+        "TasksTable": "BatchWriteItem DeleteItem PutItem Query",
         "Settler": "InvokeFunction",
     },
 }
@@ -69,7 +69,7 @@ LOG_GROUPS = {
     "Settler": "SettlerLogGroup",
 }
 #: what an index of a table takes part in when the table is written to
-_WRITTEN_INDEXES = (("CampaignsTable", "attention"),)
+_WRITTEN_INDEXES = (("CampaignsTable", "work"),)
 _SERVICES = {"Table": "dynamodb", "Queue": "sqs", "LogGroup": "logs"}
 _FUNCTION_ARN = "arn:${AWS::Partition}:lambda:${AWS::Region}:${AWS::AccountId}:function:"
 

@@ -33,12 +33,12 @@ def tables() -> JSON:
         "CampaignsTable": _table(
             "campaigns",
             {"account": "S", "id": "N"},
-            index=Index("attention", {"attention": "S", "wakes_at": "S"}, holds=("dialers",)),
+            index=Index("work", {"shard": "S", "wakes_at": "S"}, holds=("dialers",)),
         ),
         "LogTable": _table("log", {"campaign": "S", "key": "S"}),
         "ChunksTable": _table("chunks", {"chunk": "S"}, expires=True),
         "CallsTable": _table("calls", {"call": "S"}, expires=True),
-        "DeferredTable": _table("deferred", {"campaign": "S", "key": "S"}),
+        "TasksTable": _table("tasks", {"campaign": "S", "key": "S"}),
         "ReceiptsTable": _table("receipts", {"account": "S", "key": "S"}, expires=True),
         "OperatorTable": _table("operator", {"name": "S"}),
     }

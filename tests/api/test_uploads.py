@@ -8,6 +8,7 @@ import pytest
 
 from chalicelib.api.request import MAX_BODY_BYTES
 from chalicelib.api.services import Services
+from chalicelib.domain.keys import CampaignKey
 from chalicelib.storage.database import Database
 from tests.support.customer import Customer
 from tests.support.http import multipart
@@ -139,4 +140,4 @@ def test_every_form_of_a_number_is_kept_in_one(customer: Customer, services: Ser
         ("tel:+12223334444;ani=5;postd=12#", ""),
         ("tel:+442071234567", "späte Anrufe 🦜"),
     ]
-    assert services.campaigns.get(customer.account, 1).tail == len(written)
+    assert services.campaigns.get(CampaignKey(customer.account, 1)).tail == len(written)

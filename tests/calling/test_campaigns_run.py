@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 import pytest
 
 from chalicelib.calling.dialer import Delivery
-from chalicelib.domain.models import CallKey, Counts, Entry, Plan
+from chalicelib.domain.keys import CallKey, CampaignKey
+from chalicelib.domain.models import Counts, Entry, Plan
 from chalicelib.domain.outcome import Answered, NotSent, RequestResult, Unknown
 from chalicelib.domain.slicing import Limits
 from chalicelib.gateway.clients import LastLook
@@ -122,7 +123,7 @@ def test_numbers_added_while_it_runs_come_last(world: World) -> None:
     prepare(world, numbers(30))
     start(world)
     world.run(minutes=1)
-    world.services.campaigns.append("acme", 1, numbers(30, first=30), None, world.clock.now())
+    world.services.campaigns.append(CampaignKey("acme", 1), numbers(30, first=30), None, world.clock.now())
     world.run(minutes=2)
     assert world.tenant.called == destinations(numbers(60))
 
@@ -131,7 +132,7 @@ def test_an_empty_queue_leaves_no_slots_to_be_made_up(world: World) -> None:
     prepare(world, numbers(1), period=60, amount=60)
     start(world)
     world.run(minutes=30)
-    world.services.campaigns.append("acme", 1, numbers(10, first=1), None, world.clock.now())
+    world.services.campaigns.append(CampaignKey("acme", 1), numbers(10, first=1), None, world.clock.now())
     world.tick()
     assert len(world.handed_over) == 1  # the next minute's
 
@@ -203,7 +204,7 @@ def test_a_deleted_campaign_calls_nobody(world: World) -> None:
     prepare(world, numbers(5))
     start(world)
     world.tick()
-    world.services.campaigns.delete("acme", 1, world.clock.now())
+    world.services.campaigns.delete(CampaignKey("acme", 1), world.clock.now())
     world.run(minutes=2)
     assert world.tenant.calls == []
 
@@ -212,7 +213,9 @@ def test_a_new_start_url_holds_for_numbers_handed_over_already(world: World) -> 
     prepare(world, numbers(1))
     start(world)
     world.tick()
-    world.services.campaigns.change("acme", 1, lambda plan: _with_start_url(plan, "http://new.example/"), EIGHT)
+    world.services.campaigns.change(
+        CampaignKey("acme", 1), lambda plan: _with_start_url(plan, "http://new.example/"), EIGHT
+    )
     world.drain(EIGHT + MINUTE)
     assert [call.url for call in world.tenant.calls] == ["http://new.example/"]
 
@@ -377,20 +380,20 @@ class TestSlicesThatComeTooLate:
 
     def test_none_of_their_numbers_is_claimed(self, world: World) -> None:
         assert world.dial(self.late(world)) == []
-        assert list(world.services.calls.between("acme", 1, 0, 40)) == []
-        assert world.services.tasks.returned_sequences("acme", 1) == set(range(40))
+        assert list(world.services.calls.between(CampaignKey("acme", 1), 0, 40)) == []
+        assert world.services.tasks.returned_sequences(CampaignKey("acme", 1)) == set(range(40))
 
     def test_they_cost_one_write_each(self, world: World) -> None:
         bodies = self.late(world)
         world.dial(bodies)
-        assert len(list(world.services.tasks.returned_slices("acme", 1))) == len(bodies) == 10
+        assert len(list(world.services.tasks.returned_slices(CampaignKey("acme", 1)))) == len(bodies) == 10
 
     def test_their_numbers_come_before_the_others_and_in_their_order(self, world: World) -> None:
         world.dial(self.late(world, calls=100))
         world.run(minutes=6)
         assert world.tenant.called == destinations(numbers(100))
         assert campaign(world).counts == Counts(completed=100)
-        assert world.services.tasks.returned_sequences("acme", 1) == set()
+        assert world.services.tasks.returned_sequences(CampaignKey("acme", 1)) == set()
 
     def test_half_of_one_may_be_handed_over_again(self, world: World) -> None:
         world.pacer = world.pacer_with(ONE_SLICE)
@@ -399,9 +402,9 @@ class TestSlicesThatComeTooLate:
         world.services.profiles.change("acme", 1, {"amount_per_period": 6})
         world.tick()
         assert [one["sequence"] for one in world.handed_over] == list(range(5))
-        assert world.services.tasks.returned_sequences("acme", 1) == set(range(20))
-        (left,) = world.services.tasks.returned_slices("acme", 1)
-        assert [one.key.sequence for one in left.numbers] == list(range(5, 20))
+        assert world.services.tasks.returned_sequences(CampaignKey("acme", 1)) == set(range(20))
+        (left,) = world.services.tasks.returned_slices(CampaignKey("acme", 1))
+        assert [one.key.sequence for one in left.tasks] == list(range(5, 20))
         world.services.profiles.change("acme", 1, {"amount_per_period": 60})
         world.run(minutes=6)
         assert sorted(world.tenant.called) == destinations(numbers(20))
@@ -412,7 +415,7 @@ class TestSlicesThatComeTooLate:
         entries = numbers(3)
         world.services.calls.claim(CallKey("acme", 1, 1), entries[1], 1, world.clock.now())
         world.dial([body])
-        assert world.services.tasks.returned_sequences("acme", 1) == {0, 2}
+        assert world.services.tasks.returned_sequences(CampaignKey("acme", 1)) == {0, 2}
 
     def test_they_are_not_taken_for_lost(self, world: World) -> None:
         world.dial(self.late(world))
@@ -420,7 +423,7 @@ class TestSlicesThatComeTooLate:
         for _ in range(12):
             world.clock.turn_to(world.clock.now() + MINUTE)
             world.settle()
-        assert list(world.services.calls.between("acme", 1, 0, 40)) == []
+        assert list(world.services.calls.between(CampaignKey("acme", 1), 0, 40)) == []
         world.switch.turn(on=True, now=world.clock.now())
         world.run(minutes=6)
         assert world.tenant.called == destinations(numbers(40))

@@ -1181,7 +1181,7 @@ def test_a_report_goes_out_without_a_last_look_and_keeps_its_own_deadline() -> N
 
 
 def test_what_other_functions_need_of_the_gateway_does_not_load_aiohttp() -> None:
-    modules = "chalicelib.gateway.addresses, chalicelib.gateway.signing, chalicelib.gateway.telephone"
+    modules = "chalicelib.gateway.addresses, chalicelib.gateway.signing, chalicelib.gateway.clients"
     program = f"import sys, {modules}, chalicelib.domain.outcome; sys.exit('aiohttp' in sys.modules)"
     root = Path(__file__).resolve().parents[2]
     subprocess.run([sys.executable, "-c", program], cwd=root, check=True, timeout=60)

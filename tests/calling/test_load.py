@@ -4,7 +4,7 @@ import json
 from datetime import timedelta
 
 from chalicelib.domain.call import ReportState
-from chalicelib.domain.models import CallKey
+from chalicelib.domain.keys import CallKey
 from chalicelib.domain.outcome import Outcome, Result
 from tests.support.campaigns import campaign, numbers, prepare, start
 from tests.support.world import World

@@ -7,7 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from chalicelib.domain.models import CallKey, Campaign
+from chalicelib.domain.keys import CallKey, CampaignKey
+from chalicelib.domain.models import Campaign
 from chalicelib.domain.outcome import Answered, NotSent, RequestResult, Unknown
 from chalicelib.runtime.logs import JsonLines
 from chalicelib.runtime.metrics import Metric
@@ -61,13 +62,13 @@ def two_campaigns_of_which_one_fails(world: World, monkeypatch: pytest.MonkeyPat
     """That of globex can't be read any more."""
     for account in ("acme", "globex"):
         prepare(world, numbers(1), account=account)
-        world.services.campaigns.start(account, 1, None, world.clock.now())
+        world.services.campaigns.start(CampaignKey(account, 1), None, world.clock.now())
     find = world.services.campaigns.find
 
-    def find_that_of_acme(account: str, identifier: int) -> Campaign | None:
-        if account == "globex":
+    def find_that_of_acme(key: CampaignKey) -> Campaign | None:
+        if key.account == "globex":
             raise RuntimeError("no campaign at all")
-        return find(account, identifier)
+        return find(key)
 
     monkeypatch.setattr(world.services.campaigns, "find", find_that_of_acme)
 
@@ -83,15 +84,15 @@ def test_one_campaign_that_fails_leaves_the_tick_a_tick_and_is_named(
     with pytest.raises(ExceptionGroup, match="some campaigns were not settled"):
         world.settle()
     assert world.metrics.counted[Metric.SETTLER_TICKS] == 1
-    assert world.metrics.blamed == ["globex/1", "globex/1"]
+    assert world.metrics.blamed == [CampaignKey("globex", 1)] * 2
     said = [json.loads(JsonLines().format(one)) for one in caplog.records if one.levelname == "ERROR"]
     assert [line["campaign"] for line in said] == ["globex/1", "globex/1"]
     assert all("no campaign at all" in line["exception"] for line in said)
 
 
 def test_a_tick_without_time_for_all_says_so(world: World) -> None:
-    world.pacer.tick(EIGHT, [("acme", 1)])
-    world.settler.settle(EIGHT, [("acme", 1)])
+    world.pacer.tick(EIGHT, [CampaignKey("acme", 1)])
+    world.settler.settle(EIGHT, [CampaignKey("acme", 1)])
     assert world.metrics.counted[Metric.OUT_OF_TIME] == 2
 
 

@@ -13,7 +13,8 @@ from botocore.exceptions import ReadTimeoutError
 from pynamodb.exceptions import UpdateError
 
 from chalicelib.domain.call import Call, ReportState, State
-from chalicelib.domain.models import CallKey, Counts, Plan, Window
+from chalicelib.domain.keys import CallKey, CampaignKey
+from chalicelib.domain.models import Counts, Plan, Window
 from chalicelib.domain.outcome import Answered
 from chalicelib.domain.slicing import Limits
 from chalicelib.errors import Busy
@@ -80,9 +81,9 @@ def test_two_reports_of_one_call_do_not_stand_in_each_others_way(world: World) -
 
 def test_numbers_uploaded_in_the_moment_of_the_start_are_called(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     prepare(world, [])
-    stage = world.services.campaigns._log.stage
-    monkeypatch.setattr(world.services.campaigns._log, "stage", once(lambda: start(world), stage))
-    world.services.campaigns.append("acme", 1, numbers(5), None, world.clock.now())
+    stage = world.services.log.stage
+    monkeypatch.setattr(world.services.log, "stage", once(lambda: start(world), stage))
+    world.services.campaigns.append(CampaignKey("acme", 1), numbers(5), None, world.clock.now())
     world.run(minutes=2)
     assert len(world.tenant.calls) == 5
 
@@ -96,7 +97,7 @@ def test_windows_changed_in_the_moment_of_the_start_are_paced(world: World) -> N
             pending.pop()()
         return replace(plan, windows=(Window(1, 480, 600), Window(1, 600, 660)))
 
-    world.services.campaigns.change("acme", 1, revise, world.clock.now())
+    world.services.campaigns.change(CampaignKey("acme", 1), revise, world.clock.now())
     world.run(minutes=2)
     assert len(world.tenant.calls) == 5
 
@@ -111,7 +112,7 @@ def test_windows_changed_in_the_middle_of_a_tick_do_not_double_the_pace(world: W
             pending.pop()()
         return replace(plan, windows=(Window(1, 480, 600),))
 
-    world.services.campaigns.change("acme", 1, revise, world.clock.now())
+    world.services.campaigns.change(CampaignKey("acme", 1), revise, world.clock.now())
     world.run(minutes=1)
     # A message is there a second before its call is due, so the last may be the next minute's.
     assert 0 < calls_between(world, EIGHT, EIGHT + MINUTE) <= 60
@@ -126,9 +127,9 @@ def test_an_upload_in_the_middle_of_a_tick_does_not_double_the_pace(
     begin = EIGHT + 3 * MINUTE
     world.clock.turn_to(begin)
     start(world)
-    stage = world.services.campaigns._log.stage
-    monkeypatch.setattr(world.services.campaigns._log, "stage", once(world.tick, stage))
-    world.services.campaigns.append("acme", 1, numbers(200, 100), None, world.clock.now())
+    stage = world.services.log.stage
+    monkeypatch.setattr(world.services.log, "stage", once(world.tick, stage))
+    world.services.campaigns.append(CampaignKey("acme", 1), numbers(200, 100), None, world.clock.now())
     world.run(minutes=1)
     assert 0 < calls_between(world, begin, begin + MINUTE) <= 60
 
@@ -206,7 +207,7 @@ def test_a_slip_of_an_older_attempt_does_not_take_the_place_of_a_newer_one(
     (message,) = world.sqs.take(EIGHT + 5 * MINUTE)
     world.clock.turn_to(message.visible_at)
     with monkeypatch.context() as patch:
-        patch.setattr(world.services.tasks, "forget_name", failing)
+        patch.setattr(world.services.tasks, "delete_lease", failing)
         world.dial([message.body])  # the first attempt is made, then the dialer dies
     world.clock.turn_to(EIGHT + 6 * MINUTE)
     world.tick()
@@ -230,7 +231,7 @@ def test_a_campaign_does_not_rest_while_its_last_number_is_handed_over(
     start(world)
     world.clock.turn_to(EIGHT + 3 * MINUTE)
     world.settle()
-    look = world.settler._tasks.any_in_progress
+    look = world.services.tasks.any_in_progress
 
     def then_a_tick(*key: Any, spread: int) -> bool:
         found = look(*key, spread=spread)
@@ -238,7 +239,7 @@ def test_a_campaign_does_not_rest_while_its_last_number_is_handed_over(
         return found
 
     with monkeypatch.context() as patch:
-        patch.setattr(world.settler._tasks, "any_at_work", then_a_tick)
+        patch.setattr(world.services.tasks, "any_in_progress", then_a_tick)
         world.settle()
     (message,) = world.sqs.take(EIGHT + 9 * MINUTE)
     world.clock.turn_to(world.clock.now() + MINUTE)
@@ -254,7 +255,7 @@ def test_a_call_whose_pacer_and_dialer_died_is_uncertain_though_the_campaign_is_
     world.pacer = world.pacer_with(Limits(most=1, most_slow=1))
     start(world)
     with monkeypatch.context() as patch:
-        patch.setattr(world.progress, "pass_to", failing)
+        patch.setattr(world.progress, "advance_head", failing)
         with pytest.raises(ExceptionGroup):
             world.tick()
         (message, *_) = world.sqs.take(EIGHT + MINUTE)

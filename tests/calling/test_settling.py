@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from chalicelib.api.progress import look
-from chalicelib.domain.call import DialTask
-from chalicelib.domain.models import CallKey, Counts, Entry
+from chalicelib.api.progress import read_progress
+from chalicelib.domain.keys import CallKey, CampaignKey
+from chalicelib.domain.models import Counts, Entry
 from chalicelib.domain.outcome import Answered
+from chalicelib.domain.tasks import DialTask
 from chalicelib.storage.database import Database
 from tests.fake_aws.dynamodb import SimulatedDynamoDB
 from tests.support.campaigns import MINUTE, campaign, destinations, numbers, prepare, start, stop
@@ -20,7 +21,7 @@ from tests.support.world import EIGHT, HandClock, World
 
 def progress(world: World) -> dict[str, int]:
     """As the API tells it, without what is nought."""
-    done, _ = look(world.services, campaign(world))
+    done, _ = read_progress(world.services, campaign(world))
     return {name: count for name, count in vars(done).items() if count}
 
 
@@ -121,13 +122,13 @@ def test_a_number_that_was_deferred_twice_is_told_once(world: World) -> None:
     claim = world.services.calls.claim(key, entry, 1, EIGHT)
     assert claim is not None
     world.services.calls.give_up(claim, "late")
-    (scheduled,) = world.services.tasks.due_dials("acme", 1, EIGHT, spread=1)
+    (scheduled,) = world.services.tasks.due_dials(CampaignKey("acme", 1), EIGHT, spread=1)
     assert isinstance(scheduled.task, DialTask)
     transaction = world.services.database.transaction()
     world.services.tasks.add(transaction, replace(scheduled.task, not_before=EIGHT + timedelta(hours=1)), spread=1)
     transaction.commit()
     world.run(minutes=3)
-    assert waiting(world.services.tasks, "acme", 1, spread=1) == [0]
+    assert waiting(world.services.tasks, CampaignKey("acme", 1), spread=1) == [0]
     assert progress(world) == {"total": 2, "completed": 2}
 
 
@@ -151,7 +152,7 @@ def test_how_far_a_campaign_is_takes_ten_requests_however_many_numbers_wait() ->
     world.settle()
     before = campaign(world)
     client.requests = 0
-    done, anything_deferred = look(world.services, before)
+    done, anything_deferred = read_progress(world.services, before)
     assert (done.deferred, done.total, anything_deferred) == (200, 200, True)
     assert client.requests <= 10
 
@@ -162,13 +163,13 @@ def test_how_far_a_campaign_is_takes_no_request_when_all_of_it_is_settled() -> N
     create_tables(database)
     world = World(database, HandClock())
     created = prepare(world, numbers(3))
-    world.services.campaigns.start("acme", 1, None, world.clock.now())
+    world.services.campaigns.start(CampaignKey("acme", 1), None, world.clock.now())
     world.run(minutes=5)
     settled = campaign(world)
     assert not settled.has_work
     for one, completed in ((created, 0), (settled, 3)):
         client.requests = 0
-        done, anything_deferred = look(world.services, one)
+        done, anything_deferred = read_progress(world.services, one)
         assert (done.total, done.completed, anything_deferred) == (3, completed, False)
         assert client.requests == 0
 
@@ -183,9 +184,9 @@ def test_two_settlers_at_once_count_each_number_once(world: World, monkeypatch: 
 
     def meanwhile(before, after):  # type: ignore[no-untyped-def] # settle's own signature
         monkeypatch.undo()
-        settler.settle(EIGHT + 10 * MINUTE, [("acme", 1)])
+        settler.settle(EIGHT + 10 * MINUTE, [CampaignKey("acme", 1)])
         return settle(before, after)
 
-    monkeypatch.setattr(settler._progress, "settle", meanwhile)
-    settler.settle(EIGHT + 10 * MINUTE, [("acme", 1)])
+    monkeypatch.setattr(world.services.progress, "settle", meanwhile)
+    settler.settle(EIGHT + 10 * MINUTE, [CampaignKey("acme", 1)])
     assert campaign(world).counts == Counts(completed=10)

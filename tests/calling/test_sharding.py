@@ -11,11 +11,12 @@ import pytest
 from chalicelib.api.services import Services
 from chalicelib.calling.sharding import WEIGHT_PER_INVOCATION, select_own_work
 from chalicelib.domain.eastern import local_date
+from chalicelib.domain.keys import CampaignKey
 from chalicelib.domain.models import Campaign, Day, Entry, Plan, Profile, Schedule, Status, Window
 from chalicelib.domain.sharding import Work
 from chalicelib.functions.fan_out import fan_out, part_of, shards_of
 from chalicelib.runtime.clock import SystemClock
-from chalicelib.storage.campaigns import SHARDS
+from chalicelib.storage.campaign_items import SHARDS
 from chalicelib.storage.database import Database
 from chalicelib.storage.switch import Switch
 from infra.deploy.cloudformation import deploy
@@ -33,14 +34,17 @@ STAGE = "shared"
 
 def in_shards(*sizes: int) -> dict[int, list[Work]]:
     """As many campaigns with something to do in each shard as is said, of which nothing is known."""
-    return {shard: [Work(f"of-{shard}", number, None) for number in range(size)] for shard, size in enumerate(sizes)}
+    return {
+        shard: [Work(CampaignKey(f"of-{shard}", number), None) for number in range(size)]
+        for shard, size in enumerate(sizes)
+    }
 
 
 def refuse(_: Sequence[int], __: float) -> None:
     raise ConnectionError
 
 
-def looked_after(found: dict[int, list[Work]], most: int) -> Iterator[list[tuple[str, int]]]:
+def looked_after(found: dict[int, list[Work]], most: int) -> Iterator[list[CampaignKey]]:
     """By each of the invocations that come of one."""
     further: list[Sequence[int]] = []
     yield select_own_work(found, lambda share, _: further.append(share), most=most).campaigns
@@ -56,19 +60,24 @@ def test_what_one_can_do_it_does_alone() -> None:
 def test_what_is_too_much_is_handed_over_by_shards() -> None:
     further: dict[Sequence[int], float] = {}
     own = select_own_work(in_shards(2, 2, 2, 1, 5), further.__setitem__, most=4)
-    assert sorted(own.campaigns) == [("of-0", 0), ("of-0", 1), ("of-1", 0), ("of-1", 1)]
+    assert sorted(own.campaigns) == [
+        CampaignKey("of-0", 0),
+        CampaignKey("of-0", 1),
+        CampaignKey("of-1", 0),
+        CampaignKey("of-1", 1),
+    ]
     assert list(further) == [(2, 3), (4,)]
 
 
 def test_campaigns_with_many_calls_are_shared_by_their_calls() -> None:
     further: dict[Sequence[int], float] = {}
     found = {
-        0: [Work("acme", 1, dialers=30), Work("acme", 2, None)],
-        1: [Work("acme", 3, dialers=60)],
-        2: [Work("acme", 4, dialers=0.5), Work("acme", 5, dialers=29.5)],
+        0: [Work(CampaignKey("acme", 1), dialers=30), Work(CampaignKey("acme", 2), None)],
+        1: [Work(CampaignKey("acme", 3), dialers=60)],
+        2: [Work(CampaignKey("acme", 4), dialers=0.5), Work(CampaignKey("acme", 5), dialers=29.5)],
     }
     own = select_own_work(found, further.__setitem__, most=40)
-    assert sorted(own.campaigns) == [("acme", 1), ("acme", 2)]
+    assert sorted(own.campaigns) == [CampaignKey("acme", 1), CampaignKey("acme", 2)]
     # the one of which nothing is known may use as many dialers as the others do on average
     assert own.part == pytest.approx((30 + 30) / 150)
     assert further == {(1,): pytest.approx(60 / 150), (2,): pytest.approx(30 / 150)}
@@ -87,7 +96,7 @@ def test_every_campaign_is_looked_after_by_one() -> None:
     there = in_shards(3, 1, 4, 1, 5, 9, 2, 6)
     found = list(looked_after(there, most=6))
     assert sorted(campaign for each in found for campaign in each) == sorted(
-        (work.account, work.id) for works in there.values() for work in works
+        work.campaign for works in there.values() for work in works
     )
     assert [len(each) for each in found] == [4, 5, 5, 9, 2, 6]
 
@@ -131,7 +140,13 @@ def test_another_campaign_comes_first_each_time() -> None:
         select_own_work(in_shards(2, 3), refuse, most=5, random_fraction=lambda: random_fraction).campaigns[0]  # noqa: B023 # at once
         for random_fraction in (0.0, 0.2, 0.4, 0.6, 0.999)
     ]
-    assert begins == [("of-0", 0), ("of-0", 1), ("of-1", 0), ("of-1", 1), ("of-1", 2)]
+    assert begins == [
+        CampaignKey("of-0", 0),
+        CampaignKey("of-0", 1),
+        CampaignKey("of-1", 0),
+        CampaignKey("of-1", 1),
+        CampaignKey("of-1", 2),
+    ]
 
 
 def slow_to_find(world: World, monkeypatch: pytest.MonkeyPatch) -> list[int]:
@@ -139,10 +154,10 @@ def slow_to_find(world: World, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     looked_at: list[int] = []
     find = world.services.campaigns.find
 
-    def slowly(account: str, identifier: int) -> Campaign | None:
-        looked_at.append(identifier)
+    def slowly(key: CampaignKey) -> Campaign | None:
+        looked_at.append(key.id)
         world.clock.turn_to(world.clock.now() + timedelta(minutes=1))
-        return find(account, identifier)
+        return find(key)
 
     monkeypatch.setattr(world.services.campaigns, "find", slowly)
     return looked_at
@@ -151,7 +166,7 @@ def slow_to_find(world: World, monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def test_a_pacer_without_time_leaves_the_rest_for_the_next(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     prepare(world, numbers(1))
     looked_at = slow_to_find(world, monkeypatch)
-    world.pacer.tick(world.clock.now() + timedelta(seconds=90), [("acme", one) for one in (1, 2, 3)])
+    world.pacer.tick(world.clock.now() + timedelta(seconds=90), [CampaignKey("acme", one) for one in (1, 2, 3)])
     assert looked_at == [1, 2]
 
 
@@ -159,7 +174,7 @@ def test_a_settler_without_time_leaves_the_rest_for_the_next(world: World, monke
     prepare(world, numbers(1))
     start(world)
     looked_at = slow_to_find(world, monkeypatch)
-    world.settler.settle(world.clock.now() + timedelta(seconds=90), [("acme", one) for one in (1, 2, 3)])
+    world.settler.settle(world.clock.now() + timedelta(seconds=90), [CampaignKey("acme", one) for one in (1, 2, 3)])
     assert looked_at == [1, 2]
 
 
@@ -229,4 +244,4 @@ def _begin(services: Services, campaigns: int) -> None:
     for identifier in range(1, campaigns + 1):
         number = Entry(f"tel:+1222{identifier:07d}")
         services.campaigns.add(Campaign("acme", identifier, plan, Status.CREATED), [number], None, now)
-        services.campaigns.start("acme", identifier, None, now)
+        services.campaigns.start(CampaignKey("acme", identifier), None, now)

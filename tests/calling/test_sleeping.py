@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 
+from chalicelib.domain.keys import CampaignKey
 from chalicelib.domain.models import Counts, Day
 from chalicelib.domain.outcome import Answered
 from tests.support.campaigns import MINUTE, campaign, destinations, numbers, prepare, start
@@ -50,7 +51,7 @@ def test_a_campaign_sleeps_in_the_rest_between_two_periods(world: World) -> None
 
 def test_a_campaign_whose_failed_calls_wait_does_not_make_up_for_the_slots_that_passed(world: World) -> None:
     prepare(world, numbers(10), max_retries=1, amount=6)
-    world.services.campaigns.change("acme", 1, lambda plan: replace(plan, retry_interval=1800), EIGHT)
+    world.services.campaigns.change(CampaignKey("acme", 1), lambda plan: replace(plan, retry_interval=1800), EIGHT)
     world.tenant.on_call = lambda _: Answered(500, {}, b"")
     start(world)
     world.run(minutes=8)

@@ -3,8 +3,9 @@
 import json
 from dataclasses import replace
 
-from chalicelib.api.progress import look
-from chalicelib.domain.models import CallKey, Counts
+from chalicelib.api.progress import read_progress
+from chalicelib.domain.keys import CallKey, CampaignKey
+from chalicelib.domain.models import Counts
 from chalicelib.domain.outcome import Answered
 from chalicelib.domain.slicing import Limits
 from tests.support.campaigns import campaign, numbers, prepare, start
@@ -69,12 +70,12 @@ def test_a_look_finds_what_was_spread_further_since_the_campaign_was_read(world:
         assert calls.defer_lost(CallKey("acme", 1, sequence), entry, spread=1)
     assert world.progress.settle(handed_over, replace(handed_over, settled=2))
     claims = [calls.claim(CallKey("acme", 1, sequence), entry, 1, EIGHT) for sequence, entry in enumerate(entries)]
-    world.services.tasks.delete(list(world.services.tasks.due_dials("acme", 1, EIGHT, spread=1)))
+    world.services.tasks.delete(list(world.services.tasks.due_dials(CampaignKey("acme", 1), EIGHT, spread=1)))
     before = campaign(world)
 
     assert world.progress.reserve(before, 2, (), spread=2)
     for claim in claims:
         assert claim is not None
         assert calls.give_up(replace(claim, spread=2), "late")
-    seen, anything_deferred = look(world.services, before)
+    seen, anything_deferred = read_progress(world.services, before)
     assert (seen.deferred, seen.dialling, anything_deferred) == (2, 0, True)

@@ -97,7 +97,7 @@ def catalog(dynamodb: DynamoDB, unmade: Database) -> Table:
 def campaigns(dynamodb: DynamoDB, unmade: Database) -> Table:
     """Its keys are a string and a number, `account` and `id`.
 
-    Its index is by `attention` and `wakes_at`, and holds `dialers`.
+    Its index is by `shard` and `wakes_at`, and holds `dialers`.
     """
     unmade.campaigns.create_table(billing_mode="PAY_PER_REQUEST")
     return Table(dynamodb, unmade.campaigns)
@@ -323,10 +323,10 @@ class TestRefusals:
         assert code(refused) == "ValidationException"
         assert catalog.get(thing("one")) is None
 
-    @pytest.mark.parametrize("attention", [{"N": "1"}, {"S": ""}])
-    def test_an_item_that_does_not_fit_an_index(self, campaigns: Table, work_shard: dict[str, Any]) -> None:
+    @pytest.mark.parametrize("shard", [{"N": "1"}, {"S": ""}])
+    def test_an_item_that_does_not_fit_an_index(self, campaigns: Table, shard: dict[str, Any]) -> None:
         with pytest.raises(ClientError) as refused:
-            campaigns.ask("PutItem", Item={**typed({"account": "acme", "id": 1}), "attention": work_shard})
+            campaigns.ask("PutItem", Item={**typed({"account": "acme", "id": 1}), "shard": shard})
         assert code(refused) == "ValidationException"
 
     def test_half_a_key(self, catalog: Table) -> None:
@@ -347,11 +347,11 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("condition", "request_"),
         [
-            ("attention = :value", {"IndexName": "lost"}),
-            ("attention = :value", {"IndexName": "attention", "ConsistentRead": True}),
-            ("wakes_at = :value", {"IndexName": "attention"}),
-            ("attention > :value", {"IndexName": "attention"}),
-            ("attention = :value AND lost = :value", {"IndexName": "attention"}),
+            ("shard = :value", {"IndexName": "lost"}),
+            ("shard = :value", {"IndexName": "work", "ConsistentRead": True}),
+            ("wakes_at = :value", {"IndexName": "work"}),
+            ("shard > :value", {"IndexName": "work"}),
+            ("shard = :value AND lost = :value", {"IndexName": "work"}),
         ],
     )
     def test_a_query_that_makes_no_sense(self, campaigns: Table, condition: str, request_: dict[str, Any]) -> None:
@@ -610,34 +610,34 @@ class TestIndexes:
     def campaign(self, number: int, **attributes: Any) -> Plain:
         return {"account": "acme", "id": number, "wakes_at": f"2026-01-0{number}", **attributes}
 
-    def with_attention(self, campaigns: Table, **request: Any) -> list[Plain]:
-        return campaigns.query("attention = :shard", {":shard": "3"}, IndexName="attention", **request)
+    def with_work(self, campaigns: Table, **request: Any) -> list[Plain]:
+        return campaigns.query("shard = :shard", {":shard": "3"}, IndexName="work", **request)
 
     def test_an_index_has_what_carries_its_attributes_and_nothing_else_of_it(self, campaigns: Table) -> None:
-        campaigns.put(self.campaign(1, work_shard="3", dialers=2, status="running"))
+        campaigns.put(self.campaign(1, shard="3", dialers=2, status="running"))
         campaigns.put(self.campaign(2, status="running"))
-        campaigns.put(self.campaign(3, work_shard="4", status="running"))
-        assert self.with_attention(campaigns) == [self.campaign(1, work_shard="3", dialers=2)]
+        campaigns.put(self.campaign(3, shard="4", status="running"))
+        assert self.with_work(campaigns) == [self.campaign(1, shard="3", dialers=2)]
 
     def test_an_index_is_read_in_the_order_of_its_range_key_and_up_to_one(self, campaigns: Table) -> None:
         for number in (3, 1, 2):
-            campaigns.put(self.campaign(number, work_shard="3"))
+            campaigns.put(self.campaign(number, shard="3"))
         until = campaigns.query(
-            "attention = :shard AND wakes_at <= :day", {":shard": "3", ":day": "2026-01-02"}, IndexName="attention"
+            "shard = :shard AND wakes_at <= :day", {":shard": "3", ":day": "2026-01-02"}, IndexName="work"
         )
         assert [item["id"] for item in until] == [1, 2]
 
     def test_an_index_follows_its_table(self, campaigns: Table) -> None:
         for number in (1, 2, 3):
-            campaigns.put(self.campaign(number, work_shard="3"))
-        campaigns.update({"account": "acme", "id": 1}, "REMOVE attention", {})
-        campaigns.update({"account": "acme", "id": 2}, "SET attention = :other", {":other": "4"})
+            campaigns.put(self.campaign(number, shard="3"))
+        campaigns.update({"account": "acme", "id": 1}, "REMOVE shard", {})
+        campaigns.update({"account": "acme", "id": 2}, "SET shard = :other", {":other": "4"})
         campaigns.ask("DeleteItem", Key=typed({"account": "acme", "id": 3}))
-        assert self.with_attention(campaigns) == []
-        campaigns.update({"account": "acme", "id": 2}, "SET attention = :shard", {":shard": "3"})
-        assert self.with_attention(campaigns) == [self.campaign(2, work_shard="3")]
+        assert self.with_work(campaigns) == []
+        campaigns.update({"account": "acme", "id": 2}, "SET shard = :shard", {":shard": "3"})
+        assert self.with_work(campaigns) == [self.campaign(2, shard="3")]
 
     def test_an_index_is_read_in_pages_too(self, campaigns: Table) -> None:
         for number in range(9):
-            campaigns.put(self.campaign(number, work_shard="3"))
-        assert [item["id"] for item in self.with_attention(campaigns, Limit=2)] == list(range(9))
+            campaigns.put(self.campaign(number, shard="3"))
+        assert [item["id"] for item in self.with_work(campaigns, Limit=2)] == list(range(9))

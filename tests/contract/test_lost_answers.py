@@ -7,15 +7,16 @@ from typing import Any
 import pytest
 
 from chalicelib.domain.call import ReportState, State
+from chalicelib.domain.keys import CampaignKey
 from chalicelib.domain.models import Campaign, Counts, Status
 from chalicelib.errors import InUse
 from chalicelib.storage.accounts import Accounts, Kind
-from chalicelib.storage.calls import Calls
 from chalicelib.storage.campaigns import Campaigns
 from chalicelib.storage.catalog import Profiles, Schedules
 from chalicelib.storage.database import Database, DynamoDB
 from chalicelib.storage.log import Log
 from chalicelib.storage.progress import ProgressStore
+from chalicelib.storage.stores import Stores
 from chalicelib.storage.tasks import TaskStore
 from chalicelib.storage.tokens import Tokens
 from chalicelib.storage.writes import WriteRefused, conditional
@@ -50,7 +51,7 @@ def test_a_write_without_a_mark_of_its_own_would_be_taken_for_somebody_elses(dat
 
 
 def test_a_claim_is_had_and_its_outcome_written(database: Database) -> None:
-    calls = Calls(database)
+    calls = Stores.of(database).calls
     claim = calls.claim(KEY, ENTRY, 1, NOW)
     assert claim is not None
     assert calls.claim(KEY, ENTRY, 1, NOW) is None
@@ -79,46 +80,46 @@ class TestTransactions:
         """Campaign 1 has ten numbers."""
         Schedules(database).add(schedule(), None, NOW)
         Profiles(database).add(profile(), None, NOW)
-        campaigns = Campaigns(database)
+        campaigns = Stores.of(database).campaigns
         campaigns.add(Campaign("acme", 1, plan(), Status.CREATED), entries(10), None, NOW)
         return campaigns
 
     def test_numbers_are_queued_once(self, campaigns: Campaigns, database: Database) -> None:
-        campaigns.append("acme", 1, entries(5, first=10), receipt(), NOW)
-        assert campaigns.get("acme", 1).tail == 15
-        assert [entry for _, entry in Log(database).read("acme/1", 0, 100)] == entries(15)
+        campaigns.append(CampaignKey("acme", 1), entries(5, first=10), receipt(), NOW)
+        assert campaigns.get(CampaignKey("acme", 1)).tail == 15
+        assert [entry for _, entry in Log(database).read(CampaignKey("acme", 1), 0, 100)] == entries(15)
 
     def test_a_start_is_one_start(self, campaigns: Campaigns) -> None:
-        campaigns.start("acme", 1, receipt(), NOW)
-        assert campaigns.get("acme", 1).generation == 1
+        campaigns.start(CampaignKey("acme", 1), receipt(), NOW)
+        assert campaigns.get(CampaignKey("acme", 1)).generation == 1
 
     def test_users_are_counted_once(self, campaigns: Campaigns, database: Database) -> None:
         schedules = Schedules(database)
         with pytest.raises(InUse):
             schedules.delete("acme", 1)
-        campaigns.delete("acme", 1, NOW)
+        campaigns.delete(CampaignKey("acme", 1), NOW)
         schedules.delete("acme", 1)
 
     def test_slots_are_had_by_who_reserved_them_and_counts_by_who_counted(
         self, campaigns: Campaigns, database: Database
     ) -> None:
         progress = ProgressStore(database)
-        campaigns.start("acme", 1, None, NOW)
-        before = campaigns.get("acme", 1)
+        campaigns.start(CampaignKey("acme", 1), None, NOW)
+        before = campaigns.get(CampaignKey("acme", 1))
         reserved = progress.reserve(before, 4, before.cursors, spread=1)
         assert reserved is not None
         assert progress.reserve(before, 4, before.cursors, spread=1) is None
         after = replace(reserved, settled=2, counts=Counts(1, 1, 0))
         assert progress.settle(reserved, after)
         assert not progress.settle(reserved, after)
-        assert campaigns.get("acme", 1) == after
+        assert campaigns.get(CampaignKey("acme", 1)) == after
 
     def test_a_deferred_number_has_one_slip(self, database: Database) -> None:
-        calls = Calls(database)
+        calls = Stores.of(database).calls
         claim = calls.claim(KEY, ENTRY, 1, NOW)
         assert claim is not None
         assert calls.defer_unsent(claim, "dns", NOW)
-        assert waiting(TaskStore(database), "acme", 1, spread=1) == [KEY.sequence]
+        assert waiting(TaskStore(database), CampaignKey("acme", 1), spread=1) == [KEY.sequence]
         again = calls.claim(KEY, ENTRY, 1, NOW)
         assert again is not None
         assert again.unsent == 1

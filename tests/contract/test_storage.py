@@ -9,27 +9,22 @@ from typing import cast
 import pytest
 
 from chalicelib.domain import pacing
-from chalicelib.domain.call import DialTask, Ended, Lease, ReportState, ReportTask, ScheduledTask, State
-from chalicelib.domain.models import (
-    CallKey,
-    Campaign,
-    Counts,
-    Cursor,
-    Plan,
-    Profile,
-    Status,
-)
+from chalicelib.domain.call import ReportState, State
+from chalicelib.domain.keys import CallKey, CampaignKey
+from chalicelib.domain.models import Campaign, Counts, Cursor, Plan, Profile, Status
 from chalicelib.domain.outcome import CalleeType, Outcome, Result
 from chalicelib.domain.sharding import Work
-from chalicelib.errors import Busy, InUse, InvalidFields, NicknameTaken, NotFound
+from chalicelib.domain.tasks import DialTask, Lease, ReportTask, ScheduledTask, UncountedOutcome
+from chalicelib.errors import Busy, InUse, InvalidFields, NicknameTaken, NotFound, ReferenceGone
 from chalicelib.storage.accounts import Accounts, Kind
-from chalicelib.storage.calls import Calls
-from chalicelib.storage.campaigns import SHARDS, Campaigns
+from chalicelib.storage.campaign_items import SHARDS
+from chalicelib.storage.campaigns import Campaigns
 from chalicelib.storage.catalog import Profiles, Schedules
 from chalicelib.storage.database import Database, DynamoDB
 from chalicelib.storage.log import CHUNK_BYTES, Log
 from chalicelib.storage.progress import ProgressStore
 from chalicelib.storage.receipts import AlreadyAnswered, Receipt, Receipts, add_receipt, with_receipt
+from chalicelib.storage.stores import Stores
 from chalicelib.storage.switch import Switch
 from chalicelib.storage.tasks import TaskStore
 from chalicelib.storage.tokens import Tokens, TokenTaken
@@ -44,7 +39,7 @@ HOUR = timedelta(hours=1)
 def campaigns(database: Database) -> Campaigns:
     Schedules(database).add(schedule(), None, NOW)
     Profiles(database).add(profile(), None, NOW)
-    return Campaigns(database)
+    return Stores.of(database).campaigns
 
 
 @pytest.fixture
@@ -161,7 +156,7 @@ class TestCatalog:
         with pytest.raises(InUse) as refused:
             Schedules(database).delete("acme", 1)
         assert (refused.value.nickname, refused.value.campaign_id) == ("3wkdays", 11)
-        campaigns.delete("acme", 11, NOW)
+        campaigns.delete(CampaignKey("acme", 11), NOW)
         with pytest.raises(InUse) as refused:
             Profiles(database).delete("acme", 1)
         assert refused.value.campaign_id == 3
@@ -169,7 +164,7 @@ class TestCatalog:
     def test_what_is_no_longer_in_use_is_deleted(self, database: Database, campaigns: Campaigns) -> None:
         Schedules(database).add(schedule(2, "other"), None, NOW)
         add(campaigns)
-        campaigns.change("acme", 1, lambda _: plan(schedule_id=2), NOW)
+        campaigns.change(CampaignKey("acme", 1), lambda _: plan(schedule_id=2), NOW)
         Schedules(database).delete("acme", 1)
         with pytest.raises(InUse):
             Schedules(database).delete("acme", 2)
@@ -188,99 +183,99 @@ class TestCampaigns:
 
     def test_a_campaign_cannot_refer_to_what_is_not_there(self, campaigns: Campaigns) -> None:
         lost = Campaign("acme", 1, plan(schedule_id=8, profile_id=9), Status.CREATED)
-        with pytest.raises(InvalidFields) as refused:
+        with pytest.raises(ReferenceGone) as refused:
             campaigns.add(lost, entries(3), None, NOW)
-        assert sorted(refused.value.faults) == ["profiles", "schedule"]
-        assert campaigns.find("acme", 1) is None
+        assert refused.value.fields == ("profiles", "schedule")
+        assert campaigns.find(CampaignKey("acme", 1)) is None
 
     def test_another_accounts_campaign_is_not_found(self, campaigns: Campaigns) -> None:
         add(campaigns, numbers=1)
         for act in (
-            lambda: campaigns.get("globex", 1),
-            lambda: campaigns.append("globex", 1, entries(1), None, NOW),
-            lambda: campaigns.start("globex", 1, None, NOW),
-            lambda: campaigns.stop("globex", 1, None, NOW),
-            lambda: campaigns.delete("globex", 1, NOW),
-            lambda: campaigns.change("globex", 1, lambda before: before, NOW),
+            lambda: campaigns.get(CampaignKey("globex", 1)),
+            lambda: campaigns.append(CampaignKey("globex", 1), entries(1), None, NOW),
+            lambda: campaigns.start(CampaignKey("globex", 1), None, NOW),
+            lambda: campaigns.stop(CampaignKey("globex", 1), None, NOW),
+            lambda: campaigns.delete(CampaignKey("globex", 1), NOW),
+            lambda: campaigns.change(CampaignKey("globex", 1), lambda before: before, NOW),
         ):
             with pytest.raises(NotFound):
                 act()
-        assert campaigns.get("acme", 1).tail == 1
+        assert campaigns.get(CampaignKey("acme", 1)).tail == 1
 
     def test_each_start_is_a_new_generation_and_a_second_one_changes_nothing(self, campaigns: Campaigns) -> None:
         add(campaigns)
-        campaigns.start("acme", 1, None, NOW)
-        campaigns.start("acme", 1, None, NOW + timedelta(hours=1))
-        running = campaigns.get("acme", 1)
+        campaigns.start(CampaignKey("acme", 1), None, NOW)
+        campaigns.start(CampaignKey("acme", 1), None, NOW + timedelta(hours=1))
+        running = campaigns.get(CampaignKey("acme", 1))
         assert (running.status, running.generation) == (Status.RUNNING, 1)
         assert running.cursors == (Cursor(NOW, NOW),) * 2
-        campaigns.stop("acme", 1, None, NOW)
-        campaigns.stop("acme", 1, None, NOW)
-        campaigns.start("acme", 1, None, NOW)
-        assert campaigns.get("acme", 1).generation == 2
+        campaigns.stop(CampaignKey("acme", 1), None, NOW)
+        campaigns.stop(CampaignKey("acme", 1), None, NOW)
+        campaigns.start(CampaignKey("acme", 1), None, NOW)
+        assert campaigns.get(CampaignKey("acme", 1)).generation == 2
 
     def test_stopping_what_never_ran_changes_nothing(self, campaigns: Campaigns) -> None:
         before = add(campaigns)
-        campaigns.stop("acme", 1, None, NOW)
-        assert campaigns.get("acme", 1) == before
+        campaigns.stop(CampaignKey("acme", 1), None, NOW)
+        assert campaigns.get(CampaignKey("acme", 1)) == before
 
     def test_a_deleted_campaign_is_not_found_but_kept(self, campaigns: Campaigns) -> None:
         add(campaigns)
-        campaigns.start("acme", 1, None, NOW)
-        campaigns.delete("acme", 1, NOW)
+        campaigns.start(CampaignKey("acme", 1), None, NOW)
+        campaigns.delete(CampaignKey("acme", 1), NOW)
         with pytest.raises(NotFound):
-            campaigns.get("acme", 1)
+            campaigns.get(CampaignKey("acme", 1))
         assert list(campaigns.page("acme")) == []
-        kept = campaigns.find("acme", 1)
+        kept = campaigns.find(CampaignKey("acme", 1))
         assert kept is not None
         assert (kept.deleted, kept.status) == (True, Status.STOPPED)
 
     def test_slots_are_reserved_only_once(self, campaigns: Campaigns, progress: ProgressStore) -> None:
         add(campaigns, numbers=10)
-        campaigns.start("acme", 1, None, NOW)
-        before = campaigns.get("acme", 1)
+        campaigns.start(CampaignKey("acme", 1), None, NOW)
+        before = campaigns.get(CampaignKey("acme", 1))
         cursors = pacing.fresh(2, NOW + timedelta(minutes=1))
         after = progress.reserve(before, 0, cursors, spread=1)
-        assert after == campaigns.get("acme", 1)
+        assert after == campaigns.get(CampaignKey("acme", 1))
         assert progress.reserve(before, 0, cursors, spread=1) is None
         assert after is not None
         assert progress.reserve(after, 4, cursors, spread=1) is not None
-        assert campaigns.get("acme", 1).head == 4
+        assert campaigns.get(CampaignKey("acme", 1)).head == 4
 
     @pytest.mark.parametrize("meanwhile", ["start", "change", "append"])
     def test_slots_are_not_reserved_over_new_cursors(
         self, campaigns: Campaigns, progress: ProgressStore, meanwhile: str
     ) -> None:
         add(campaigns)
-        campaigns.start("acme", 1, None, NOW)
-        seen = campaigns.get("acme", 1)
+        campaigns.start(CampaignKey("acme", 1), None, NOW)
+        seen = campaigns.get(CampaignKey("acme", 1))
         if meanwhile == "start":
-            campaigns.stop("acme", 1, None, NOW)
-            campaigns.start("acme", 1, None, NOW)
+            campaigns.stop(CampaignKey("acme", 1), None, NOW)
+            campaigns.start(CampaignKey("acme", 1), None, NOW)
         elif meanwhile == "change":
-            campaigns.change("acme", 1, lambda before: replace(before, windows=before.windows[:1]), NOW)
+            campaigns.change(CampaignKey("acme", 1), lambda before: replace(before, windows=before.windows[:1]), NOW)
         else:
-            campaigns.append("acme", 1, entries(1), None, NOW)
-        now = campaigns.get("acme", 1)
+            campaigns.append(CampaignKey("acme", 1), entries(1), None, NOW)
+        now = campaigns.get(CampaignKey("acme", 1))
         assert progress.reserve(seen, 0, pacing.fresh(2, NOW + timedelta(minutes=1)), spread=1) is None
-        assert campaigns.get("acme", 1) == now
+        assert campaigns.get(CampaignKey("acme", 1)) == now
 
     def test_new_windows_are_not_given_cursors_that_have_moved(
         self, campaigns: Campaigns, progress: ProgressStore
     ) -> None:
         add(campaigns)
-        campaigns.start("acme", 1, None, NOW)
+        campaigns.start(CampaignKey("acme", 1), None, NOW)
         later = pacing.fresh(2, NOW + timedelta(minutes=1))
         tries = []
 
         def revise(before: Plan) -> Plan:
             tries.append(before)
             if len(tries) == 1:
-                assert progress.reserve(campaigns.get("acme", 1), 0, later, spread=1) is not None
+                assert progress.reserve(campaigns.get(CampaignKey("acme", 1)), 0, later, spread=1) is not None
             return replace(before, windows=before.windows[:1])
 
-        campaigns.change("acme", 1, revise, NOW)
-        assert campaigns.get("acme", 1).cursors == later[:1]
+        campaigns.change(CampaignKey("acme", 1), revise, NOW)
+        assert campaigns.get(CampaignKey("acme", 1)).cursors == later[:1]
 
     def test_a_campaign_that_is_started_while_it_is_changed_has_a_cursor_for_each_window(
         self, campaigns: Campaigns
@@ -291,30 +286,30 @@ class TestCampaigns:
         def revise(before: Plan) -> Plan:
             tries.append(before)
             if len(tries) == 1:
-                campaigns.start("acme", 1, None, NOW)
+                campaigns.start(CampaignKey("acme", 1), None, NOW)
             return replace(before, windows=before.windows[:1])
 
-        campaigns.change("acme", 1, revise, NOW)
-        assert len(campaigns.get("acme", 1).cursors) == 1
+        campaigns.change(CampaignKey("acme", 1), revise, NOW)
+        assert len(campaigns.get(CampaignKey("acme", 1)).cursors) == 1
 
     def test_the_head_passes_what_was_handed_over_even_after_a_restart(
         self, campaigns: Campaigns, progress: ProgressStore
     ) -> None:
         add(campaigns, numbers=10)
-        campaigns.start("acme", 1, None, NOW)
-        running = campaigns.get("acme", 1)
-        campaigns.stop("acme", 1, None, NOW)
-        campaigns.start("acme", 1, None, NOW + timedelta(minutes=5))
+        campaigns.start(CampaignKey("acme", 1), None, NOW)
+        running = campaigns.get(CampaignKey("acme", 1))
+        campaigns.stop(CampaignKey("acme", 1), None, NOW)
+        campaigns.start(CampaignKey("acme", 1), None, NOW + timedelta(minutes=5))
         assert progress.advance_head(running, 4)
         assert not progress.advance_head(running, 3)
-        after = campaigns.get("acme", 1)
+        after = campaigns.get(CampaignKey("acme", 1))
         assert (after.head, after.cursors) == (4, pacing.fresh(2, NOW + timedelta(minutes=5)))
 
     def test_counts_move_only_from_where_they_were_read(self, campaigns: Campaigns, progress: ProgressStore) -> None:
         before = add(campaigns, numbers=3)
         assert progress.settle(before, replace(before, settled=2, counts=Counts(1, 1, 0)))
         assert not progress.settle(before, replace(before, settled=1, counts=Counts(1, 0, 0)))
-        after = campaigns.get("acme", 1)
+        after = campaigns.get(CampaignKey("acme", 1))
         assert (after.settled, after.counts) == (2, Counts(1, 1, 0))
 
     def test_only_campaigns_with_work_are_found_by_the_pacer(
@@ -322,44 +317,51 @@ class TestCampaigns:
     ) -> None:
         add(campaigns, 1)
         add(campaigns, 2)
-        campaigns.start("acme", 2, None, NOW)
-        assert with_work(progress, NOW) == [("acme", 2)]
-        progress.clear_work_flag(campaigns.get("acme", 2))
+        campaigns.start(CampaignKey("acme", 2), None, NOW)
+        assert with_work(progress, NOW) == [CampaignKey("acme", 2)]
+        progress.clear_work_flag(campaigns.get(CampaignKey("acme", 2)))
         assert with_work(progress, NOW) == []
-        campaigns.append("acme", 2, entries(1), None, NOW)
-        assert with_work(progress, NOW) == [("acme", 2)]
+        campaigns.append(CampaignKey("acme", 2), entries(1), None, NOW)
+        assert with_work(progress, NOW) == [CampaignKey("acme", 2)]
 
     @pytest.mark.parametrize("meanwhile", ["append", "reserve", "settle", "change"])
     def test_a_campaign_that_changed_meanwhile_does_not_rest(
         self, campaigns: Campaigns, progress: ProgressStore, meanwhile: str
     ) -> None:
         add(campaigns)
-        campaigns.start("acme", 1, None, NOW)
-        seen = campaigns.get("acme", 1)
+        campaigns.start(CampaignKey("acme", 1), None, NOW)
+        seen = campaigns.get(CampaignKey("acme", 1))
         if meanwhile == "append":
-            campaigns.append("acme", 1, entries(1), None, NOW)
+            campaigns.append(CampaignKey("acme", 1), entries(1), None, NOW)
         elif meanwhile == "reserve":
             assert progress.reserve(seen, 0, seen.cursors, spread=1) is not None
         elif meanwhile == "settle":
             assert progress.settle(seen, replace(seen, counts=Counts(completed=1)))
         else:
-            campaigns.change("acme", 1, lambda before: replace(before, start_url="http://new.example/"), NOW)
+            campaigns.change(
+                CampaignKey("acme", 1), lambda before: replace(before, start_url="http://new.example/"), NOW
+            )
         progress.clear_work_flag(seen)
         progress.sleep(seen, NOW + HOUR)
-        assert with_work(progress, NOW) == [("acme", 1)]
+        assert with_work(progress, NOW) == [CampaignKey("acme", 1)]
 
     def test_a_campaign_that_sleeps_is_found_when_it_wakes(self, campaigns: Campaigns, progress: ProgressStore) -> None:
         sleeping(campaigns, progress)
         assert with_work(progress, NOW + HOUR - timedelta(seconds=1)) == []
-        assert with_work(progress, NOW + HOUR) == [("acme", 1)]
+        assert with_work(progress, NOW + HOUR) == [CampaignKey("acme", 1)]
 
     @pytest.mark.parametrize(
         "ask",
         [
-            lambda campaigns: campaigns.append("acme", 1, entries(1), None, NOW),
-            lambda campaigns: campaigns.change("acme", 1, lambda plan: replace(plan, retry_interval=60), NOW),
-            lambda campaigns: campaigns.delete("acme", 1, NOW),
-            lambda campaigns: (campaigns.stop("acme", 1, None, NOW), campaigns.start("acme", 1, None, NOW)),
+            lambda campaigns: campaigns.append(CampaignKey("acme", 1), entries(1), None, NOW),
+            lambda campaigns: campaigns.change(
+                CampaignKey("acme", 1), lambda plan: replace(plan, retry_interval=60), NOW
+            ),
+            lambda campaigns: campaigns.delete(CampaignKey("acme", 1), NOW),
+            lambda campaigns: (
+                campaigns.stop(CampaignKey("acme", 1), None, NOW),
+                campaigns.start(CampaignKey("acme", 1), None, NOW),
+            ),
             lambda campaigns: campaigns.wake_users(Schedules(campaigns._database), "acme", 1, NOW),
             lambda campaigns: campaigns.wake_users(Profiles(campaigns._database), "acme", 1, NOW),
         ],
@@ -370,54 +372,54 @@ class TestCampaigns:
     ) -> None:
         sleeping(campaigns, progress)
         ask(campaigns)
-        assert with_work(progress, NOW) == [("acme", 1)]
+        assert with_work(progress, NOW) == [CampaignKey("acme", 1)]
 
     def test_it_is_woken_even_if_it_fell_asleep_while_it_was_asked(
         self, campaigns: Campaigns, progress: ProgressStore
     ) -> None:
         add(campaigns)
-        campaigns.start("acme", 1, None, NOW)
+        campaigns.start(CampaignKey("acme", 1), None, NOW)
         tries = []
 
         def revise(before: Plan) -> Plan:
             tries.append(before)
             if len(tries) == 1:
-                progress.sleep(campaigns.get("acme", 1), NOW + HOUR)
+                progress.sleep(campaigns.get(CampaignKey("acme", 1)), NOW + HOUR)
             return replace(before, retry_interval=60)
 
-        campaigns.change("acme", 1, revise, NOW)
+        campaigns.change(CampaignKey("acme", 1), revise, NOW)
         assert len(tries) == 2
-        assert with_work(progress, NOW) == [("acme", 1)]
+        assert with_work(progress, NOW) == [CampaignKey("acme", 1)]
 
     def test_it_does_not_fall_asleep_by_a_schedule_that_was_changed_meanwhile(
         self, campaigns: Campaigns, progress: ProgressStore
     ) -> None:
         add(campaigns)
-        campaigns.start("acme", 1, None, NOW)
-        seen = campaigns.get("acme", 1)
+        campaigns.start(CampaignKey("acme", 1), None, NOW)
+        seen = campaigns.get(CampaignKey("acme", 1))
         campaigns.wake_users(Schedules(campaigns._database), "acme", 1, NOW)
         progress.sleep(seen, NOW + HOUR)
-        assert with_work(progress, NOW) == [("acme", 1)]
+        assert with_work(progress, NOW) == [CampaignKey("acme", 1)]
 
     def test_a_campaign_that_was_awake_keeps_the_slots_it_has_to_make_up(self, campaigns: Campaigns) -> None:
         add(campaigns)
-        campaigns.start("acme", 1, None, NOW)
-        before = campaigns.get("acme", 1).wakes_at
-        campaigns.append("acme", 1, entries(1), None, NOW + HOUR)
-        assert campaigns.get("acme", 1).wakes_at == before < NOW
+        campaigns.start(CampaignKey("acme", 1), None, NOW)
+        before = campaigns.get(CampaignKey("acme", 1)).wakes_at
+        campaigns.append(CampaignKey("acme", 1), entries(1), None, NOW + HOUR)
+        assert campaigns.get(CampaignKey("acme", 1)).wakes_at == before < NOW
 
     def test_what_is_known_of_its_dialers_is_told_with_the_work(
         self, campaigns: Campaigns, progress: ProgressStore
     ) -> None:
         add(campaigns)
-        campaigns.start("acme", 1, None, NOW)
-        assert works(progress) == [Work("acme", 1, None)]
-        seen = campaigns.get("acme", 1)
+        campaigns.start(CampaignKey("acme", 1), None, NOW)
+        assert works(progress) == [Work(CampaignKey("acme", 1), None)]
+        seen = campaigns.get(CampaignKey("acme", 1))
         reserved = progress.reserve(seen, 0, seen.cursors, spread=1, dialers=2.5)
-        assert works(progress) == [Work("acme", 1, 2.5)]
+        assert works(progress) == [Work(CampaignKey("acme", 1), 2.5)]
         assert reserved is not None
         progress.sleep(reserved, NOW)
-        assert works(progress) == [Work("acme", 1, None)]
+        assert works(progress) == [Work(CampaignKey("acme", 1), None)]
 
 
 def works(progress: ProgressStore) -> list[Work]:
@@ -427,51 +429,53 @@ def works(progress: ProgressStore) -> list[Work]:
 def sleeping(campaigns: Campaigns, progress: ProgressStore) -> None:
     """It runs, and there is nothing to do for it within the hour."""
     add(campaigns)
-    campaigns.start("acme", 1, None, NOW)
-    progress.sleep(campaigns.get("acme", 1), NOW + HOUR)
+    campaigns.start(CampaignKey("acme", 1), None, NOW)
+    progress.sleep(campaigns.get(CampaignKey("acme", 1)), NOW + HOUR)
     assert with_work(progress, NOW) == []
 
 
 class TestLog:
     def test_uploads_are_read_in_their_order_as_one_queue(self, database: Database, campaigns: Campaigns) -> None:
         add(campaigns, numbers=3)
-        campaigns.append("acme", 1, entries(2, first=3), None, NOW)
-        campaigns.append("acme", 1, entries(1, first=5), None, NOW)
+        campaigns.append(CampaignKey("acme", 1), entries(2, first=3), None, NOW)
+        campaigns.append(CampaignKey("acme", 1), entries(1, first=5), None, NOW)
         log = Log(database)
-        assert list(log.read("acme/1", 0, 100)) == list(enumerate(entries(6)))
-        assert list(log.read("acme/1", 4, 1)) == [(4, entries(1, first=4)[0])]
-        assert list(log.read("acme/1", 6, 1)) == []
-        assert campaigns.get("acme", 1).tail == 6
+        assert list(log.read(CampaignKey("acme", 1), 0, 100)) == list(enumerate(entries(6)))
+        assert list(log.read(CampaignKey("acme", 1), 4, 1)) == [(4, entries(1, first=4)[0])]
+        assert list(log.read(CampaignKey("acme", 1), 6, 1)) == []
+        assert campaigns.get(CampaignKey("acme", 1)).tail == 6
 
     def test_a_large_upload_is_packed_hundreds_to_an_item(self, database: Database, campaigns: Campaigns) -> None:
         add(campaigns, numbers=5000)
         chunks = list(database.chunks.scan())
         assert len(chunks) == 4
         assert max(len(chunk.entries) for chunk in chunks) <= CHUNK_BYTES
-        assert list(Log(database).read("acme/1", 0, 5000)) == list(enumerate(entries(5000)))
-        assert list(Log(database).read("acme/1", 1466, 3)) == list(enumerate(entries(3, first=1466), 1466))
+        assert list(Log(database).read(CampaignKey("acme", 1), 0, 5000)) == list(enumerate(entries(5000)))
+        assert list(Log(database).read(CampaignKey("acme", 1), 1466, 3)) == list(
+            enumerate(entries(3, first=1466), 1466)
+        )
 
     def test_a_small_upload_stands_in_its_segment_and_a_larger_one_in_a_chunk(
         self, database: Database, campaigns: Campaigns
     ) -> None:
         add(campaigns, numbers=2)
         assert list(database.chunks.scan()) == []
-        campaigns.append("acme", 1, entries(200, first=2), None, NOW)
+        campaigns.append(CampaignKey("acme", 1), entries(200, first=2), None, NOW)
         assert len(list(database.chunks.scan())) == 1
-        campaigns.append("acme", 1, entries(1, first=202), None, NOW)
-        assert list(Log(database).read("acme/1", 0, 1000)) == list(enumerate(entries(203)))
+        campaigns.append(CampaignKey("acme", 1), entries(1, first=202), None, NOW)
+        assert list(Log(database).read(CampaignKey("acme", 1), 0, 1000)) == list(enumerate(entries(203)))
 
     def test_a_queue_filled_number_by_number_is_read_in_few_requests(self, dynamodb: DynamoDB) -> None:
         counting = Counting(dynamodb)
         database = with_tables(counting)
-        campaigns = Campaigns(database)
+        campaigns = Stores.of(database).campaigns
         Schedules(database).add(schedule(), None, NOW)
         Profiles(database).add(profile(), None, NOW)
         add(campaigns, numbers=1)
         for number in range(1, 40):
-            campaigns.append("acme", 1, entries(1, first=number), None, NOW)
+            campaigns.append(CampaignKey("acme", 1), entries(1, first=number), None, NOW)
         counting.requests = 0
-        assert list(Log(database).read("acme/1", 5, 100)) == list(enumerate(entries(35, first=5), 5))
+        assert list(Log(database).read(CampaignKey("acme", 1), 5, 100)) == list(enumerate(entries(35, first=5), 5))
         # each upload by itself would take two
         assert counting.requests <= 10
 
@@ -480,29 +484,29 @@ class TestLog:
         assert [chunk.expires_at for chunk in database.chunks.scan()] == [None] * 4
 
     def test_an_upload_that_was_never_accepted_expires_by_itself(self, database: Database) -> None:
-        Log(database).stage("acme/1", entries(5000), NOW)
+        Log(database).stage(CampaignKey("acme", 1), entries(5000), NOW)
         assert all(chunk.expires_at > NOW for chunk in database.chunks.scan())
 
     def test_what_was_accepted_but_not_sealed_is_sealed_later(self, database: Database, campaigns: Campaigns) -> None:
         log = Log(database)
         add(campaigns)
-        staged = log.stage("acme/1", entries(5000), NOW)
+        staged = log.stage(CampaignKey("acme", 1), entries(5000), NOW)
         transaction = database.transaction()
         log.add(transaction, staged, first=0)
         transaction.commit()
-        log.seal("acme/1")
+        log.seal(CampaignKey("acme", 1))
         assert [chunk.expires_at for chunk in database.chunks.scan()] == [None] * 4
         assert [item.key for item in database.log.query("acme/1")] == ["segment/000000000000"]
 
 
 class TestCalls:
     def test_a_number_is_claimed_once(self, database: Database) -> None:
-        calls = Calls(database)
+        calls = Stores.of(database).calls
         assert calls.claim(KEY, ENTRY, 1, NOW) is not None
         assert calls.claim(KEY, ENTRY, 1, NOW) is None
 
     def test_a_claim_given_up_can_be_had_again_for_the_same_attempt(self, database: Database) -> None:
-        calls = Calls(database)
+        calls = Stores.of(database).calls
         claim = calls.claim(KEY, ENTRY, 1, NOW)
         assert claim is not None
         assert calls.give_up(claim, "late")
@@ -511,7 +515,7 @@ class TestCalls:
         assert calls.claim(KEY, ENTRY, 1, NOW) is not None
 
     def test_a_finished_call_is_never_claimed_again(self, database: Database) -> None:
-        calls = Calls(database)
+        calls = Stores.of(database).calls
         claim = calls.claim(KEY, ENTRY, 1, NOW)
         assert claim is not None
         call = calls.finish(claim, OUTCOME, NOW, ReportState.PENDING)
@@ -522,7 +526,7 @@ class TestCalls:
 
     def test_an_outcome_is_answered_as_it_is_recorded(self, database: Database) -> None:
         """Whatever its record has been through."""
-        calls = Calls(database, retention=timedelta(days=400))
+        calls = Stores.of(database, retention=timedelta(days=400)).calls
         claim = calls.claim(KEY, ENTRY, 1, NOW)
         assert claim is not None
         assert calls.defer_unsent(claim, "dns", NOW)
@@ -536,7 +540,7 @@ class TestCalls:
         assert call == calls.get(KEY)
 
     def test_a_failed_attempt_leaves_the_next_one_to_be_claimed(self, database: Database) -> None:
-        calls = Calls(database)
+        calls = Stores.of(database).calls
         claim = calls.claim(KEY, ENTRY, 1, NOW)
         assert claim is not None
         assert calls.defer_retry(claim, Outcome(Result.FAILED, "http_486"), NOW, NOW + timedelta(minutes=1))
@@ -546,7 +550,7 @@ class TestCalls:
         assert (again.attempt, again.unsent) == (2, 0)
 
     def test_how_often_it_was_not_sent_is_known_to_the_next_claim(self, database: Database) -> None:
-        calls = Calls(database)
+        calls = Stores.of(database).calls
         for unsent in range(3):
             claim = calls.claim(KEY, ENTRY, 1, NOW)
             assert claim is not None
@@ -554,7 +558,7 @@ class TestCalls:
             assert calls.defer_unsent(claim, "dns", NOW)
 
     def test_only_the_holder_of_the_claim_writes_the_outcome(self, database: Database) -> None:
-        calls = Calls(database)
+        calls = Stores.of(database).calls
         first = calls.claim(KEY, ENTRY, 1, NOW)
         assert first is not None
         calls.give_up(first, "late")
@@ -564,7 +568,7 @@ class TestCalls:
         assert calls.finish(second, OUTCOME, NOW, ReportState.NONE) is not None
 
     def test_a_number_that_was_passed_over_leaves_a_slip_when_it_ends(self, database: Database) -> None:
-        calls = Calls(database)
+        calls = Stores.of(database).calls
         claim = calls.claim(KEY, ENTRY, 1, NOW)
         assert claim is not None
         calls.give_up(claim, "late")
@@ -575,10 +579,12 @@ class TestCalls:
         assert again is not None
         assert not calls.skip(call)
         calls.finish(again, OUTCOME, NOW, ReportState.NONE)
-        assert list(TaskStore(database).ended("acme", 1, spread=1)) == [Ended(KEY, State.COMPLETED)]
+        assert list(TaskStore(database).uncounted_outcomes(CampaignKey("acme", 1), spread=1)) == [
+            UncountedOutcome(KEY, State.COMPLETED)
+        ]
 
     def test_a_claim_nobody_hears_of_again_is_uncertain_for_good(self, database: Database) -> None:
-        calls = Calls(database)
+        calls = Stores.of(database).calls
         claim = calls.claim(KEY, ENTRY, 1, NOW)
         call = calls.get(KEY)
         assert claim is not None
@@ -591,10 +597,10 @@ class TestCalls:
         expired = calls.get(KEY)
         assert expired is not None
         assert (expired.state, expired.report) == (State.UNCERTAIN, ReportState.DEFERRED)
-        assert len(list(TaskStore(database).due_reports("acme", 1, NOW, spread=1))) == 1
+        assert len(list(TaskStore(database).due_reports(CampaignKey("acme", 1), NOW, spread=1))) == 1
 
     def test_a_record_expires_after_its_outcome_and_none_without_one(self, database: Database) -> None:
-        calls = Calls(database, retention=timedelta(days=400))
+        calls = Stores.of(database, retention=timedelta(days=400)).calls
 
         def expiry(key: CallKey) -> datetime | None:
             (found,) = (item for item in database.calls.scan() if item.call.endswith(f"/{key.sequence}"))
@@ -617,27 +623,27 @@ class TestCalls:
         assert expiry(vanishes) == NOW + timedelta(days=400)
 
     def test_records_are_kept_for_ever_unless_told_otherwise(self, database: Database) -> None:
-        calls = Calls(database)
+        calls = Stores.of(database).calls
         claim = calls.claim(KEY, ENTRY, 1, NOW)
         assert claim is not None
         calls.finish(claim, OUTCOME, NOW, ReportState.NONE)
         assert [item.expires_at for item in database.calls.scan()] == [None]
 
     def test_a_lost_number_is_deferred_unless_it_was_claimed_after_all(self, database: Database) -> None:
-        calls = Calls(database)
+        calls = Stores.of(database).calls
         assert calls.defer_lost(KEY, ENTRY, spread=1)
         assert not calls.defer_lost(KEY, ENTRY, spread=1)
-        assert waiting(TaskStore(database), "acme", 1, spread=1) == [KEY.sequence]
+        assert waiting(TaskStore(database), CampaignKey("acme", 1), spread=1) == [KEY.sequence]
         assert calls.claim(KEY, ENTRY, 1, NOW) is not None
 
     def test_calls_between_two_sequence_numbers_are_those_with_a_record(self, database: Database) -> None:
-        calls = Calls(database)
+        calls = Stores.of(database).calls
         for sequence in (0, 3, 130):
             calls.claim(CallKey("acme", 1, sequence), ENTRY, 1, NOW)
-        assert sorted(call.key.sequence for call in calls.between("acme", 1, 1, 131)) == [3, 130]
+        assert sorted(call.key.sequence for call in calls.between(CampaignKey("acme", 1), 1, 131)) == [3, 130]
 
     def test_a_delivered_report_is_not_deferred_by_a_late_message(self, database: Database) -> None:
-        calls = Calls(database)
+        calls = Stores.of(database).calls
         claim = calls.claim(KEY, ENTRY, 1, NOW)
         assert claim is not None
         finished = calls.finish(claim, OUTCOME, NOW, ReportState.PENDING)
@@ -652,14 +658,14 @@ class TestCalls:
         assert (call.report, call.report_attempts, call.report_error) == (ReportState.DELIVERED, 2, None)
 
     def test_an_attempt_at_a_report_that_was_made_twice_is_followed_by_one(self, database: Database) -> None:
-        calls, tasks = Calls(database), TaskStore(database)
+        calls, tasks = Stores.of(database).calls, TaskStore(database)
         claim = calls.claim(KEY, ENTRY, 1, NOW)
         assert claim is not None
         call = calls.finish(claim, OUTCOME, NOW, ReportState.PENDING)
         assert call is not None
         for error in ("http_500", "timeout"):
             calls.defer_report(call, 1, error, NOW, spread=1)
-        assert [scheduled.task for scheduled in tasks.due_reports("acme", 1, NOW, spread=1)] == [
+        assert [scheduled.task for scheduled in tasks.due_reports(CampaignKey("acme", 1), NOW, spread=1)] == [
             ReportTask(KEY, 2, NOW)
         ]
         again = calls.get(KEY)
@@ -667,7 +673,7 @@ class TestCalls:
         assert (again.report_attempts, again.report_error) == (1, "http_500")
 
     def test_whoever_did_not_hear_that_a_claim_was_given_may_ask_again(self, database: Database) -> None:
-        calls = Calls(database)
+        calls = Stores.of(database).calls
         mine = calls.claim(KEY, ENTRY, 1, NOW, "mine")
         assert calls.claim(KEY, ENTRY, 1, NOW, "mine") == mine
         assert calls.claim(KEY, ENTRY, 1, NOW, "another's") is None
@@ -691,7 +697,7 @@ class TestSwitch:
 
 def due_dials(tasks: TaskStore) -> list[ScheduledTask]:
     """Those that the pacer takes, in its order."""
-    return [*tasks.returned_dials("acme", 1), *tasks.due_dials("acme", 1, NOW, spread=1)]
+    return [*tasks.returned_dials(CampaignKey("acme", 1)), *tasks.due_dials(CampaignKey("acme", 1), NOW, spread=1)]
 
 
 class TestSlips:
@@ -710,64 +716,63 @@ class TestSlips:
         early, late = NOW - timedelta(minutes=2), NOW - timedelta(minutes=1)
         ordered = [self.dial(3), self.dial(20), self.dial(2, early), self.dial(1, late)]
         tasks = self.defer(database, *reversed(ordered))
-        assert [scheduled.task for scheduled in tasks.due_dials("acme", 1, NOW, spread=1)] == ordered
+        assert [scheduled.task for scheduled in tasks.due_dials(CampaignKey("acme", 1), NOW, spread=1)] == ordered
 
     def test_what_is_not_due_yet_is_not_handed_out(self, database: Database) -> None:
         report = ReportTask(KEY, 1, NOW + timedelta(seconds=1))
         tasks = self.defer(database, self.dial(1, NOW + timedelta(seconds=1)), report)
         assert (
-            list(tasks.due_dials("acme", 1, NOW, spread=1)) == list(tasks.due_reports("acme", 1, NOW, spread=1)) == []
+            list(tasks.due_dials(CampaignKey("acme", 1), NOW, spread=1))
+            == list(tasks.due_reports(CampaignKey("acme", 1), NOW, spread=1))
+            == []
         )
-        assert waiting(tasks, "acme", 1, spread=1) == [1]
-        assert [scheduled.task for scheduled in tasks.due_reports("acme", 1, NOW + timedelta(seconds=1), spread=1)] == [
-            report
-        ]
+        assert waiting(tasks, CampaignKey("acme", 1), spread=1) == [1]
+        assert [
+            scheduled.task
+            for scheduled in tasks.due_reports(CampaignKey("acme", 1), NOW + timedelta(seconds=1), spread=1)
+        ] == [report]
 
     def test_a_slice_that_was_handed_over_lapses_unless_it_is_forgotten(self, database: Database) -> None:
         tasks = self.defer(database, self.dial(1), self.dial(2), self.dial(3))
-        first, *others = tasks.due_dials("acme", 1, NOW, spread=1)
+        first, *others = tasks.due_dials(CampaignKey("acme", 1), NOW, spread=1)
         dealt_with, lost = tasks.lease([first], NOW), tasks.lease(others, NOW)
-        assert list(tasks.due_dials("acme", 1, NOW, spread=1)) == []
-        assert sorted(waiting(tasks, "acme", 1, spread=1)) == [1, 2, 3]
-        tasks.delete_lease("acme", 1, dealt_with)
+        assert list(tasks.due_dials(CampaignKey("acme", 1), NOW, spread=1)) == []
+        assert sorted(waiting(tasks, CampaignKey("acme", 1), spread=1)) == [1, 2, 3]
+        tasks.delete_lease(CampaignKey("acme", 1), dealt_with)
         later = NOW + timedelta(minutes=15)
-        assert list(tasks.expired_leases("acme", 1, later - timedelta(seconds=1))) == []
-        assert list(tasks.expired_leases("acme", 1, later)) == [Lease((self.dial(2), self.dial(3)), lost)]
-
-    def test_what_was_handed_over_before_slips_were_for_slices_lapses_too(self, database: Database) -> None:
-        key = "handed-dial/2026-01-05T13:15:00/000000000001/mark"
-        database.tasks("acme/1", key, sequence=1, attempt=2, entry=ENTRY.line).save()
-        tasks = TaskStore(database)
-        (handed,) = tasks.expired_leases("acme", 1, NOW + timedelta(days=365))
-        assert [(one.key.sequence, one.attempt) for one in handed.numbers] == [(1, 2)]
+        assert list(tasks.expired_leases(CampaignKey("acme", 1), later - timedelta(seconds=1))) == []
+        assert list(tasks.expired_leases(CampaignKey("acme", 1), later)) == [Lease((self.dial(2), self.dial(3)), lost)]
 
     def test_a_number_deferred_again_is_not_lost_with_the_message_that_brought_it(self, database: Database) -> None:
         tasks = self.defer(database, self.dial(1))
-        handed = tasks.lease(list(tasks.due_dials("acme", 1, NOW, spread=1)), NOW)
+        handed = tasks.lease(list(tasks.due_dials(CampaignKey("acme", 1), NOW, spread=1)), NOW)
         self.defer(database, self.dial(1, NOW + timedelta(minutes=15)))
-        tasks.delete_lease("acme", 1, handed)
-        assert waiting(tasks, "acme", 1, spread=1) == [1]
+        tasks.delete_lease(CampaignKey("acme", 1), handed)
+        assert waiting(tasks, CampaignKey("acme", 1), spread=1) == [1]
 
     def test_one_call_may_have_two_slips_and_each_is_forgotten_by_itself(self, database: Database) -> None:
         report = ReportTask(KEY, 3, NOW)
         tasks = self.defer(database, report, report, self.dial(1), self.dial(1))
         first, second = (
-            tasks.lease([scheduled], NOW) for scheduled in list(tasks.due_reports("acme", 1, NOW, spread=1))
+            tasks.lease([scheduled], NOW)
+            for scheduled in list(tasks.due_reports(CampaignKey("acme", 1), NOW, spread=1))
         )
-        tasks.delete_lease("acme", 1, first)
-        assert [scheduled.name for scheduled in tasks.expired_leases("acme", 1, NOW + timedelta(hours=1))] == [second]
-        tasks.delete(list(tasks.due_dials("acme", 1, NOW, spread=1))[:1])
-        assert waiting(tasks, "acme", 1, spread=1) == [1]
+        tasks.delete_lease(CampaignKey("acme", 1), first)
+        assert [
+            scheduled.name for scheduled in tasks.expired_leases(CampaignKey("acme", 1), NOW + timedelta(hours=1))
+        ] == [second]
+        tasks.delete(list(tasks.due_dials(CampaignKey("acme", 1), NOW, spread=1))[:1])
+        assert waiting(tasks, CampaignKey("acme", 1), spread=1) == [1]
 
     def test_what_is_taken_back_waits_again(self, database: Database) -> None:
         report = ReportTask(KEY, 3, NOW)
         tasks = self.defer(database, self.dial(1, NOW), report)
-        for due in (due_dials(tasks), list(tasks.due_reports("acme", 1, NOW, spread=1))):
+        for due in (due_dials(tasks), list(tasks.due_reports(CampaignKey("acme", 1), NOW, spread=1))):
             deferred = tuple(scheduled.task for scheduled in due)
             tasks.release(Lease(deferred, tasks.lease(due, NOW)), NOW, deferred, spread=1)
         assert [scheduled.task for scheduled in due_dials(tasks)] == [self.dial(1)]
-        assert [scheduled.task for scheduled in tasks.due_reports("acme", 1, NOW, spread=1)] == [report]
-        assert list(tasks.expired_leases("acme", 1, NOW + timedelta(hours=1))) == []
+        assert [scheduled.task for scheduled in tasks.due_reports(CampaignKey("acme", 1), NOW, spread=1)] == [report]
+        assert list(tasks.expired_leases(CampaignKey("acme", 1), NOW + timedelta(hours=1))) == []
 
     @pytest.mark.parametrize("first", range(1, 5))
     def test_what_was_returned_together_may_be_handed_over_in_parts(self, database: Database, first: int) -> None:
@@ -781,9 +786,9 @@ class TestSlips:
         if due[first:]:
             tasks.lease(due[first:], NOW)
         assert due_dials(tasks) == []
-        assert tasks.returned_sequences("acme", 1) == {3, 5, 6, 9}
-        lapsed = tasks.expired_leases("acme", 1, NOW + timedelta(hours=1))
-        assert sorted(one.key.sequence for handed in lapsed for one in handed.numbers) == [3, 5, 6, 9]
+        assert tasks.returned_sequences(CampaignKey("acme", 1)) == {3, 5, 6, 9}
+        lapsed = tasks.expired_leases(CampaignKey("acme", 1), NOW + timedelta(hours=1))
+        assert sorted(one.key.sequence for handed in lapsed for one in handed.tasks) == [3, 5, 6, 9]
 
     def test_a_number_that_was_returned_twice_does_not_take_the_others_with_it(self, database: Database) -> None:
         tasks = TaskStore(database)
@@ -801,43 +806,43 @@ class TestSlips:
         assert [scheduled.task.key.sequence for scheduled in due_dials(tasks)] == [7, 8, 20, 1]
         handed = tasks.lease(due_dials(tasks), NOW)
         assert due_dials(tasks) == []
-        assert [one.name for one in tasks.expired_leases("acme", 1, NOW + timedelta(hours=1))] == [handed]
+        assert [one.name for one in tasks.expired_leases(CampaignKey("acme", 1), NOW + timedelta(hours=1))] == [handed]
 
     def test_what_was_returned_is_counted_by_its_numbers(self, database: Database) -> None:
         tasks = self.defer(database, self.dial(1))
         tasks.add_returned([self.dial(7), self.dial(8)], "one")
-        assert [tasks.count_dials("acme", 1, most, spread=1) for most in (1, 2, 1000)] == [1, 2, 3]
+        assert [tasks.count_dials(CampaignKey("acme", 1), most, spread=1) for most in (1, 2, 1000)] == [1, 2, 3]
 
     def test_what_was_returned_may_be_scattered(self, database: Database) -> None:
         tasks = TaskStore(database)
         tasks.add_returned([self.dial(7), self.dial(8)], "one")
-        (returned,) = tasks.returned_slices("acme", 1)
+        (returned,) = tasks.returned_slices(CampaignKey("acme", 1))
         tasks.replace_returned(returned, [self.dial(8)], spread=1)
-        assert tasks.returned_sequences("acme", 1) == set()
-        assert waiting(tasks, "acme", 1, spread=1) == [8]
+        assert tasks.returned_sequences(CampaignKey("acme", 1)) == set()
+        assert waiting(tasks, CampaignKey("acme", 1), spread=1) == [8]
 
     def test_kinds_of_slips_are_told_apart(self, database: Database) -> None:
         tasks = self.defer(database, self.dial(1))
-        assert tasks.any_unfinished("acme", 1, spread=1)
-        assert not tasks.any_in_progress("acme", 1, spread=1)
-        tasks.lease(list(tasks.due_dials("acme", 1, NOW, spread=1)), NOW)
-        assert tasks.any_in_progress("acme", 1, spread=1)
-        assert not tasks.any_unfinished("acme", 2, spread=1)
+        assert tasks.any_unfinished(CampaignKey("acme", 1), spread=1)
+        assert not tasks.any_in_progress(CampaignKey("acme", 1), spread=1)
+        tasks.lease(list(tasks.due_dials(CampaignKey("acme", 1), NOW, spread=1)), NOW)
+        assert tasks.any_in_progress(CampaignKey("acme", 1), spread=1)
+        assert not tasks.any_unfinished(CampaignKey("acme", 2), spread=1)
 
     def test_who_was_told_is_noted_for_many_together_until_it_is_forgotten(self, database: Database) -> None:
         tasks = TaskStore(database)
         for _ in range(2):  # the second time because the answer is lost
-            tasks.add_acknowledgement("acme", 1, [2**31, 17, 3], NOW, "one")
-        tasks.add_acknowledgement("acme", 1, [4], NOW + timedelta(seconds=1), "two")
-        tasks.add_acknowledgement("acme", 2, [5], NOW, "three")
-        first, second = tasks.acknowledgements("acme", 1)
+            tasks.add_acknowledgement(CampaignKey("acme", 1), [2**31, 17, 3], NOW, "one")
+        tasks.add_acknowledgement(CampaignKey("acme", 1), [4], NOW + timedelta(seconds=1), "two")
+        tasks.add_acknowledgement(CampaignKey("acme", 2), [5], NOW, "three")
+        first, second = tasks.acknowledgements(CampaignKey("acme", 1))
         assert (first.sequences, second.sequences) == (frozenset({3, 17, 2**31}), frozenset({4}))
-        assert not tasks.any_in_progress("acme", 1, spread=1)
-        assert not tasks.any_unfinished("acme", 1, spread=1)
-        assert not waiting(tasks, "acme", 1, spread=1)
-        assert not any(tasks.ended("acme", 1, spread=1))
-        tasks.delete_acknowledgements("acme", 1, [first])
-        assert tasks.acknowledgements("acme", 1) == [second]
+        assert not tasks.any_in_progress(CampaignKey("acme", 1), spread=1)
+        assert not tasks.any_unfinished(CampaignKey("acme", 1), spread=1)
+        assert not waiting(tasks, CampaignKey("acme", 1), spread=1)
+        assert not any(tasks.uncounted_outcomes(CampaignKey("acme", 1), spread=1))
+        tasks.delete_acknowledgements(CampaignKey("acme", 1), [first])
+        assert tasks.acknowledgements(CampaignKey("acme", 1)) == [second]
 
 
 class TestReceipts:
@@ -852,14 +857,14 @@ class TestReceipts:
         keep(database, receipt(), NOW)
         with pytest.raises(AlreadyAnswered):
             add(campaigns, receipt=receipt())
-        assert campaigns.find("acme", 1) is None
+        assert campaigns.find(CampaignKey("acme", 1)) is None
         add(campaigns)
         for act in (campaigns.start, campaigns.stop):
             with pytest.raises(AlreadyAnswered):
-                act("acme", 1, receipt(), NOW)
+                act(CampaignKey("acme", 1), receipt(), NOW)
         with pytest.raises(AlreadyAnswered):
-            campaigns.append("acme", 1, entries(2), receipt(), NOW)
-        assert replace(campaigns.get("acme", 1), paced="") == Campaign("acme", 1, plan(), Status.CREATED)
+            campaigns.append(CampaignKey("acme", 1), entries(2), receipt(), NOW)
+        assert replace(campaigns.get(CampaignKey("acme", 1)), paced="") == Campaign("acme", 1, plan(), Status.CREATED)
 
     def test_an_expired_key_can_be_used_again(self, database: Database) -> None:
         keep(database, receipt(), NOW)
@@ -893,7 +898,7 @@ class TestRaces:
         assert len(schedules.page("acme")) == 1
 
     def test_of_many_that_claim_a_number_one_gets_it(self, database: Database) -> None:
-        calls = Calls(database)
+        calls = Stores.of(database).calls
         with ThreadPoolExecutor(8) as threads:
             claims = list(threads.map(lambda _: calls.claim(KEY, ENTRY, 1, NOW), range(40)))
         assert sum(claim is not None for claim in claims) == 1
@@ -903,12 +908,13 @@ class TestRaces:
         with ThreadPoolExecutor(8) as threads:
             list(
                 threads.map(
-                    lambda upload: campaigns.append("acme", 1, entries(10, first=upload * 10), None, NOW), range(16)
+                    lambda upload: campaigns.append(CampaignKey("acme", 1), entries(10, first=upload * 10), None, NOW),
+                    range(16),
                 )
             )
-        queue = [entry for _, entry in Log(database).read("acme/1", 0, 1000)]
+        queue = [entry for _, entry in Log(database).read(CampaignKey("acme", 1), 0, 1000)]
         pieces = [queue[start : start + 10] for start in range(0, 160, 10)]
-        assert len(queue) == campaigns.get("acme", 1).tail == 160
+        assert len(queue) == campaigns.get(CampaignKey("acme", 1)).tail == 160
         assert sorted(pieces, key=lambda piece: piece[0].line) == [
             entries(10, first=upload * 10) for upload in range(16)
         ]
@@ -943,14 +949,14 @@ class TestRaces:
 
         def append(_: int) -> bool:
             try:
-                campaigns.append("acme", 1, entries(1), receipt(), NOW)
+                campaigns.append(CampaignKey("acme", 1), entries(1), receipt(), NOW)
             except AlreadyAnswered:
                 return False
             return True
 
         with ThreadPoolExecutor(8) as threads:
             assert sum(threads.map(append, range(16))) == 1
-        assert campaigns.get("acme", 1).tail == 1
+        assert campaigns.get(CampaignKey("acme", 1)).tail == 1
 
     def test_of_many_pacers_one_gets_the_slots(self, campaigns: Campaigns, progress: ProgressStore) -> None:
         before = add(campaigns, numbers=10)

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from chalicelib.domain.models import CallKey
+from chalicelib.domain.keys import CallKey
 from chalicelib.errors import Busy
-from chalicelib.storage.calls import Calls
 from chalicelib.storage.database import Database, DynamoDB
+from chalicelib.storage.stores import Stores
 from tests.support.databases import create_tables
 from tests.support.examples import ENTRY, NOW
 
@@ -55,7 +55,7 @@ def paused(dynamodb: DynamoDB) -> Paused:
 
 
 def test_what_a_batch_of_reads_leaves_undone_is_read_later(paused: Paused) -> None:
-    calls = Calls(paused.database)
+    calls = Stores.of(paused.database).calls
     for key in KEYS:
         calls.claim(key, ENTRY, 1, NOW)
     paused.client.times = 3
@@ -74,13 +74,13 @@ def test_what_a_batch_of_writes_leaves_undone_is_written_later(paused: Paused) -
 
 def test_a_write_in_conflict_with_a_transaction_is_made_later(paused: Paused) -> None:
     paused.client.times = 4
-    assert Calls(paused.database).claim(CallKey("globex", 1, 0), ENTRY, 1, NOW) is not None
+    assert Stores.of(paused.database).calls.claim(CallKey("globex", 1, 0), ENTRY, 1, NOW) is not None
     assert len(paused.pauses) == 4
 
 
 def test_it_ends(paused: Paused) -> None:
     paused.client.times = 1000
     with pytest.raises(Busy):
-        Calls(paused.database).claim(KEYS[0], ENTRY, 1, NOW)
+        Stores.of(paused.database).calls.claim(KEYS[0], ENTRY, 1, NOW)
     assert 5 < len(paused.pauses) < 20
     assert sum(paused.pauses) < 5

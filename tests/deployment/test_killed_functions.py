@@ -19,8 +19,9 @@ from typing import Any
 
 import pytest
 
+from chalicelib.domain.keys import CampaignKey
 from chalicelib.domain.models import Campaign
-from chalicelib.storage.campaigns import Campaigns
+from chalicelib.storage.stores import Stores
 from infra.local.deployment import STAGE, LocalDeployment
 from infra.local.emulator import plain_environment
 from tests.support.caller import Caller, wait
@@ -58,12 +59,12 @@ class Backstage:
 
     def __init__(self, stack: LocalDeployment, account: str, identifier: int) -> None:
         self._stack = stack
-        self._key = account, identifier
-        self._campaigns = Campaigns(stack.database())
+        self._key = CampaignKey(account, identifier)
+        self._campaigns = Stores.of(stack.database()).campaigns
         self._lambda = stack.client("lambda")
 
     def campaign(self) -> Campaign:
-        return self._campaigns.get(*self._key)
+        return self._campaigns.get(self._key)
 
     def functions(self, name: str = "") -> list[int]:
         """The processes of all functions, or of one of them. Each has a directory of its own, which tells its name."""

@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from chalicelib.domain.models import SEQUENCES_PER_CAMPAIGN
+from chalicelib.domain.keys import SEQUENCES_PER_CAMPAIGN
 from infra.template.template import merge_template
 from tests.simulation.story import AMOUNT, MINUTE, PERIOD, Story, Wish
 from tests.simulation.tenant import COMPLETED, FAILED, UNKNOWN, Call

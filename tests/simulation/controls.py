@@ -17,7 +17,7 @@ from chalicelib.calling.dialer import Dialer
 from chalicelib.calling.settler import Settler
 from chalicelib.calling.snapshots import CampaignSnapshots
 from chalicelib.domain import last_look, pacing, settling
-from chalicelib.storage import task_items as slip_items
+from chalicelib.storage import task_items
 from chalicelib.storage.calls import Calls
 from chalicelib.storage.progress import ProgressStore
 from chalicelib.storage.writes import Transaction
@@ -81,26 +81,28 @@ CONTROLS = (
     ),
     Control(
         "the last look",
-        (Edit(Dialer, "_place", {"why is not None or view.campaign is None": "view.campaign is None"}),),
+        (Edit(Dialer, "_look", {"why is not None or snapshot.campaign is None": "snapshot.campaign is None"}),),
         seen_in=1,
     ),
     Control(
         "the sweep of numbers whose message is lost",
         (
             Edit(
-                Settler, "_walk", {"handed_over_long_ago=sequence < handed_over_long_ago": "handed_over_long_ago=False"}
+                Settler,
+                "_sweep_batch",
+                {"dispatched_long_ago=sequence < dispatched_long_ago": "dispatched_long_ago=False"},
             ),
         ),
         seen_in=2,
     ),
     Control(
         "the generation",
-        (Edit(last_look, "stopped", {"campaign.generation != dial.generation": "False"}),),
+        (Edit(last_look, "stopped", {"snapshot.campaign.generation != dial.generation": "False"}),),
         seen_in=217,
     ),
     Control(
         "the operator's switch",
-        (Edit(last_look, "stopped", {"if halted:": "if False:"}),),
+        (Edit(last_look, "stopped", {"if snapshot.halted:": "if False:"}),),
         seen_in=5,
     ),
     Control(
@@ -134,15 +136,15 @@ CONTROLS = (
         "what is known of a campaign is fresh",
         (
             Edit(CampaignSnapshots, "_known", {"or self._clock.now() - known[0] > FRESH_FOR": ""}),
-            Edit(last_look, "refusal", {"now - asked_at > KNOWN_FOR": "False"}),
+            Edit(last_look, "refusal", {"now - snapshot.asked_at > KNOWN_FOR": "False"}),
         ),
         seen_in=1,
     ),
     Control(
         "a call is its own period's only",
         (
-            Edit(last_look, "refusal", {"now >= (dial.expires if connected else dial.late)": "False"}),
-            Edit(last_look, "refusal_unclaimed", {"now >= dial.late": "False"}),
+            Edit(last_look, "refusal", {"now >= (dial.expires if connected else dial.start_deadline)": "False"}),
+            Edit(last_look, "refusal_unclaimed", {"now >= dial.start_deadline": "False"}),
         ),
         seen_in=94,
     ),
@@ -171,8 +173,8 @@ CONTROLS = (
         seen_in=125,
     ),
     Control(
-        "a report that nobody is known to have taken is told again",
-        (Edit(settling, "as_told", {"call.key.sequence not in told": "False"}),),
+        "an unacknowledged report is sent again",
+        (Edit(settling, "with_acknowledgement", {"call.key.sequence not in acknowledged": "False"}),),
         seen_in=4,
     ),
     Control(
@@ -181,7 +183,7 @@ CONTROLS = (
         seen_in=68,
     ),
     Control(
-        "slips are looked for in all of a campaign's partitions",
-        (Edit(slip_items, "partition_keys", {"range(spread)": "range(1)"}),),
+        "tasks are looked for in all of a campaign's partitions",
+        (Edit(task_items, "partition_keys", {"range(spread)": "range(1)"}),),
     ),
 )

@@ -13,6 +13,7 @@ from types import FrameType
 from typing import Any
 
 from chalicelib.api.services import Services
+from chalicelib.domain.keys import CampaignKey
 from chalicelib.domain.models import Entry
 from chalicelib.domain.outcome import Answered, RequestResult
 from chalicelib.functions.fan_out import fan_out
@@ -187,7 +188,9 @@ def _uploads_without_a_seal(record: Record) -> None:
     prepare(world, [])
     for _ in range(2):
         entries = [Entry.from_line(line) for line in MANY]
-        DiesUnsealed(world.database).append("acme", 1, entries, None, world.clock.now())
+        stores = world.services
+        unsealed = DiesUnsealed(world.database, log=stores.log, schedules=stores.schedules, profiles=stores.profiles)
+        unsealed.append(CampaignKey("acme", 1), entries, None, world.clock.now())
     start(world)
     world.settle()
     for _ in range(15):
@@ -205,7 +208,7 @@ def _messages_that_are_lost(record: Record) -> None:
     for _ in range(7):
         world.settle()
         world.clock.turn_to(world.clock.now() + MINUTE)
-    assert waiting(world.services.tasks, "acme", 1, spread=1)[0] == 0
+    assert waiting(world.services.tasks, CampaignKey("acme", 1), spread=1)[0] == 0
 
 
 def _what_goes_wrong_at_the_queue(record: Record) -> None:
@@ -217,7 +220,7 @@ def _what_goes_wrong_at_the_queue(record: Record) -> None:
     (message,) = world.sqs.take(world.clock.now() + MINUTE)
     assert world.dial([message.body, "?"], time_left=timedelta(seconds=20)) == []
     assert len(world.dead.messages) == 1
-    assert waiting(world.services.tasks, "acme", 1, spread=1) == [0]
+    assert waiting(world.services.tasks, CampaignKey("acme", 1), spread=1) == [0]
     world.clock.turn_to(world.clock.now() + MINUTE)
     world.sqs.refuses = 4
     world.tick()
@@ -243,7 +246,9 @@ def _reports_that_are_not_sent(record: Record) -> None:
     world.tenant.on_call = slow
     start(world)
     world.run(minutes=1)
-    world.services.campaigns.change("acme", 1, lambda plan: replace(plan, result_url=None), world.clock.now())
+    world.services.campaigns.change(
+        CampaignKey("acme", 1), lambda plan: replace(plan, result_url=None), world.clock.now()
+    )
     world.run(minutes=1)
     assert world.tenant.reports == []
 
@@ -296,7 +301,7 @@ def _a_retry_whose_report_is_lost(record: Record) -> None:
     assert world.dial([message.body]) == ["0"]
     world.clock.turn_to(world.clock.now() + timedelta(minutes=5))
     world.settle()
-    assert len(list(world.services.tasks.due_reports("acme", 1, world.clock.now(), spread=1))) == 1
+    assert len(list(world.services.tasks.due_reports(CampaignKey("acme", 1), world.clock.now(), spread=1))) == 1
 
 
 def _database(record: Record) -> Database:

@@ -29,18 +29,20 @@ from chalicelib.api import campaigns as campaigns_api
 from chalicelib.api.dispatch import Endpoint, HttpRequest, answer
 from chalicelib.api.envelope import Answer
 from chalicelib.api.services import Services
-from chalicelib.calling.dialer import Delivery, Dialer
+from chalicelib.calling.composition import compose_dialer
+from chalicelib.calling.dialer import Delivery
 from chalicelib.calling.pacer import Pacer
 from chalicelib.calling.settler import Settler
 from chalicelib.calling.sleeper import Sleeper
 from chalicelib.domain import messages as handover
-from chalicelib.domain.models import CallKey, Day, Profile, Schedule
+from chalicelib.domain.keys import CallKey, CampaignKey
+from chalicelib.domain.models import Day, Profile, Schedule
 from chalicelib.domain.sharding import Work
 from chalicelib.domain.slicing import Limits
 from chalicelib.errors import CallpacerError
 from chalicelib.gateway.queue import CallQueue, DeadLetters
 from chalicelib.gateway.signing import PREFIX
-from chalicelib.storage.campaigns import SHARDS
+from chalicelib.storage.campaign_items import SHARDS
 from chalicelib.storage.database import Database, DynamoDB
 from chalicelib.storage.switch import Switch
 from tests.fake_aws.clock import BEGIN, SimulatedClock, SkewedClock
@@ -301,7 +303,7 @@ class Simulation:
                 queue=CallQueue(self._faulty_sqs(), self.queue, invocation.clock.now, self._pause),
                 clock=invocation.clock,
                 metrics=FakeMetrics(),
-                each=map,
+                for_each=map,
                 dialers=self.story.dialers,
                 limits=self.story.limits,
                 calls_a_partition=self.story.calls_a_partition,
@@ -339,7 +341,7 @@ class Simulation:
         self.story.most_at_once = max(self.story.most_at_once, sum(len(one.dials) for one in handed))
 
         async def dial(invocation: Invocation) -> list[str]:
-            dialer = Dialer(
+            dialer = compose_dialer(
                 stores=self.services,
                 switch=self.switch,
                 dead_letters=DeadLetters(self._faulty_sqs(), self.dead),
@@ -418,7 +420,7 @@ class Simulation:
     def _tail(self) -> int:
         token = INVOCATION.get(None)
         assert token is None
-        found = self.services.campaigns.find(ACCOUNT, 1)
+        found = self.services.campaigns.find(CampaignKey(ACCOUNT, 1))
         return found.tail if found else 0
 
     def _faulty_sqs(self) -> FaultySQS:

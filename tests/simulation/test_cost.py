@@ -39,8 +39,8 @@ def test_a_call_is_two_writes_of_a_kilobyte_at_most(world: World) -> None:
 
 
 def test_that_it_is_reported_is_noted_for_many_together(world: World) -> None:
-    noted = world.ledger.dynamodb[Line("dialer", "deferred", "PutItem")]
-    forgotten = world.ledger.dynamodb[Line("settler", "deferred", "BatchWriteItem")]
+    noted = world.ledger.dynamodb[Line("dialer", "tasks", "PutItem")]
+    forgotten = world.ledger.dynamodb[Line("settler", "tasks", "BatchWriteItem")]
     assert noted.writes == forgotten.writes <= CALLS / 10
     others = sum(used.writes for line, used in world.ledger.dynamodb.items() if line.function == "dialer")
     assert others == 2 * CALLS + noted.writes
@@ -120,7 +120,7 @@ class TestCounting:
                 "TableName": "x-t",
                 "AttributeDefinitions": [
                     {"AttributeName": name, "AttributeType": kind}
-                    for name, kind in (("account", "S"), ("id", "N"), ("attention", "S"))
+                    for name, kind in (("account", "S"), ("id", "N"), ("shard", "S"))
                 ],
                 "KeySchema": [
                     {"AttributeName": "account", "KeyType": "HASH"},
@@ -128,8 +128,8 @@ class TestCounting:
                 ],
                 "GlobalSecondaryIndexes": [
                     {
-                        "IndexName": "attention",
-                        "KeySchema": [{"AttributeName": "attention", "KeyType": "HASH"}],
+                        "IndexName": "work",
+                        "KeySchema": [{"AttributeName": "shard", "KeyType": "HASH"}],
                         "Projection": {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["dialers"]},
                     }
                 ],
@@ -174,15 +174,15 @@ class TestCounting:
         assert self.writes(self.asked(self.put(3000), ("DeleteItem", refused)))["DeleteItem"] == 3
 
     def test_an_index_is_written_only_when_what_it_holds_changes(self) -> None:
-        shown = {"attention": {"S": "3"}}
+        shown = {"shard": {"S": "3"}}
         assert self.writes(self.asked(self.put(10)))["PutItem"] == 1
         assert self.writes(self.asked(self.put(10, **shown)))["PutItem"] == 2
         assert self.writes(self.asked(self.put(10, **shown), self.put(20, **shown)))["PutItem"] == 2 + 1
-        moved = self.put(10, work_shard={"S": "4"})
+        moved = self.put(10, shard={"S": "4"})
         assert self.writes(self.asked(self.put(10, **shown), moved))["PutItem"] == 2 + 3
 
     def test_a_transaction_counts_twice_and_its_index_once(self) -> None:
-        put = {"Put": {"TableName": "x-t", "Item": {**self.KEY, "attention": {"S": "3"}}}}
+        put = {"Put": {"TableName": "x-t", "Item": {**self.KEY, "shard": {"S": "3"}}}}
         ledger = self.asked(("TransactWriteItems", {"TransactItems": [put]}))
         assert self.writes(ledger) == {"TransactWriteItems": 2 + 1}
 

@@ -89,7 +89,7 @@ def test_each_function_has_a_role_of_its_own(template: dict[str, Any]) -> None:
 
 def test_the_dialer_writes_nothing_but_what_becomes_of_calls(template: dict[str, Any]) -> None:
     written = {resource for action, resource in granted(template)["Dialer"] if action in WRITE}
-    assert written == {"calls", "deferred"}
+    assert written == {"calls", "tasks"}
 
 
 def test_only_the_dialer_takes_from_the_queue_and_only_the_pacer_puts_in(template: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib.domain.keys import CampaignKey
 from chalicelib.domain.models import Campaign, Entry, Profile
 from chalicelib.errors import NotFound
 from chalicelib.storage.accounts import Accounts, Kind
@@ -23,12 +24,12 @@ def a_campaign_is_found_by_its_id_alone(patch: pytest.MonkeyPatch) -> None:
     """Every second time: a change of what is always found, but never there, would be tried for ever."""
     get, turns = Campaigns.get, cycle([True, False])
 
-    def found(self: Campaigns, account: str, identifier: int) -> Campaign:
+    def found(self: Campaigns, key: CampaignKey) -> Campaign:
         try:
-            return get(self, account, identifier)
+            return get(self, key)
         except NotFound:
             if next(turns):
-                return get(self, the_other(account), identifier)
+                return get(self, CampaignKey(the_other(key.account), key.id))
             raise
 
     patch.setattr(Campaigns, "get", found)
@@ -94,10 +95,10 @@ def a_deleted_profiles_id_is_used_again(patch: pytest.MonkeyPatch) -> None:
 
 
 def a_deleted_campaign_is_shown(patch: pytest.MonkeyPatch) -> None:
-    def found(self: Campaigns, account: str, identifier: int) -> Campaign:
-        campaign = self.find(account, identifier)
+    def found(self: Campaigns, key: CampaignKey) -> Campaign:
+        campaign = self.find(key)
         if campaign is None:
-            raise NotFound(Kind.CAMPAIGN, identifier)
+            raise NotFound(Kind.CAMPAIGN, key.id)
         return campaign
 
     patch.setattr(Campaigns, "get", found)
@@ -114,7 +115,7 @@ def the_first_campaign_that_uses_it_is_told(patch: pytest.MonkeyPatch) -> None:
 def an_upload_is_queued_backwards(patch: pytest.MonkeyPatch) -> None:
     stage = Log.stage
 
-    def backwards(self: Log, campaign: str, entries: Sequence[Entry], now: datetime) -> Staged:
+    def backwards(self: Log, campaign: CampaignKey, entries: Sequence[Entry], now: datetime) -> Staged:
         return stage(self, campaign, entries[::-1], now)
 
     patch.setattr(Log, "stage", backwards)

@@ -2,6 +2,7 @@
 
 from datetime import date, timedelta
 
+from chalicelib.domain.keys import CampaignKey
 from chalicelib.domain.models import Campaign, Day, Entry, Plan, Profile, Schedule, Status, Window
 from tests.support.world import EIGHT, World
 
@@ -36,19 +37,19 @@ def prepare(
         retry_interval=120,
     )
     world.services.campaigns.add(Campaign(account, 1, plan, Status.CREATED), entries, None, world.clock.now())
-    return world.services.campaigns.get(account, 1)
+    return world.services.campaigns.get(CampaignKey(account, 1))
 
 
 def start(world: World) -> None:
-    world.services.campaigns.start("acme", 1, None, world.clock.now())
+    world.services.campaigns.start(CampaignKey("acme", 1), None, world.clock.now())
 
 
 def stop(world: World) -> None:
-    world.services.campaigns.stop("acme", 1, None, world.clock.now())
+    world.services.campaigns.stop(CampaignKey("acme", 1), None, world.clock.now())
 
 
 def campaign(world: World) -> Campaign:
-    found = world.services.campaigns.find("acme", 1)
+    found = world.services.campaigns.find(CampaignKey("acme", 1))
     assert found is not None
     return found
 

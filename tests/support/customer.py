@@ -5,6 +5,7 @@ import uuid
 from typing import Any
 
 from chalicelib.api.services import Services
+from chalicelib.domain.keys import CampaignKey
 from chalicelib.storage.accounts import Kind
 from tests.support.http import TOKEN, Client, app_over
 from tests.support.world import EIGHT
@@ -46,7 +47,7 @@ class Customer(Client):
 
     def queue(self, campaign: int) -> list[tuple[str, str]]:
         """Each number of the campaign with its reference, from first to last."""
-        read = self.services.log.read(f"{self.account}/{campaign}", 0, 2**32)
+        read = self.services.log.read(CampaignKey(self.account, campaign), 0, 2**32)
         return [(entry.destination, entry.message_reference) for _, entry in read]
 
     def everything(self) -> list[Any]:

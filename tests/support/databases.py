@@ -10,7 +10,8 @@ from botocore.session import get_session
 from moto import mock_aws
 from pynamodb.models import Model
 
-from chalicelib.storage.campaigns import SHARDS
+from chalicelib.domain.keys import CampaignKey
+from chalicelib.storage.campaign_items import SHARDS
 from chalicelib.storage.database import Database
 from chalicelib.storage.progress import ProgressStore
 
@@ -36,6 +37,6 @@ def create_tables(database: Database) -> None:
             table.create_table(billing_mode="PAY_PER_REQUEST")
 
 
-def with_work(progress: ProgressStore, now: datetime, shards: Iterable[int] = range(SHARDS)) -> list[tuple[str, int]]:
-    """The account and id of each campaign that there is something to do for."""
-    return [(work.account, work.id) for works in progress.work_in(shards, now).values() for work in works]
+def with_work(progress: ProgressStore, now: datetime, shards: Iterable[int] = range(SHARDS)) -> list[CampaignKey]:
+    """The campaigns with work to do."""
+    return [work.campaign for works in progress.work_in(shards, now).values() for work in works]

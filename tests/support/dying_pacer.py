@@ -49,7 +49,7 @@ def main() -> None:
         queue=CallQueue(connect_queue(session), settings.queue_url, clock.now, time.sleep),
         clock=clock,
         metrics=EmbeddedMetrics(settings.tables, lambda _: None),
-        each=map,
+        for_each=map,
         dialers=settings.dialers,
     )
     pacer.tick(clock.now() + timedelta(minutes=1), with_work(stores.progress, clock.now()))

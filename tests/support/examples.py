@@ -3,7 +3,8 @@
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from chalicelib.domain.models import CallKey, Campaign, Day, Entry, Plan, Profile, Schedule, Status, Window
+from chalicelib.domain.keys import CallKey, CampaignKey
+from chalicelib.domain.models import Campaign, Day, Entry, Plan, Profile, Schedule, Status, Window
 from chalicelib.domain.outcome import Outcome, Result
 from chalicelib.storage.campaigns import Campaigns
 from chalicelib.storage.database import DynamoDB
@@ -34,7 +35,7 @@ def entries(count: int, first: int = 0) -> list[Entry]:
 
 def add(campaigns: Campaigns, identifier: int = 1, numbers: int = 0, receipt: Receipt | None = None) -> Campaign:
     campaigns.add(Campaign("acme", identifier, plan(), Status.CREATED), entries(numbers), receipt, NOW)
-    return campaigns.get("acme", identifier)
+    return campaigns.get(CampaignKey("acme", identifier))
 
 
 def receipt(key: str = "once", body: str = "{}") -> Receipt:

@@ -1,7 +1,7 @@
 """What the functions ask of AWS, and what their roles let them ask, in the same words.
 
 A permission is an action and the last name of what it is done to, such as `dynamodb:Query` and
-`campaigns/index/attention`.
+`campaigns/index/work`.
 """
 
 import re

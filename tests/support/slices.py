@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
+from chalicelib.domain.keys import CallKey
 from chalicelib.domain.messages import Dial
-from chalicelib.domain.models import CallKey, Entry
+from chalicelib.domain.models import Entry
 from chalicelib.domain.slicing import SPAN
 
 NOW = datetime(2026, 1, 5, 13, tzinfo=UTC)

@@ -1,15 +1,14 @@
-"""What tests want to know of slips at one look."""
+"""The numbers of a campaign that wait, found by one call."""
 
 from datetime import UTC, datetime
 
+from chalicelib.domain.keys import CampaignKey
 from chalicelib.storage.tasks import TaskStore
 
 _SOME_DAY = datetime(9999, 1, 1, tzinfo=UTC)
 
 
-def waiting(tasks: TaskStore, account: str, campaign_id: int, *, spread: int) -> list[int]:
-    """The sequence numbers that wait to be dialled, due or not, or were handed over again."""
-    alone = [
-        scheduled.task.key.sequence for scheduled in tasks.due_dials(account, campaign_id, _SOME_DAY, spread=spread)
-    ]
-    return [*alone, *tasks.returned_sequences(account, campaign_id)]
+def waiting(tasks: TaskStore, campaign: CampaignKey, *, spread: int) -> list[int]:
+    """The sequence numbers that wait to be dialled, due or not, or are leased."""
+    alone = [one.task.key.sequence for one in tasks.due_dials(campaign, _SOME_DAY, spread=spread)]
+    return [*alone, *tasks.returned_sequences(campaign)]

@@ -13,11 +13,13 @@ from typing import Any, ParamSpec, TypeVar
 from urllib.parse import parse_qsl
 
 from chalicelib.api.services import Services
+from chalicelib.calling.composition import compose_dialer
 from chalicelib.calling.dialer import Delivery, Dialer
 from chalicelib.calling.pacer import Pacer
 from chalicelib.calling.settler import Settler
 from chalicelib.calling.sleeper import Sleeper
 from chalicelib.domain import spreading
+from chalicelib.domain.keys import CampaignKey
 from chalicelib.domain.outcome import Answered, RequestResult
 from chalicelib.domain.slicing import Limits
 from chalicelib.gateway.clients import LastLook
@@ -136,7 +138,7 @@ class FakeMetrics(Metrics):
     def __init__(self) -> None:
         self.counted: Counter[Metric] = Counter()
         self.measured: dict[Metric, list[float]] = defaultdict(list)
-        self.blamed: list[str] = []
+        self.blamed: list[CampaignKey] = []
 
     def count(self, metric: Metric, number: int = 1) -> None:
         self.counted[metric] += number
@@ -144,7 +146,7 @@ class FakeMetrics(Metrics):
     def measure(self, metric: Metric, value: float) -> None:
         self.measured[metric].append(value)
 
-    def blame(self, campaign: str) -> None:
+    def blame(self, campaign: CampaignKey) -> None:
         self.blamed.append(campaign)
 
 
@@ -175,14 +177,14 @@ class World:
             queue=CallQueue(self.sqs, "calls", self.clock.now, pause=lambda _: None),
             clock=self.clock,
             metrics=self.metrics,
-            each=map,
+            for_each=map,
             dialers=50,
             limits=limits,
             calls_a_partition=calls_a_partition,
         )
 
     def dialer_over(self, tenant: FakeTenant) -> Dialer:
-        return Dialer(
+        return compose_dialer(
             stores=self.services,
             switch=self.switch,
             dead_letters=DeadLetters(self.dead, "calls-dead"),

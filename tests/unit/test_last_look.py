@@ -5,9 +5,10 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from chalicelib.domain.last_look import Refusal, hold, refusal
+from chalicelib.domain.keys import CallKey
+from chalicelib.domain.last_look import CampaignSnapshot, Refusal, hold, refusal
 from chalicelib.domain.messages import Dial
-from chalicelib.domain.models import CallKey, Campaign, Day, Entry, Plan, Schedule, Status, Window
+from chalicelib.domain.models import Campaign, Day, Entry, Plan, Schedule, Status, Window
 
 EIGHT = datetime(2026, 1, 5, 13, tzinfo=UTC)  # a Monday, 08:00 in New York
 ELEVEN = EIGHT + timedelta(hours=3)
@@ -15,7 +16,6 @@ PLAN = Plan(date(2026, 1, 5), date(2026, 1, 5), 1, (Window(1, 8 * 60, 11 * 60),)
 CAMPAIGN = Campaign("acme", 1, PLAN, Status.RUNNING, generation=3)
 SCHEDULE = Schedule("acme", 1, None, tuple(Day))
 DIAL = Dial(CallKey("acme", 1, 0), 1, Entry("tel:+12223334444"), 3, EIGHT, ELEVEN, ELEVEN)
-NEEDED = timedelta(seconds=35)
 
 
 def look(
@@ -27,19 +27,10 @@ def look(
     age: timedelta = timedelta(0),
     halted: bool = False,
     connected: bool = False,
-    time_left: timedelta = NEEDED,
+    has_time: bool = True,
 ) -> Refusal | None:
-    return refusal(
-        dial,
-        campaign,
-        schedule,
-        now,
-        halted=halted,
-        asked_at=now - age,
-        connected=connected,
-        time_left=time_left,
-        time_needed=NEEDED,
-    )
+    snapshot = CampaignSnapshot(halted, campaign, schedule, asked_at=now - age)
+    return refusal(dial, snapshot, now, connected=connected, has_time=has_time)
 
 
 def test_a_number_whose_time_has_come_is_dialled() -> None:
@@ -101,13 +92,13 @@ def test_a_number_is_not_dialled_before_its_instant() -> None:
 
 @pytest.mark.parametrize("connected", [False, True])
 def test_a_number_is_not_dialled_in_another_period_than_its_own(connected: bool) -> None:
-    expiring = replace(DIAL, late=EIGHT + timedelta(minutes=1), expires=EIGHT + timedelta(minutes=1))
+    expiring = replace(DIAL, start_deadline=EIGHT + timedelta(minutes=1), expires=EIGHT + timedelta(minutes=1))
     assert look(EIGHT + timedelta(seconds=59.999), dial=expiring, connected=connected) is None
     assert look(EIGHT + timedelta(minutes=1), dial=expiring, connected=connected) is Refusal.LATE
 
 
 def test_a_late_number_is_not_connected_but_a_slow_connection_does_not_make_it_late() -> None:
-    late = replace(DIAL, late=EIGHT + timedelta(seconds=2))
+    late = replace(DIAL, start_deadline=EIGHT + timedelta(seconds=2))
     assert look(EIGHT + timedelta(seconds=2), dial=late) is Refusal.LATE
     assert look(EIGHT + timedelta(seconds=5), dial=late, connected=True) is None
 
@@ -118,4 +109,4 @@ def test_what_is_known_of_a_campaign_must_be_fresh() -> None:
 
 
 def test_no_call_is_begun_that_the_function_could_not_end() -> None:
-    assert look(time_left=NEEDED - timedelta(seconds=1)) is Refusal.NO_TIME
+    assert look(has_time=False) is Refusal.NO_TIME

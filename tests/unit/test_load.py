@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from chalicelib.domain import load
 from chalicelib.domain.call import Call, ReportState, State
-from chalicelib.domain.models import CallKey, Entry, Load
+from chalicelib.domain.keys import CallKey
+from chalicelib.domain.models import Entry, Load
 from chalicelib.domain.outcome import CalleeType
 from chalicelib.domain.pacing import Pace, Selection
 from chalicelib.domain.slicing import MOST_DIALS, MOST_SLOW_DIALS, Limits, dial_slices
@@ -43,29 +44,29 @@ def under_way(sequence: int) -> Call:
 
 class TestJudging:
     def test_where_nothing_comes_back_all_that_is_due_is_handed_over(self) -> None:
-        assert load.judged(Load(handed=100), returned=0) == Load(handed=100, made=100)
+        assert load.judged(Load(dispatched=100), returned=0) == Load(dispatched=100, made=100)
 
     def test_somewhat_more_than_was_made_is_handed_over_when_some_comes_back(self) -> None:
-        assert load.judged(Load(handed=300), returned=200).most == 125
-        assert load.judged(Load(handed=300, made=60), returned=200).most == 100
+        assert load.judged(Load(dispatched=300), returned=200).most == 125
+        assert load.judged(Load(dispatched=300, made=60), returned=200).most == 100
 
     def test_what_was_left_the_last_time_is_no_news(self) -> None:
-        assert load.judged(Load(handed=100, left=50), returned=50).most is None
+        assert load.judged(Load(dispatched=100, left=50), returned=50).most is None
 
     def test_a_quarter_is_tried_again_where_all_comes_back_and_never_nothing(self) -> None:
-        assert load.judged(Load(handed=3000), returned=3000).most == 750
-        assert load.judged(Load(handed=3), returned=3).most == load.LEAST
+        assert load.judged(Load(dispatched=3000), returned=3000).most == 750
+        assert load.judged(Load(dispatched=3), returned=3).most == load.LEAST
 
     def test_a_limit_grows_while_nothing_comes_back_and_is_gone_when_it_is_not_reached(self) -> None:
-        assert load.judged(Load(handed=50, most=50), returned=0).most == 200
-        assert load.judged(Load(handed=60, most=100), returned=0).most is None
+        assert load.judged(Load(dispatched=50, most=50), returned=0).most == 200
+        assert load.judged(Load(dispatched=60, most=100), returned=0).most is None
 
     def test_a_limit_that_bound_grows_though_a_little_less_was_handed_over(self) -> None:
-        assert load.judged(Load(handed=60, most=100, limited=True), returned=0).most == 400
+        assert load.judged(Load(dispatched=60, most=100, limited=True), returned=0).most == 400
 
     def test_a_tick_that_tried_nothing_says_nothing_of_the_limit(self) -> None:
-        assert load.judged(Load(handed=0, most=100, limited=True), returned=0).most == 100
-        assert load.judged(Load(handed=0, most=100), returned=0).most is None
+        assert load.judged(Load(dispatched=0, most=100, limited=True), returned=0).most == 100
+        assert load.judged(Load(dispatched=0, most=100), returned=0).most is None
 
     @given(st.integers(0, 10**6), st.integers(0, 10**6), st.integers(0, 10**6), st.integers(0, 10**6))
     def test_a_limit_leaves_something(self, handed: int, left: int, made: int, returned: int) -> None:

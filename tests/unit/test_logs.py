@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from chalicelib.domain.models import CallKey, Entry
+from chalicelib.domain.keys import CallKey, CampaignKey
+from chalicelib.domain.models import Entry
 from chalicelib.runtime import logs
 
 KEY = CallKey("acme", 7, 3)
@@ -51,7 +52,9 @@ def test_an_exception_is_a_part_of_its_line(said: io.StringIO) -> None:
     try:
         raise ValueError("for a reason")
     except ValueError:
-        logging.getLogger("chalicelib.calling.pacer").exception("not paced", extra=logs.about_campaign("acme", 7))
+        logging.getLogger("chalicelib.calling.pacer").exception(
+            "not paced", extra=logs.about_campaign(CampaignKey("acme", 7))
+        )
     line = only_line(said)
     assert line["campaign"] == "acme/7"
     assert line["exception"].endswith("ValueError: for a reason")

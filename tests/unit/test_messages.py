@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chalicelib.domain.keys import CallKey, CampaignKey
 from chalicelib.domain.messages import Dial, Newer, Report, Slice, Unreadable, begins, from_message, to_message
-from chalicelib.domain.models import CallKey, Entry
+from chalicelib.domain.models import Entry
 
 MINUTE = timedelta(minutes=1)
 KEYS = st.builds(CallKey, st.text(), st.integers(1, 10**6), st.integers(0, 2**32 - 1))
@@ -31,14 +32,13 @@ DIALS = st.builds(Dial, KEYS, st.integers(1, 11), ENTRIES, st.just(3), INSTANTS,
     st.integers(1, 32),
 )
 def test_a_slice_is_read_back_as_it_was_written(
-    account: str, campaign_id: int, dials: list[Dial], reports: list[Report], scheduled: str | None, spread: int
+    account: str, campaign_id: int, dials: list[Dial], reports: list[Report], lease: str | None, spread: int
 ) -> None:
     ours = Slice(
-        account,
-        campaign_id,
+        CampaignKey(account, campaign_id),
         tuple(replace(dial, key=CallKey(account, campaign_id, dial.key.sequence)) for dial in dials),
         tuple(replace(report, key=CallKey(account, campaign_id, report.key.sequence)) for report in reports),
-        scheduled,
+        lease,
         spread,
     )
     assert from_message(to_message(ours)) == ours
@@ -47,8 +47,7 @@ def test_a_slice_is_read_back_as_it_was_written(
 NOW = datetime(2026, 1, 5, 13, tzinfo=UTC)
 #: as this version writes it
 WRITTEN = Slice(
-    "acme",
-    1,
+    CampaignKey("acme", 1),
     dials=(
         Dial(
             CallKey("acme", 1, 17),
@@ -62,7 +61,7 @@ WRITTEN = Slice(
         Dial(CallKey("acme", 1, 18), 2, Entry("tel:+14443332222"), 3, NOW + MINUTE, NOW + 2 * MINUTE, NOW + 3 * MINUTE),
     ),
     reports=(Report(CallKey("acme", 1, 4), 2),),
-    scheduled="handed-dial/2026-01-05T13:15:00/000000000018/mark",
+    lease="leased-dial/2026-01-05T13:15:00/000000000018/mark",
 )
 GOOD = to_message(replace(WRITTEN, dials=WRITTEN.dials[:1]))
 
@@ -74,34 +73,40 @@ class TestVersions:
         return (Path(__file__).parent / "messages" / name).read_text()
 
     def test_what_is_written_is_what_the_file_of_this_version_has(self) -> None:
-        assert json.loads(to_message(WRITTEN)) == json.loads(self.body("version-2.json"))
+        assert json.loads(to_message(WRITTEN)) == json.loads(self.body("version-2-lease.json"))
 
     def test_this_version_is_read(self) -> None:
-        assert from_message(self.body("version-2.json")) == WRITTEN
+        assert from_message(self.body("version-2-lease.json")) == WRITTEN
 
-    def test_where_slips_are_spread_is_told_and_left_out_where_they_are_not(self) -> None:
+    @pytest.mark.parametrize(("name", "spread"), [("version-2.json", 1), ("version-2-spread.json", 14)])
+    def test_a_lease_is_read_by_the_name_that_version_2_first_had_for_it(self, name: str, spread: int) -> None:
+        lease = "handed-dial/2026-01-05T13:15:00/000000000018/mark"
+        assert from_message(self.body(name)) == replace(WRITTEN, lease=lease, spread=spread)
+
+    def test_the_spread_is_written_only_where_there_are_several_partitions(self) -> None:
         spread = replace(WRITTEN, spread=14)
-        assert json.loads(to_message(spread)) == json.loads(self.body("version-2-spread.json"))
-        assert from_message(self.body("version-2-spread.json")) == spread
+        assert json.loads(to_message(spread)) == json.loads(self.body("version-2-lease-spread.json"))
+        assert from_message(self.body("version-2-lease-spread.json")) == spread
         assert "spread" not in to_message(WRITTEN)
 
     def test_a_single_call_as_version_1_wrote_it(self) -> None:
         dial = replace(WRITTEN.dials[0], attempt=1)
-        expected = Slice("acme", 1, dials=(dial,))
+        expected = Slice(CampaignKey("acme", 1), dials=(dial,))
         assert from_message(self.body("version-1-dial.json")) == expected
 
     def test_a_single_report_as_version_1_wrote_it(self) -> None:
-        scheduled = "handed-report/2026-01-05T13:15:00/000000000004/mark"
+        lease = "handed-report/2026-01-05T13:15:00/000000000004/mark"
         assert from_message(self.body("version-1-report.json")) == Slice(
-            "acme", 1, reports=WRITTEN.reports, scheduled=scheduled
+            CampaignKey("acme", 1), reports=WRITTEN.reports, lease=lease
         )
 
     def test_what_is_left_out_has_its_default(self) -> None:
         first = replace(WRITTEN.dials[0], attempt=1)
-        assert from_message(self.body("version-2-sparse.json")) == Slice("acme", 1, dials=(first,))
+        assert from_message(self.body("version-2-sparse.json")) == Slice(CampaignKey("acme", 1), dials=(first,))
 
     def test_what_a_later_change_adds_is_left_alone(self) -> None:
-        assert from_message(self.body("version-2-with-more.json")) == WRITTEN
+        lease = "handed-dial/2026-01-05T13:15:00/000000000018/mark"
+        assert from_message(self.body("version-2-with-more.json")) == replace(WRITTEN, lease=lease)
 
     def test_a_newer_version_is_left_to_newer_code(self) -> None:
         with pytest.raises(Newer):

@@ -4,6 +4,7 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
+from chalicelib.domain.keys import CampaignKey
 from chalicelib.runtime.metrics import NAMED_AT_MOST, EmbeddedMetrics, Metric
 
 NOW = datetime(2026, 1, 5, 13, tzinfo=UTC)
@@ -60,7 +61,7 @@ def test_no_line_has_more_values_than_the_format_allows() -> None:
 def test_a_campaign_that_fails_is_counted_by_its_name_and_among_all() -> None:
     lines = Written()
     metrics = EmbeddedMetrics("callpacer-prod", lines.append)
-    metrics.blame("acme/7")
+    metrics.blame(CampaignKey("acme", 7))
     metrics.flush(NOW)
     metrics.flush(NOW)
     (line,) = lines.told
@@ -73,7 +74,7 @@ def test_when_all_fail_a_few_are_named_and_all_are_counted() -> None:
     lines = Written()
     metrics = EmbeddedMetrics("callpacer-prod", lines.append)
     for campaign in range(200):
-        metrics.blame(f"acme/{campaign}")
+        metrics.blame(CampaignKey("acme", campaign))
     metrics.flush(NOW)
     assert sum("Campaign" in line for line in lines.told) == NAMED_AT_MOST
     assert sum(line["CampaignsFailed"] for line in lines.told) == 200

@@ -1,6 +1,5 @@
 import json
-from datetime import UTC, datetime, timedelta
-from itertools import pairwise
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
@@ -8,21 +7,13 @@ from hypothesis import strategies as st
 
 from chalicelib.domain.outcome import (
     LONGEST_DURATION,
-    LONGEST_RETRY_AFTER,
-    REPORT_ATTEMPTS,
     Answered,
     CalleeType,
     NotSent,
     Outcome,
-    ReportAction,
-    ReportDecision,
-    RequestResult,
     Result,
     Unknown,
     outcome_of,
-    report_decision,
-    report_delay,
-    unsent_delay,
 )
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -137,112 +128,3 @@ def test_a_body_that_is_no_json_object_says_nothing(body: bytes) -> None:
 @given(st.binary(max_size=200))
 def test_no_bytes_make_a_2xx_anything_but_completed_or_failed(body: bytes) -> None:
     assert outcome_of(answered(200, body)).result in {Result.COMPLETED, Result.FAILED}
-
-
-def test_a_call_that_cannot_be_sent_comes_back_five_times_each_time_later() -> None:
-    assert [unsent_delay(count, 0.0) for count in range(1, 8)] == [30, 60, 120, 240, 480, None, None]
-
-
-def test_jitter_spreads_calls_that_failed_together_over_up_to_twice_the_wait() -> None:
-    assert [unsent_delay(1, jitter) for jitter in (0.0, 0.5, 1.0)] == [30, 45, 60]
-
-
-@pytest.mark.parametrize("status", [200, 202, 204])
-def test_a_report_is_delivered_by_any_2xx(status: int) -> None:
-    assert report_decision(answered(status), NOW) == ReportDecision(ReportAction.DELIVERED)
-
-
-def test_410_ends_a_report_whatever_else_it_says() -> None:
-    assert report_decision(answered(410, retry_after="60"), NOW) == ReportDecision(ReportAction.GONE)
-
-
-@pytest.mark.parametrize(
-    "exchange",
-    [
-        *(answered(status) for status in (302, 400, 401, 404, 429, 500, 503)),
-        NotSent("dns"),
-        NotSent("address_not_allowed"),
-        Unknown("timeout"),
-    ],
-)
-def test_anything_else_is_reported_again(request_result: RequestResult) -> None:
-    assert report_decision(request_result, NOW) == ReportDecision(ReportAction.RETRY, 0)
-
-
-@pytest.mark.parametrize(
-    ("value", "seconds"),
-    [
-        ("120", 120),
-        (" 120 ", 120),
-        ("0", 0),
-        ("Sun, 01 Mar 2026 12:10:00 GMT", 600),
-        ("Sunday, 01-Mar-26 12:10:00 GMT", 600),
-        ("Sun Mar  1 12:10:00 2026", 600),
-        ("Sun, 01 Mar 2026 11:00:00 GMT", 0),
-        ("999999", LONGEST_RETRY_AFTER),
-        ("9" * 5_000, LONGEST_RETRY_AFTER),
-        ("Sun, 01 Mar 2099 12:00:00 GMT", LONGEST_RETRY_AFTER),
-    ],
-)
-def test_retry_after_is_seconds_or_any_http_date_within_its_bound(value: str, seconds: int) -> None:
-    assert report_decision(answered(503, retry_after=value), NOW) == ReportDecision(ReportAction.RETRY, seconds)
-
-
-@pytest.mark.parametrize(
-    "value",
-    [
-        "",
-        "soon",
-        "-5",
-        "1.5",
-        "²",
-        "١٢",
-        "Sun, 31 Feb 2026 12:10:00 GMT",
-        "Sun, 01 Mar 2026 12:10:00 +999999999999",
-        "Sun, 01 Mar 2026 12:10:00 +" + "9" * 30,
-        "1 Jan " + "9" * 30 + " 00:00:00 GMT",
-    ],
-)
-def test_a_retry_after_that_cannot_be_read_asks_for_nothing(value: str) -> None:
-    assert report_decision(answered(503, retry_after=value), NOW) == ReportDecision(ReportAction.RETRY, 0)
-
-
-@given(st.text(max_size=60) | st.from_regex(r"[A-Z][a-z]{2}, \d+ [A-Z][a-z]{2} \d+ \d+:\d+:\d+ [+-]?\w+"))
-def test_no_retry_after_breaks_the_reader_or_leaves_its_bounds(value: str) -> None:
-    assert 0 <= report_decision(answered(503, retry_after=value), NOW).retry_after <= LONGEST_RETRY_AFTER
-
-
-def test_a_report_is_sent_ten_times_with_growing_gaps_over_at_least_a_day() -> None:
-    gaps = [report_delay(attempt, 0.0) for attempt in range(1, 10)]
-    waits = [gap for gap in gaps if gap is not None]
-    assert len(waits) == REPORT_ATTEMPTS - 1 == 9
-    assert all(shorter < longer for shorter, longer in pairwise(waits))
-    assert timedelta(seconds=sum(waits)) >= timedelta(hours=24)
-    assert report_delay(10, 0.0) is None
-    assert report_delay(11, 0.0, retry_after=60) is None
-
-
-@given(st.integers(1, 9), st.floats(0, 1))
-def test_jitter_only_ever_lengthens_a_wait_and_never_past_the_next_one(attempt: int, jitter: float) -> None:
-    least, stretched, following = report_delay(attempt, 0), report_delay(attempt, jitter), report_delay(attempt + 1, 0)
-    assert least is not None
-    assert stretched is not None
-    assert least <= stretched
-    assert following is None or stretched < following
-
-
-def test_a_report_waits_as_long_as_its_receiver_asks_and_never_less_than_the_schedule() -> None:
-    assert report_delay(1, 0.0, retry_after=3_600) == 3_600
-    assert report_delay(8, 0.0, retry_after=1) == report_delay(8, 0.0)
-
-
-@pytest.mark.parametrize("jitter", [-0.1, 1.1, float("nan")])
-def test_a_jitter_out_of_range_is_a_mistake_of_the_caller(jitter: float) -> None:
-    with pytest.raises(ValueError, match="jitter"):
-        unsent_delay(1, jitter)
-
-
-@pytest.mark.parametrize("attempt", [0, -1])
-def test_attempts_are_counted_from_one(attempt: int) -> None:
-    with pytest.raises(ValueError, match="from 1"):
-        report_delay(attempt, 0.0)

@@ -25,9 +25,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def pace(period: int = 1, amount: int = 60, rest: int = 0) -> Pace:
-    return Pace.of(
-        Profile("acme", 1, None, period=period, amount_per_period=amount, time_between_periods=rest)
-    )
+    return Pace.of(Profile("acme", 1, None, period=period, amount_per_period=amount, time_between_periods=rest))
 
 
 def morning(windows: int = 1) -> Timetable:
@@ -267,7 +265,7 @@ def test_only_slots_in_stretches_that_are_used_are_handed_over_whenever_the_tick
     since_1970 = [(instant - EPOCH) // MICROSECOND for instant in instants]
     assert all(selection.next_used(at) == at for at in since_1970)
     assert instants == sorted(set(instants))
-    assert all(slot.instant <= slot.due < slot.late <= slot.expires for slot in found)
+    assert all(slot.instant <= slot.due < slot.start_deadline <= slot.expires for slot in found)
     each = Counter(slot.due.replace(second=0, microsecond=0) for slot in found)
     assert not each or max(each.values()) <= amount
 

@@ -7,11 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.domain.call import Call, Ended, ReportState, State
-from chalicelib.domain.models import CallKey, Campaign, Counts, Entry, HeadObservation, Plan, Status, Window
+from chalicelib.domain.call import Call, ReportState, State
+from chalicelib.domain.keys import CallKey
+from chalicelib.domain.models import Campaign, Counts, Entry, HeadObservation, Plan, Status, Window
 from chalicelib.domain.outcome import CalleeType
 from chalicelib.domain.progress import Progress, progress, status
 from chalicelib.domain.settling import SettlingAction, classify, lost_before, observe_head, with_acknowledgement
+from chalicelib.domain.tasks import UncountedOutcome
 
 NOW = datetime(2026, 1, 5, 13, tzinfo=UTC)
 PLAN = Plan(date(2026, 1, 5), date(2026, 1, 5), 1, (Window(1, 8 * 60, 11 * 60),), "http://tenant.example/", None)
@@ -30,8 +32,8 @@ def call(
     return Call(key, entry, state, 1, skipped, at, None, CalleeType.UNKNOWN, 0, at, report, 0, None)
 
 
-def ended(sequence: int, state: State) -> Ended:
-    return Ended(CallKey("acme", 1, sequence), state)
+def ended(sequence: int, state: State) -> UncountedOutcome:
+    return UncountedOutcome(CallKey("acme", 1, sequence), state)
 
 
 def test_a_released_number_without_a_record_is_on_its_way() -> None:
@@ -110,7 +112,7 @@ OLD = NOW - timedelta(minutes=2)
 
 
 @pytest.mark.parametrize(
-    ("record", "handed_over_long_ago", "expected"),
+    ("record", "dispatched_long_ago", "expected"),
     [
         (None, False, SettlingAction.WAIT),
         (None, True, SettlingAction.DEFER_LOST),

@@ -31,7 +31,7 @@ def test_it_wakes_some_minutes_before_what_is_due_first() -> None:
     assert wakes_at([EIGHT + 40 * MINUTE, EIGHT + 30 * MINUTE], EIGHT, 1) == EIGHT + 30 * MINUTE - AHEAD
 
 
-@pytest.mark.parametrize(("chance", "minutes"), [(0, 30), (0.5, 45), (1, 60)])
+@pytest.mark.parametrize(("random_fraction", "minutes"), [(0, 30), (0.5, 45), (1, 60)])
 def test_with_nothing_due_soon_it_sleeps_for_half_an_hour_to_an_hour_as_chance_has_it(
     random_fraction: float, minutes: int
 ) -> None:
@@ -78,9 +78,7 @@ def test_a_number_that_waits_takes_the_first_slot_after_its_time() -> None:
     st.integers(-120, 120),
     st.integers(-240, 0),
 )
-def test_no_call_goes_out_while_it_sleeps(
-    amount: int, period: int, rest: int, minute: int, released: int
-) -> None:
+def test_no_call_goes_out_while_it_sleeps(amount: int, period: int, rest: int, minute: int, released: int) -> None:
     now = EIGHT + minute * MINUTE
     paces, before = pace(amount, period, rest), cursors(now + released * MINUTE)
     until = wakes_at(next_call(TIMETABLE, paces, before, now, now), now, 1)

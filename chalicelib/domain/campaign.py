@@ -1,0 +1,61 @@
+"""What its owner's requests do to a campaign: each a pure function from the campaign to what it becomes.
+
+A request that changes nothing answers the campaign that it was given. `chalicelib.storage.campaigns` writes the rest.
+"""
+
+from dataclasses import replace
+from datetime import datetime
+
+from chalicelib.domain import pacing
+from chalicelib.domain.models import Campaign, Cursor, Plan, Status
+
+
+def started(campaign: Campaign, now: datetime) -> Campaign:
+    """Calls from `now` on. Slots that passed before are not made up for."""
+    if campaign.status is Status.RUNNING:
+        return campaign
+    cursors = pacing.fresh(len(campaign.plan.windows), now)
+    running = replace(campaign, status=Status.RUNNING, generation=campaign.generation + 1)
+    return _with_work(_with_cursors(running, cursors), now)
+
+
+def stopped(campaign: Campaign) -> Campaign:
+    """Calls nobody. Its queue stays as it is."""
+    return replace(campaign, status=Status.STOPPED) if campaign.status is Status.RUNNING else campaign
+
+
+def appended(campaign: Campaign, count: int, now: datetime) -> Campaign:
+    """Has so many numbers more, behind those already queued.
+
+    While the queue was empty no slot was missed, so none is made up for.
+    """
+    longer = replace(campaign, tail=campaign.tail + count)
+    if campaign.head == campaign.tail:
+        longer = _with_cursors(longer, pacing.fresh(len(campaign.cursors), now, campaign.cursors))
+    return _with_work(longer, now)
+
+
+def changed(campaign: Campaign, plan: Plan, now: datetime) -> Campaign:
+    """Follows another plan. New windows begin at `now`."""
+    if plan == campaign.plan:
+        return campaign
+    revised = replace(campaign, plan=plan, revision=campaign.revision + 1)
+    if plan.windows != campaign.plan.windows:
+        windows = len(plan.windows) if campaign.cursors else 0
+        revised = _with_cursors(revised, pacing.fresh(windows, now, campaign.cursors))
+    return _with_work(revised, now)
+
+
+def deleted(campaign: Campaign, now: datetime) -> Campaign:
+    """Calls nobody, and is kept only until the outcomes of its calls are reported."""
+    return _with_work(replace(campaign, deleted=True, status=Status.STOPPED), now)
+
+
+def _with_cursors(campaign: Campaign, cursors: tuple[Cursor, ...]) -> Campaign:
+    """A version that storage has no name for yet: a pacer that knows an older one has no slots by it."""
+    return replace(campaign, cursors=cursors, paced="")
+
+
+def _with_work(campaign: Campaign, now: datetime) -> Campaign:
+    """The pacer and the settler have something to do for it: one that sleeps is woken."""
+    return replace(campaign, has_work=True, wakes_at=min(campaign.wakes_at, now))

@@ -1,0 +1,162 @@
+"""When what failed is tried again: calls that weren't sent, calls that failed, reports that weren't acknowledged.
+
+Nothing here waits or reads a clock. Instants and random fractions are arguments.
+"""
+
+import math
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from enum import StrEnum
+
+from chalicelib.domain.call import Claim
+from chalicelib.domain.models import Plan
+from chalicelib.domain.outcome import (
+    Answered,
+    NotSent,
+    Outcome,
+    RequestResult,
+    Result,
+    Unknown,
+    is_success,
+    outcome_of,
+)
+
+#: Seconds to wait after a call that wasn't sent: after the first time, the second… Then the call has failed.
+UNSENT_GAPS = (30, 60, 120, 240, 480)
+
+#: Seconds to wait after a report that wasn't acknowledged: after the first attempt, the second… They add up to 25
+#: hours, so a result_url that is down for a day still gets every outcome (P7).
+REPORT_GAPS = (10, 60, 300, 900, 2_700, 7_200, 14_400, 25_200, 39_600)
+
+#: How often a report is sent in all.
+REPORT_ATTEMPTS = len(REPORT_GAPS) + 1
+
+#: The longest wait, in seconds, that a Retry-After is granted: 12 hours.
+LONGEST_RETRY_AFTER = 43_200
+
+
+@dataclass(frozen=True)
+class Finish:
+    """The number has its outcome."""
+
+    outcome: Outcome
+
+
+@dataclass(frozen=True)
+class TryUnsentAgain:
+    """Nothing left the dialer: the same attempt is made later."""
+
+    reason: str
+    not_before: datetime
+
+
+@dataclass(frozen=True)
+class Retry:
+    """The attempt failed, and the campaign asks for another."""
+
+    outcome: Outcome
+    not_before: datetime
+
+
+NextAction = Finish | TryUnsentAgain | Retry
+
+
+def next_action(result: RequestResult, claim: Claim, plan: Plan, now: datetime, jitter: float) -> NextAction:
+    """What follows from the request. `jitter` from 0 to 1 spreads numbers that failed at the same time."""
+    if isinstance(result, NotSent):
+        wait = unsent_delay(claim.unsent + 1, jitter)
+        if wait is not None:
+            return TryUnsentAgain(result.reason, now + timedelta(seconds=wait))
+    outcome = outcome_of(result)
+    if outcome.result is Result.FAILED and claim.attempt <= plan.max_retries:
+        return Retry(outcome, now + timedelta(seconds=plan.retry_interval))
+    return Finish(outcome)
+
+
+def unsent_delay(count: int, jitter: float) -> int | None:
+    """How many seconds to wait with a call that wasn't sent, `count` times so far; None: it has failed.
+
+    `jitter` from 0 to 1 stretches the wait up to twice, so that numbers which failed together when a server went down
+    don't come back together. Raises ValueError for a count below 1 or a jitter out of range.
+    """
+    gap = _gap(UNSENT_GAPS, count)
+    return None if gap is None else _stretched(gap, jitter, up_to=2.0)
+
+
+class ReportAction(StrEnum):
+    """What happens to a report after an attempt to deliver it."""
+
+    DELIVERED = "delivered"
+    #: the receiver wants no more of them
+    GIVE_UP = "give_up"
+    RETRY = "retry"
+
+
+@dataclass(frozen=True)
+class ReportDecision:
+    """What happens to a report, and the least wait, in seconds, that the receiver asked for."""
+
+    action: ReportAction
+    #: only of a retry
+    retry_after: int = 0
+
+
+def report_decision(result: RequestResult, now: datetime) -> ReportDecision:
+    """A 2xx delivers the report, 410 ends it, after anything else it is sent again.
+
+    410 as Standard Webhooks has it: the receiver is gone for good. Nothing but a 2xx acknowledges the report: a
+    receiver that gets it twice knows it by its ids, one that never gets it has lost an outcome (P7).
+    """
+    match result:
+        case Answered(status) if is_success(status):
+            return ReportDecision(ReportAction.DELIVERED)
+        case Answered(410):
+            return ReportDecision(ReportAction.GIVE_UP)
+        case Answered(_, headers):
+            return ReportDecision(ReportAction.RETRY, _retry_after(headers.get("retry-after", ""), now))
+        case NotSent() | Unknown():
+            return ReportDecision(ReportAction.RETRY)
+
+
+def report_delay(attempt: int, jitter: float, retry_after: int = 0) -> int | None:
+    """How many seconds to wait after the report's attempt number `attempt`, from 1, failed; None: it is given up.
+
+    `jitter` from 0 to 1 stretches the wait by up to a fifth. The receiver's `retry_after` can only make it longer.
+    Raises ValueError for an attempt below 1 or a jitter out of range.
+    """
+    gap = _gap(REPORT_GAPS, attempt)
+    return None if gap is None else max(_stretched(gap, jitter, up_to=1.2), retry_after)
+
+
+def _gap(gaps: tuple[int, ...], count: int) -> int | None:
+    if count < 1:
+        raise ValueError(f"attempts are counted from 1, not {count}")
+    return gaps[count - 1] if count <= len(gaps) else None
+
+
+def _stretched(gap: int, jitter: float, up_to: float) -> int:
+    if not 0 <= jitter <= 1:
+        raise ValueError(f"a jitter is between 0 and 1, unlike {jitter}")
+    return math.ceil(gap * (1 + (up_to - 1) * jitter))
+
+
+def _retry_after(value: str, now: datetime) -> int:
+    """The seconds a Retry-After asks for, from 0 to LONGEST_RETRY_AFTER; 0 if it can't be read.
+
+    RFC 9110, section 10.2.3: either a number of seconds or an HTTP-date. A date has one of the three forms of section
+    5.6.7, which are all UTC; the last of them doesn't say so.
+    """
+    value = value.strip()
+    if value.isascii() and value.isdigit():
+        # ten digits are three centuries; int() refuses thousands of them
+        seconds = int(value) if len(value) <= 10 else LONGEST_RETRY_AFTER
+    else:
+        try:
+            date = parsedate_to_datetime(value)
+        except (ValueError, OverflowError):
+            return 0
+        if date.tzinfo is None:
+            date = date.replace(tzinfo=UTC)
+        seconds = math.ceil((date - now).total_seconds())
+    return max(0, min(seconds, LONGEST_RETRY_AFTER))

@@ -1,0 +1,86 @@
+"""Tasks: what waits outside the log, for the pacer to dispatch or the settler to count."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from chalicelib.domain.call import State
+from chalicelib.domain.keys import CallKey, CampaignKey
+from chalicelib.domain.models import Entry
+
+
+@dataclass(frozen=True)
+class DialTask:
+    """A number to be dialled, before the numbers of the log."""
+
+    key: CallKey
+    entry: Entry
+    #: the attempt to be made, 1 for the first
+    attempt: int
+    #: None: at once, in the order of the queue
+    not_before: datetime | None
+
+
+@dataclass(frozen=True)
+class ReportTask:
+    """An outcome to be reported."""
+
+    key: CallKey
+    #: the attempt to be made, 1 for the first; one that was made isn't made again
+    attempt: int
+    not_before: datetime
+
+
+Task = DialTask | ReportTask
+
+
+@dataclass(frozen=True)
+class ScheduledTask:
+    """A task as storage holds it."""
+
+    task: Task
+    #: the range key of its item
+    name: str
+    #: the dials that were returned together with it, come after it, and share its item
+    following: tuple[DialTask, ...] = ()
+    #: what all dials that were returned together share; empty for a task with an item of its own
+    mark: str = ""
+    #: which of the campaign's partitions holds the item, from 0
+    partition: int = 0
+
+
+@dataclass(frozen=True)
+class Lease:
+    """Tasks that are in the dialer's hands as one slice. An expired lease is released: its tasks wait again."""
+
+    tasks: tuple[Task, ...]
+    #: the range key of its item
+    name: str
+
+    @property
+    def campaign(self) -> CampaignKey:
+        return self.tasks[0].key.campaign
+
+
+@dataclass(frozen=True)
+class Acknowledgement:
+    """Calls whose first report result_url acknowledged. Their own records don't say so."""
+
+    sequences: frozenset[int]
+    #: the range key of its item
+    name: str
+
+
+def acknowledged_sequences(acknowledgements: Iterable[Acknowledgement]) -> frozenset[int]:
+    """The sequence numbers in any of them."""
+    return frozenset().union(*(one.sequences for one in acknowledgements))
+
+
+@dataclass(frozen=True)
+class UncountedOutcome:
+    """The outcome of a number that the settler had skipped. It isn't in the campaign's counts yet."""
+
+    key: CallKey
+    state: State
+    #: which of the campaign's partitions holds the item, from 0
+    partition: int = 0

@@ -1,0 +1,175 @@
+"""When calls and reports are tried again, and when not."""
+
+from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chalicelib.domain.call import Claim
+from chalicelib.domain.keys import CallKey
+from chalicelib.domain.models import Entry, Plan
+from chalicelib.domain.outcome import Answered, NotSent, Outcome, RequestResult, Result, Unknown
+from chalicelib.domain.retries import (
+    LONGEST_RETRY_AFTER,
+    REPORT_ATTEMPTS,
+    Finish,
+    ReportAction,
+    ReportDecision,
+    Retry,
+    TryUnsentAgain,
+    next_action,
+    report_decision,
+    report_delay,
+    unsent_delay,
+)
+
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+
+
+def plan(max_retries: int = 0) -> Plan:
+    return Plan(date(2026, 1, 5), date(2026, 1, 5), 1, (), "http://tenant.example/", None, max_retries, 600)
+
+
+def claim(attempt: int = 1, unsent: int = 0) -> Claim:
+    return Claim(CallKey("acme", 1, 0), Entry("tel:+12223334444"), attempt, unsent, False, "nonce", NOW)
+
+
+def test_a_call_that_was_answered_is_finished() -> None:
+    assert next_action(Answered(200, {}, b""), claim(), plan(), NOW, 0) == Finish(Outcome(Result.COMPLETED, "http_200"))
+
+
+def test_a_failed_call_is_finished_unless_the_campaign_asks_for_more() -> None:
+    busy = Answered(486, {}, b"")
+    failed = Outcome(Result.FAILED, "http_486")
+    assert next_action(busy, claim(), plan(), NOW, 0) == Finish(failed)
+    assert next_action(busy, claim(), plan(max_retries=1), NOW, 0) == Retry(failed, NOW + timedelta(minutes=10))
+    assert next_action(busy, claim(attempt=2), plan(max_retries=1), NOW, 0) == Finish(failed)
+
+
+def test_what_was_not_sent_is_tried_again_without_counting_as_a_retry() -> None:
+    assert next_action(NotSent("dns"), claim(), plan(), NOW, 0) == TryUnsentAgain("dns", NOW + timedelta(seconds=30))
+
+
+def test_what_could_not_be_sent_six_times_has_failed() -> None:
+    assert isinstance(next_action(NotSent("dns"), claim(unsent=4), plan(), NOW, 0), TryUnsentAgain)
+    assert next_action(NotSent("dns"), claim(unsent=5), plan(), NOW, 0) == Finish(Outcome(Result.FAILED, "dns"))
+
+
+def test_an_uncertain_call_is_never_made_again_whatever_the_campaign_asks() -> None:
+    uncertain = Finish(Outcome(Result.UNCERTAIN, "timeout"))
+    assert next_action(Unknown("timeout"), claim(), plan(max_retries=10), NOW, 0) == uncertain
+
+
+def answered(status: int, body: bytes = b"", **headers: str) -> Answered:
+    return Answered(status, {name.replace("_", "-"): value for name, value in headers.items()}, body)
+
+
+def test_a_call_that_cannot_be_sent_comes_back_five_times_each_time_later() -> None:
+    assert [unsent_delay(count, 0.0) for count in range(1, 8)] == [30, 60, 120, 240, 480, None, None]
+
+
+def test_jitter_spreads_calls_that_failed_together_over_up_to_twice_the_wait() -> None:
+    assert [unsent_delay(1, jitter) for jitter in (0.0, 0.5, 1.0)] == [30, 45, 60]
+
+
+@pytest.mark.parametrize("status", [200, 202, 204])
+def test_a_report_is_delivered_by_any_2xx(status: int) -> None:
+    assert report_decision(answered(status), NOW) == ReportDecision(ReportAction.DELIVERED)
+
+
+def test_410_ends_a_report_whatever_else_it_says() -> None:
+    assert report_decision(answered(410, retry_after="60"), NOW) == ReportDecision(ReportAction.GIVE_UP)
+
+
+@pytest.mark.parametrize(
+    "request_result",
+    [
+        *(answered(status) for status in (302, 400, 401, 404, 429, 500, 503)),
+        NotSent("dns"),
+        NotSent("address_not_allowed"),
+        Unknown("timeout"),
+    ],
+)
+def test_anything_else_is_reported_again(request_result: RequestResult) -> None:
+    assert report_decision(request_result, NOW) == ReportDecision(ReportAction.RETRY, 0)
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("120", 120),
+        (" 120 ", 120),
+        ("0", 0),
+        ("Sun, 01 Mar 2026 12:10:00 GMT", 600),
+        ("Sunday, 01-Mar-26 12:10:00 GMT", 600),
+        ("Sun Mar  1 12:10:00 2026", 600),
+        ("Sun, 01 Mar 2026 11:00:00 GMT", 0),
+        ("999999", LONGEST_RETRY_AFTER),
+        ("9" * 5_000, LONGEST_RETRY_AFTER),
+        ("Sun, 01 Mar 2099 12:00:00 GMT", LONGEST_RETRY_AFTER),
+    ],
+)
+def test_retry_after_is_seconds_or_any_http_date_within_its_bound(value: str, seconds: int) -> None:
+    assert report_decision(answered(503, retry_after=value), NOW) == ReportDecision(ReportAction.RETRY, seconds)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "soon",
+        "-5",
+        "1.5",
+        "²",
+        "١٢",
+        "Sun, 31 Feb 2026 12:10:00 GMT",
+        "Sun, 01 Mar 2026 12:10:00 +999999999999",
+        "Sun, 01 Mar 2026 12:10:00 +" + "9" * 30,
+        "1 Jan " + "9" * 30 + " 00:00:00 GMT",
+    ],
+)
+def test_a_retry_after_that_cannot_be_read_asks_for_nothing(value: str) -> None:
+    assert report_decision(answered(503, retry_after=value), NOW) == ReportDecision(ReportAction.RETRY, 0)
+
+
+@given(st.text(max_size=60) | st.from_regex(r"[A-Z][a-z]{2}, \d+ [A-Z][a-z]{2} \d+ \d+:\d+:\d+ [+-]?\w+"))
+def test_no_retry_after_breaks_the_reader_or_leaves_its_bounds(value: str) -> None:
+    assert 0 <= report_decision(answered(503, retry_after=value), NOW).retry_after <= LONGEST_RETRY_AFTER
+
+
+def test_a_report_is_sent_ten_times_with_growing_gaps_over_at_least_a_day() -> None:
+    gaps = [report_delay(attempt, 0.0) for attempt in range(1, 10)]
+    waits = [gap for gap in gaps if gap is not None]
+    assert len(waits) == REPORT_ATTEMPTS - 1 == 9
+    assert all(shorter < longer for shorter, longer in pairwise(waits))
+    assert timedelta(seconds=sum(waits)) >= timedelta(hours=24)
+    assert report_delay(10, 0.0) is None
+    assert report_delay(11, 0.0, retry_after=60) is None
+
+
+@given(st.integers(1, 9), st.floats(0, 1))
+def test_jitter_only_ever_lengthens_a_wait_and_never_past_the_next_one(attempt: int, jitter: float) -> None:
+    least, stretched, following = report_delay(attempt, 0), report_delay(attempt, jitter), report_delay(attempt + 1, 0)
+    assert least is not None
+    assert stretched is not None
+    assert least <= stretched
+    assert following is None or stretched < following
+
+
+def test_a_report_waits_as_long_as_its_receiver_asks_and_never_less_than_the_schedule() -> None:
+    assert report_delay(1, 0.0, retry_after=3_600) == 3_600
+    assert report_delay(8, 0.0, retry_after=1) == report_delay(8, 0.0)
+
+
+@pytest.mark.parametrize("jitter", [-0.1, 1.1, float("nan")])
+def test_a_jitter_out_of_range_is_a_mistake_of_the_caller(jitter: float) -> None:
+    with pytest.raises(ValueError, match="jitter"):
+        unsent_delay(1, jitter)
+
+
+@pytest.mark.parametrize("attempt", [0, -1])
+def test_attempts_are_counted_from_one(attempt: int) -> None:
+    with pytest.raises(ValueError, match="from 1"):
+        report_delay(attempt, 0.0)
