@@ -1,7 +1,7 @@
 """The pacer: each minute, dispatch the calls that are due before the next minute.
 
 For every campaign: gather its plan, its cursors and its tasks. Let `chalicelib.domain.pacing` say which slots there
-are, and `chalicelib.domain.load` how many of them the dialers can do. Fill them with tasks first and the log after them.
+are, and `chalicelib.domain.load` how many of them the dialers can do. Fill them with tasks first, then with the log.
 Then, batch by batch: reserve the slots by moving the cursors, send their calls in slices, and move the head past what
 was sent. A crash in between costs slots, never numbers: numbers that were sent with the head unmoved are sent again, in
 later slots, and claims turn the second message away. So a slot never has more than one number, whatever crashes or

@@ -53,7 +53,7 @@ def _utc(local: datetime) -> datetime:
 
 def _offset(instant: datetime) -> timedelta:
     offset = instant.astimezone(_EASTERN).utcoffset()
-    assert offset is not None  # noqa: S101 # for the type checker: a zone always has one
+    assert offset is not None  # for the type checker: a zone always has one
     return offset
 
 

@@ -1,6 +1,6 @@
 """The tasks of campaigns. `chalicelib.storage.task_items` has a table of their keys.
 
-The pacer leases tasks to the dialer, one lease for each slice. The dialer deletes the lease when the slice is done. So a
+The pacer leases tasks to the dialer, one lease for each slice. The dialer deletes the lease when the slice is done. A
 lost message costs a delay: the settler releases an expired lease, and its tasks wait again. Each key ends in a mark of
 its own, so there may be two tasks for one number, and deleting one doesn't lose the other. The claim turns the second
 away.
