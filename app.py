@@ -1,4 +1,4 @@
-"""Which code answers which event; the rest is in chalicelib."""
+"""The Chalice app: which function answers which event. The code itself is in chalicelib."""
 
 import os
 
@@ -19,6 +19,7 @@ def _register_functions() -> None:
 
 app = Chalice(app_name="callpacer", configure_logs=False)
 app.register_blueprint(routes)
-# In Lambda this module is the API's function alone. What the others import would make its start half as long again.
+# In Lambda only the API's function imports this module. The other functions' imports would make its start half as long
+# again.
 if "AWS_LAMBDA_FUNCTION_NAME" not in os.environ:
     _register_functions()

@@ -1,4 +1,4 @@
-"""Runs the benchmarks that are named, or all of them, one after the other.
+"""Runs the named benchmarks, or all of them, one after the other.
 
 python -m benchmarks
 python -m benchmarks uploads gateway
@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 
 from benchmarks import bodies, gateway, lateness, overload, pacer, processor, requests, uploads
 
-#: the longest comes last
+#: the longest come last
 BENCHMARKS: dict[str, Callable[[], Iterable[str]]] = {
     "uploads": uploads.run,
     "bodies": bodies.run,
@@ -24,7 +24,7 @@ BENCHMARKS: dict[str, Callable[[], Iterable[str]]] = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("names", nargs="*", metavar="name", help=f"one of {', '.join(BENCHMARKS)}; all without any")
+    parser.add_argument("names", nargs="*", metavar="name", help=f"one of {', '.join(BENCHMARKS)}; by default all")
     names = parser.parse_args().names or list(BENCHMARKS)
     unknown = [name for name in names if name not in BENCHMARKS]
     if unknown:

@@ -1,11 +1,11 @@
-"""How long a function takes from a fresh process to its first answer, beside a bare Chalice and boto3 hello world's.
+"""How long a function takes from a fresh process to its first answer, compared with a hello world of Chalice and boto3.
 
     python -m benchmarks.coldstart [--rounds N] [--emulator-rounds N]
 
-Every function starts from its package alone, as in Lambda: unpacked, with nothing else on the path, and without keeping
-what it compiles. What is compared is measured by turns, so that a busy machine is busy for all. The API must not take
-more than one and a half times what the hello world takes that has bytecode too. Chalice packs none, and a hello world
-without it is so slow that to beat it would prove nothing.
+Every function starts from its package alone, as in Lambda: unpacked, with nothing else on the path, and without storing
+bytecode. All are measured in turns, so that a busy machine slows down all of them. The API may take at most one and a
+half times as long as the hello world with bytecode. Chalice packs no bytecode, and a hello world without it is so slow
+that a comparison with it would prove nothing.
 """
 
 import argparse
@@ -32,12 +32,12 @@ from infra.local.emulator import REGION, Emulator, plain_environment
 
 #: how many times as long as the hello world the API may take
 LIMIT = 1.5
-#: bytes that Lambda takes: as a zip handed over directly, and unpacked
+#: the most bytes that Lambda takes: of a zip that is uploaded directly, and unpacked
 _LARGEST = (50_000_000, 250_000_000)
 _STAGE = "coldstart"
 _TABLES = f"callpacer-{_STAGE}"
 
-#: Runs in the fresh process. Seconds are CPU's: other programs on the machine don't count.
+#: Runs in the fresh process. It measures CPU time: other programs on the machine don't count.
 _PROGRAM = """
 import importlib, json, sys, time
 folder, handler, event = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
@@ -54,7 +54,7 @@ print(json.dumps({"import": imported - begun, "answer": time.process_time(), "an
 
 
 class Unexpected(Exception):
-    """A function answered something else, so that its time says nothing."""
+    """A function gave a wrong answer, so its time means nothing."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Function:
 
 
 def _request(path: str, headers: Mapping[str, str]) -> dict[str, Any]:
-    """As API Gateway hands it over."""
+    """The event of API Gateway for a GET request."""
     return {
         "requestContext": {"resourcePath": path, "httpMethod": "GET", "path": path, "stage": _STAGE},
         "headers": dict(headers),
@@ -97,7 +97,7 @@ _TICK = {
 API = Function(
     "API",
     "app.app",
-    # The token is looked up, and is nobody's.
+    # The token is looked up, and isn't found.
     _request("/api/schedules", {"authorization": "Bearer 3cbde128-32b6-47aa-9e62-6353f8b06812"}),
     {"statusCode": 401},
 )
@@ -111,7 +111,7 @@ HELLO = Function("hello world", "app.app", _request("/", {}), {"statusCode": 200
 
 
 class _EmptyDatabase(BaseHTTPRequestHandler):
-    """DynamoDB with nothing in it, for whatever question."""
+    """DynamoDB with nothing in it, whatever the request."""
 
     protocol_version = "HTTP/1.1"
 
@@ -145,14 +145,14 @@ def empty_database() -> Iterator[str]:
 class Started:
     """One start, in seconds of CPU."""
 
-    #: what importing the handler's module took
+    #: until the handler's module was imported
     imported: float
-    #: from the process's beginning to its first answer
+    #: from the start of the process to its first answer
     answered: float
 
 
 def start(folder: Path, function: Function, endpoint: str) -> Started:
-    """Starts a function in a process of its own, with nothing on its path but what was unpacked into the folder."""
+    """Start a function in a process of its own, with nothing on its path but the unpacked folder."""
     environment = plain_environment() | {
         "AWS_ENDPOINT_URL": endpoint,
         "AWS_LAMBDA_FUNCTION_NAME": function.name,
@@ -173,13 +173,14 @@ def start(folder: Path, function: Function, endpoint: str) -> Started:
     )
     if done.returncode != 0:
         raise Unexpected(f"{function.name}: {done.stderr}")
-    # before it come the function's own log and metrics
-    said = json.loads(done.stdout.splitlines()[-1])
-    function.check(said["answered"])
-    return Started(said["import"], said["answer"])
+    # the function's own log and metrics come before it
+    measured = json.loads(done.stdout.splitlines()[-1])
+    function.check(measured["answered"])
+    return Started(measured["import"], measured["answer"])
 
 
 def by_turns(measures: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, list[Any]]:
+    """Call each of the measures once in each round. Return their results by name."""
     found: dict[str, list[Any]] = {name: [] for name in measures}
     for _ in range(rounds):
         for name, measure in measures.items():
@@ -188,7 +189,7 @@ def by_turns(measures: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str
 
 
 def processes(archive: Path, hellos: Mapping[str, Path], work: Path, rounds: int) -> dict[str, list[Started]]:
-    """Every function's starts, each from what its zip holds. Where boto3 comes from makes no difference here."""
+    """Every function's starts, each from its unpacked zip. Where boto3 comes from makes no difference here."""
     package = unpack(archive, work / "callpacer")
     with empty_database() as endpoint:
 
@@ -201,12 +202,12 @@ def processes(archive: Path, hellos: Mapping[str, Path], work: Path, rounds: int
 
 
 def invocations(package: Package, hellos: Mapping[str, Path], rounds: int) -> dict[str, list[float]]:
-    """Seconds that first invocations on the emulator take, unpacking included."""
+    """The seconds that first invocations on the emulator take, with unpacking."""
     with tempfile.TemporaryDirectory() as state, Emulator(Path(state)) as emulator:
         deploy(package, f"callpacer-{_STAGE}", {"Stage": _STAGE}, Emulated(emulator.endpoint))
         events, functions = emulator.client("events"), emulator.client("lambda")
         for rule in events.list_rules()["Rules"]:
-            # nothing else is to start functions
+            # nothing else may start functions
             events.disable_rule(Name=rule["Name"])
         names = {found["Handler"]: found["FunctionName"] for found in functions.list_functions()["Functions"]}
 
@@ -231,7 +232,7 @@ def invocations(package: Package, hellos: Mapping[str, Path], rounds: int) -> di
 
 
 def _invoke(functions: Any, name: str, function: Function) -> float:
-    # A function that was changed is started anew.
+    # A changed configuration makes the emulator start the function anew.
     timeout = functions.get_function_configuration(FunctionName=name)["Timeout"]
     functions.update_function_configuration(FunctionName=name, Timeout=61 if timeout == 60 else 60)
     begun = time.perf_counter()
@@ -243,7 +244,7 @@ def _invoke(functions: Any, name: str, function: Function) -> float:
 
 
 def table(columns: Mapping[str, Mapping[str, Sequence[float]]]) -> str:
-    """Medians in milliseconds, each with how many times the compiled hello world's it is."""
+    """Medians in milliseconds, each with its ratio to that of the compiled hello world."""
     lines = [f"{'':36}" + "".join(f"{title:>24}" for title in columns)]
     for name in next(iter(columns.values())):
         cells = ((median(times[name]), median(times[COMPILED])) for times in columns.values())
@@ -255,8 +256,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.coldstart", description=(__doc__ or "").partition("\n")[0]
     )
-    parser.add_argument("--rounds", type=int, default=15, help="how often each is started in a process (15)")
-    parser.add_argument("--emulator-rounds", type=int, default=5, help="how often each is invoked afresh (5)")
+    parser.add_argument("--rounds", type=int, default=15, help="how often each function is started in a process (15)")
+    parser.add_argument(
+        "--emulator-rounds", type=int, default=5, help="how often each function is invoked on the emulator (5)"
+    )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory:
         work = Path(directory)
@@ -271,16 +274,14 @@ def main() -> int:
         }
         print(f"\nCPU time of a fresh process, median of {options.rounds}\n{table(columns)}\n", flush=True)
         invoked = {"first invocation": invocations(package, hellos, options.emulator_rounds)}
-        print(
-            f"On the emulator, unpacking included, median of {options.emulator_rounds}\n{table(invoked)}\n", flush=True
-        )
+        print(f"On the emulator, with unpacking, median of {options.emulator_rounds}\n{table(invoked)}\n", flush=True)
     faults = [
-        f"The API's {title} takes {ratio:.2f} times the hello world's; it may be {LIMIT}"
+        f"The API's {title} takes {ratio:.2f} times as long as the hello world's; the limit is {LIMIT}"
         for title, times in (columns | invoked).items()
         if (ratio := median(times[API.name]) / median(times[COMPILED])) > LIMIT
     ]
     if any(own > most for own, most in zip(sizes["callpacer"], _LARGEST, strict=True)):
-        faults.append("The package is larger than Lambda takes")
+        faults.append("The package is larger than Lambda allows")
     print("\n".join(faults), file=sys.stderr, end="\n" if faults else "")
     return 1 if faults else 0
 

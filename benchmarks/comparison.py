@@ -1,4 +1,4 @@
-"""Two ways to do the same, by turns, so that a busy machine is busy for both."""
+"""Compares two ways to do the same, in turns, so that a busy machine slows down both."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -13,13 +13,13 @@ ROUNDS = 9
 def compared(
     unit: str, number: int, ours: tuple[str, Callable[[], object]], bare: tuple[str, Callable[[], object]], rounds: int
 ) -> Iterator[str]:
-    """Each is a name and what to do, by which `number` of `unit` are dealt with. The first, untimed turn warms up."""
+    """Each way is a name and a function that processes `number` of `unit`. A first turn without timing warms up."""
     measures = {name: _timing(work) for name, work in (ours, bare)}
     by_turns(measures, 1)
     found = by_turns(measures, rounds)
     for name, seconds in found.items():
         yield f"{name:<44} {number / median(seconds):>12,.0f} {unit} a second"
-    # Of each turn by itself: what slows the machine down lasts longer than a turn.
+    # One ratio for each turn, since a slow phase of the machine lasts longer than a turn.
     ratios = sorted(one / other for one, other in zip(found[bare[0]], found[ours[0]], strict=True))
     yield f"{'ratio':<44} {median(ratios):>12.2f} (from {ratios[0]:.2f} to {ratios[-1]:.2f} in {rounds} turns)"
 

@@ -1,7 +1,7 @@
-"""Calls through the gateway to a server on this machine, beside bare aiohttp with a new connection each.
+"""Calls through the gateway to a server on this machine, compared with bare aiohttp and a new connection for each call.
 
-The gateway does for each call what bare aiohttp doesn't: it reads the URL and checks it, checks the address at the
-socket, takes a last look before it sends, keeps a deadline and bounds the answer.
+For each call the gateway does what bare aiohttp doesn't: it parses and checks the URL, checks the address at the
+socket, takes a last look before it sends, keeps a deadline, and limits the size of the answer.
 """
 
 import asyncio
@@ -16,9 +16,9 @@ from chalicelib.domain.slicing import MOST_DIALS
 from chalicelib.gateway.clients import form_body
 from chalicelib.gateway.http.posting import HttpGateway
 
-#: how many in a turn, and how many of them at once: as many as a dialer's batch has
-CALLS, WEIGHT_PER_INVOCATION = 200, MOST_DIALS
-#: short turns, and many: a slow moment of the machine is left out then by the median
+#: calls in a turn, and how many of them at once: as many as a slice has
+CALLS, CALLS_AT_ONCE = 200, MOST_DIALS
+#: many short turns: then the median ignores a slow moment of the machine
 TURNS = 61
 _BODY = form_body({"phone_number": "tel:+12223334444;ani=7778889999", "message_reference": "march", "call_id": "1"})
 _HEADERS = {
@@ -42,19 +42,19 @@ def run(calls: int = CALLS, rounds: int = TURNS) -> Iterator[str]:
 
 
 def through_gateway(url: str) -> Callable[[], Awaitable[None]]:
-    """Makes one call."""
+    """A function that makes one call."""
     gateway = HttpGateway(allow_loopback=True)
 
     async def call() -> None:
-        answer = await gateway.place_call(url, _BODY, _HEADERS, last_look=_nothing_against_it)
+        answer = await gateway.place_call(url, _BODY, _HEADERS, last_look=_allow)
         if not (isinstance(answer, Answered) and answer.status == 200):
             raise RuntimeError(f"the call was not answered: {answer}")
 
     return call
 
 
-async def _nothing_against_it() -> None:
-    """What the dialer looks at is the dialer's own time."""
+async def _allow() -> None:
+    """A last look that checks nothing: the dialer's own is not measured here."""
 
 
 async def _bare(url: str, calls: int) -> None:
@@ -69,5 +69,5 @@ async def _bare(url: str, calls: int) -> None:
 
 
 async def _in_batches(call: Callable[[], Awaitable[None]], calls: int) -> None:
-    for begin in range(0, calls, WEIGHT_PER_INVOCATION):
-        await asyncio.gather(*(call() for _ in range(min(WEIGHT_PER_INVOCATION, calls - begin))))
+    for first in range(0, calls, CALLS_AT_ONCE):
+        await asyncio.gather(*(call() for _ in range(min(CALLS_AT_ONCE, calls - first))))

@@ -1,4 +1,4 @@
-"""A bare Chalice and boto3 hello world, which the functions' starts are compared with."""
+"""A hello world of Chalice and boto3, with which the starts of the functions are compared."""
 
 import json
 import shutil
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from infra.deploy.package import chalice_package, compile_all, pack
 
-#: like callpacer's API it has its client made by the first request, and asks the database once
+#: like callpacer's API, it creates its client in the first request, and sends one request to the database
 HELLO_APP = """
 import os
 
@@ -25,15 +25,15 @@ def index():
 _HELLO_CONFIG = {"version": "2.0", "app_name": "hello", "stages": {"dev": {}}}
 #: as Chalice packages it, boto3 included
 PACKED = "hello world, as Chalice packages it"
-#: the same with bytecode, which all others are compared with
+#: the same with bytecode: all others are compared with it
 COMPILED = "hello world, with bytecode"
-#: with bytecode, and the boto3 that is there already: the emulator has nothing to unpack then, which it does anew for
-#: each process, and not as fast as Lambda
+#: with bytecode, and with the boto3 that is installed already: then the emulator has nothing to unpack. It unpacks anew
+#: for each process, and slower than Lambda.
 BARE = "the same, boto3 not packed"
 
 
 def package_hello(work: Path) -> dict[str, Path]:
-    """Its zips by their names: made by Chalice as anybody's would be, and what can be made of that."""
+    """The zips by name: PACKED as Chalice makes it, and COMPILED and BARE made from that."""
     project, result = work / "project", work / "package"
     (project / ".chalice").mkdir(parents=True)
     (project / "app.py").write_text(HELLO_APP)

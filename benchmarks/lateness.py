@@ -1,7 +1,7 @@
-"""How late calls go out on the local stack, and how evenly, at the pace of a busy campaign and of a very busy one.
+"""How late calls start on the local deployment, and how evenly, at the pace of a busy campaign and of a very busy one.
 
-The functions are real ones from the package, each a process on this machine, beside the emulator, the API and the
-tenant's server. So at some pace it is the machine that is late.
+The functions are those of the package. Each invocation is a process on this machine, beside the emulator, the API and
+the tenant's server. So from some pace on, the machine itself is the limit.
 """
 
 import json
@@ -18,7 +18,7 @@ from tests.support.tenant import serve
 #: calls a minute
 PACES = (600, 3_000)
 MINUTES = 2
-#: seconds until the first tick, and more than that until the last call
+#: seconds allowed beyond the planned time, for the first tick and for calls that are late
 _SLACK = 180
 #: seconds until start_url answers
 _LATENCY = 0.2
@@ -28,16 +28,16 @@ def run(paces: Sequence[int] = PACES, minutes: int = MINUTES) -> Iterator[str]:
     for pace in paces:
         with tempfile.TemporaryDirectory() as directory:
             arrivals, lags = measured(Path(directory), pace, pace * minutes, minutes * 60 + _SLACK)
-        yield f"{pace:>5,} a minute: {told(arrivals, lags)}"
+        yield f"{pace:>5,} a minute: {summary(arrivals, lags)}"
 
 
 def measured(directory: Path, pace: int, calls: int, patience: float) -> tuple[list[float], list[float]]:
     """When each call reached the tenant, in Unix seconds, and how late each was sent, in seconds.
 
-    A stack that doesn't keep up is given up after `patience` seconds, with the calls that were made by then.
+    If the deployment doesn't keep up, the campaign is stopped after `patience` seconds.
     """
-    with LocalDeployment(directory / "stack") as stack, serve(_LATENCY) as tenant:
-        caller = Caller(stack.url, stack.token, directory)
+    with LocalDeployment(directory / "state") as deployment, serve(_LATENCY) as tenant:
+        caller = Caller(deployment.url, deployment.token, directory)
         campaign = caller.campaign(tenant, "".join(f"+1222{number:07d}\n" for number in range(calls)), pace)
         caller.ask("start", campaign)
         try:
@@ -45,20 +45,20 @@ def measured(directory: Path, pace: int, calls: int, patience: float) -> tuple[l
         except AssertionError:
             caller.ask("stop", campaign)
         arrivals = sorted(call.at for call in tenant.calls.copy())
-    # The functions have come to their end, and have written what they measured.
-    return arrivals, sorted(lags_in(stack.functions_log.read_text().splitlines()))
+    # Now the functions have ended, and have written their metrics.
+    return arrivals, sorted(lags_in(deployment.functions_log.read_text().splitlines()))
 
 
 def lags_in(log: Iterable[str]) -> Iterator[float]:
-    """Seconds from each call's instant to its being sent, as the dialer measures it."""
+    """Seconds from each call's instant until it was sent, as the dialer measures them."""
     for line in log:
         _, begins, rest = line.partition('{"_aws"')
         if begins:
             yield from json.loads(begins + rest).get(Metric.PACE_LAG, [])
 
 
-def told(arrivals: Sequence[float], lags: Sequence[float]) -> str:
-    """Both sorted."""
+def summary(arrivals: Sequence[float], lags: Sequence[float]) -> str:
+    """Both are sorted."""
     if not arrivals or not lags:
         return "no calls"
     fewest, most = per_second(arrivals)
@@ -69,12 +69,12 @@ def told(arrivals: Sequence[float], lags: Sequence[float]) -> str:
 
 
 def percentile(values: Sequence[float], percent: int) -> float:
-    """The least of the sorted values that so many of them don't exceed."""
+    """The least of the sorted values that this percentage of them doesn't exceed."""
     return values[max(0, -(-len(values) * percent // 100) - 1)]
 
 
 def per_second(arrivals: Sequence[float]) -> tuple[int, int]:
-    """The fewest and the most calls in one second, of the seconds that lie wholly between the first and the last."""
+    """The fewest and the most calls in one second, of the whole seconds between the first call and the last."""
     counts = Counter(int(at) for at in arrivals)
     whole = range(int(arrivals[0]) + 1, int(arrivals[-1]))
     found = [counts[second] for second in whole] or list(counts.values())

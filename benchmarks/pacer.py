@@ -1,6 +1,6 @@
-"""A tick of the pacer that hands over thousands of calls, beside the same requests to SQS alone.
+"""A tick of the pacer that dispatches thousands of calls, compared with the same requests to SQS alone.
 
-Tables and queue are the emulator's. The pacer reads the campaign's numbers and reserves their slots, too.
+Tables and queue are the emulator's. The pacer also reads the campaign's numbers and reserves their slots.
 """
 
 import tempfile
@@ -16,14 +16,14 @@ from tests.support.campaigns import numbers, prepare, start
 from tests.support.databases import with_tables
 from tests.support.world import HandClock, World
 
-#: in a turn
+#: calls in a turn
 CALLS = 2_000
 
 
 def run(calls: int = CALLS, rounds: int = ROUNDS) -> Iterator[str]:
     with tempfile.TemporaryDirectory() as state, Emulator(Path(state)) as emulator:
         sqs, dynamodb = emulator.client("sqs"), emulator.client("dynamodb")
-        # Each turn has a campaign, tables and a queue of its own: none finds more there than another.
+        # Each turn has a campaign, tables and a queue of its own, so that all find the same.
         worlds = iter([prepared(with_tables(dynamodb), calls) for _ in range(rounds + 1)])
         queues = (sqs.create_queue(QueueName=f"turn-{number}")["QueueUrl"] for number in range(2 * (rounds + 1)))
         requests: list[Mapping[str, Any]] = []
@@ -39,7 +39,7 @@ def run(calls: int = CALLS, rounds: int = ROUNDS) -> Iterator[str]:
             world.sqs.listen = send
             world.tick()
             if world.services.campaigns.get(CampaignKey("acme", 1)).head != calls:
-                raise RuntimeError("the pacer hasn't handed all calls over")
+                raise RuntimeError("the pacer hasn't dispatched all calls")
 
         def bare() -> None:
             queue = next(queues)
@@ -52,7 +52,7 @@ def run(calls: int = CALLS, rounds: int = ROUNDS) -> Iterator[str]:
 
 
 def prepared(database: Database, calls: int) -> World:
-    """With a campaign that runs, all of whose calls are due in the next minute."""
+    """A world with a running campaign whose calls are all due in the next minute."""
     world = World(database, HandClock())
     prepare(world, numbers(calls), amount=calls)
     start(world)

@@ -1,8 +1,8 @@
-"""Microseconds of pacer and dialer for each call, over a simulated database, whose own are told beside theirs.
+"""Microseconds of CPU time of pacer and dialer for each call, over a simulated database, whose time is shown apart.
 
-They are the processor's: what other programs do meanwhile doesn't count. Time stands still, nothing waits, and the
-tenant's server is a function, which reads nothing. So all is in it that callpacer, pynamodb and asyncio do for a call,
-from the message to the report; and nothing of botocore, of connections, of threads, or of lines in the log.
+It is CPU time, so other programs don't count. Simulated time stands still, nothing waits, and the tenant's server is a
+function that reads nothing. So the figures include what callpacer, pynamodb and asyncio do for a call, from the message
+to the report. They don't include botocore, connections, threads, or log lines.
 """
 
 import time
@@ -20,12 +20,12 @@ from tests.support.databases import with_tables
 from tests.support.world import FakeTenant, World
 
 CALLS = 2_000
-#: no page of a query is larger; in DynamoDB a page has a megabyte
+#: the most items in a page of a query; in DynamoDB a page has a megabyte
 _PAGE = 100_000
 
 
 class Tenant(FakeTenant):
-    """Takes every call and every report, without a look at it."""
+    """Accepts every call and every report without reading it."""
 
     made = 0
 
@@ -39,7 +39,7 @@ class Tenant(FakeTenant):
 
 
 class Timed:
-    """A client, and the seconds of the processor that it has taken itself."""
+    """A client that measures its own CPU time, in seconds."""
 
     def __init__(self, client: DynamoDB) -> None:
         self._client = client
@@ -55,8 +55,8 @@ class Timed:
 
 def run(calls: int = CALLS, rounds: int = ROUNDS) -> Iterator[str]:
     turns = [turn(calls) for _ in range(rounds)]
-    for place, name in enumerate(("pacer", "dialer")):
-        own, database = zip(*(one[place] for one in turns), strict=True)
+    for index, name in enumerate(("pacer", "dialer")):
+        own, database = zip(*(one[index] for one in turns), strict=True)
         yield (
             f"{name:<8} {median(own):>8,.0f} µs a call (from {min(own):,.0f} to {max(own):,.0f} in {rounds} turns), "
             f"without {median(database):,.0f} of the simulated database"
@@ -64,13 +64,13 @@ def run(calls: int = CALLS, rounds: int = ROUNDS) -> Iterator[str]:
 
 
 def turn(calls: int) -> list[tuple[float, float]]:
-    """Microseconds a call of the pacer, then of the dialer: its own, and the simulated database's."""
+    """Microseconds for each call, of the pacer, then of the dialer: its own, and the simulated database's."""
     client = Timed(SimulatedDynamoDB(page_size=_PAGE))
     world = prepared(with_tables(client), calls)
     tenant = Tenant(world.clock)
     world.dialer = world.dialer_over(tenant)
     found = []
-    for work in (ticking, dialling):
+    for work in (tick, dial_all):
         client.taken = 0.0
         seconds = work(world)
         found.append((1e6 * (seconds - client.taken) / calls, 1e6 * client.taken / calls))
@@ -79,15 +79,15 @@ def turn(calls: int) -> list[tuple[float, float]]:
     return found
 
 
-def ticking(world: World) -> float:
-    """Seconds that it takes to hand all over."""
+def tick(world: World) -> float:
+    """The seconds that it takes to dispatch all calls."""
     begun = time.process_time()
     world.tick()
     return time.process_time() - begun
 
 
-def dialling(world: World) -> float:
-    """Seconds that it takes to make all the calls that are handed over, and to report them, slice by slice."""
+def dial_all(world: World) -> float:
+    """The seconds that it takes to make and report all calls that were dispatched, slice by slice."""
     messages = sorted(world.sqs.messages, key=lambda message: message.visible_at)
     taken = 0.0
     for message in messages:
@@ -96,5 +96,5 @@ def dialling(world: World) -> float:
         again = world.dial([message.body])
         taken += time.process_time() - begun
         if again:
-            raise RuntimeError("not all messages were dealt with")
+            raise RuntimeError("a message was not completed")
     return taken

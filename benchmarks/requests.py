@@ -1,7 +1,7 @@
-"""Requests to DynamoDB and SQS for each call, from its handing over to its being settled, counted by the clients.
+"""Requests to DynamoDB and SQS for each call, from its dispatch until it is settled, counted by the clients.
 
-The clients are those of `make cost`, which tells what the requests cost. What is asked for at the beginning, such as
-the upload, is left out.
+The clients are those of `make cost`, which shows what the requests cost. The requests of the API, such as the upload,
+are left out.
 """
 
 from collections import Counter
@@ -11,7 +11,7 @@ from benchmarks.cost.deployment import Deployment
 from benchmarks.cost.world import Conditions, World
 
 CALLS = 3_000
-#: calls a minute: with few, a batch holds few
+#: calls a minute: at a slow pace a slice holds few calls
 PACES = (60, 600, 3_000)
 _FUNCTIONS = ("pacer", "dialer", "settler")
 
@@ -26,5 +26,5 @@ def run(calls: int = CALLS, paces: tuple[int, ...] = PACES) -> Iterator[str]:
             requests[line.function] += used.requests
         dynamodb = sum(requests[function] for function in _FUNCTIONS)
         each = ", ".join(f"{function} {requests[function] / made:.2f}" for function in _FUNCTIONS)
-        sqs = sum(number for name, number in ledger.sqs.items() if name != "ReceiveMessage, of nothing")
+        sqs = sum(number for name, number in ledger.sqs.items() if name != "ReceiveMessage, empty")
         yield f"{pace:>5,} a minute: DynamoDB {dynamodb / made:.2f} a call ({each}), SQS {sqs / made:.2f} a call"

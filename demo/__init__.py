@@ -1,1 +1,1 @@
-"""A customer and a telephone side, to watch callpacer at work."""
+"""A demo: a customer uploads numbers, a tenant's server takes the calls, and the screen shows what callpacer does."""

@@ -1,10 +1,11 @@
-"""Shows callpacer at work: a few hundred numbers go out before your eyes, each of them once.
+"""Shows callpacer at work: it calls a few hundred numbers while you watch, each of them once.
 
     python -m demo [--state DIR] [--numbers N] [--per-minute N]
 
-It is a customer of the local stack that runs here, or of one that it starts: uploads a list, makes schedule, profile
-and campaign by HTTP, and starts it. Its own small web server is start_url and result_url, so it sees what comes, and
-judges in the end. It ends by itself in about two minutes and leaves nothing behind.
+The demo is a customer of the local deployment that runs here, or of one that it starts. By HTTP it creates a schedule,
+a profile and a campaign with numbers, and starts the campaign. Its own small web server is start_url and result_url, so
+it sees every call and report. At the end it checks them, and deletes what it has created. It ends by itself, after
+about two minutes.
 """
 
 import argparse
@@ -23,26 +24,26 @@ from rich.console import Console
 from chalicelib.storage.database import Database
 from chalicelib.storage.tokens import Tokens
 from demo.customer import Customer, Refused
-from demo.judge import Summary, judge
-from demo.numbers import MOST, file, numbers
-from demo.screen import TICK, View, clock, screen, verdict
+from demo.numbers import MAX_NUMBERS, numbers, numbers_file
+from demo.screen import TICK, View, clock, screen, summary_text
+from demo.summary import Summary, summarize
 from demo.tenant import Tenant
 from infra.accounts import open_account
 from infra.local.deployment import ACCOUNT, LocalDeployment, LocalDeploymentFailed
 from infra.local.emulator import client
 from infra.local.state import DEFAULT, StateDirectory
 
-#: seconds between two pictures
+#: seconds between two updates of the screen
 _PAUSE = 0.2
-#: seconds in which nothing more may come when all is done
+#: seconds for which the demo listens for a surplus call when all outcomes are reported
 _QUIET = 3.0
-#: seconds that it may take longer than planned
+#: seconds that the demo may take longer than planned
 _SPARE = 10
 
 
 @dataclass(frozen=True)
 class Callpacer:
-    """One that runs."""
+    """A callpacer that runs."""
 
     url: str
     database: Database
@@ -59,37 +60,39 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with _callpacer(options.state) as callpacer, _token(callpacer.database) as (token, secret):
             customer = Customer(callpacer.url, token)
             summary = _show(console, callpacer, customer, Tenant(secret), options.numbers, options.per_minute)
-            console.print(verdict(summary, options.per_minute / 60), soft_wrap=True)
+            console.print(summary_text(summary, options.per_minute / 60), soft_wrap=True)
     except KeyboardInterrupt:
-        _say("interrupted")
+        _print_progress("interrupted")
         return 1
     except (OSError, Refused, LocalDeploymentFailed) as error:
-        _say(str(error))
+        _print_progress(str(error))
         return 1
     return 1 if summary.faults else 0
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m demo", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--state", type=Path, default=DEFAULT, help=f"of the stack, if one runs ({DEFAULT})")
-    parser.add_argument("--numbers", type=_number, default=300, metavar="N", help="how many to call (300)")
-    parser.add_argument("--per-minute", type=_number, default=300, metavar="N", help="how many to call a minute (300)")
+    parser.add_argument(
+        "--state", type=Path, default=DEFAULT, help=f"the directory of the local deployment ({DEFAULT})"
+    )
+    parser.add_argument("--numbers", type=_number, default=300, metavar="N", help="how many numbers to call (300)")
+    parser.add_argument("--per-minute", type=_number, default=300, metavar="N", help="how many calls a minute (300)")
     return parser
 
 
 def _number(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= MOST):
-        raise argparse.ArgumentTypeError(f"a whole number from 1 to {MOST}")
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= MAX_NUMBERS):
+        raise argparse.ArgumentTypeError(f"a whole number from 1 to {MAX_NUMBERS}")
     return int(text)
 
 
 def _show(
     console: Console, callpacer: Callpacer, customer: Customer, tenant: Tenant, count: int, per_minute: int
 ) -> Summary:
-    with tenant, customer.campaign(file(count), per_minute, tenant.start_url, tenant.result_url) as campaign:
+    with tenant, customer.campaign(numbers_file(count), per_minute, tenant.start_url, tenant.result_url) as campaign:
         customer.start(campaign)
         started = time.time()
-        ends = started + longest(count, per_minute)
+        ends = started + time_limit(count, per_minute)
         with screen(console) as show:
             while True:
                 callpacer.check()
@@ -107,19 +110,19 @@ def _show(
                 if view.now >= ends or is_over(view):
                     break
                 time.sleep(_PAUSE)
-        summary = judge(numbers(count), list(tenant.calls), list(tenant.reports), customer.outcomes(campaign))
+        summary = summarize(numbers(count), list(tenant.calls), list(tenant.reports), customer.outcomes(campaign))
     if is_over(view):
         return summary
-    return replace(summary, faults=(*summary.faults, f"The time was up, after {clock(ends - started)}."))
+    return replace(summary, faults=(*summary.faults, f"The demo gave up after {clock(ends - started)}."))
 
 
-def longest(count: int, per_minute: int) -> float:
-    """How many seconds it may take: a tick's wait, then the calls, or one more wait for those that were held up."""
+def time_limit(count: int, per_minute: int) -> float:
+    """How many seconds the demo may take: a tick, then the calls, or one more tick for those that were deferred."""
     return TICK + max(count / per_minute * 60, TICK) + _SPARE
 
 
 def is_over(view: View) -> bool:
-    """All are called, all is told, and nobody has said anything for a while."""
+    """True if all numbers are called, all outcomes are reported, and no request has come for a while."""
     if view.reported < view.numbers or len(view.calls) < view.numbers:
         return False
     return view.now - max(view.calls[-1].at, view.reports[-1].at) >= _QUIET
@@ -132,26 +135,29 @@ def _callpacer(state: Path) -> Iterator[Callpacer]:
 
         def check() -> None:
             if StateDirectory(state).running() != running:
-                raise LocalDeploymentFailed("It has been stopped, and keeps what the demo has made.")
+                raise LocalDeploymentFailed("The deployment was stopped, and keeps what the demo has created.")
 
-        _say(f"a customer of {running.url}")
+        _print_progress(f"the demo uses {running.url}")
         yield Callpacer(running.url, Database(running.tables, client("dynamodb", running.endpoint)), check)
         return
-    _say(f"none runs with {state}, so one is started for the demo")
-    with TemporaryDirectory(prefix="callpacer-") as directory, LocalDeployment(Path(directory), progress=_say) as stack:
-        yield Callpacer(stack.url, stack.database(), stack.check)
-        _say("stopping")
+    _print_progress(f"no local deployment runs with {state}, so the demo starts one")
+    with (
+        TemporaryDirectory(prefix="callpacer-") as directory,
+        LocalDeployment(Path(directory), progress=_print_progress) as deployment,
+    ):
+        yield Callpacer(deployment.url, deployment.database(), deployment.check)
+        _print_progress("stopping")
 
 
 @contextmanager
 def _token(database: Database) -> Iterator[tuple[str, str]]:
-    """A token, taken away at the end, and the secret of its account."""
+    """A token, which is revoked at the end, and the secret of its account."""
     token, secret = open_account(database, ACCOUNT)
     failed = False
     try:
         yield token, secret
     except LocalDeploymentFailed:
-        failed = True  # there is nowhere to take it away from
+        failed = True  # there is no database to revoke it in
         raise
     finally:
         if not failed:
@@ -162,8 +168,8 @@ def _interrupt(*_: object) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def _say(what: str) -> None:
-    print(f"callpacer: {what}", file=sys.stderr, flush=True)
+def _print_progress(line: str) -> None:
+    print(f"callpacer: {line}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

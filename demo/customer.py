@@ -1,4 +1,4 @@
-"""A customer of the API: schedule, profile and campaign by HTTP, and gone again at the end."""
+"""A customer of the API: creates schedule, profile and campaign by HTTP, and deletes them at the end."""
 
 import json
 import uuid
@@ -18,29 +18,31 @@ _PATIENCE = 35
 
 
 class Refused(Exception):
-    """The API answered no; the message is for whoever reads what the demo says."""
+    """The API refused a request; the message is for the user of the demo."""
 
 
 class Customer:
     def __init__(self, url: str, token: str) -> None:
         """`url` is the API's, `/api` included."""
-        self._place = urlsplit(url)
+        self._url = urlsplit(url)
         self._token = token
 
     @contextmanager
     def campaign(self, numbers: bytes, per_minute: int, start_url: str, result_url: str) -> Iterator[int]:
-        """The id of a campaign that may call now, at any hour. It is deleted at the end, with all that it refers to.
+        """The id of a campaign that may call at any hour. At the end it is deleted, with its schedule and profile.
 
-        `numbers` is a file's content.
+        `numbers` is the content of a file.
         """
         nickname = f"demo-{uuid.uuid4().hex[:8]}"
         today, day = local_date(datetime.now(UTC)), timedelta(days=1)
         pace = {"period": 1, "amount_per_period": per_minute, "time_between_periods": 0}
-        with ExitStack() as made:
-            self._make(made, "/schedules", {"nickname": nickname, "days": json.dumps(list(Day))})
-            self._make(made, "/profiles", {"nickname": nickname, **{name: str(value) for name, value in pace.items()}})
-            campaign = self._make(
-                made,
+        with ExitStack() as deletions:
+            self._create(deletions, "/schedules", {"nickname": nickname, "days": json.dumps(list(Day))})
+            self._create(
+                deletions, "/profiles", {"nickname": nickname, **{name: str(value) for name, value in pace.items()}}
+            )
+            campaign = self._create(
+                deletions,
                 "/campaigns",
                 {
                     "phone_numbers": numbers,
@@ -55,38 +57,38 @@ class Customer:
             try:
                 yield campaign
             except LocalDeploymentFailed:
-                made.pop_all()  # there is nobody left to ask
+                deletions.pop_all()  # there is no API to delete them by
                 raise
 
     def start(self, campaign: int) -> None:
-        self._ask("POST", "/campaigns/start", {"campaign_id": str(campaign)})
+        self._request("POST", "/campaigns/start", {"campaign_id": str(campaign)})
 
     def outcomes(self, campaign: int) -> dict[str, int]:
-        """How many of its calls ended how, as the API counts them."""
-        progress = self._ask("GET", f"/campaigns/{campaign}")["progress"]
+        """The number of calls with each result, as the API counts them."""
+        progress = self._request("GET", f"/campaigns/{campaign}")["progress"]
         return {result: progress[result] for result in ("completed", "failed", "uncertain")}
 
-    def _make(self, made: ExitStack, path: str, fields: Mapping[str, str | bytes]) -> int:
-        identifier = int(self._ask("POST", path, fields)["response"]["id"])
-        made.callback(self._ask, "DELETE", f"{path}/{identifier}")
+    def _create(self, deletions: ExitStack, path: str, fields: Mapping[str, str | bytes]) -> int:
+        identifier = int(self._request("POST", path, fields)["response"]["id"])
+        deletions.callback(self._request, "DELETE", f"{path}/{identifier}")
         return identifier
 
-    def _ask(self, method: str, path: str, fields: Mapping[str, str | bytes] | None = None) -> Any:
+    def _request(self, method: str, path: str, fields: Mapping[str, str | bytes] | None = None) -> Any:
         boundary = uuid.uuid4().hex
         headers = {"Authorization": f"Bearer {self._token}"}
         body = None
         if fields:
             headers["Content-Type"] = f"multipart/form-data; boundary={boundary}"
             body = multipart(boundary, fields)
-        connection = HTTPConnection(self._place.netloc, timeout=_PATIENCE)
+        connection = HTTPConnection(self._url.netloc, timeout=_PATIENCE)
         try:
-            connection.request(method, self._place.path + path, body, headers)
+            connection.request(method, self._url.path + path, body, headers)
             answer = connection.getresponse()
             text = answer.read().decode()
         finally:
             connection.close()
         if answer.status != 200:
-            raise Refused(f"{method} {self._place.path}{path} was answered {answer.status}: {text}")
+            raise Refused(f"{method} {self._url.path}{path} was answered {answer.status}: {text}")
         return json.loads(text)
 
 

@@ -1,4 +1,4 @@
-"""What the demo shows while calls come in: a live picture on a terminal, a line now and then anywhere else."""
+"""What the demo shows: a live picture on a terminal, a line every five seconds elsewhere, and at last a summary."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -13,21 +13,22 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from demo.judge import Call, Outcome, Report, Summary
+from demo.summary import Call, Outcome, Report, Summary
 from demo.tenant import ANSWERS
 
-#: the longest that the local stack's pacer takes from one look to the next, in seconds
+#: the most seconds from one tick of the local deployment's pacer to the next
 TICK = 70
 #: how many of the last seconds are drawn
 _DRAWN = 42
-#: the seconds over which the pace is taken
+#: the seconds over which the current pace is measured
 _RECENT = 3
 #: seconds between two lines
 _PAUSE = 5.0
-#: how many calls are shown one by one
-_LAST = 3
-#: as terminals have at least; their 24 lines are enough, too
+#: how many reports are shown one by one
+_LATEST = 3
+#: the picture's width: it fits a terminal of 80 columns and 24 lines
 _WIDTH = 80
+#: the width of a bar that is as long as all numbers
 _BAR = 32
 _COLUMNS = "▁▂▃▄▅▆▇█"
 _STYLES = {"completed": "green", "failed": "yellow"}
@@ -35,12 +36,12 @@ _STYLES = {"completed": "green", "failed": "yellow"}
 
 @dataclass(frozen=True)
 class View:
-    """All that is known at one moment; times are Unix seconds."""
+    """What the demo knows at one moment; times are Unix seconds."""
 
     now: float
     #: when the campaign was started
     started: float
-    #: when the demo ends, whatever is missing
+    #: when the demo gives up
     ends: float
     campaign: int
     numbers: int
@@ -51,33 +52,33 @@ class View:
 
     @property
     def reported(self) -> int:
-        """How many calls; a report that came again doesn't count."""
+        """How many calls are reported; a repeated report doesn't count."""
         return len({report.id for report in self.reports})
 
     @property
     def pace(self) -> float:
-        """Calls a second, just now."""
+        """Calls a second over the last seconds."""
         return sum(call.at > self.now - _RECENT for call in self.calls) / _RECENT
 
     @property
     def status(self) -> str:
-        """What goes on, or is being waited for."""
+        """What happens now, or what the demo waits for."""
         if not self.calls:
             left = self.started + TICK - self.now
             soon = f"within {clock(left)}" if left > 0 else "any moment"
             return f"waiting for the pacer's next tick: {soon}"
         if len(self.calls) < self.numbers:
             if not self.pace:
-                return "waiting for the pacer's next tick: some were held up"
+                return "waiting for the pacer's next tick: some calls were deferred"
             return "calling, faster to catch up" if self.pace > 1.5 * self.planned else "calling"
         if self.reported < self.numbers:
-            return "all are called; waiting for the last reports"
-        return "all is told; listening whether anybody is called again"
+            return "all numbers are called; waiting for the last reports"
+        return "all outcomes are reported; checking that no number is called again"
 
 
 @contextmanager
 def screen(console: Console) -> Iterator[Callable[[View], None]]:
-    """What is to be called with a view several times a second."""
+    """A function that shows a view; call it several times a second."""
     if console.is_terminal and not console.is_dumb_terminal:
         with Live(console=console, auto_refresh=False) as live:
             yield lambda view: live.update(picture(view), refresh=True)
@@ -92,14 +93,14 @@ def clock(seconds: float) -> str:
 
 def line(view: View) -> str:
     counts = f"called {len(view.calls)} of {view.numbers}, {view.pace:.1f} a second ({view.planned:.1f} planned)"
-    what = f"{counts}, reported {view.reported}; {view.status}" if view.calls else view.status
-    return f"{clock(view.now - view.started)}  {what}"
+    state = f"{counts}, reported {view.reported}; {view.status}" if view.calls else view.status
+    return f"{clock(view.now - view.started)}  {state}"
 
 
 def picture(view: View) -> RenderableType:
     elapsed, end = clock(view.now - view.started), clock(view.ends - view.started)
     return Panel(
-        Group(_bars(view), Text(), _outcomes(view), Text(), _last(view), Text(), _status(view)),
+        Group(_bars(view), Text(), _outcomes(view), Text(), _latest_reports(view), Text(), _status(view)),
         title=f"callpacer: campaign {view.campaign}, {view.numbers} numbers, {view.planned:.1f} calls a second",
         subtitle=f"{elapsed}; ends by itself, by {end} at the latest; Ctrl-C ends it now",
         box=ROUNDED,
@@ -108,13 +109,13 @@ def picture(view: View) -> RenderableType:
     )
 
 
-def verdict(summary: Summary, planned: float) -> Text:
-    """The demo's last word; `planned` is calls a second."""
+def summary_text(summary: Summary, planned: float) -> Text:
+    """What the demo prints at the end: its result and the figures. `planned` is calls a second."""
     if summary.faults:
-        said = Text("\n").join(Text.assemble(("✗ ", "bold red"), fault) for fault in summary.faults)
+        result = Text("\n").join(Text.assemble(("✗ ", "bold red"), fault) for fault in summary.faults)
     else:
-        whole = "Every number was called exactly once, and every outcome reported."
-        said = Text.assemble(("✓ ", "bold green"), (whole, "bold"))
+        passed = "Every number was called exactly once, and every outcome reported."
+        result = Text.assemble(("✓ ", "bold green"), (passed, "bold"))
     figures = (
         ("numbers", str(summary.numbers), ""),
         ("calls", str(summary.calls), ""),
@@ -127,11 +128,11 @@ def verdict(summary: Summary, planned: float) -> Text:
     lines = Text("\n").join(
         Text.assemble(f"  {name:<16}{figure:>8}", (remark, "dim")) for name, figure, remark in figures
     )
-    return Text.assemble("\n", said, "\n\n", lines, "\n")
+    return Text.assemble("\n", result, "\n\n", lines, "\n")
 
 
 def columns(view: View) -> str:
-    """The last whole seconds, each as a column: half height is as planned."""
+    """The last whole seconds, each as a column: half height is the planned pace."""
     counts = Counter(int(call.at - view.started) for call in view.calls)
     present = int(view.now - view.started)
     shares = [counts[second] / view.planned for second in range(present - _DRAWN, present)]
@@ -173,8 +174,8 @@ def _outcomes(view: View) -> RenderableType:
     for width in (12, 16, 5):
         grid.add_column(width=width)
     grid.columns[2].justify = "right"
-    told = {report.id: _kind(report.outcome) for report in view.reports}
-    counts = Counter(told.values())
+    kinds = {report.id: _kind(report.outcome) for report in view.reports}
+    counts = Counter(kinds.values())
     for kind in dict.fromkeys([*(_kind(answer.outcome) for answer in ANSWERS), *counts]):
         result, detail = kind
         style = _STYLES.get(result, "red")
@@ -184,26 +185,26 @@ def _outcomes(view: View) -> RenderableType:
 
 
 def _kind(outcome: Outcome) -> tuple[str, str]:
-    """The result, and what tells it apart from others."""
+    """The result and its detail: the callee's type of a completed call, the reason of another."""
     return outcome.result, outcome.callee_type if outcome.result == "completed" else outcome.reason
 
 
-def _last(view: View) -> RenderableType:
-    """The calls that were reported last, the newest at the bottom."""
+def _latest_reports(view: View) -> RenderableType:
+    """The newest is at the bottom."""
     grid = Table.grid(padding=(0, 2))
     for width in (31, 14, 9):
         grid.add_column(width=width, no_wrap=True)
     grid.add_column(no_wrap=True)
-    last = view.reports[-_LAST:]
-    for report in last:
+    latest = view.reports[-_LATEST:]
+    for report in latest:
         result, detail = _kind(report.outcome)
         style = _STYLES.get(result, "red")
         grid.add_row(report.number.destination, report.number.reference, Text(result, style=style), detail, style="dim")
-    for _ in range(_LAST - len(last)):
+    for _ in range(_LATEST - len(latest)):
         grid.add_row()
     return grid
 
 
 def _status(view: View) -> RenderableType:
-    explained = "The pacer hands over, each minute, the calls that are due until the next."
-    return Group(Text(view.status, style="bold"), Text(explained, style="dim"))
+    explanation = "Each minute the pacer dispatches the calls that are due before its next tick."
+    return Group(Text(view.status, style="bold"), Text(explanation, style="dim"))

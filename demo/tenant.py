@@ -1,6 +1,6 @@
-"""A tenant's web server: `start_url`, which drives each call, and `result_url`, which is told how it ended.
+"""A tenant's web server: `start_url`, which makes each call, and `result_url`, which receives each outcome.
 
-Here nobody is called: each request is written down and answered after a while with one of a few outcomes.
+Here no telephone rings: the server records each request, and answers it after a while with one of a few outcomes.
 """
 
 import base64
@@ -19,85 +19,87 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qsl
 
-from demo.judge import Call, Number, Outcome, Report
+from demo.summary import Call, Number, Outcome, Report
 
-#: seconds that a message's timestamp may lie off, so that nobody can send a message again later
+#: seconds by which a message's timestamp may differ from now, so that an old message can't be replayed
 _TOLERANCE = 300
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What start_url says to one call."""
+    """The answer of start_url to one call."""
 
     status: int
     body: bytes
-    #: what the report has to say then
+    #: the outcome that the report has to have
     outcome: Outcome
 
 
-def _told(result: str, callee_type: str, duration: int) -> Answer:
-    told = {"result": result, "callee_type": callee_type, "duration": duration}
-    return Answer(200, json.dumps(told).encode(), Outcome(result, "http_200", callee_type, str(duration)))
+def _with_result(result: str, callee_type: str, duration: int) -> Answer:
+    """An answer whose body has the result."""
+    body = {"result": result, "callee_type": callee_type, "duration": duration}
+    return Answer(200, json.dumps(body).encode(), Outcome(result, "http_200", callee_type, str(duration)))
 
 
-def _untold(status: int, body: bytes, result: str) -> Answer:
+def _without_result(status: int, body: bytes, result: str) -> Answer:
+    """An answer whose result follows from the status alone."""
     return Answer(status, body, Outcome(result, f"http_{status}", "unknown", "0"))
 
 
 _VOICEXML = b'<?xml version="1.0"?><vxml version="2.1"><form><block>Hello.</block></form></vxml>'
-_PERSON = _told("completed", "voice", 42)
-_MACHINE = _told("completed", "answeringmachine", 17)
-_FAX = _told("completed", "fax", 5)
-_DIALOGUE = _untold(200, _VOICEXML, "completed")
-_NO_ANSWER = _told("failed", "unknown", 0)
-_BUSY = _untold(486, b"Busy Here", "failed")
-_NO_SUCH = _untold(404, b"Not Found", "failed")
+_PERSON = _with_result("completed", "voice", 42)
+_MACHINE = _with_result("completed", "answeringmachine", 17)
+_FAX = _with_result("completed", "fax", 5)
+_DIALOGUE = _without_result(200, _VOICEXML, "completed")
+_NO_ANSWER = _with_result("failed", "unknown", 0)
+_BUSY = _without_result(486, b"Busy Here", "failed")
+_NOT_FOUND = _without_result(404, b"Not Found", "failed")
 
-#: what there is, the likeliest first
-ANSWERS = (_PERSON, _MACHINE, _DIALOGUE, _FAX, _BUSY, _NO_ANSWER, _NO_SUCH)
-#: one after the other, and then from the beginning
+#: all answers, in the order in which the screen shows their outcomes
+ANSWERS = (_PERSON, _MACHINE, _DIALOGUE, _FAX, _BUSY, _NO_ANSWER, _NOT_FOUND)
+#: the answers to twenty calls, repeated for further ones
 _IN_TURN = (
     *(_PERSON, _PERSON, _MACHINE, _PERSON, _BUSY, _PERSON, _DIALOGUE, _PERSON, _PERSON, _NO_ANSWER),
-    *(_PERSON, _MACHINE, _PERSON, _PERSON, _FAX, _BUSY, _PERSON, _DIALOGUE, _MACHINE, _NO_SUCH),
+    *(_PERSON, _MACHINE, _PERSON, _PERSON, _FAX, _BUSY, _PERSON, _DIALOGUE, _MACHINE, _NOT_FOUND),
 )
 
 
-def answer_to(place: int) -> Answer:
-    """The answer to the call that comes as number `place`."""
-    return _IN_TURN[place % len(_IN_TURN)]
+def answer_to(index: int) -> Answer:
+    """The answer to the call with this index, from 0."""
+    return _IN_TURN[index % len(_IN_TURN)]
 
 
-def seconds_until_answer(place: int) -> float:
-    """From 0.1 to 0.4, in no order that one could see."""
-    return 0.1 + place * 37 % 101 * 0.003
+def seconds_until_answer(index: int) -> float:
+    """From 0.1 to 0.4, in no visible order."""
+    return 0.1 + index * 37 % 101 * 0.003
 
 
 def is_signed(secret: str, headers: Mapping[str, str], body: bytes, now: float) -> bool:
-    """Whether a request comes from whoever knows the account's secret, by the Standard Webhooks specification.
+    """True if the request is signed with the account's secret, by the Standard Webhooks specification.
 
-    `headers` are by lower-case name. This is what every customer's server has to do.
+    `headers` have lower-case names. Every customer's server has to check this.
     """
     identifier, timestamp = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
     if not (timestamp.isascii() and timestamp.isdigit()) or abs(now - int(timestamp)) > _TOLERANCE:
         return False
     key = base64.b64decode(secret.removeprefix("whsec_"))
     digest = hmac.digest(key, f"{identifier}.{timestamp}.".encode() + body, hashlib.sha256)
-    wanted = b"v1," + base64.b64encode(digest)
+    expected = b"v1," + base64.b64encode(digest)
     given = headers.get("webhook-signature", "").encode().split()
-    return any(hmac.compare_digest(wanted, one) for one in given)
+    return any(hmac.compare_digest(expected, one) for one in given)
 
 
 @dataclass
 class Tenant:
     """A context manager: inside it the server answers, on a free port of 127.0.0.1."""
 
-    #: the account's, which all that comes is signed with
+    #: the account's, with which every request is signed
     secret: str
     calls: list[Call] = field(default_factory=list)
     reports: list[Report] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._places = count()
+        self._indexes = count()
         self._server = _Server(self)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.1,))
 
@@ -121,16 +123,16 @@ class Tenant:
         return f"http://127.0.0.1:{self._server.server_port}/result"
 
     def called(self, headers: Mapping[str, str], body: bytes) -> Answer:
-        """start_url."""
-        now, form, place = time.time(), _form(body), next(self._places)
-        answer = answer_to(place)
+        """Record a request to start_url."""
+        now, form, index = time.time(), _form(body), next(self._indexes)
+        answer = answer_to(index)
         signed = is_signed(self.secret, headers, body, now)
         self.calls.append(Call(now, _number(form), form.get("call_id", ""), signed, answer.outcome))
-        time.sleep(seconds_until_answer(place))
+        time.sleep(seconds_until_answer(index))
         return answer
 
     def reported(self, headers: Mapping[str, str], body: bytes) -> None:
-        """result_url."""
+        """Record a request to result_url."""
         now, form = time.time(), _form(body)
         outcome = Outcome(*(form.get(name, "") for name in ("result", "reason", "callee_type", "duration")))
         signed = is_signed(self.secret, headers, body, now)
@@ -168,7 +170,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
-        """The terminal is for what the demo shows."""
+        """Log nothing: the terminal shows the demo."""
 
 
 class _Server(ThreadingHTTPServer):
@@ -180,6 +182,6 @@ class _Server(ThreadingHTTPServer):
         self.tenant = tenant
 
     def handle_error(self, request: socket.socket | tuple[bytes, socket.socket], client_address: Any) -> None:
-        """Whoever hangs up in the middle hasn't called, and that's no fault of this server."""
+        """Ignore a client that closes its connection early: it has made no call."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)

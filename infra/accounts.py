@@ -1,4 +1,4 @@
-"""Accounts as an operator opens them."""
+"""Opens accounts, for the operator's commands and the local deployment."""
 
 import uuid
 from datetime import UTC, datetime
@@ -10,9 +10,9 @@ from chalicelib.storage.tokens import Tokens
 
 
 def open_account(database: Database, account: str, token: str | None = None) -> tuple[str, str]:
-    """Gives the account a token, a new one unless one is named. Returns it and the account's signing secret.
+    """Give the account a token, and create the account if it doesn't exist. Return the token and the signing secret.
 
-    Raises TokenTaken if the named token is another account's.
+    Without `token` a random one is created. Raises TokenTaken if the token belongs to another account.
     """
     token = token or str(uuid.uuid4())
     secret = Accounts(database).ensure(account, new_secret())

@@ -1,4 +1,4 @@
-"""What a million calls cost on AWS: some thousand go through the real code, with clients that count.
+"""What a million calls cost on AWS: the real code makes some thousand calls, with clients that count requests.
 
 make cost                                      # one campaign at 600 a minute, and a table of paces
 make cost LATENCY_MS=2000 CALLS=2000
@@ -16,10 +16,10 @@ from benchmarks.cost.deployment import Deployment
 from benchmarks.cost.report import Row
 from benchmarks.cost.world import Conditions, World
 
-#: thirty days, and how much of them is looked at, in minutes
-_MONTH, _LOOKED_AT = 30 * 24 * 60, 10
+#: in minutes: thirty days, and how much of them is simulated
+_MONTH, _IDLE_MINUTES = 30 * 24 * 60, 10
 _OTHER_ARCHITECTURE = {"arm64": "x86_64", "x86_64": "arm64"}
-#: a row each: calls a minute, and the campaigns that share them
+#: the rows of the table: calls a minute, and the campaigns that share them
 PACES = ((2, 1), (6, 1), (20, 1), (60, 1), (600, 1), (6000, 1), (600, 50))
 #: how many calls are made for a row: ten minutes' worth, within these bounds
 _ROW_CALLS = (300, 30_000)
@@ -28,23 +28,23 @@ _ROW_CALLS = (300, 30_000)
 def main() -> None:
     arguments = _arguments()
     conditions = Conditions(arguments.calls, arguments.campaigns, arguments.pace, arguments.latency_ms / 1000)
-    for line in _told(conditions, () if arguments.no_table else PACES):
-        print(line)  # a program for a terminal
+    for line in _report(conditions, () if arguments.no_table else PACES):
+        print(line)
 
 
-def _told(conditions: Conditions, paces: Sequence[tuple[int, int]]) -> Iterator[str]:
+def _report(conditions: Conditions, paces: Sequence[tuple[int, int]]) -> Iterator[str]:
     deployment, prices = Deployment.read(), Prices.read()
     world = World(conditions, deployment)
     ledger = world.run()
     scale = MILLION / conditions.calls
     billed = bill(ledger, scale, deployment, prices)
     other = replace(deployment, architecture=_OTHER_ARCHITECTURE[deployment.architecture])
-    idle = World(Conditions(calls=0, campaigns=0, minutes=_LOOKED_AT), deployment).run()
+    idle = World(Conditions(calls=0, campaigns=0, minutes=_IDLE_MINUTES), deployment).run()
     yield from report.headline(conditions, prices)
     yield ""
     yield from report.items(billed)
     yield ""
-    yield from report.verdict(conditions, billed.total)
+    yield from report.goal(conditions, billed.total)
     yield from report.other_architecture(other.architecture, bill(ledger, scale, other, prices).total)
     yield ""
     yield from report.lines(billed)
@@ -52,14 +52,14 @@ def _told(conditions: Conditions, paces: Sequence[tuple[int, int]]) -> Iterator[
     yield from report.functions(ledger, deployment)
     yield ""
     yield from report.on_time(world.lateness())
-    yield from report.standing(bill(idle, _MONTH / _LOOKED_AT, deployment, prices))
+    yield from report.idle(bill(idle, _MONTH / _IDLE_MINUTES, deployment, prices))
     if paces:
         yield ""
         with ProcessPoolExecutor() as pool:
             others = [row_conditions(conditions.latency, *pace) for pace in paces]
             yield from report.table(list(pool.map(row, others)))
     yield ""
-    yield from report.assumed(deployment)
+    yield from report.assumptions(deployment)
 
 
 def row_conditions(latency: float, pace: int, campaigns: int) -> Conditions:
@@ -77,10 +77,12 @@ def row(conditions: Conditions) -> Row:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.cost", description=__doc__.partition("\n")[0])
     parser.add_argument("--calls", type=int, default=10_000, help="how many calls are made")
-    parser.add_argument("--campaigns", type=int, default=1, help="that share them, at the same time")
+    parser.add_argument("--campaigns", type=int, default=1, help="how many campaigns share the calls, at the same time")
     parser.add_argument("--pace", type=int, default=600, help="calls a minute, of all campaigns together")
-    parser.add_argument("--latency-ms", type=float, default=200, help="until start_url or result_url answers")
-    parser.add_argument("--no-table", action="store_true", help="leave the other paces out")
+    parser.add_argument(
+        "--latency-ms", type=float, default=200, help="how long start_url and result_url take to answer"
+    )
+    parser.add_argument("--no-table", action="store_true", help="leave out the table of paces")
     return parser.parse_args()
 
 

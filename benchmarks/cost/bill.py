@@ -1,4 +1,4 @@
-"""From what was used to dollars."""
+"""The bill: what was used, in dollars."""
 
 import json
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from benchmarks.cost.deployment import Deployment
 from benchmarks.cost.ledger import Ledger, Line, Used
 
 MILLION = 1_000_000
-#: dollars for a million calls, telephony aside, at 200 ms and 600 calls a minute
+#: dollars for a million calls, without telephony, at 200 ms and 600 calls a minute
 GOAL = 3.0
 #: the same at other paces: calls a minute, and the campaigns that share them
 GOALS = {(6, 1): 11.0, (60, 1): 7.0, (600, 1): GOAL, (6000, 1): GOAL, (600, 50): 8.0}
@@ -20,9 +20,9 @@ _PRICES = Path(__file__).parent / "prices.json"
 @dataclass(frozen=True)
 class Prices:
     region: str
-    #: the day on which they were listed
+    #: the day of the price list
     as_of: str
-    #: of one unit, in dollars
+    #: the price of one unit, by its name in prices.json
     dollars: dict[str, float]
 
     @classmethod
@@ -43,7 +43,7 @@ class Item:
 @dataclass(frozen=True)
 class Bill:
     items: tuple[Item, ...]
-    #: what DynamoDB's units come from, and the dollars for them, the most first
+    #: the kinds of requests to DynamoDB, with the dollars for each, the most expensive first
     lines: tuple[tuple[Line, Used, float], ...]
 
     @property
@@ -52,7 +52,7 @@ class Bill:
 
 
 def bill(ledger: Ledger, scale: float, deployment: Deployment, prices: Prices) -> Bill:
-    """Of `scale` times as much as was used."""
+    """The bill for `scale` times as much as was used."""
     items: list[Item] = []
 
     def add(component: str, amount: float, unit: str, price: str) -> None:

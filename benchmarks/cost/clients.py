@@ -1,4 +1,4 @@
-"""Clients that count what each request would be billed as, and take its time."""
+"""Clients that count the units for which each request would be billed, and that take its time."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -13,18 +13,18 @@ from tests.fake_aws.sqs import SimulatedSQS
 from tests.fake_aws.values import Item, kept_item, size_of
 
 _WRITES = ("PutItem", "UpdateItem", "DeleteItem")
-#: which of an item a read would not show, though it is billed
+#: with these an answer doesn't show all that is read and billed
 _HIDES = ("FilterExpression", "ProjectionExpression")
 
 
 @dataclass(frozen=True)
 class _Index:
     key: tuple[str, ...]
-    #: what it holds of an item; None for all
+    #: the attributes that it holds; None: all of them
     holds: frozenset[str] | None
 
     def entry(self, item: Item | None) -> units.Entry | None:
-        """None for what doesn't stand in it."""
+        """The item's entry in this index; None if the index doesn't hold the item."""
         if item is None or any(name not in item for name in self.key):
             return None
         held = item if self.holds is None else {name: item[name] for name in self.holds if name in item}
@@ -40,20 +40,20 @@ class _Table:
 
 @dataclass(frozen=True)
 class _Write:
-    """An item, before it is written."""
+    """A write of one item, before it is carried out."""
 
     table: _Table
     key: Mapping[str, Any]
-    #: what is put, if the request says so
+    #: the whole new item, if the request has it
     put: Item | None
     before: Item | None
 
 
 class CountingDynamoDB:
-    """Units by AWS's rules, of what the simulated tables hold."""
+    """A client of the simulated tables that counts units by AWS's rules."""
 
     def __init__(self, client: SimulatedDynamoDB, ledger: Ledger, prefix: str) -> None:
-        """`prefix` is what the tables' names begin with."""
+        """`prefix` is the prefix of the tables' names."""
         self._client = client
         self._ledger = ledger
         self._prefix = prefix
@@ -88,11 +88,11 @@ class CountingDynamoDB:
 
     def _note_read(self, operation: str, request: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
         if operation == "BatchGetItem":
-            for name, asked in request["RequestItems"].items():
-                _refuse_hiding(asked)
+            for name, requested in request["RequestItems"].items():
+                _refuse_hiding(requested)
                 found = [size_of(kept_item(item)) for item in answer["Responses"][name]]
-                missing = len(asked["Keys"]) - len(found)
-                reads = units.batch_read_units([*found, *[0] * missing], consistent=_is_consistent(asked))
+                missing = len(requested["Keys"]) - len(found)
+                reads = units.batch_read_units([*found, *[0] * missing], consistent=_is_consistent(requested))
                 self._note(operation, name, reads=reads)
             return
         _refuse_hiding(request)
@@ -136,15 +136,15 @@ class CountingDynamoDB:
         table = self._tables[body["TableName"]]
         put = kept_item(body["Item"]) if "Item" in body else None
         key = body["Key"] if put is None else {name: put[name] for name in table.key}
-        return _Write(table, key, put, self._now(table, key))
+        return _Write(table, key, put, self._read(table, key))
 
-    def _now(self, table: _Table, key: Mapping[str, Any]) -> Item | None:
+    def _read(self, table: _Table, key: Mapping[str, Any]) -> Item | None:
         answer = self._client._make_api_call("GetItem", {"TableName": table.name, "Key": dict(key)})
         return kept_item(answer["Item"]) if "Item" in answer else None
 
     def _units(self, write: _Write, *, transactional: bool) -> int:
-        """A refused write costs what is there, or would be."""
-        after = self._now(write.table, write.key)
+        """A refused write is billed by the item that exists, or by the one that would be put."""
+        after = self._read(write.table, write.key)
         larger = max((item for item in (after, write.put) if item is not None), key=size_of, default={})
         before = write.before or {}
         own = units.write_units(size_of(before), size_of(larger), transactional=transactional)
@@ -158,9 +158,8 @@ class CountingDynamoDB:
 
 
 class CountingSQS:
-    """`sent` is told whenever there are new messages."""
-
     def __init__(self, client: SimulatedSQS, ledger: Ledger, sent: Callable[[], None]) -> None:
+        """`sent` is called when there are new messages."""
         self._client = client
         self._ledger = ledger
         self._sent = sent
@@ -175,7 +174,7 @@ class CountingSQS:
         return answer
 
     def send_message(self, **request: Any) -> dict[str, Any]:
-        raise NotImplementedError("nothing that can't be read is sent here")
+        raise NotImplementedError("only dead letters are sent one by one, and there are none here")
 
 
 def _names(keys: Iterable[Mapping[str, str]]) -> tuple[str, ...]:
@@ -187,16 +186,16 @@ def _is_consistent(request: Mapping[str, Any]) -> bool:
 
 
 def _refuse_hiding(request: Mapping[str, Any]) -> None:
-    """The answer is all there is to tell what was read."""
+    """Refuse a read whose answer doesn't show all that was read: the units are counted by the answer."""
     hiding = [name for name in _HIDES if name in request]
     if hiding:
         raise NotImplementedError(", ".join(hiding))
 
 
 def _items(operation: str, request: Mapping[str, Any]) -> int:
-    """How many items the request is about, as far as it says so."""
+    """How many items the request names. A query counts as one."""
     if operation == "BatchGetItem":
-        return sum(len(asked["Keys"]) for asked in request["RequestItems"].values())
+        return sum(len(requested["Keys"]) for requested in request["RequestItems"].values())
     if operation == "BatchWriteItem":
         return sum(map(len, request["RequestItems"].values()))
     return len(request.get("TransactItems", (1,)))

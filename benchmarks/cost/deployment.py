@@ -1,4 +1,4 @@
-"""What is deployed, as far as it bears on the bill: read from where deploying reads it."""
+"""What is deployed, as far as the bill depends on it. It is read from the files that are deployed."""
 
 import json
 from dataclasses import dataclass
@@ -10,11 +10,11 @@ from infra.template.template import merge_template
 
 @dataclass(frozen=True)
 class Deployment:
-    #: MB of each function
+    #: the memory of each function, in MB
     memory: dict[str, int]
     #: arm64 or x86_64
     architecture: str
-    #: invocations of the dialer at the same time, at most
+    #: the most invocations of the dialer at the same time
     dialers: int
 
     @classmethod

@@ -1,12 +1,12 @@
-"""Lambda's event source for a standard queue, as AWS documents it, at its worst.
+"""A model of Lambda's event source for a standard queue, as AWS documents it, with the least that it promises.
 
 It polls with at least five connections, each of which waits up to 20 s for a message. It begins with five invocations
-at a time, adds up to 300 a minute while messages are left, and never has more than `MaximumConcurrency` at work.
+at a time, adds up to 300 a minute while messages are left, and never runs more than `MaximumConcurrency`.
 https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html
-Pollers that are kept ready have ten invocations each at once.
+A provisioned poller runs ten invocations at a time from the beginning.
 
-Which pollers get which messages is up to AWS. With one message to an invocation, and no window, that makes no
-difference: a window with little traffic may last 20 s, whatever it is set to.
+AWS decides which poller gets which message. That makes no difference here, with one message for each invocation and no
+batching window. A batching window with little traffic may last 20 s, whatever its setting.
 """
 
 import asyncio
@@ -20,13 +20,13 @@ from benchmarks.cost.ledger import Ledger
 from tests.fake_aws.clock import SimulatedClock
 from tests.fake_aws.sqs import SimulatedSQS
 
-#: pollers there are at least, and seconds that one waits for a message before it asks again
+#: how many pollers there are at least, and for how many seconds each waits for a message before it polls again
 POLLERS, LONG_POLL = 5, 20
-#: invocations at the same time to begin with, and how many more there may be each second
+#: how many invocations may run at first, and how many more in each second
 FIRST, MORE = 5, 300 / 60
-#: invocations that a poller which is kept ready deals with at the same time
-FOR_A_POLLER = 10
-#: seconds from a message being visible to a poller having it
+#: how many invocations a provisioned poller runs at the same time
+INVOCATIONS_PER_POLLER = 10
+#: from and to how many seconds after a message is visible a poller has it
 RECEIPT = (0.01, 0.1)
 
 Message = dict[str, Any]
@@ -45,9 +45,9 @@ class EventSource:
         pollers: int = 0,
         random_fraction: random.Random,
     ) -> None:
-        """`invoke` has a function deal with a message, and says whether it did. `most` is how many may at a time.
+        """`invoke` runs the function on a message, and returns whether the message is done.
 
-        `pollers` are kept ready.
+        `most` is how many invocations may run at a time. `pollers` is the number of provisioned pollers.
         """
         self._sqs = sqs
         self._queue = queue
@@ -56,16 +56,16 @@ class EventSource:
         self._invoke = invoke
         self._most = most
         self._random_fraction = random_fraction
-        self._allowed = float(min(max(FIRST, pollers * FOR_A_POLLER), most))
+        self._allowed = float(min(max(FIRST, pollers * INVOCATIONS_PER_POLLER), most))
         self._scaled_at = clock.now()
         self._running = 0
         self._woken = asyncio.Event()
         self._under_way: set[asyncio.Task[None]] = set()
-        #: the most that were ever at work at the same time
+        #: the most invocations that ever ran at the same time
         self.peak = 0
 
     def wake(self) -> None:
-        """There may be new messages."""
+        """Call this when there may be new messages."""
         self._woken.set()
 
     async def poll(self) -> None:
@@ -73,18 +73,18 @@ class EventSource:
             visible = self._sqs.next_visible(self._queue)
             if visible is None or visible > self._clock.now():
                 await self._wait(visible)
-            elif self._running >= int(self._scaled()):
+            elif self._running >= int(self._scale()):
                 await self._wait(self._clock.now() + timedelta(seconds=0.1))
             else:
-                self._take()
+                self._receive()
 
     async def finish(self) -> None:
-        """What is under way comes to its end."""
+        """Wait for the running invocations."""
         while self._under_way:
             await asyncio.gather(*self._under_way)
 
-    def _scaled(self) -> float:
-        """More are allowed the longer there are messages that nobody takes."""
+    def _scale(self) -> float:
+        """How many invocations may run now: more, the longer messages have waited."""
         now = self._clock.now()
         waited = min(1.0, (now - self._scaled_at).total_seconds())
         self._scaled_at = now
@@ -92,16 +92,16 @@ class EventSource:
             self._allowed = min(float(self._most), self._allowed + waited * MORE)
         return self._allowed
 
-    def _take(self) -> None:
+    def _receive(self) -> None:
         self._ledger.sqs["ReceiveMessage"] += 1
         for message in self._sqs.receive_message(QueueUrl=self._queue, MaxNumberOfMessages=1).get("Messages", []):
             self._running += 1
             self.peak = max(self.peak, self._running)
-            task = asyncio.get_running_loop().create_task(self._deal_with(message))
+            task = asyncio.get_running_loop().create_task(self._process(message))
             self._under_way.add(task)
             task.add_done_callback(self._ended)
 
-    async def _deal_with(self, message: Message) -> None:
+    async def _process(self, message: Message) -> None:
         await self._clock.sleep(self._random_fraction.uniform(*RECEIPT))
         if await self._invoke(message):
             self._ledger.sqs["DeleteMessageBatch"] += 1

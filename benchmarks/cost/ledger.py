@@ -1,4 +1,4 @@
-"""What was asked of AWS, and by whom."""
+"""The ledger: what each function has used of AWS."""
 
 import logging
 from collections import Counter, defaultdict
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from benchmarks.cost import units
 from chalicelib.runtime.logs import JsonLines
 
-#: CloudWatch adds this to each line, and bills it
+#: bytes that CloudWatch adds to each line, and bills
 LINE_OVERHEAD = 26
 #: bytes of Lambda's own lines for each invocation: START, END and REPORT
 INVOCATION_LINES = 66 + 53 + 165 + 3 * LINE_OVERHEAD
@@ -41,7 +41,7 @@ class Runs:
 @dataclass
 class Ledger:
     dynamodb: dict[Line, Used] = field(default_factory=lambda: defaultdict(Used))
-    #: requests as billed, by what they ask for
+    #: requests as they are billed, by operation
     sqs: Counter[str] = field(default_factory=Counter)
     runs: dict[str, Runs] = field(default_factory=lambda: defaultdict(Runs))
     log_lines: int = 0
@@ -70,7 +70,7 @@ class LogCounter(logging.Handler):
     """Counts the lines that functions log, as they write them."""
 
     def __init__(self, ledger: Ledger, counts: Callable[[], bool]) -> None:
-        """`counts` says whether it is a function that logs."""
+        """`counts` returns True if the current line comes from a function."""
         super().__init__()
         self.setFormatter(JsonLines())
         self._ledger = ledger

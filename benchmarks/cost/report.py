@@ -1,4 +1,4 @@
-"""The bill as it is printed, with all that is assumed."""
+"""The bill as it is printed, with its assumptions."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,9 +9,9 @@ from benchmarks.cost.deployment import Deployment
 from benchmarks.cost.ledger import Ledger, Line
 from benchmarks.cost.world import Conditions
 
-#: of DynamoDB's lines
+#: how many kinds of requests to DynamoDB are shown
 _SHOWN = 12
-#: what the goal is for: seconds
+#: the goal holds for this latency, in seconds
 _GOAL_LATENCY = 0.2
 
 
@@ -30,10 +30,11 @@ def items(bill: Bill) -> Iterator[str]:
     yield f"  {'total':<32} {'':>14} {'':<12} {bill.total:>8.3f}"
 
 
-def verdict(conditions: Conditions, total: float) -> Iterator[str]:
-    goal = GOALS.get((conditions.pace, conditions.campaigns))
-    if goal is not None and conditions.latency <= _GOAL_LATENCY:
-        yield f"The goal, under ${goal:.2f} at {_ms(_GOAL_LATENCY)}, is {'met' if total < goal else 'NOT MET'}."
+def goal(conditions: Conditions, total: float) -> Iterator[str]:
+    dollars = GOALS.get((conditions.pace, conditions.campaigns))
+    if dollars is not None and conditions.latency <= _GOAL_LATENCY:
+        is_met = "met" if total < dollars else "NOT MET"
+        yield f"The goal, under ${dollars:.2f} at {_ms(_GOAL_LATENCY)}, is {is_met}."
 
 
 def other_architecture(architecture: str, total: float) -> Iterator[str]:
@@ -64,45 +65,45 @@ def on_time(lateness: Sequence[float]) -> Iterator[str]:
     """`lateness` is sorted."""
     half, most = lateness[len(lateness) // 2], lateness[len(lateness) * 99 // 100]
     yield (
-        f"Calls went out after their instants by at most {half:.2f} s (half of them), {most:.2f} s (99 %), "
+        f"Calls were sent after their instants by at most {half:.2f} s (half of them), {most:.2f} s (99 %), "
         f"{lateness[-1]:.2f} s (all)."
     )
 
 
-def standing(bill: Bill) -> Iterator[str]:
-    yield f"With nothing to do, looking each minute and asking the queue costs ${bill.total:.2f} in thirty days."
+def idle(bill: Bill) -> Iterator[str]:
+    yield f"With nothing to do, the ticks and polling the queue cost ${bill.total:.2f} in thirty days."
 
 
-def assumed(deployment: Deployment) -> Iterator[str]:
+def assumptions(deployment: Deployment) -> Iterator[str]:
     begin, request, item, tenant = map(
         _ms, (machine.BEGIN_WORK, machine.REQUEST_WORK, machine.ITEM_WORK, machine.TENANT_WORK)
     )
     yield f"""\
 Assumed, and not measured on AWS:
-  The functions run on {deployment.architecture}. Memory shares out the processor, {machine.WHOLE_PROCESSOR} MB for a \
-whole one; of that, an
-  invocation takes {begin}, a request to AWS {request} and {item} for each item, an HTTPS request {tenant}: \
-about
-  twice what was measured with the real clients elsewhere. Work at the same time waits in line. A new environment takes
-  {_ms(world.COLD_START_WORK)} of a whole one to begin, which is billed.
+  The functions run on {deployment.architecture}. Memory decides the share of a processor, and \
+{machine.WHOLE_PROCESSOR} MB are a whole one. An
+  invocation takes {begin} of a whole one, a request to AWS {request} and {item} for each item, an HTTPS request \
+{tenant}: about
+  twice what was measured with the real clients elsewhere. Concurrent work waits in line. A new environment takes
+  {_ms(world.COLD_START_WORK)} of a whole one to start, which is billed.
   DynamoDB and SQS answer in {_ms(machine.REQUEST_WAIT)}. A tenant's server is connected to in \
 {_ms(machine.CONNECT_WAIT)}; result_url takes as long as
   start_url to answer, and both answer 200.
   A message reaches a poller up to {_ms(event_source.RECEIPT[1])} after its delay is over, and is one invocation.
-  {event_source.POLLERS} pollers also ask for nothing every {event_source.LONG_POLL} s.
-  Logs are counted as they are written, and with Lambda's own three lines for each invocation.
-Left out: storage ($0.25 for a GB and month; a call keeps about half a KB), what is sent to tenants' servers ($0.09 for
-a GB after the first hundred in a month; a call sends a few KB), alarms, custom metrics
-and the dashboard, which cost the same however many calls are made."""
+  {event_source.POLLERS} pollers also poll without a message every {event_source.LONG_POLL} s.
+  Logs are counted as they are written, with Lambda's own three lines for each invocation.
+Left out: storage ($0.25 for a GB and month; a call stores about half a KB), traffic to tenants' servers ($0.09 for a GB
+after the first hundred in a month; a call sends a few KB), and alarms, custom metrics and the dashboard, whose cost
+doesn't depend on the number of calls."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """What came of one pace."""
+    """The result of one pace."""
 
     conditions: Conditions
     bill: Bill
-    #: in seconds, sorted
+    #: seconds, sorted
     lateness: Sequence[float]
 
 

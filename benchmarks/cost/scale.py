@@ -1,4 +1,4 @@
-"""How much one deployment carries: large paces, and many campaigns that have nothing to do yet.
+"""How much one deployment can do: at large paces, and with many campaigns that have nothing to do yet.
 
 make scale
 """
@@ -15,29 +15,29 @@ _DIALERS, _POLLERS = 2000, 200
 
 
 def at_pace(pace: int, campaigns: int, minutes: int) -> Conditions:
-    """With as many dialers as a deployment may have, and pollers that are ready for all of them.
+    """With as many dialers as a deployment may have, and enough provisioned pollers for all of them.
 
-    A minute more is told than there are calls for: their outcomes are counted in it.
+    It runs a minute longer than there are calls, since their outcomes are counted in that minute.
     """
     return Conditions(pace * minutes, campaigns, pace, at_most=minutes + 1, dialers=_DIALERS, pollers=_POLLERS)
 
 
-#: what is run: a line of each minute is printed for each
+#: for each run a line is printed for each minute
 RUNS = (
     at_pace(100_000, 1, minutes=3),
     at_pace(1_000_000, 20, minutes=1),
-    # Evening is twelve hours away, and after the first minutes each wakes once in most of an hour.
+    # The campaigns open in twelve hours. After the first minutes, each wakes about once an hour.
     Conditions(10_000, 10_000, 10_000, at_most=40, opens="20:00"),
 )
 
 
 def main() -> None:
     with ProcessPoolExecutor() as pool:
-        for lines in pool.map(told, RUNS):
-            print("\n".join(lines), flush=True)  # a program for a terminal
+        for lines in pool.map(report_lines, RUNS):
+            print("\n".join(lines), flush=True)
 
 
-def told(conditions: Conditions) -> list[str]:
+def report_lines(conditions: Conditions) -> list[str]:
     world = World(conditions, Deployment.read())
     spent: list[list[int]] = []
     world.each_minute = lambda _: spent.append([world.ledger.runs[function].milliseconds for function in _TICKS])
@@ -52,7 +52,7 @@ def _headline(conditions: Conditions, world: World) -> Iterator[str]:
     late = world.lateness()
     if late:
         yield f"late by {late[len(late) // 2]:.2f} s (half), {late[len(late) * 99 // 100]:.2f} s (99 %)"
-    yield f"dialers at work: {world.event_source.peak:,} at most"
+    yield f"dialers at a time: {world.event_source.peak:,} at most"
 
 
 def _minutes(world: World, spent: list[list[int]]) -> Iterator[str]:

@@ -1,7 +1,7 @@
-"""What AWS counts of a request: units, from sizes. Pure arithmetic; what a unit costs stands in prices.json.
+"""The units for which AWS bills a request, by its size. The price of a unit is in prices.json.
 
-The rules are those of the DynamoDB, SQS and Lambda developer guides. Sizes are in bytes, and of DynamoDB's items as it
-counts them: names and values, without the hundred bytes that only storage is billed for.
+The rules are those of the DynamoDB, SQS and Lambda developer guides. Sizes are in bytes. The size of an item is that of
+its names and values, without the hundred bytes that are billed as storage only.
 """
 
 import math
@@ -10,16 +10,16 @@ from dataclasses import dataclass
 
 READ_BLOCK = 4 * 1024
 WRITE_BLOCK = 1024
-#: of an SQS request's payload, each of which is billed as a request
+#: each chunk of an SQS request's payload is billed as one request
 SQS_CHUNK = 64 * 1024
-#: a transaction prepares each item, and then commits it
+#: how many writes an item in a transaction counts as: it is prepared, then committed
 TRANSACTIONAL = 2
 #: what Lambda calls a GB, in its MB
 GB = 1024
 
 
 def read_units(size: int, *, consistent: bool) -> float:
-    """Of one item, by GetItem; 0 bytes for one that isn't there, which costs as much as a small one."""
+    """For one item, by GetItem. An item that doesn't exist has 0 bytes, and costs as much as a small one."""
     return _blocks(size, READ_BLOCK) * _share(consistent)
 
 
@@ -29,12 +29,12 @@ def batch_read_units(sizes: Iterable[int], *, consistent: bool) -> float:
 
 
 def query_units(sizes: Iterable[int], *, consistent: bool) -> float:
-    """Query and Scan add up all the items they look at, those that a filter drops too, and round up once."""
+    """Query and Scan add up all items that they read, with those that a filter drops, and round up once."""
     return _blocks(sum(sizes), READ_BLOCK) * _share(consistent)
 
 
 def write_units(before: int, after: int, *, transactional: bool = False) -> int:
-    """Of one item, which had `before` bytes and has `after`; 0 where there is none. A refused write is a write, too."""
+    """For one item, whose size was `before` and is `after`; 0 if there is none. A refused write counts as a write."""
     return _blocks(max(before, after), WRITE_BLOCK) * (TRANSACTIONAL if transactional else 1)
 
 
@@ -44,13 +44,13 @@ class Entry:
 
     #: its key in the index
     key: tuple[str, ...]
-    #: all that the index holds of it
+    #: the attributes that the index holds
     content: str
     size: int
 
 
 def index_units(before: Entry | None, after: Entry | None) -> int:
-    """What a write of an item makes an index write. An entry moves by being deleted here and put there."""
+    """For the write to an index that follows a write of an item. A change of the key is a delete and a put."""
     if before == after:
         return 0
     if before is not None and after is not None and before.key != after.key:
@@ -59,17 +59,17 @@ def index_units(before: Entry | None, after: Entry | None) -> int:
 
 
 def sqs_requests(payload: int) -> int:
-    """How many requests one is billed as."""
+    """As how many requests one request is billed."""
     return _blocks(payload, SQS_CHUNK)
 
 
 def billed_milliseconds(seconds: float) -> int:
-    """Of an invocation of Lambda; the microseconds' worth that clocks are wrong by don't begin another."""
+    """For an invocation, rounded up. Fractions of a microsecond don't begin another millisecond."""
     return max(1, math.ceil(round(seconds * 1000, 3)))
 
 
 def gb_seconds(milliseconds: int, memory: int) -> float:
-    """`memory` is what the function is given, in MB."""
+    """`memory` is the function's, in MB."""
     return milliseconds / 1000 * memory / GB
 
 

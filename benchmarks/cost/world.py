@@ -1,7 +1,7 @@
-"""Some thousand calls through the real pacer, dialer, settler and API, on simulated time, with clients that count.
+"""A simulation: the real API, pacer, dialer and settler make some thousand calls, with clients that count requests.
 
-Nothing goes wrong here. What is assumed of Lambda's event source, and of the time that things take, stands in
-`Conditions` and in `benchmarks.cost.machine`; what is deployed, in `benchmarks.cost.deployment`.
+Nothing fails here. The assumptions are in `Conditions`, in `benchmarks.cost.event_source` and in
+`benchmarks.cost.machine`. What is deployed is in `benchmarks.cost.deployment`.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ from chalicelib.calling.pacer import Pacer
 from chalicelib.calling.settler import Settler
 from chalicelib.calling.sharding import OwnWork, select_own_work
 from chalicelib.calling.sleeper import Sleeper
-from chalicelib.domain import messages as handover
+from chalicelib.domain import messages
 from chalicelib.domain.keys import CampaignKey
 from chalicelib.domain.models import Status
 from chalicelib.domain.outcome import Answered, RequestResult
@@ -59,18 +59,18 @@ R = TypeVar("R")
 ACCOUNT, TOKEN, PREFIX = "acme", "token", "callpacer-prod"
 MINUTE = timedelta(minutes=1)
 #: as in .chalice/config.json and chalicelib.functions
-DIALER_LIVES, TICK_LIVES = timedelta(seconds=90), timedelta(seconds=45)
-#: seconds of a whole processor that a new environment takes to begin, which Lambda bills
+DIALER_LIFE, TICK_TIME = timedelta(seconds=90), timedelta(seconds=45)
+#: seconds of a whole processor that a new environment takes to start, which Lambda bills
 COLD_START_WORK = 0.5
-#: how many numbers of a campaign come in one request, whose body API Gateway limits
+#: how many numbers one upload has: API Gateway limits a request's body
 UPLOADED = 50_000
-#: no page of a query is larger than that; in DynamoDB a page has a megabyte
+#: the most items in a page of a query; in DynamoDB a page has a megabyte
 PAGE = 100_000
 
 
 @dataclass(frozen=True)
 class Conditions:
-    """What is asked of the deployment, and of those around it."""
+    """What the deployment has to do, and how its surroundings behave."""
 
     calls: int = 10_000
     #: how many campaigns share the calls, running at the same time
@@ -79,29 +79,29 @@ class Conditions:
     pace: int = 600
     #: seconds until start_url answers, and result_url likewise
     latency: float = 0.2
-    #: for how many minutes it goes on at least
+    #: how many minutes it runs at least
     minutes: int = 0
-    #: after so many minutes it ends, whatever is left
+    #: after how many minutes it ends, even if calls are left
     at_most: int | None = None
-    #: what is left to chance
+    #: the seed of the random numbers
     seed: int = 0
-    #: dialers that there may be at a time; None: as many as deployed
+    #: how many dialers may run at a time; None: as many as are deployed
     dialers: int | None = None
-    #: pollers that are kept ready, as by `--pollers`
+    #: provisioned pollers, as by `--pollers`
     pollers: int = 0
-    #: when the campaigns open; it is eight o'clock
+    #: when the campaigns' windows open; the simulation begins at eight o'clock
     opens: str = "08:00"
-    #: campaigns whose start_url takes longer, and how many seconds it takes
+    #: seconds until start_url answers, for campaigns whose start_url is slower
     slow: Mapping[int, float] = field(default_factory=dict)
 
 
 @dataclass
 class SimulatedTenant:
-    """Takes its time, and then is content."""
+    """Answers each request with 200, after a while."""
 
     clock: SimulatedClock
     latency: float
-    #: of campaigns whose start_url takes longer
+    #: seconds until start_url answers, for campaigns whose start_url is slower
     slow: Mapping[int, float] = field(default_factory=dict)
     #: when each call was made, by its id
     calls: dict[int, datetime] = field(default_factory=dict)
@@ -156,10 +156,10 @@ class World:
         self._random_fraction = random.Random(conditions.seed)  # noqa: S311 # likewise
         self._switch = Switch(self.database, PREFIX)
         self._metrics = EmbeddedMetrics(PREFIX, self.ledger.note_log)
-        # Those that no invocation uses at the moment. They are kept, as Lambda keeps warm environments.
+        # Dialers that no invocation uses now. They are kept, as Lambda keeps warm environments.
         self._idle_dialers: list[Dialer] = []
         self._under_way: set[asyncio.Task[None]] = set()
-        #: told of each minute, before its tick
+        #: called with each minute, before its tick
         self.each_minute: Callable[[int], None] = lambda _: None
 
     def run(self) -> Ledger:
@@ -200,10 +200,10 @@ class World:
         polling.cancel()
         await self.event_source.finish()
         await asyncio.gather(*self._under_way)
-        self.ledger.sqs["ReceiveMessage, of nothing"] += minutes * 60 // LONG_POLL * POLLERS
+        self.ledger.sqs["ReceiveMessage, empty"] += minutes * 60 // LONG_POLL * POLLERS
 
     async def _prepare(self) -> None:
-        """The account is there, and the owner asks for the rest."""
+        """Create the account by storage, and the rest by the API, as its owner does."""
         self._switch.turn(on=True, now=BEGIN)
         self._services.accounts.ensure(ACCOUNT, new_secret())
         self._services.tokens.create(ACCOUNT, TOKEN, BEGIN)
@@ -241,7 +241,7 @@ class World:
         return Counter((made - BEGIN) // MINUTE for made in self.tenant.calls.values())
 
     def change_pace(self, amount: int) -> None:
-        """As the owner of the profile, which all campaigns share."""
+        """Change the profile, which all campaigns share."""
         self._services.profiles.change(ACCOUNT, 1, {"amount_per_period": amount})
 
     def lateness(self) -> list[float]:
@@ -249,7 +249,7 @@ class World:
         return sorted((made - self.due[call]).total_seconds() for call, made in self.tenant.calls.items())
 
     def _is_over(self) -> bool:
-        """Is every number counted?"""
+        """True if every number is counted as completed."""
         found = (
             self._services.campaigns.get(CampaignKey(ACCOUNT, 1 + number))
             for number in range(self.conditions.campaigns)
@@ -259,41 +259,41 @@ class World:
         )
 
     async def _deliver(self, message: dict[str, Any]) -> bool:
-        """An invocation of the dialer. Has it dealt with the message?"""
-        handed = handover.from_message(message["Body"])
-        for dial in handed.dials:
+        """Invoke the dialer. Return True if the message is done."""
+        slice_ = messages.from_message(message["Body"])
+        for dial in slice_.dials:
             self.due[dial.key.call_id] = dial.due
-        ends_at = self.clock.now() + DIALER_LIVES
+        ends_at = self.clock.now() + DIALER_LIFE
         is_cold = not self._idle_dialers
         dialer = self._new_dialer() if is_cold else self._idle_dialers.pop()
 
-        async def deal() -> list[str]:
+        async def handle() -> list[str]:
             if is_cold:
                 await MACHINE.get().work(COLD_START_WORK)
-            again = await dialer.handle_batch([Delivery(message["MessageId"], message["Body"])], ends_at)
+            failed = await dialer.handle_batch([Delivery(message["MessageId"], message["Body"])], ends_at)
             self._metrics.flush(self.clock.now())
-            return again
+            return failed
 
-        again = await self._invoke("dialer", deal)
+        failed = await self._invoke("dialer", handle)
         self._idle_dialers.append(dialer)
-        return not again
+        return not failed
 
     # the functions
 
     def _tick(
         self,
         function: str,
-        look_after: Callable[[OwnWork, datetime], object],
+        work: Callable[[OwnWork, datetime], object],
         shards: Sequence[int] = range(SHARDS),
         part: float = 1.0,
     ) -> None:
-        """One invocation, and those that it hands shards over to."""
+        """One invocation, and those to which it fans out shards."""
 
         def handle() -> None:
-            ends_at = self.clock.now() + TICK_LIVES
+            ends_at = self.clock.now() + TICK_TIME
             found = self._services.progress.work_in(shards, self.clock.now())
-            hand_over = partial(self._tick, function, look_after)
-            look_after(select_own_work(found, hand_over, part, random_fraction=self._random_fraction.random), ends_at)
+            fan_out = partial(self._tick, function, work)
+            work(select_own_work(found, fan_out, part, random_fraction=self._random_fraction.random), ends_at)
             self._metrics.flush(self.clock.now())
 
         self._begin(self._invoke(function, lambda: blocking(handle)))
@@ -327,7 +327,7 @@ class World:
         )
 
     async def _ask(self, endpoint: Endpoint, **fields: Any) -> None:
-        """A request to the API, which must be granted."""
+        """Send a request to the API, which has to succeed."""
 
         def ask() -> Answer:
             services = Services.over(self.database, self.clock)
@@ -373,19 +373,19 @@ class World:
 
 
 def _at_once(function: Callable[[A], R], things: Iterable[A]) -> list[R]:
-    """As the functions' threads do it."""
+    """Apply the function to all at once, in as many threads as the functions have."""
     found: list[R] = []
 
-    async def all_of_them() -> None:
+    async def apply_to_all() -> None:
         thread = asyncio.Semaphore(THREADS)
 
-        async def one(thing: A) -> R:
+        async def apply(thing: A) -> R:
             async with thread:
                 return await blocking(function, thing)
 
-        found.extend(await asyncio.gather(*map(one, things)))
+        found.extend(await asyncio.gather(*map(apply, things)))
 
-    wait(all_of_them())
+    wait(apply_to_all())
     return found
 
 

@@ -1,9 +1,9 @@
-"""Deploys callpacer to AWS: its package, its CloudFormation stack, and the operator's switch.
+"""Deploys callpacer to AWS, or updates a deployment: its package, its CloudFormation stack and the operator's switch.
 
     python -m infra.deploy [--stage prod] [--alarm-topic ARN] [--dialers 50 | --pollers N]
         [--table-key owned] [--retention 400]
 
-With the credentials and the region that the AWS tools use. Deployed again, it brings what is there up to date.
+It uses the credentials and the region that the AWS tools use.
 """
 
 import argparse
@@ -17,24 +17,26 @@ from infra.deploy.cloud import Aws, NoRegion
 from infra.deploy.cloudformation import DeploymentFailed
 from infra.deploy.package import PackagingFailed, WrongPython
 
-#: How many invocations a poller that is kept ready has at a time.
+#: How many invocations a provisioned poller runs at a time.
 #: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-parameters.html
-OF_A_POLLER = 10
+DIALERS_PER_POLLER = 10
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m infra.deploy", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--stage", default="prod", help="which deployment (prod)")
-    parser.add_argument("--alarm-topic", help="the ARN of the SNS topic that alarms are told to")
+    parser.add_argument("--alarm-topic", help="the ARN of the SNS topic to which alarms are sent")
     dialers = parser.add_mutually_exclusive_group()
     dialers.add_argument("--dialers", type=int, help="how many slices of up to 20 calls go out at the same time (50)")
     dialers.add_argument(
-        "--pollers", type=int, help=f"keep 2 to 200 pollers ready, each for {OF_A_POLLER} dialers, instead; 0: no more"
+        "--pollers",
+        type=int,
+        help=f"keep 2 to 200 pollers ready, each for {DIALERS_PER_POLLER} dialers, instead; 0 keeps none",
     )
     parser.add_argument(
         "--table-key",
         choices=["owned", "managed"],
-        help="whose key encrypts the tables: AWS's own, or the account's, which costs (owned)",
+        help="whose key encrypts the tables: AWS's own, or the account's, which is billed (owned)",
     )
     parser.add_argument(
         "--retention", type=int, help="how many days calls are kept after their outcome, 30 or more; 0: for ever (400)"
@@ -42,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     given = {
         "AlarmTopic": options.alarm_topic,
-        "DialerConcurrency": OF_A_POLLER * options.pollers if options.pollers else options.dialers,
+        "DialerConcurrency": DIALERS_PER_POLLER * options.pollers if options.pollers else options.dialers,
         "DialerPollers": 0 if options.dialers else options.pollers,
         "TableKey": options.table_key,
         "Retention": options.retention,
@@ -57,8 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _failed(why: str) -> int:
-    print(f"Not deployed: {why}", file=sys.stderr)
+def _failed(reason: str) -> int:
+    print(f"Not deployed: {reason}", file=sys.stderr)
     return 1
 
 

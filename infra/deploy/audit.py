@@ -1,9 +1,10 @@
-"""A second look at the template, beside cfn-lint's: by checkov, which knows what is held to be safe.
+"""Audits the template with checkov, which knows security rules for AWS.
 
     python -m infra.deploy.audit CHECKOV
 
-CHECKOV is the program. It sees what CloudFormation sees, after the transform. What it finds has to be mended, or
-accepted here with the reason; what is accepted and isn't found any more has to go.
+CHECKOV is the path of the program. It sees the template as CloudFormation does, after the SAM transform. Each finding
+has to be fixed, or to be accepted in ACCEPTED with its reason. A check that is accepted and not reported any more has
+to be taken out of ACCEPTED. cfn-lint reads the template too, in tests/deployment/test_package.py.
 """
 
 import argparse
@@ -17,26 +18,24 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 from samtranslator.translator.transform import transform
 
 from infra.deploy.package import build
+from infra.template import JSON
 
-JSON = dict[str, Any]
-
-#: Why what checkov finds is as it is to be: by its check, https://www.checkov.io/5.Policy%20Index/cloudformation.html
+#: Why a finding is accepted, by its check: https://www.checkov.io/5.Policy%20Index/cloudformation.html
 ACCEPTED = {
-    "CKV_AWS_27": "Queues are encrypted with SQS's own keys (SqsManagedSseEnabled), which the check doesn't look at.",
-    "CKV_AWS_73": "Log lines and metrics tell of each call; X-Ray would bill each request to tell less.",
+    "CKV_AWS_27": "Queues are encrypted with SQS's own keys (SqsManagedSseEnabled), which the check doesn't consider.",
+    "CKV_AWS_73": "Log lines and metrics show each call; X-Ray would be billed for each request and show less.",
     "CKV_AWS_76": "Metrics count requests, and the API logs its faults. Access logs need a role that is set for "
-    "all APIs of an account, and is not a deployment's to set.",
+    "all APIs of an account, and a deployment should not change that.",
     "CKV_AWS_115": "Reserved concurrency is taken from the account's; the dialer's event source is limited instead.",
-    "CKV_AWS_116": "The dialer's queue has a dead-letter queue; whoever asks the API is answered; a tick that fails is "
-    "made up for by the next.",
-    "CKV_AWS_117": "Functions need no address in a network of one's own, and do need the internet, to reach tenants.",
+    "CKV_AWS_116": "The dialer's queue has a dead-letter queue; a client of the API gets the error; the next tick does "
+    "what a failed tick left undone.",
+    "CKV_AWS_117": "Functions need no address in a private network, and they need the internet to reach tenants.",
     "CKV_AWS_119": "Tables are encrypted with a key of AWS's own, or the account's if TableKey asks for it; a key that "
-    "customers manage needs their policy, and bills each request.",
+    "customers manage needs their policy, and is billed for each request.",
     "CKV_AWS_120": "Answers differ by account and from one moment to the next; none may come from a cache.",
     "CKV_AWS_158": "CloudWatch Logs encrypts with its own key. Lines hold no whole number and no token.",
     "CKV_AWS_173": "Variables hold names and URLs, and no secrets; Lambda encrypts them with its own key.",
@@ -44,7 +43,7 @@ ACCEPTED = {
 
 
 class AuditFailed(Exception):
-    """checkov could not look at the template."""
+    """checkov could not read the template, or could not be run."""
 
 
 @dataclass(frozen=True)
@@ -58,38 +57,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m infra.deploy.audit", description=(__doc__ or "").partition("\n")[0]
     )
-    parser.add_argument("checkov", metavar="CHECKOV", help="the program")
+    parser.add_argument("checkov", metavar="CHECKOV", help="the path of the program")
     program = parser.parse_args(arguments).checkov
     os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
     try:
-        faults = judge(look(program, as_cloudformation(json.loads(build().template.read_text()))), ACCEPTED)
+        template = as_cloudformation(json.loads(build().template.read_text()))
+        faults = find_faults(run_checkov(program, template), ACCEPTED)
     except (AuditFailed, OSError) as error:
         faults = [str(error)]
-    print("\n".join(faults) or f"checkov finds nothing but what is accepted in {len(ACCEPTED)} points.")
+    print("\n".join(faults) or f"checkov reports only the {len(ACCEPTED)} checks that are accepted.")
     return 1 if faults else 0
 
 
 def as_cloudformation(template: JSON) -> JSON:
-    """What CloudFormation makes of it before it makes anything else, by the transform that AWS publishes.
-
-    A region has to be named by the environment.
-    """
-    published = copy.deepcopy(template)
-    for resource in published["Resources"].values():
+    """The template after the SAM transform, by the code that AWS publishes. The environment has to name a region."""
+    source = copy.deepcopy(template)
+    for resource in source["Resources"].values():
         if resource["Type"] == "AWS::Serverless::Function":
             resource["Properties"]["CodeUri"] = {"Bucket": "packages", "Key": "deployment.zip"}
-    policies = SimpleNamespace(load=dict)  # those that AWS manages, of which none is used
-    made: JSON = transform(published, {}, policies)
-    return made
+    policies = SimpleNamespace(load=dict)  # the template uses no policy that AWS manages
+    transformed: JSON = transform(source, {}, policies)
+    return transformed
 
 
-def look(program: str, template: JSON) -> list[Finding]:
+def run_checkov(program: str, template: JSON) -> list[Finding]:
     """Raises AuditFailed, OSError."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "template.json"
         file.write_text(json.dumps(template))
         done = subprocess.run(
-            # Its own rules only: it asks nobody.
+            # Its built-in rules only: it downloads nothing.
             [
                 *(program, "--file", str(file), "--framework", "cloudformation"),
                 *("--output", "json", "--skip-download"),
@@ -107,12 +104,12 @@ def look(program: str, template: JSON) -> list[Finding]:
     return [Finding(one["check_id"], one["check_name"], one["resource"]) for one in results["failed_checks"]]
 
 
-def judge(findings: Iterable[Finding], accepted: Mapping[str, str]) -> list[str]:
-    """What is wrong, a line each."""
+def find_faults(findings: Iterable[Finding], accepted: Mapping[str, str]) -> list[str]:
+    """One line for each finding that isn't accepted, and for each accepted check without a finding."""
     found = list(findings)
     faults = [f"{one.resource}: {one.name} ({one.check})" for one in found if one.check not in accepted]
-    idle = accepted.keys() - {one.check for one in found}
-    return faults + [f"{check} is accepted, and isn't found any more" for check in sorted(idle)]
+    unused = accepted.keys() - {one.check for one in found}
+    return faults + [f"{check} is accepted, but checkov doesn't report it any more" for check in sorted(unused)]
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""One deployment, brought up or up to date: package, stack, protected tables, and the operator's switch."""
+"""Brings a deployment up, or up to date: package, stack, table protection, and the operator's switch."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -13,7 +13,11 @@ from infra.deploy.waiting import Waiting
 
 
 def bring_up(cloud: Cloud, stage: str, parameters: Mapping[str, str], waiting: Waiting | None = None) -> str:
-    """Deploys, protects the tables, and answers what whoever deployed wants to know. Raises what went wrong."""
+    """Deploy, and return what the operator needs to know: the endpoint, and whether the deployment is halted.
+
+    A new deployment is switched on unless its tables already hold campaigns: then they come from a backup. Raises
+    WrongPython, PackagingFailed, DeploymentFailed and the errors of botocore.
+    """
     package, waiting = build_for_aws(), waiting or Waiting()
     outputs = deploy(package, f"callpacer-{stage}", {**parameters, "Stage": stage}, cloud, waiting)
     dynamodb = cloud.client("dynamodb")
@@ -24,10 +28,10 @@ def bring_up(cloud: Cloud, stage: str, parameters: Mapping[str, str], waiting: W
     if not switch.is_set() and not any(database.campaigns.scan(limit=1)):
         switch.turn(on=True, now=datetime.now(UTC))
     halted = "" if switch.is_on() else _HALTED.format(stage=stage)
-    return _TOLD.format(stage=stage, endpoint=f"{outputs['EndpointURL']}api", **outputs) + halted
+    return _DEPLOYED.format(stage=stage, endpoint=f"{outputs['EndpointURL']}api", **outputs) + halted
 
 
-_TOLD = """\
+_DEPLOYED = """\
 callpacer-{stage} is deployed.
 
   endpoint     {endpoint}
@@ -35,8 +39,8 @@ callpacer-{stage} is deployed.
   first token  .venv/bin/python -m infra.operator.tokens create --account NAME --stage {stage}
 """
 _HALTED = """
-It is halted, and dials nobody: it found the campaigns of another deployment, or somebody has halted it. Read
-docs/operations.md, «A restored backup», before you let it go on:
+It is halted: it makes no calls. Either its tables hold the campaigns of another deployment, or somebody has halted it.
+Read «A restored backup» in docs/operations.md before you switch it on:
 
   .venv/bin/python -m infra.operator.halt off --stage {stage}
 """

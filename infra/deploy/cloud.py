@@ -1,4 +1,4 @@
-"""Where a package is deployed to: AWS itself, or the emulator in its place."""
+"""Where a package is deployed to: AWS, or an emulator in its place."""
 
 from typing import Any, Protocol
 
@@ -11,7 +11,7 @@ from infra.deploy.session import aws_session
 class Cloud(Protocol):
     @property
     def bucket(self) -> str:
-        """Where packages lie."""
+        """The bucket of the packages."""
 
     @property
     def patience(self) -> float:
@@ -21,41 +21,41 @@ class Cloud(Protocol):
         """A botocore client."""
 
     def make_bucket(self) -> None:
-        """Unless it is there already."""
+        """Create the bucket if it doesn't exist."""
 
     def url(self, key: str) -> str:
-        """Under which CloudFormation finds what lies in the bucket."""
+        """The URL by which CloudFormation reads an object of the bucket."""
 
 
 class NoRegion(Exception):
-    """Nobody has said where."""
+    """Neither the environment nor the configuration names a region."""
 
 
 class Aws:
-    """With the credentials and the region that the AWS tools use."""
+    """AWS, with the credentials and the region that the AWS tools use."""
 
     #: new tables, functions and alarms take some minutes
     patience = 1800.0
 
     def __init__(self, session: Session | None = None) -> None:
-        """Raises NoRegion, and whatever botocore raises without credentials."""
+        """Raises NoRegion, and what botocore raises without credentials."""
         self._session = session or aws_session()
         self._region = self._session.get_config_variable("region")
         if not self._region:
             raise NoRegion
         account = self.client("sts").get_caller_identity()["Account"]
-        #: names of buckets are everybody's, in all accounts
+        #: a bucket's name is unique across all accounts of AWS
         self.bucket = f"callpacer-packages-{account}-{self._region}"
 
     def client(self, service: str) -> Any:
         return self._session.create_client(service, region_name=self._region)
 
     def make_bucket(self) -> None:
-        """Private, encrypted by default, and without packages older than ninety days."""
+        """A private bucket, encrypted by default, whose packages expire after ninety days."""
         s3 = self.client("s3")
-        place = {} if self._region == "us-east-1" else {"LocationConstraint": self._region}
+        location = {} if self._region == "us-east-1" else {"LocationConstraint": self._region}
         try:
-            s3.create_bucket(Bucket=self.bucket, **({"CreateBucketConfiguration": place} if place else {}))
+            s3.create_bucket(Bucket=self.bucket, **({"CreateBucketConfiguration": location} if location else {}))
         except ClientError as error:
             if error.response["Error"]["Code"] not in ("BucketAlreadyOwnedByYou", "BucketAlreadyExists"):
                 raise

@@ -1,9 +1,10 @@
-"""Restores the tables of a deployment, as they were at some time, into a new one, which is halted.
+"""Restores the tables of a deployment, as they were at one instant, into a new deployment, which is halted.
 
     python -m infra.deploy.restore --stage prod --at 2026-11-24T12:00:00Z --to prod2
 
-The old deployment's tables stay as they are, and its parameters hold for the new one. It takes up to hours; if it is
-interrupted, the same command goes on where it was. With the credentials and the region that the AWS tools use.
+The old deployment's tables stay as they are, and its parameters hold for the new one. A restore may take hours. After
+an interruption the same command continues where it stopped. It uses the credentials and the region that the AWS tools
+use.
 """
 
 import argparse
@@ -20,10 +21,12 @@ from infra.deploy.cloud import Aws, Cloud, NoRegion
 from infra.deploy.cloudformation import DeploymentFailed, await_completion, clear, find_stack, parameters_of
 from infra.deploy.package import PackagingFailed, WrongPython
 from infra.deploy.restored_tables import RestoredTables
-from infra.deploy.tables import JSON, declared_tables, name_of
+from infra.deploy.tables import declared_tables, name_of
 from infra.deploy.waiting import WaitedInVain, Waiting
+from infra.template import JSON
 from infra.template.template import merge_template
 
+#: the table of the operator's switch: a decision for the old deployment doesn't hold for the new one
 _NOT_RESTORED = "OperatorTable"
 
 
@@ -31,8 +34,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m infra.deploy.restore", description=(__doc__ or "").partition("\n")[0]
     )
-    parser.add_argument("--stage", default="prod", help="whose tables (prod)")
-    parser.add_argument("--at", required=True, type=_instant, help="as they were when: 2026-11-24T12:00:00Z")
+    parser.add_argument("--stage", default="prod", help="the deployment whose tables are restored (prod)")
+    parser.add_argument(
+        "--at", required=True, type=_instant, help="the instant whose data is restored, such as 2026-11-24T12:00:00Z"
+    )
     parser.add_argument("--to", required=True, help="the stage of the new deployment")
     options = parser.parse_args(arguments)
     try:
@@ -60,34 +65,33 @@ def restore(
     at: datetime,
     stage: str,
     *,
-    say: Callable[[str], None] = print,
+    progress: Callable[[str], None] = print,
     waiting: Waiting | None = None,
 ) -> str:
-    """All tables as they were at the same instant, then a stack around them. Answers what `bring_up` tells.
+    """Restore all tables to the same instant, then deploy a stack that takes them in. Return what `bring_up` does.
 
-    Called again with the same words, it goes on where it was interrupted. `say` takes one line.
+    Called again with the same arguments, it continues where it was interrupted. `progress` takes one line.
     """
     waiting = waiting or Waiting()
-    # What the operator has decided for the old deployment doesn't hold for the new one.
     tables = {name: properties for name, properties in declared_tables().items() if name != _NOT_RESTORED}
-    RestoredTables(cloud.client("dynamodb"), tables, waiting, say).bring(source, at, stage)
+    RestoredTables(cloud.client("dynamodb"), tables, waiting, progress).restore(source, at, stage)
     parameters = parameters_of(cloud.client("cloudformation"), f"callpacer-{source}") or {}
-    say("now the stack around them")
-    _adopt(cloud, stage, {**parameters, "Stage": stage}, tables, waiting)
+    progress("importing the tables into a new stack")
+    _import_tables(cloud, stage, {**parameters, "Stage": stage}, tables, waiting)
     return bring_up(cloud, stage, {**parameters, "Stage": stage}, waiting)
 
 
-def _adopt(
+def _import_tables(
     cloud: Cloud, stage: str, parameters: Mapping[str, str], tables: Mapping[str, JSON], waiting: Waiting
 ) -> None:
-    """Makes the stack, of the tables alone: CloudFormation takes in what there is only apart from what it makes.
+    """Create the stack with the tables alone: CloudFormation can't import and create resources in one operation.
 
     https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/import-resources.html
     """
     cloudformation, stack = cloud.client("cloudformation"), f"callpacer-{stage}"
     clear(cloudformation, stack, cloud.patience, waiting)
     if find_stack(cloudformation, stack) is not None:
-        return  # made before, by a restore that was interrupted later
+        return  # an earlier run that was interrupted later has created it
     template, token = merge_template(), str(uuid.uuid4())
     only_tables = {
         "Parameters": template["Parameters"],
@@ -120,8 +124,8 @@ def _adopt(
     await_completion(cloudformation, stack, token, cloud.patience, waiting)
 
 
-def _failed(why: str) -> int:
-    print(f"Not restored: {why}", file=sys.stderr)
+def _failed(reason: str) -> int:
+    print(f"Not restored: {reason}", file=sys.stderr)
     return 1
 
 

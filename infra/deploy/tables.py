@@ -1,20 +1,19 @@
-"""The deployment's tables on AWS: which there are, and what protects them from a mistake."""
+"""The deployment's tables on AWS: which ones the template declares, and their protection from deletion."""
 
 from typing import Any
 
 from infra.deploy.waiting import Waiting
+from infra.template import JSON
 from infra.template.template import merge_template
 
-JSON = dict[str, Any]
-
-#: seconds that a table which is ACTIVE may go on refusing a change, and the seconds between two tries
-_SETTLES_IN = 600.0
+#: seconds for which a table that is ACTIVE may still refuse a change, and the seconds between two tries
+_READY_WITHIN = 600.0
 _BETWEEN_TRIES = 5.0
-#: What a table answers for seconds after it is ACTIVE. Its backups come later than itself, and one change of it has to
-#: end before the next begins.
+#: The errors of a table that isn't ready for a change, for some seconds after it is ACTIVE. Its backups are available
+#: later than the table itself, and one change has to end before the next begins.
 #: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_UpdateContinuousBackups.html#API_UpdateContinuousBackups_Errors
 #: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_UpdateTable.html#API_UpdateTable_Errors
-NOT_YET = frozenset({"ContinuousBackupsUnavailableException", "ResourceInUseException", "LimitExceededException"})
+_NOT_READY = frozenset({"ContinuousBackupsUnavailableException", "ResourceInUseException", "LimitExceededException"})
 
 
 def declared_tables() -> dict[str, JSON]:
@@ -31,16 +30,16 @@ def name_of(properties: JSON, stage: str) -> str:
 
 
 def protect(dynamodb: Any, table: str, waiting: Waiting) -> None:
-    """From being deleted by mistake.
+    """Protect the table from deletion.
 
-    The template doesn't ask for it: a first deployment that fails could not be rolled back, because CloudFormation does
-    not delete a table that is protected.
+    The template can't do it: CloudFormation does not delete a protected table, so it could not roll back a first
+    deployment that fails.
     """
     if dynamodb.describe_table(TableName=table)["Table"].get("DeletionProtectionEnabled"):
         return
-    patiently(waiting, dynamodb.update_table, TableName=table, DeletionProtectionEnabled=True)
+    retry_until_ready(waiting, dynamodb.update_table, TableName=table, DeletionProtectionEnabled=True)
 
 
-def patiently(waiting: Waiting, request: Any, **parameters: Any) -> Any:
-    """A request for a change of a table, made again while the table isn't ready for it."""
-    return waiting.retry(lambda: request(**parameters), NOT_YET, at_most=_SETTLES_IN, between=_BETWEEN_TRIES)
+def retry_until_ready(waiting: Waiting, request: Any, **parameters: Any) -> Any:
+    """Ask for a change of a table, again while the table isn't ready for it."""
+    return waiting.retry(lambda: request(**parameters), _NOT_READY, at_most=_READY_WITHIN, between=_BETWEEN_TRIES)

@@ -1,4 +1,4 @@
-"""Waiting for AWS: how long at most, and how long between two looks."""
+"""Waiting for AWS: for how long at most, and how long between two requests."""
 
 import time
 from collections.abc import Callable, Collection
@@ -11,7 +11,7 @@ R = TypeVar("R")
 
 
 class WaitedInVain(Exception):
-    """It took longer than it may; the message is for whoever waits."""
+    """Something took longer than it may; the message is for the operator."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Waiting:
     pause: Callable[[float], None] = time.sleep
 
     def until(self, done: Callable[[], bool], *, what: str, at_most: float, between: float) -> None:
-        """Looks again and again. Raises WaitedInVain when `what` takes too long."""
+        """Call `done` again and again until it is true. Raises WaitedInVain when `what` takes too long."""
         deadline = self.now() + at_most
         while not done():
             if self.now() >= deadline:
@@ -30,7 +30,7 @@ class Waiting:
             self.pause(between)
 
     def retry(self, ask: Callable[[], R], errors: Collection[str], *, at_most: float, between: float) -> R:
-        """Asks again while AWS answers with one of these errors. Raises the last of them when time is up."""
+        """Ask again while AWS answers with one of these errors. Raises the last of them when time is up."""
         deadline = self.now() + at_most
         while True:
             try:

@@ -1,1 +1,1 @@
-"""A whole callpacer on one machine, over an emulator of AWS."""
+"""callpacer on one machine, over an emulator of AWS."""

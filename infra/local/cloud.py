@@ -1,4 +1,4 @@
-"""The emulator as the cloud that a package is deployed to."""
+"""The emulator as a `Cloud`, to which a package is deployed."""
 
 from dataclasses import dataclass
 from typing import Any

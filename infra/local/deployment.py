@@ -1,7 +1,7 @@
-"""A whole callpacer on one machine, with no AWS account.
+"""The local deployment: a whole callpacer on one machine, with no AWS account.
 
-An emulator takes AWS's place: tables, queue, event sources, and the functions, all from the package that AWS would get.
-Only the HTTP API is served beside it, by Chalice's local server, on a port of its own.
+An emulator takes AWS's place. It has the tables, the queue, the event sources and the functions, all from the package
+that AWS would get. Only the HTTP API is served beside it, by Chalice's local server, on a port of its own.
 """
 
 import os
@@ -29,24 +29,24 @@ from infra.local.emulator import Emulator, EmulatorFailed, listen, plain_environ
 from infra.local.state import Running, StateDirectory, StateInUse
 
 STAGE = "local"
-#: whose token is made at the start
+#: the account that gets a token at the start
 ACCOUNT = "demo"
-#: how many batches of calls go out at the same time; each takes a process of its own here, and seconds to start it
+#: how many slices go out at the same time; each needs a process of its own here, which takes seconds to start
 DIALERS = 4
-#: seconds the API's server may take to answer at first
+#: seconds within which the API's server has to answer after its start
 _STARTUP = 60.0
-#: seconds the API's server may take to stop: the longest request, and some
+#: seconds that the API's server may take to stop: as long as the longest request, and a little more
 _SHUTDOWN = 35.0
 
 
 class LocalDeploymentFailed(Exception):
-    """The local stack can't start, or can't go on; the message is for whoever started it."""
+    """The local deployment can't start, or can't go on; the message is for the user."""
 
 
 class LocalDeployment:
     """A whole callpacer with its state in one directory.
 
-    A context manager: inside it the API answers, numbers are paced and calls go out. Several can run side by side.
+    A context manager: inside it the API answers, and calls are paced and made. Several can run side by side.
     """
 
     def __init__(
@@ -56,22 +56,25 @@ class LocalDeployment:
         token: str | None = None,
         progress: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """`port` is the API's, 0 for any free one. Without a token it is that of last time, or else a new one."""
+        """`port` is the API's, 0 for any free one. Without a token the last one is used, or a new one.
+
+        `progress` takes one line.
+        """
         self._state = StateDirectory(state)
         self._port = port
         self._wanted_token = token
         self._progress = progress
         self._emulator = Emulator(self._state.directory)
         self._api: subprocess.Popen[bytes] | None = None
-        #: the API's, `/api` included
+        #: the API's URL, `/api` included
         self.url = ""
-        #: the same API behind the emulator's API Gateway: the deployed function, and slower
+        #: the same API behind the emulator's API Gateway: the deployed function, which is slower
         self.gateway_url = ""
-        #: opens the account `demo`
+        #: a token of the account `demo`
         self.token = ""
-        #: what the functions are told by theirs
+        #: the variables that the functions read
         self.environment: dict[str, str] = {}
-        #: what the API's server has to say
+        #: the log of the API's server
         self.api_log = self._state.directory / "api.log"
 
     def __enter__(self) -> Self:
@@ -90,12 +93,12 @@ class LocalDeployment:
 
     @property
     def directory(self) -> Path:
-        """Where its state is; what `--local` of the token tool wants."""
+        """Where its state is: the value of `--local` for the operator's commands."""
         return self._state.directory
 
     @property
     def functions_log(self) -> Path:
-        """What pacer, dialer and settler have to say."""
+        """The log of pacer, dialer and settler."""
         return self._emulator.functions_log
 
     @property
@@ -103,19 +106,19 @@ class LocalDeployment:
         return Settings.from_env(self.environment)
 
     def client(self, service: str) -> Any:
-        """A botocore client for the stack's AWS."""
+        """A botocore client for the emulator."""
         return self._emulator.client(service)
 
     def database(self) -> Database:
-        """The stack's tables, over a connection of their own."""
+        """Its tables, over a connection of their own."""
         return Database(self.settings.tables, self.client("dynamodb"))
 
     def open_account(self, account: str, token: str | None = None) -> tuple[str, str]:
-        """Another account: its token, a new one unless one is named, and its signing secret."""
+        """Give an account a token; see `infra.accounts.open_account`."""
         return open_account(self.database(), account, token)
 
     def start(self) -> None:
-        """Returns when everything answers. Raises StackFailed, and leaves nothing running then."""
+        """Return when everything answers. Raises LocalDeploymentFailed; then nothing is left running."""
         try:
             with self._listen() as listener:
                 self._start(listener)
@@ -133,12 +136,12 @@ class LocalDeployment:
             raise LocalDeploymentFailed(f"Port {self._port}: {reason}. Choose another with --port.") from None
 
     def _start(self, listener: socket.socket) -> None:
-        lock = self._take_state()
+        lock = self._acquire_state()
         self._progress("packaging")
         package = build()
         self._progress("starting the emulator of AWS")
         self._emulator.start(keep_open=lock)
-        if self._emulator.has_forgotten:
+        if self._emulator.has_lost_state:
             self._halt()
         self._progress("deploying")
         parameters = {"Stage": STAGE, "AllowLoopback": "true", "DialerConcurrency": str(DIALERS)}
@@ -152,7 +155,7 @@ class LocalDeployment:
             "CALLPACER_ALLOW_LOOPBACK": parameters["AllowLoopback"],
         }
         self.gateway_url = f"{self.endpoint}/restapis/{outputs['RestAPIId']}/{GATEWAY_STAGE}/_user_request_/api"
-        self._let_it_dial()
+        self._switch_on_if_new()
         self.token = self._ensure_token()
         self.url = f"http://127.0.0.1:{listener.getsockname()[1]}/api"
         self._api = self._serve(listener)
@@ -160,28 +163,28 @@ class LocalDeployment:
         settings = self.settings
         self._state.announce(Running(os.getpid(), self.url, self.endpoint, settings.tables, settings.deployment))
 
-    def _take_state(self) -> int:
+    def _acquire_state(self) -> int:
         try:
-            return self._state.take()
+            return self._state.acquire()
         except StateInUse as error:
             raise LocalDeploymentFailed(
-                f"callpacer runs with {error} already. Choose another directory with --state."
+                f"callpacer already runs with {error}. Choose another directory with --state."
             ) from None
 
     def _halt(self) -> None:
-        """At once: it may have forgotten whom it has called."""
+        """Halt it at once: it may have lost the claims of numbers that it has called."""
         name = f"callpacer-{STAGE}"
         for found in self.client("cloudformation").describe_stacks()["Stacks"]:
             if found["StackName"] == name:
                 Switch(Database(name, self.client("dynamodb")), found["StackId"]).turn(on=False, now=datetime.now(UTC))
                 self._progress(
-                    "it was killed last time and has forgotten what it did since it was last stopped, calls too; so "
-                    "it is halted. Go on with: .venv/bin/python -m infra.operator.halt off --local "
-                    + str(self.directory)
+                    "it was killed, and has lost what it stored since it was last stopped. It is halted, because it "
+                    "may have lost calls and would make them again. End the halt with: "
+                    f".venv/bin/python -m infra.operator.halt off --local {self.directory}"
                 )
 
-    def _let_it_dial(self) -> None:
-        """Unless somebody has halted it since it was made."""
+    def _switch_on_if_new(self) -> None:
+        """Leave the switch as it is if it was turned before."""
         switch = Switch(self.database(), self.settings.deployment)
         if not switch.is_set():
             switch.turn(on=True, now=datetime.now(UTC))
@@ -198,7 +201,7 @@ class LocalDeployment:
         return token
 
     def _serve(self, listener: socket.socket) -> subprocess.Popen[bytes]:
-        """The API in a process of its own: its settings are its environment, of which there is one to a process."""
+        """Start the API in a process of its own: it reads its settings from the environment of its process."""
         with self.api_log.open("wb") as log:
             return subprocess.Popen(
                 [sys.executable, "-m", "infra.local.server", str(listener.fileno())],
@@ -208,12 +211,12 @@ class LocalDeployment:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 pass_fds=[listener.fileno()],
-                # A terminal's Ctrl-C is for this process alone, which then stops the others in order.
+                # Ctrl-C reaches this process alone, which then stops the others in order.
                 start_new_session=True,
             )
 
     def _await_api(self, port: int) -> None:
-        """Its socket takes connections from the beginning; the answer comes when there is somebody to give it."""
+        """Wait for an answer. The socket accepts connections before the server has started."""
         connection = HTTPConnection("127.0.0.1", port, timeout=0.5)
         deadline = time.monotonic() + _STARTUP
         while time.monotonic() < deadline:
@@ -229,7 +232,7 @@ class LocalDeployment:
         raise LocalDeploymentFailed(f"The API's server doesn't answer; see {self.api_log}")
 
     def check(self) -> None:
-        """Raises StackFailed if a part of the stack has died."""
+        """Raises LocalDeploymentFailed if the emulator or the API's server has died."""
         try:
             self._emulator.check()
         except EmulatorFailed as error:
@@ -238,7 +241,7 @@ class LocalDeployment:
             raise LocalDeploymentFailed(f"The API's server died (exit code {self._api.returncode}); see {self.api_log}")
 
     def stop(self) -> None:
-        """Lets requests and functions finish, and saves the state. A Ctrl-C meanwhile ends it at once, unsaved."""
+        """Let requests and functions finish, and save the state. Another Ctrl-C ends it at once, without saving."""
         try:
             if self._api is not None:
                 self._api.terminate()

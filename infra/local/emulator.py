@@ -1,4 +1,4 @@
-"""AWS on this machine: the emulator as a child process, and clients for it."""
+"""AWS on this machine: the emulator in a child process, and clients for it."""
 
 import os
 import shutil
@@ -15,9 +15,9 @@ from botocore.config import Config
 from botocore.session import Session
 
 REGION = "us-east-1"
-#: seconds the emulator may take to answer at first
+#: seconds within which the emulator has to answer after its start
 _STARTUP = 60.0
-#: seconds it may take to stop: its functions' last work, then saving its state
+#: seconds that it may take to stop: its functions finish, then it saves its state
 _SHUTDOWN = 120.0
 
 
@@ -26,7 +26,7 @@ class EmulatorFailed(Exception):
 
 
 def listen(port: int) -> socket.socket:
-    """A socket on which connections wait already; port 0 is any free one. Raises OSError if the port is taken."""
+    """A socket that already accepts connections; port 0 is any free one. Raises OSError if the port is taken."""
     listener = socket.socket()
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -39,7 +39,7 @@ def listen(port: int) -> socket.socket:
 
 
 def plain_environment() -> dict[str, str]:
-    """What a child process may know of the caller's environment: nothing of AWS, and no proxies."""
+    """The environment of a child process: little of the caller's, and none of its AWS settings and proxies."""
     kept = ("HOME", "LANG", "LC_ALL", "LC_CTYPE", "PATH")
     return {name: os.environ[name] for name in kept if name in os.environ} | {
         "AWS_ACCESS_KEY_ID": "local",
@@ -62,12 +62,12 @@ class Emulator:
         self._state = state
         #: its URL, for AWS clients
         self.endpoint = ""
-        #: what the emulator itself reports
+        #: the emulator's own log
         self.log = state / "emulator.log"
-        #: what the functions wrote to their standard output and error
+        #: the functions' standard output and error
         self.functions_log = state / "functions.log"
-        #: it was killed last time: what happened since its last good end, or its first start, is lost
-        self.has_forgotten = False
+        #: it was killed last time, and has lost all data since its state was last saved
+        self.has_lost_state = False
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -80,13 +80,12 @@ class Emulator:
         self.stop()
 
     def client(self, service: str) -> Any:
-        """A botocore client for it."""
         return client(service, self.endpoint)
 
     def start(self, keep_open: int | None = None) -> None:
-        """Returns when it answers. `keep_open` is a file descriptor that the emulator is to hold as long as it runs."""
+        """Return when it answers. `keep_open` is a file descriptor that the emulator holds as long as it runs."""
         temporary, unsaved = self._state / "tmp", self._state / "unsaved"
-        self.has_forgotten = unsaved.exists()
+        self.has_lost_state = unsaved.exists()
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
         with self._listen() as listener, self.log.open("wb") as log:
@@ -104,19 +103,19 @@ class Emulator:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 pass_fds=descriptors,
-                # A terminal's Ctrl-C is for this process alone, which then stops the emulator in its own time.
+                # Ctrl-C reaches this process alone, which then stops the emulator in order.
                 start_new_session=True,
             )
         self._await_answer(port)
 
     def _listen(self) -> socket.socket:
-        """The port of last time if it is free: queues are kept under URLs that contain it."""
+        """Listen on the last port if it is free: the URLs of stored queues contain it."""
         try:
-            return listen(self._named_port())
+            return listen(self._last_port())
         except OSError:
             return listen(0)
 
-    def _named_port(self) -> int:
+    def _last_port(self) -> int:
         file = self._state / "emulator.port"
         return int(file.read_text()) if file.exists() else 0
 
@@ -135,7 +134,7 @@ class Emulator:
             "TMPDIR": str(temporary),
             "LAMBDA_EXECUTOR": "local",
             "LOG_LEVEL": "WARNING",
-            # nothing else that listens, and no containers
+            # no other server, and no containers
             "SFTP_ENABLED": "0",
             "IOT_MTLS_ENABLED": "0",
             "DOCKER_HOST": f"unix://{temporary / 'no-docker'}",
@@ -158,12 +157,12 @@ class Emulator:
         raise EmulatorFailed(f"The AWS emulator doesn't answer; see {self.log}")
 
     def check(self) -> None:
-        """Raises EmulatorFailed if it isn't running any more."""
+        """Raises EmulatorFailed if it doesn't run any more."""
         if self._process is not None and self._process.poll() is not None:
             raise EmulatorFailed(f"The AWS emulator died (exit code {self._process.returncode}); see {self.log}")
 
     def stop(self) -> None:
-        """Lets the functions finish and the state be saved."""
+        """Let the functions finish, and save the state."""
         process = self._process
         if process is None:
             return
@@ -173,16 +172,16 @@ class Emulator:
                 process.wait(_SHUTDOWN)
             except subprocess.TimeoutExpired:
                 self.kill()
-                raise EmulatorFailed("The AWS emulator doesn't stop; what it last did isn't saved") from None
-        self._forget()
+                raise EmulatorFailed("The AWS emulator doesn't stop; its latest changes aren't saved") from None
+        self._clean_up()
 
     def kill(self) -> None:
-        """At once, with the loss of all that happened since the start."""
+        """Stop at once. All changes since the start are lost."""
         if self._process is not None:
             self._process.kill()
-            self._forget()
+            self._clean_up()
 
-    def _forget(self) -> None:
+    def _clean_up(self) -> None:
         if self._process is not None:
             self._process.communicate()
         self._process = None
@@ -190,7 +189,7 @@ class Emulator:
 
 
 def client(service: str, endpoint: str) -> Any:
-    """A botocore client for the emulator, whatever AWS settings the caller's environment has."""
+    """A botocore client for the emulator. It ignores the AWS settings of the caller's environment."""
     # Each variable is (its name in the configuration file, in the environment, its default, a conversion).
     session = Session(
         session_vars={

@@ -1,6 +1,6 @@
-"""The HTTP API on this machine: Chalice's local server, made to answer as the gateway does.
+"""The HTTP API on this machine: Chalice's local server, changed to answer as API Gateway does.
 
-It serves on a socket it is handed, and ends on SIGTERM or when its standard input closes, once the requests it has
+It serves on a socket it inherits. It ends on SIGTERM or when its standard input closes, after the requests that have
 begun are answered.
 
     python -m infra.local.server <descriptor of the listening socket> < pipe
@@ -30,14 +30,14 @@ from chalice.local import (
 
 from chalicelib.api.request import MAX_BODY_BYTES
 
-#: the largest body that the gateway takes, in bytes
+#: the largest body that API Gateway takes, in bytes
 GATEWAY_LIMIT = 10 * 1024 * 1024
-#: seconds that requests at work when the end comes may take to finish
+#: seconds that running requests may take to finish when it ends
 PATIENCE = 30.0
 
 
 class Refused(LocalGatewayException):
-    """What the gateway answers by itself, in the API's envelope."""
+    """An error that the gateway answers by itself, in the API's envelope."""
 
     def __init__(self, code: int, error: str) -> None:
         super().__init__({}, json.dumps({"status": "error", "error": error}).encode())
@@ -45,7 +45,7 @@ class Refused(LocalGatewayException):
 
 
 class Server(ThreadedHTTPServer):
-    """Takes connections from a socket that somebody else has opened, and knows how many requests are at work."""
+    """Accepts connections from an inherited socket, and counts the requests that run."""
 
     socket: socket.socket
 
@@ -55,41 +55,41 @@ class Server(ThreadedHTTPServer):
         super().__init__(listener.getsockname(), handler, bind_and_activate=False)
         self.socket.close()
         self.socket = listener
-        self._at_work = 0
+        self._running = 0
         self._changed = threading.Condition()
 
     @contextmanager
-    def at_work(self) -> Iterator[None]:
+    def request_running(self) -> Iterator[None]:
         with self._changed:
-            self._at_work += 1
+            self._running += 1
         try:
             yield
         finally:
             with self._changed:
-                self._at_work -= 1
+                self._running -= 1
                 self._changed.notify_all()
 
     def drain(self, patience: float) -> None:
-        """Waits for the requests that have begun; idle connections don't count."""
+        """Wait for the requests that run; idle connections don't count."""
         with self._changed:
-            self._changed.wait_for(lambda: self._at_work == 0, patience)
+            self._changed.wait_for(lambda: self._running == 0, patience)
 
 
 class Handler(ChaliceRequestHandler):
     server: Server
     # Without this, small answers wait for the client's acknowledgement of their headers.
     disable_nagle_algorithm = True
-    #: seconds an idle connection is kept
+    #: seconds for which an idle connection is kept
     timeout = 75
     error_content_type = "application/json"
     error_message_format = '{"status": "error", "error": "%(message)s."}'
 
     def _answer(self) -> None:
-        with self.server.at_work():
+        with self.server.request_running():
             try:
                 self._generic_handle()
             except Refused as refused:
-                # Something of the request may be unread.
+                # A part of the request may be unread.
                 self.close_connection = True
                 self._send_error_response(refused)
 
@@ -113,7 +113,7 @@ class Handler(ChaliceRequestHandler):
         return bytes(body)
 
     def _read(self, length: int, body: bytearray) -> None:
-        """A client that is still sending doesn't listen: what is too much is taken in all the same."""
+        """Read a body that is too large to its end, too: a client reads no answer before it has sent everything."""
         too_much = len(body) + length > GATEWAY_LIMIT
         while length > 0 and (piece := self.rfile.read(min(length, 1 << 16))):
             length -= len(piece)
@@ -129,7 +129,7 @@ class Handler(ChaliceRequestHandler):
             raise Refused(400, "The length of the request body is not a number.") from None
 
     def _send_error_response(self, error: LocalGatewayException) -> None:
-        """A path without a route: Chalice imitates the gateway's own answer, which the template replaces."""
+        """Replace Chalice's error for a path without a route, as the template does with the gateway's own."""
         super()._send_error_response(error if isinstance(error, Refused) else Refused(404, "Not found."))
 
     def _send_http_response_with_body(self, code: int, headers: dict[str, Any], body: str | bytes) -> None:
@@ -140,11 +140,11 @@ class Handler(ChaliceRequestHandler):
 
 
 def main() -> None:
-    # Chalice calls what it serves `app`, in the project's own folder.
+    # app.py is in the project's own folder.
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
     from app import app
 
-    # Requests come in many threads; so each sees its own `current_request`, as chalice.local does it.
+    # Requests run in many threads, and each needs its own `current_request`. chalice.local does the same.
     CustomLocalChalice.__bases__ = (LocalChalice, app.__class__)
     app.__class__ = CustomLocalChalice
     config = Config.create(chalice_app=app, lambda_timeout=29, lambda_memory_size=1769, function_name="api_handler")
@@ -156,7 +156,7 @@ def main() -> None:
 
 
 def _end(server: Server) -> None:
-    # Waits for the loop that this thread is in the middle of.
+    # In a thread of its own: `shutdown` waits for the serving loop, which runs in this thread.
     threading.Thread(target=server.shutdown, daemon=True).start()
 
 

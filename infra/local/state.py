@@ -1,4 +1,4 @@
-"""The directory in which a local stack keeps its state, and by which others find it."""
+"""The directory in which a local deployment keeps its state, and by which the operator's commands find it."""
 
 import fcntl
 import json
@@ -9,24 +9,24 @@ from pathlib import Path
 from typing import IO
 
 DEFAULT = Path(".callpacer")
-#: seconds that the emulator of a stack that was killed may take to save what it knows
+#: seconds for which the emulator of a killed deployment may hold the lock, while it saves its state
 _PATIENCE = 60.0
 
 
 class StateInUse(Exception):
-    """Another stack runs with this directory."""
+    """Another local deployment runs with this directory."""
 
 
 @dataclass(frozen=True)
 class Running:
-    """What others need to know of a stack that runs."""
+    """What other programs need to know of a deployment that runs."""
 
     pid: int
-    #: the API's
+    #: the API's URL
     url: str
-    #: the emulator's
+    #: the emulator's URL
     endpoint: str
-    #: what the tables' names begin with
+    #: the prefix of the tables' names
     tables: str
     #: the id of its CloudFormation stack
     deployment: str
@@ -35,44 +35,45 @@ class Running:
 class StateDirectory:
     def __init__(self, directory: Path) -> None:
         self.directory = directory.resolve()
-        self._note = self.directory / "running.json"
+        self._running_file = self.directory / "running.json"
         self._lock: IO[str] | None = None
 
-    def take(self) -> int:
-        """Keeps others out, until `release` and until every process that holds the returned descriptor has ended.
+    def acquire(self) -> int:
+        """Lock the directory. Return the lock's file descriptor, which child processes may hold, too.
 
-        Raises StateInUse if somebody else has the directory and lives.
+        The lock ends with `release`, once every process that holds the descriptor has ended. Raises StateInUse if a
+        living deployment has the directory.
         """
         self.directory.mkdir(parents=True, exist_ok=True)
         lock = (self.directory / "lock").open("w")
         deadline = time.monotonic() + _PATIENCE
         while not _locked(lock):
-            other = self._noted()
+            other = self._announced()
             if time.monotonic() > deadline or (other is not None and _alive(other.pid)):
                 lock.close()
                 raise StateInUse(str(self.directory))
             time.sleep(0.1)
-        self._note.unlink(missing_ok=True)
+        self._running_file.unlink(missing_ok=True)
         self._lock = lock
         return lock.fileno()
 
     def release(self) -> None:
         if self._lock is not None:
-            self._note.unlink(missing_ok=True)
+            self._running_file.unlink(missing_ok=True)
             self._lock.close()
             self._lock = None
 
     def announce(self, running: Running) -> None:
-        self._note.write_text(json.dumps(asdict(running)))
+        self._running_file.write_text(json.dumps(asdict(running)))
 
     def running(self) -> Running | None:
-        """The stack that runs with this directory now."""
-        noted = self._noted()
-        return noted if noted is not None and _alive(noted.pid) else None
+        """The deployment that runs with this directory now."""
+        announced = self._announced()
+        return announced if announced is not None and _alive(announced.pid) else None
 
-    def _noted(self) -> Running | None:
+    def _announced(self) -> Running | None:
         try:
-            return Running(**json.loads(self._note.read_text()))
+            return Running(**json.loads(self._running_file.read_text()))
         except FileNotFoundError:
             return None
 

@@ -1,1 +1,1 @@
-"""What the operator of a deployment does: tokens, and the switch that halts all dialling."""
+"""The operator's commands for a deployment: tokens, and the switch that halts all dialling."""

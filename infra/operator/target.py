@@ -1,4 +1,4 @@
-"""Which callpacer a command is about: the local stack that runs here, or a deployment on AWS."""
+"""The deployment that a command works on: the local one that runs here, or one on AWS."""
 
 import argparse
 from collections.abc import Callable
@@ -18,12 +18,12 @@ from infra.local.state import DEFAULT, StateDirectory
 
 
 class Unusable(Exception):
-    """What was asked for can't be done; the message is for whoever asked."""
+    """The command can't be carried out; the message is for the user."""
 
 
 @dataclass(frozen=True)
 class Target:
-    #: for whoever asked
+    #: shown to the user
     name: str
     database: Database
     _deployment: Callable[[], str]
@@ -35,21 +35,21 @@ class Target:
 
 
 def add_target_options(parser: argparse.ArgumentParser) -> None:
-    """The options that `find_place` reads."""
-    place = parser.add_mutually_exclusive_group()
-    place.add_argument(
+    """Add the options that `find_target` reads."""
+    target = parser.add_mutually_exclusive_group()
+    target.add_argument(
         "--local",
         nargs="?",
         const=DEFAULT,
         type=Path,
         metavar="STATE",
-        help=f"the local stack that runs with this state directory ({DEFAULT})",
+        help=f"the local deployment that runs with this state directory ({DEFAULT})",
     )
-    place.add_argument("--stage", help="the deployment on AWS (prod)")
+    target.add_argument("--stage", help="the deployment on AWS (prod)")
 
 
 def find_target(options: argparse.Namespace) -> Target:
-    """A named place, or else the local stack if one runs here, or else the deployment called prod. Raises Unusable."""
+    """The deployment that the options name; else the local one that runs here; else `prod` on AWS. Raises Unusable."""
     if options.stage is None:
         running = StateDirectory(options.local or DEFAULT).running()
         if running is not None:
@@ -61,8 +61,8 @@ def find_target(options: argparse.Namespace) -> Target:
     try:
         return Target(stack, connect(stack, aws_session()), partial(deployment_of, stack))
     except NoRegionError:
-        here = "" if options.stage else "No callpacer runs here, so this is about the one on AWS. "
-        raise Unusable(f"{here}Name a region, such as AWS_REGION=us-east-1.") from None
+        note = "" if options.stage else "No callpacer runs here, so this is about the one on AWS. "
+        raise Unusable(f"{note}Name a region, such as AWS_REGION=us-east-1.") from None
 
 
 def deployment_of(stack: str) -> str:

@@ -1,11 +1,11 @@
-"""Gives out bearer tokens, lists them, takes them away.
+"""Creates, lists and revokes bearer tokens.
 
     python -m infra.operator.tokens create --account A [--token T]
     python -m infra.operator.tokens list --account A
     python -m infra.operator.tokens revoke --account A HINT
 
-It works on the local stack that runs here, or with --stage on a deployment on AWS, with the credentials that the AWS
-tools use.
+It works on the local deployment that runs here, or with --stage on a deployment on AWS, with the credentials that the
+AWS tools use.
 """
 
 import argparse
@@ -35,23 +35,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    where = argparse.ArgumentParser(add_help=False)
-    where.add_argument("--account", required=True, type=_name, help="whose tokens")
-    add_target_options(where)
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--account", required=True, type=_name, help="the account of the tokens")
+    add_target_options(common)
     parser = argparse.ArgumentParser(
         prog="python -m infra.operator.tokens", description=(__doc__ or "").partition("\n")[0]
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    create = commands.add_parser("create", parents=[where], help="give the account a token; makes the account too")
-    create.add_argument("--token", type=_token, help="this one, instead of a random one")
-    commands.add_parser("list", parents=[where], help="show how the account's tokens begin; never the tokens")
-    revoke = commands.add_parser("revoke", parents=[where], help="take one token away, at once")
-    revoke.add_argument("hint", metavar="HINT", help="the token, how it begins, or how its digest does")
+    create = commands.add_parser("create", parents=[common], help="create a token, and the account if there is none")
+    create.add_argument("--token", type=_token, help="the token, instead of a random one")
+    commands.add_parser("list", parents=[common], help="list the account's tokens, each by its first characters")
+    revoke = commands.add_parser("revoke", parents=[common], help="revoke one token, at once")
+    revoke.add_argument("hint", metavar="HINT", help="the token, its first characters, or those of its digest")
     return parser
 
 
 def _name(text: str) -> str:
-    # Accounts stand in keys that are separated by slashes.
+    # An account is part of keys whose parts are separated by slashes.
     if not text or len(text) > 64 or not all(c.isascii() and (c.isalnum() or c in "-_.") for c in text):
         raise argparse.ArgumentTypeError("letters, digits, '-', '_' and '.' only, at most 64")
     return text
@@ -59,7 +59,7 @@ def _name(text: str) -> str:
 
 def _token(text: str) -> str:
     if not text or not all("!" <= c <= "~" for c in text):
-        raise argparse.ArgumentTypeError("has to fit a header: printable ASCII without spaces")
+        raise argparse.ArgumentTypeError("printable ASCII without spaces only, so that it fits a header")
     return text
 
 
@@ -67,7 +67,7 @@ def _create(database: Database, account: str, wanted: str | None) -> None:
     try:
         token, secret = open_account(database, account, wanted)
     except TokenTaken:
-        raise Unusable("This token is another account's.") from None
+        raise Unusable("This token belongs to another account.") from None
     print(f"token:  {token}\nsecret: {secret}")
 
 

@@ -1,14 +1,13 @@
-"""The one page in the CloudWatch console that shows how calling goes."""
+"""The CloudWatch dashboard: one page that shows how calling goes."""
 
 import json
 from collections.abc import Sequence
 from typing import Any
 
 from chalicelib.runtime.metrics import CAMPAIGN, DIMENSION, NAMESPACE, Metric
+from infra.template import JSON
 from infra.template.alarms import API_NAME, FUNCTIONS, alarms
-from infra.template.roles import tables_asked
-
-JSON = dict[str, Any]
+from infra.template.roles import tables_used
 
 _DEPLOYMENT = (DIMENSION, "callpacer-${Stage}")
 #: a third of the page's width, in its units
@@ -34,7 +33,7 @@ def dashboard() -> JSON:
             Metric.OUT_OF_TIME,
             Metric.CAMPAIGNS_FAILED,
         ),
-        _failing(),
+        _failing_campaigns(),
         _graph("Errors", "Sum", [_function(function, "Errors") for function in FUNCTIONS]),
         _graph("Throttles", "Sum", [_function(function, "Throttles") for function in FUNCTIONS]),
         _graph("Reads that DynamoDB held back", "Sum", _throttles(to_write=False)),
@@ -45,8 +44,8 @@ def dashboard() -> JSON:
         _graph("How long the API takes, in milliseconds", "p99", [_gateway("Latency")]),
         _graph("Dead letters", "Maximum", [_queue("DeadLetterQueue", "ApproximateNumberOfMessagesVisible")]),
     ]
-    for place, widget in enumerate(widgets):
-        widget |= {"x": place % _COLUMNS * _WIDTH, "y": place // _COLUMNS * _HEIGHT + 2}
+    for index, widget in enumerate(widgets):
+        widget |= {"x": index % _COLUMNS * _WIDTH, "y": index // _COLUMNS * _HEIGHT + 2}
     body = {"widgets": [_alarms(), *widgets]}
     return {
         "Type": "AWS::CloudWatch::Dashboard",
@@ -89,18 +88,18 @@ def _throttles(*, to_write: bool) -> list[list[str]]:
     metric = "WriteThrottleEvents" if to_write else "ReadThrottleEvents"
     return [
         ["AWS/DynamoDB", metric, "TableName", f"${{{table}}}", *(["GlobalSecondaryIndexName", index] if index else [])]
-        for table, index in tables_asked(to_write)
+        for table, index in tables_used(to_write)
     ]
 
 
-def _failing() -> JSON:
-    """Whichever campaigns fail: their names aren't known before.
+def _failing_campaigns() -> JSON:
+    """A search, since the names of campaigns that will fail aren't known when the dashboard is made.
 
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-search-expressions.html
     """
-    of_one = f'{{{NAMESPACE},{DIMENSION},{CAMPAIGN}}} {DIMENSION}="{_DEPLOYMENT[1]}" {Metric.CAMPAIGNS_FAILED}'
-    found = [{"expression": f"SEARCH('{of_one}', 'Sum', 60)"}]
-    return _graph("Campaigns that fail", "Sum", [found])
+    metrics = f'{{{NAMESPACE},{DIMENSION},{CAMPAIGN}}} {DIMENSION}="{_DEPLOYMENT[1]}" {Metric.CAMPAIGNS_FAILED}'
+    search = [{"expression": f"SEARCH('{metrics}', 'Sum', 60)"}]
+    return _graph("Campaigns that fail", "Sum", [search])
 
 
 def _graph(title: str, statistic: str, metrics: Sequence[Sequence[Any]]) -> JSON:

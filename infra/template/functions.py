@@ -1,27 +1,24 @@
-"""The functions, beyond what Chalice generates from app.py: environment, event sources, identities."""
+"""What the functions need beyond what Chalice generates from app.py: environment, event sources, names and roles."""
 
-from typing import Any
-
+from infra.template import JSON
 from infra.template.roles import identity
 
-JSON = dict[str, Any]
-
-#: what the names of all tables and queues begin with
+#: the prefix of all tables' and queues' names
 PREFIX = {"Fn::Sub": "callpacer-${Stage}"}
-# Why the functions have the times and sizes that stand in .chalice/config.json, where there is no room for reasons:
+# Why the functions have the timeouts and sizes in .chalice/config.json, where comments aren't possible:
 #
-# API      29 s, as long as API Gateway waits. 1,769 MB are one whole processor: it is somebody who waits for answers.
-# Pacer    60 s: then the next tick comes. One processor, since a minute's calls have to be out before they are due.
+# API      29 s, as long as API Gateway waits. 1,769 MB are one whole processor, since a client waits for the answer.
+# Pacer    60 s: then the next tick comes. One processor, since a minute's calls have to be sent before they are due.
 # Settler  60 s, likewise.
-# Dialer   90 s: some seconds of waiting for the last call of a slice, and the gateway's deadline for it; claims are
-#          waited for a little longer (CLAIM_HELD_FOR). It waits more than it works, and pays for waiting by its memory,
-#          so 256 MB: with 512 `make cost` sees 60 calls a minute for half as much again, and calls 0.2 s less late.
+# Dialer   90 s: it waits some seconds for the last call of a slice, and for that call's deadline. A claim is held a
+#          little longer (CLAIM_HELD_FOR). It waits more than it works, and its memory is billed while it waits, so it
+#          has 256 MB: with 512, by `make cost`, 60 calls a minute cost half as much again, and are 0.2 s less late.
 #
-# None has reserved concurrency, which would take from the account's; the queue's event source is limited instead.
+# None has reserved concurrency, which would reduce the account's. The queue's event source is limited instead.
 
 
 def environment() -> JSON:
-    """Every function's variables; chalicelib.runtime.settings reads them."""
+    """Every function's variables. `chalicelib.runtime.settings` reads them."""
     return {
         "CALLPACER_TABLES": PREFIX,
         "CALLPACER_DEPLOYMENT": {"Ref": "AWS::StackId"},
@@ -34,7 +31,7 @@ def environment() -> JSON:
 
 
 def once_a_minute(function: str) -> JSON:
-    """A tick that fails isn't repeated: the next one comes in a minute, and takes up what it left."""
+    """A tick that fails isn't retried: the next one comes in a minute, and does what was left undone."""
     return {
         "Properties": {
             **identity(function),
@@ -44,17 +41,17 @@ def once_a_minute(function: str) -> JSON:
 
 
 def dialer() -> JSON:
-    """The dialer's event source, pointed at the queue that this template makes."""
+    """The dialer's event source, with the queue that this template makes."""
     return {
         "Properties": {
             **identity("Dialer"),
             "Events": {
                 "DialerSqsEventSource": {
                     "Properties": {
-                        # Chalice writes Fn::Sub too; another function would be merged beside it, not instead of it.
+                        # Chalice writes Fn::Sub, too; another function would be merged beside it instead of over it.
                         "Queue": {"Fn::Sub": "${CallQueue.Arn}"},
                         "FunctionResponseTypes": ["ReportBatchItemFailures"],
-                        # One of the two: pollers that are kept ready have no other bound.
+                        # One of the two: the number of provisioned pollers is itself a limit.
                         # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html
                         "ScalingConfig": _unless_pollers({"MaximumConcurrency": {"Ref": "DialerConcurrency"}}),
                         "ProvisionedPollerConfig": _if_pollers(

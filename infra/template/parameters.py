@@ -1,10 +1,7 @@
-"""What the operator chooses for one deployment, and the conditions that follow from it."""
-
-from typing import Any
+"""The parameters that the operator chooses for a deployment, and the conditions that depend on them."""
 
 from chalicelib.domain.slicing import MOST_DIALS, MOST_SLOW_DIALS
-
-JSON = dict[str, Any]
+from infra.template import JSON
 
 
 def parameters() -> JSON:
@@ -19,7 +16,7 @@ def parameters() -> JSON:
             "Type": "String",
             "Default": "false",
             "AllowedValues": ["true", "false"],
-            "Description": "May start_url and result_url name the machine itself? Only ever on a laptop.",
+            "Description": "Whether start_url and result_url may name the machine itself. For local deployments only.",
         },
         "DialerConcurrency": {
             "Type": "Number",
@@ -33,28 +30,28 @@ def parameters() -> JSON:
             "Default": 0,
             "MinValue": 0,
             "MaxValue": 200,
-            "Description": "Pollers that are kept ready, each for ten slices at a time; 0: as Lambda sees fit.",
+            "Description": "Pollers that are kept ready, each for ten slices at a time. 0: Lambda chooses.",
         },
         "AlarmTopic": {
             "Type": "String",
             "Default": "",
-            "Description": "The ARN of the SNS topic that alarms are told to; empty: the console alone shows them.",
+            "Description": "The ARN of the SNS topic to which alarms are sent. Empty: only the console shows them.",
         },
         "Retention": {
             "Type": "String",
             # A year and a month: long enough to compare a month with the same month of last year.
             "Default": "400",
-            # Not fewer than thirty days: numbers are settled in minutes, reports end after a day, and the last
-            # message that may name a number lies in the dead-letter queue for fourteen days.
+            # At least thirty days: numbers are settled in minutes, reports end after a day, and a message that names
+            # a number stays in the dead-letter queue for fourteen days.
             "AllowedPattern": "0|[3-9][0-9]|[1-9][0-9]{2,3}",
             "ConstraintDescription": "Days, from 30 to 9999, or 0.",
-            "Description": "How many days what became of each number is kept after its outcome; 0: for ever.",
+            "Description": "How many days the record of a call is kept after its outcome. 0: for ever.",
         },
         "TableKey": {
             "Type": "String",
             "Default": "owned",
             "AllowedValues": ["owned", "managed"],
-            "Description": "Whose key encrypts the tables: one of AWS's own, or the account's in KMS, which costs.",
+            "Description": "Whose key encrypts the tables: AWS's own, or the account's in KMS, which is billed.",
         },
     }
 

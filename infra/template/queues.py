@@ -1,15 +1,13 @@
-"""The queue between pacer and dialer, and the queue for messages that nobody can work on."""
+"""The queue between pacer and dialer, and the dead-letter queue for messages that fail."""
 
-from typing import Any
-
-JSON = dict[str, Any]
+from infra.template import JSON
 
 _CALLS = "callpacer-${Stage}-calls"
-# Composed from its name: two queues that refer to each other would be a circle.
+# Composed from its name: if both queues referred to each other, CloudFormation could make neither first.
 _CALLS_ARN = "arn:${AWS::Partition}:sqs:${AWS::Region}:${AWS::AccountId}:" + _CALLS
-#: seconds the dialer may take for one batch
+#: seconds the dialer may take for one slice
 DIALER_TIMEOUT = 90
-#: seconds a message stays hidden while it is worked on: six times the dialer's timeout, as AWS advises
+#: seconds for which a message is hidden while it is worked on: six times the dialer's timeout, as AWS advises
 #: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
 VISIBILITY_TIMEOUT = 6 * DIALER_TIMEOUT
 
@@ -32,10 +30,10 @@ def queues() -> JSON:
             "Type": "AWS::SQS::Queue",
             "Properties": {
                 "QueueName": {"Fn::Sub": "callpacer-${Stage}-calls-dead"},
-                # Fourteen days, the longest there is: somebody has to look at these.
+                # Fourteen days, the longest possible: the operator has to read these messages.
                 "MessageRetentionPeriod": 1_209_600,
                 "SqsManagedSseEnabled": True,
-                # Nobody else's messages end here.
+                # No other queue may move messages here.
                 "RedriveAllowPolicy": {"redrivePermission": "byQueue", "sourceQueueArns": [{"Fn::Sub": _CALLS_ARN}]},
             },
         },

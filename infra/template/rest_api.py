@@ -1,21 +1,18 @@
-"""API Gateway: bodies as bytes, and answers of its own that read like the API's."""
+"""API Gateway: it passes bodies on as bytes, and its own errors have the envelope of the API's."""
 
 import json
-from typing import Any
 
 from chalicelib.api.request import MAX_BODY_BYTES
+from infra.template import JSON
 from infra.template.alarms import API_NAME
-
-JSON = dict[str, Any]
 
 
 def rest_api() -> JSON:
-    """Bodies reach the code as the bytes they are, and what the gateway refuses by itself reads as the API's own."""
     name = {"Fn::Sub": API_NAME}
     return {
         "Properties": {
             "Name": name,
-            # As it is. To name it keeps SAM from making another public stage, which is called "Stage".
+            # The version that Chalice writes. If it isn't named here, SAM makes another public stage, called "Stage".
             # https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/sam-resource-api.html
             "OpenApiVersion": "2.0",
             "DefinitionBody": {
@@ -36,7 +33,7 @@ def rest_api() -> JSON:
 
 
 def _gateway_response(error: str, status: int | None = None) -> JSON:
-    """The envelope of every error; without a status, the one the gateway had in mind."""
+    """An error in the API's envelope. Without a status the gateway's own is kept."""
     response: JSON = {
         "responseTemplates": {"application/json": json.dumps({"status": "error", "error": error})},
     }

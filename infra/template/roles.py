@@ -1,14 +1,12 @@
-"""What each function may do, and to what: all that it asks for, and nothing else.
+"""The functions' roles: each may do what it needs, and nothing else.
 
-`tests/simulation/test_roles.py` holds this table against what the code asks for, and fails on what is missing and on
-what nobody uses. What happens in a transaction is permitted as if it happened by itself.
+`tests/simulation/test_roles.py` compares ROLES with the requests of the code. It fails if a permission is missing, or
+is used by nothing. A write in a transaction needs the same permission as a write by itself.
 """
 
-from typing import Any
+from infra.template import JSON
 
-JSON = dict[str, Any]
-
-#: by the logical names of the template: each function, what it does something to, and what that is
+#: the actions of each function on each resource, by the logical names of the template
 ROLES: dict[str, dict[str, str]] = {
     "APIHandler": {
         "TokensTable": "GetItem",
@@ -31,7 +29,7 @@ ROLES: dict[str, dict[str, str]] = {
         "CallsTable": "BatchGetItem",
         "TasksTable": "BatchWriteItem DeleteItem PutItem Query",
         "CallQueue": "SendMessage",
-        # for what it has no time for itself
+        # fans out the shards that it has no time for
         "Pacer": "InvokeFunction",
     },
     "Dialer": {
@@ -41,7 +39,7 @@ ROLES: dict[str, dict[str, str]] = {
         "CampaignsTable": "GetItem",
         "CallsTable": "BatchGetItem GetItem UpdateItem",
         "TasksTable": "DeleteItem PutItem",
-        # for Lambda, which takes the messages out with the function's role
+        # for Lambda, which receives the messages with the function's role
         "CallQueue": "DeleteMessage GetQueueAttributes ReceiveMessage",
         "DeadLetterQueue": "SendMessage",
     },
@@ -57,31 +55,31 @@ ROLES: dict[str, dict[str, str]] = {
     },
 }
 
-#: What the functions are called, after `callpacer-` and the stage. They have names so that a role can name its own
-#: function, which can't be made before its role.
+#: The functions' names, after `callpacer-` and the stage. They are fixed, so that a role can name its own function,
+#: which can't be made before its role.
 NAMES = {"APIHandler": "api", "Pacer": "pacer", "Dialer": "dialer", "Settler": "settler"}
-#: The log groups as Chalice names them. A log group's ARN stands for the streams in it too, which have no names before
-#: they are made.
+#: The log groups as Chalice names them. A log group's ARN includes its streams, which have no names before they are
+#: made.
 LOG_GROUPS = {
     "APIHandler": "ApiHandlerLogGroup",
     "Pacer": "PacerLogGroup",
     "Dialer": "DialerLogGroup",
     "Settler": "SettlerLogGroup",
 }
-#: what an index of a table takes part in when the table is written to
+#: the indexes that a write to their table writes, too
 _WRITTEN_INDEXES = (("CampaignsTable", "work"),)
 _SERVICES = {"Table": "dynamodb", "Queue": "sqs", "LogGroup": "logs"}
 _FUNCTION_ARN = "arn:${AWS::Partition}:lambda:${AWS::Region}:${AWS::AccountId}:function:"
 
 
 def roles() -> JSON:
-    """The resources: each function's role and log group."""
+    """Each function's role and log group."""
     resources: JSON = {}
     for function, permissions in ROLES.items():
         log_group = LOG_GROUPS[function]
         resources[_role_of(function)] = _role({**permissions, log_group: "CreateLogStream PutLogEvents"})
         resources[log_group] = {
-            # Its lines tell of the calls in the tables, which outlive the stack too; each goes when it is 30 days old.
+            # Its lines are about the calls in the tables, which outlive the stack, too. Each expires after 30 days.
             "DeletionPolicy": "RetainExceptOnCreate",
             "UpdateReplacePolicy": "Retain",
             "Properties": {"LogGroupName": {"Fn::Sub": f"/aws/lambda/{_name_of(function)}"}},
@@ -89,8 +87,8 @@ def roles() -> JSON:
     return resources
 
 
-def tables_asked(to_write: bool) -> list[tuple[str, str | None]]:
-    """The tables that functions write to, or read from, by logical name; for writing with the indexes in them."""
+def tables_used(to_write: bool) -> list[tuple[str, str | None]]:
+    """The tables that functions write, or read, by logical name. Those they write come with their indexes."""
     found: set[str] = set()
     for permissions in ROLES.values():
         for resource, actions in permissions.items():
@@ -103,7 +101,7 @@ def tables_asked(to_write: bool) -> list[tuple[str, str | None]]:
 
 
 def identity(function: str) -> JSON:
-    """The properties by which the function has its name and role, and says what it says in its log group."""
+    """The properties that give the function its name, its role and its log group."""
     return {
         "FunctionName": {"Fn::Sub": _name_of(function)},
         "Role": {"Fn::GetAtt": [_role_of(function), "Arn"]},
@@ -120,11 +118,15 @@ def _role_of(function: str) -> str:
 
 
 def _role(permissions: dict[str, str]) -> JSON:
-    by_lambda = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    lambda_may_assume = {
+        "Effect": "Allow",
+        "Principal": {"Service": "lambda.amazonaws.com"},
+        "Action": "sts:AssumeRole",
+    }
     return {
         "Type": "AWS::IAM::Role",
         "Properties": {
-            "AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": [by_lambda]},
+            "AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": [lambda_may_assume]},
             "Policies": [
                 {
                     "PolicyName": "AllThatItAsksFor",

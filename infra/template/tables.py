@@ -2,20 +2,20 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
-JSON = dict[str, Any]
+from infra.template import JSON
 
 AttributeType = Literal["S", "N"]
 
 
 @dataclass(frozen=True)
 class Index:
-    """A global secondary index. Of its keys the first is the hash key, the second the range key."""
+    """A global secondary index. The first of its keys is the hash key, the second the range key."""
 
     name: str
     keys: Mapping[str, AttributeType]
-    #: which other attributes it holds; None: all of them
+    #: the other attributes that it holds; None: all of them
     holds: tuple[str, ...] | None
 
     @property
@@ -50,11 +50,11 @@ def _table(
     index: Index | None = None,
     expires: bool = False,
 ) -> JSON:
-    """A table billed by request. Of its keys the first is the hash key, the second the range key.
+    """A table billed by request. The first of its keys is the hash key, the second the range key.
 
-    The table outlives its stack. Only a first deployment that fails deletes it: the next one couldn't make it again.
+    The table outlives its stack. Only a first deployment that fails deletes it: or else the next one couldn't make it.
     https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-attribute-deletionpolicy.html
-    For the same reason `infra.deploy.tables` protects it from deletion, after the deployment has succeeded.
+    For the same reason `infra.deploy.tables` protects it from deletion only after the deployment has succeeded.
     Data that is deleted or overwritten by mistake can be restored for 35 days.
     """
     attributes = dict(keys)
@@ -63,7 +63,7 @@ def _table(
         "BillingMode": "PAY_PER_REQUEST",
         "KeySchema": _key_schema(list(keys)),
         "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True},
-        # False: by a key that AWS owns, at no cost.
+        # False: with a key that AWS owns, at no cost.
         # https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-ssespecification.html
         "SSESpecification": {"SSEEnabled": {"Fn::If": ["HasManagedKey", True, False]}},
     }

@@ -1,10 +1,9 @@
-"""The template that is merged over the one Chalice generates from app.py.
+"""The template that is merged over the one that Chalice generates from app.py.
 
 A dictionary is merged key by key. Anything else replaces what Chalice wrote.
 """
 
-from typing import Any
-
+from infra.template import JSON
 from infra.template.alarms import alarms
 from infra.template.dashboard import dashboard
 from infra.template.functions import PREFIX, dialer, environment, once_a_minute
@@ -14,13 +13,10 @@ from infra.template.rest_api import rest_api
 from infra.template.roles import identity, roles
 from infra.template.tables import tables
 
-JSON = dict[str, Any]
-
 _CONSOLE = "https://${AWS::Region}.console.aws.amazon.com/cloudwatch/home"
 
 
 def merge_template() -> JSON:
-    """The whole template, as JSON."""
     return {
         "Parameters": parameters(),
         "Conditions": conditions(),

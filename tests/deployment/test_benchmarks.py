@@ -68,8 +68,8 @@ def test_calls_in_a_second_are_counted_where_the_whole_second_counts() -> None:
 
 def test_a_minute_is_told_with_its_fullest_and_its_emptiest_second() -> None:
     each_second = [100.5 + second for second in range(60)]
-    assert overload.told([*each_second, 100.6, 160.1], begins=100) == "61 calls, in a second from 1 to 2"
-    assert overload.told([99.9, *each_second[1:]], begins=100) == "59 calls, in a second from 0 to 1"
+    assert overload.summary([*each_second, 100.6, 160.1], begins=100) == "61 calls, in a second from 1 to 2"
+    assert overload.summary([99.9, *each_second[1:]], begins=100) == "59 calls, in a second from 0 to 1"
 
 
 def test_what_is_no_benchmark_is_refused() -> None:

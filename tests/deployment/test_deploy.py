@@ -14,6 +14,7 @@ from chalicelib.storage.campaign_items import to_item
 from chalicelib.storage.database import Database
 from chalicelib.storage.switch import Switch
 from infra.deploy import __main__ as program
+from infra.deploy import bring_up as bringing_up
 from infra.deploy import restore as restoring
 from infra.deploy.bring_up import bring_up
 from infra.deploy.cloudformation import DeploymentFailed, deploy
@@ -37,7 +38,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulated]:
 @pytest.fixture(autouse=True)
 def _this_python_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
     """AWS may not take it any more; the emulator does."""
-    monkeypatch.setattr(program, "build_for_aws", build)
+    monkeypatch.setattr(bringing_up, "build_for_aws", build)
 
 
 def parameters(cloud: Emulated, stage: str) -> dict[str, str]:
@@ -169,10 +170,10 @@ def test_a_restored_backup_has_what_was_there_and_is_halted(cloud: Emulated) -> 
     before = Database("callpacer-was", client)
     to_item(before.campaigns, Campaign("acme", 1, PLAN, Status.RUNNING)).save()
     at = datetime.now(UTC)
-    said: list[str] = []
+    lines: list[str] = []
     cloud = Remembering(cloud.endpoint, source="was", at=at)
-    told = restore(cloud, "was", at, "now", say=said.append)
-    assert "callpacer-now-calls: is being restored" in said
+    told = restore(cloud, "was", at, "now", progress=lines.append)
+    assert "callpacer-now-calls: restore started" in lines
     assert parameters(cloud, "now") == {**parameters(cloud, "was"), "Stage": "now"}
     assert "callpacer-now is deployed." in told
     assert "It is halted" in told
@@ -185,9 +186,9 @@ def test_a_restored_backup_has_what_was_there_and_is_halted(cloud: Emulated) -> 
     assert not switch.is_on()
     switch.turn(on=True, now=datetime.now(UTC))
     assert "It is halted" not in bring_up(cloud, "now", {})
-    said.clear()
-    assert "callpacer-now is deployed." in restore(cloud, "was", at, "now", say=said.append)
-    assert "callpacer-now-calls: was restored before" in said
+    lines.clear()
+    assert "callpacer-now is deployed." in restore(cloud, "was", at, "now", progress=lines.append)
+    assert "callpacer-now-calls: restored before, or still being restored" in lines
 
 
 @pytest.mark.parametrize("text", ["yesterday", "2026-11-24T12:00:00"])

@@ -1,21 +1,23 @@
-"""What the second look at the template lets pass."""
+"""Which findings of checkov the audit accepts."""
 
 from pathlib import Path
 
 import pytest
 
-from infra.deploy.audit import ACCEPTED, AuditFailed, Finding, judge, look
+from infra.deploy.audit import ACCEPTED, AuditFailed, Finding, find_faults, run_checkov
 
 OPEN = Finding("CKV_AWS_1", "Nothing is open", "AWS::SQS::Queue.CallQueue")
 
 
 def test_what_is_found_and_not_accepted_is_a_fault() -> None:
-    assert judge([OPEN], {}) == ["AWS::SQS::Queue.CallQueue: Nothing is open (CKV_AWS_1)"]
-    assert judge([OPEN, OPEN], {"CKV_AWS_1": "It is meant to be open."}) == []
+    assert find_faults([OPEN], {}) == ["AWS::SQS::Queue.CallQueue: Nothing is open (CKV_AWS_1)"]
+    assert find_faults([OPEN, OPEN], {"CKV_AWS_1": "It is meant to be open."}) == []
 
 
-def test_what_is_accepted_for_nothing_is_a_fault() -> None:
-    assert judge([], {"CKV_AWS_1": "It was meant to be open."}) == ["CKV_AWS_1 is accepted, and isn't found any more"]
+def test_what_is_accepted_and_not_found_is_a_fault() -> None:
+    assert find_faults([], {"CKV_AWS_1": "It was meant to be open."}) == [
+        "CKV_AWS_1 is accepted, but checkov doesn't report it any more"
+    ]
 
 
 @pytest.mark.parametrize("check", ACCEPTED)
@@ -25,7 +27,7 @@ def test_each_exception_has_its_reason_in_words(check: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "said",
+    "output",
     [
         "no module of that name",
         "[]",
@@ -34,9 +36,9 @@ def test_each_exception_has_its_reason_in_words(check: str) -> None:
         '{"results": {"failed_checks": [], "passed_checks": [{}], "parsing_errors": ["template.json"]}}',
     ],
 )
-def test_a_program_that_has_not_looked_lets_nothing_pass(said: str, tmp_path: Path) -> None:
+def test_a_program_that_has_not_read_the_template_lets_nothing_pass(output: str, tmp_path: Path) -> None:
     program = tmp_path / "checkov"
-    program.write_text(f"#!/bin/sh\ncat <<'END'\n{said}\nEND\n")
+    program.write_text(f"#!/bin/sh\ncat <<'END'\n{output}\nEND\n")
     program.chmod(0o755)
     with pytest.raises(AuditFailed):
-        look(str(program), {})
+        run_checkov(str(program), {})

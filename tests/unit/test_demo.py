@@ -1,136 +1,262 @@
-"""What the demo shows, and when it ends."""
+"""The demo: what it uploads, what its tenant answers, what it notices, what it shows, and when it ends."""
 
 import io
+import time
+from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
+from http.client import HTTPConnection
+from typing import Any
+from urllib.parse import urlencode, urlsplit
 
 import pytest
 from rich.console import Console
 
-from demo.__main__ import is_over, longest, main
-from demo.judge import Call, Number, Outcome, Report, Summary
-from demo.screen import TICK, View, columns, line, screen, verdict
+from chalicelib.domain.outcome import Answered, outcome_of
+from chalicelib.domain.upload import read
+from chalicelib.gateway.signing import new_secret, signed_headers
+from demo.__main__ import is_over, main, time_limit
+from demo.numbers import MAX_NUMBERS, numbers, numbers_file
+from demo.screen import TICK, View, columns, line, screen, summary_text
+from demo.summary import Call, Number, Outcome, Report, Summary, summarize
+from demo.tenant import ANSWERS, Answer, Tenant, answer_to, is_signed, seconds_until_answer
 
 STARTED = 1000.0
 PERSON = Outcome("completed", "http_200", "voice", "42")
 BUSY = Outcome("failed", "http_486", "unknown", "0")
+NUMBERS = [Number(f"tel:+1222333000{index}", f"ref {index}") for index in range(4)]
 
 
-def call(place: int, at: float) -> Call:
-    number = Number(f"tel:+1222333{place:04d}", f"demo-{place:04d}")
-    return Call(STARTED + at, number, str(place), True, BUSY if place % 2 else PERSON)
+def calls_at(*seconds: float) -> list[Call]:
+    """So many seconds after the start; every second one is busy."""
+    return [
+        Call(STARTED + second, NUMBERS[index % 4], f"id {index}", True, BUSY if index % 2 else PERSON)
+        for index, second in enumerate(seconds)
+    ]
 
 
-def report(of: Call) -> Report:
-    return Report(of.at + 0.2, of.number, of.id, True, of.outcome)
+def reports_of(calls: list[Call]) -> list[Report]:
+    return [Report(call.at + 0.2, call.number, call.id, True, call.outcome) for call in calls]
 
 
-def view(now: float, *at: float, reported: int | None = None) -> View:
-    """Of a campaign of four numbers, at two calls a second; times are seconds after its start."""
-    calls = [call(place, instant) for place, instant in enumerate(at)]
-    return View(
-        now=STARTED + now,
-        started=STARTED,
-        ends=STARTED + 150,
-        campaign=7,
-        numbers=4,
-        planned=2.0,
-        calls=calls,
-        reports=[report(one) for one in calls[:reported]],
+CALLS = calls_at(60, 60.5, 61, 61.5)
+REPORTS = reports_of(CALLS)
+COUNTED = {"completed": 2, "failed": 2, "uncertain": 0}
+
+
+def test_the_api_reads_the_numbers_that_are_expected_from_the_file_each_of_them_once() -> None:
+    entries = read(numbers_file(300)).entries
+    assert [Number(entry.destination, entry.message_reference) for entry in entries] == numbers(300)
+    assert len(set(numbers(MAX_NUMBERS))) == MAX_NUMBERS
+
+
+def summarized(calls: list[Call] = CALLS, reports: list[Report] = REPORTS, **counted: int) -> Summary:
+    return summarize(NUMBERS, calls, reports, COUNTED | counted)
+
+
+def test_each_number_called_once_and_reported_is_no_fault_in_any_order() -> None:
+    right = Summary(
+        numbers=4, calls=4, reports=4, called_twice=0, never_called=0, longest_gap=0.5, fullest_second=2, faults=()
+    )
+    assert summarized() == summarized(CALLS[::-1], REPORTS[::-1]) == right
+
+
+def test_a_repeated_report_is_no_fault() -> None:
+    assert summarized(reports=[*REPORTS, REPORTS[0]]).faults == ()
+
+
+def test_a_number_called_twice_is_a_fault_even_under_the_same_id() -> None:
+    summary = summarized([*CALLS, replace(CALLS[2], at=STARTED + 70)])
+    assert (summary.calls, summary.called_twice, summary.longest_gap) == (5, 1, 8.5)
+    assert summary.faults == ("1 number was called more than once: tel:+12223330002 (ref 2)",)
+
+
+def test_a_number_never_called_is_a_fault_although_another_was_called_instead() -> None:
+    stranger = replace(CALLS[0], number=Number("tel:+12223330000", "another reference"))
+    summary = summarized([stranger, *CALLS[1:]], reports_of([stranger, *CALLS[1:]]))
+    assert (summary.calls, summary.never_called) == (4, 1)
+    assert summary.faults == (
+        "1 number was never called: tel:+12223330000 (ref 0)",
+        "1 number was called, but not uploaded: tel:+12223330000 (another reference)",
     )
 
 
-def printed(what: object, **options: bool) -> str:
-    console = Console(file=io.StringIO(), width=100, highlight=False, **options)  # type: ignore[arg-type]
-    console.print(what, soft_wrap=True)
-    assert isinstance(console.file, io.StringIO)
-    return console.file.getvalue()
+def test_a_call_without_a_report_is_a_fault() -> None:
+    assert summarized(reports=REPORTS[1:], completed=1).faults == (
+        "1 number was called without a report: tel:+12223330000 (ref 0)",
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({"outcome": replace(PERSON, duration="43")}, "reported with a wrong number or outcome"),
+        ({"number": NUMBERS[1]}, "reported with a wrong number or outcome"),
+        ({"signed": False}, "reported without a valid signature"),
+        ({"id": "id 9"}, "reported, but not called"),
+    ],
+)
+def test_a_report_that_is_wrong_unsigned_or_of_no_call_is_a_fault(change: dict[str, Any], fault: str) -> None:
+    faults = summarized(reports=[replace(REPORTS[0], **change), *REPORTS[1:]]).faults
+    assert faults[-1].startswith(f"1 number was {fault}: tel:+1222333000")
+
+
+def test_an_unsigned_call_is_a_fault() -> None:
+    assert summarized([replace(CALLS[0], signed=False), *CALLS[1:]]).faults == (
+        "1 number was called without a valid signature: tel:+12223330000 (ref 0)",
+    )
+
+
+def test_an_api_that_counts_otherwise_is_a_fault() -> None:
+    assert summarized(completed=1).faults == ("The API counts 1 calls as completed, but 2 were reported as completed.",)
+
+
+@pytest.mark.parametrize(("seconds", "most"), [((), 0), ((5, 6), 1), ((5, 5.5, 5.99, 6.2, 6.3), 4), ((1, 1, 1), 3)])
+def test_a_second_ends_before_the_next_begins(seconds: tuple[float, ...], most: int) -> None:
+    assert summarized(calls_at(*seconds)).fullest_second == most
+
+
+@pytest.fixture
+def tenant() -> Iterator[Tenant]:
+    with Tenant(new_secret()) as tenant:
+        yield tenant
+
+
+CALL = {"phone_number": "tel:+12223334444;ani=7778889999", "message_reference": "Doe, Jane", "call_id": "17"}
+REPORT = {**CALL, "result": "failed", "reason": "http_486", "callee_type": "unknown", "duration": "0"}
+
+
+def post(url: str, secret: str, form: dict[str, str]) -> tuple[int, bytes]:
+    body = urlencode(form).encode()
+    connection = HTTPConnection(urlsplit(url).netloc, timeout=10)
+    connection.request("POST", urlsplit(url).path, body, signed_headers(secret, "1", datetime.now(UTC), body))
+    answer = connection.getresponse()
+    received = answer.status, answer.read()
+    connection.close()
+    return received
+
+
+def test_the_tenant_records_a_call_and_answers_after_a_while(tenant: Tenant) -> None:
+    before = time.time()
+    assert post(tenant.start_url, tenant.secret, CALL) == (answer_to(0).status, answer_to(0).body)
+    assert time.time() - before >= seconds_until_answer(0) >= 0.1
+    (call,) = tenant.calls
+    assert before <= call.at <= time.time() - seconds_until_answer(0)
+    number = Number("tel:+12223334444;ani=7778889999", "Doe, Jane")
+    assert call == Call(call.at, number, "17", True, answer_to(0).outcome)
+
+
+def test_the_tenant_records_a_report_and_whether_it_is_signed(tenant: Tenant) -> None:
+    for secret in (tenant.secret, new_secret()):
+        assert post(tenant.result_url, secret, REPORT) == (200, b"")
+    number = Number("tel:+12223334444;ani=7778889999", "Doe, Jane")
+    signed, unsigned = tenant.reports
+    assert signed == Report(signed.at, number, "17", True, BUSY)
+    assert unsigned == Report(unsigned.at, number, "17", False, BUSY)
+
+
+@pytest.mark.parametrize("answer", ANSWERS)
+def test_an_answer_leads_to_the_outcome_that_is_expected(answer: Answer) -> None:
+    outcome = outcome_of(Answered(answer.status, {}, answer.body))
+    assert Outcome(outcome.result, outcome.reason, outcome.callee_type, str(outcome.duration)) == answer.outcome
+
+
+#: The example with which the Standard Webhooks libraries test themselves.
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+BODY = b'{"test": 2432232314}'
+SENT = 1_614_265_330
+SIGNATURE = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+HEADERS = {"webhook-id": "msg_p5jXN8AQM9LWM0D4loKWxJek", "webhook-timestamp": str(SENT), "webhook-signature": SIGNATURE}
+
+
+@pytest.mark.parametrize(
+    ("change", "signed"),
+    [
+        ({}, True),
+        ({"webhook-signature": f"v1,AAAA v1a,BBBB {SIGNATURE}"}, True),
+        ({"webhook-signature": ""}, False),
+        ({"webhook-signature": "v1,é"}, False),
+        ({"webhook-signature": "v2" + SIGNATURE[2:]}, False),
+        ({"webhook-id": "msg_other"}, False),
+        ({"webhook-timestamp": str(SENT + 1)}, False),
+        ({"webhook-timestamp": "soon"}, False),
+    ],
+)
+def test_the_published_example_is_signed_and_no_changed_one(change: dict[str, str], signed: bool) -> None:
+    assert is_signed(SECRET, HEADERS | change, BODY, SENT) is signed
+
+
+def test_missing_headers_another_body_and_another_secret_are_not_signed() -> None:
+    assert not is_signed(SECRET, {}, BODY, SENT)
+    assert not is_signed(SECRET, HEADERS, BODY + b" ", SENT)
+    assert not is_signed(new_secret(), HEADERS, BODY, SENT)
+
+
+@pytest.mark.parametrize(("late", "signed"), [(-301, False), (-300, True), (300, True), (301, False)])
+def test_a_signature_is_valid_for_five_minutes(late: int, signed: bool) -> None:
+    assert is_signed(SECRET, HEADERS, BODY, SENT + late) is signed
+
+
+def view(now: float, *at: float, reported: int | None = None) -> View:
+    """A campaign of four numbers, at two calls a second; times are seconds after its start."""
+    calls = calls_at(*at)
+    return View(STARTED + now, STARTED, STARTED + 150, 7, 4, 2.0, calls, reports_of(calls)[:reported])
 
 
 @pytest.mark.parametrize(
     ("moment", "status"),
     [
         (view(0), f"waiting for the pacer's next tick: within 1:{TICK - 60}"),
-        (view(69), "waiting for the pacer's next tick: within 0:01"),
         (view(75), "waiting for the pacer's next tick: any moment"),
         (view(61, 60, 60.5), "calling"),
-        (view(66, 60, 60.5, 61), "waiting for the pacer's next tick: some were held up"),
-        (view(62, 60, 60.5, 61, 61.5, reported=1), "all are called; waiting for the last reports"),
-        (view(62, 60, 60.5, 61, 61.5), "all is told; listening whether anybody is called again"),
+        (replace(view(61, *(60 + tenth / 10 for tenth in range(10))), numbers=20), "calling, faster to catch up"),
+        (view(66, 60, 60.5, 61), "waiting for the pacer's next tick: some calls were deferred"),
+        (view(62, 60, 60.5, 61, 61.5, reported=1), "all numbers are called; waiting for the last reports"),
+        (view(62, 60, 60.5, 61, 61.5), "all outcomes are reported; checking that no number is called again"),
     ],
 )
-def test_the_status_says_what_is_waited_for(moment: View, status: str) -> None:
-    assert moment.status == status
+def test_the_status_says_what_the_demo_waits_for(moment: View, status: str) -> None:
     assert line(moment).endswith(status)
 
 
-def test_a_line_says_how_far_it_is() -> None:
-    said = "1:02  called 3 of 4, 1.0 a second (2.0 planned), reported 2; calling"
-    assert line(view(62, 60, 60.5, 61, reported=2)) == said
-
-
-def test_a_pace_far_above_the_plan_is_explained() -> None:
-    faster = replace(view(61, *(60 + place / 10 for place in range(10))), numbers=20)
-    assert faster.pace > 1.5 * faster.planned
-    assert faster.status == "calling, faster to catch up"
-
-
-def test_a_report_that_comes_again_is_counted_once() -> None:
-    again = view(62, 60, 60.5)
-    assert replace(again, reports=[*again.reports, *again.reports]).reported == 2
-
-
-def test_each_whole_second_is_a_column_of_half_height_at_the_planned_pace() -> None:
-    assert columns(view(65, 61.0, 61.5, 63.2, 64.1, 64.2, 64.3, 64.9)).endswith(" ▄ ▂█")
+def test_the_last_whole_seconds_are_columns_of_half_height_at_the_planned_pace() -> None:
+    assert columns(view(65.9, 61.0, 61.5, 63.2, 64.1, 64.2, 64.3, 64.9, 65.0)).endswith(" ▄ ▂█")
     assert len(columns(view(65))) == len(columns(view(0)))
 
 
-def test_the_second_under_way_is_not_drawn_yet() -> None:
-    assert columns(view(64.9, 64.0)).strip() == ""
-
-
-def test_a_fault_of_pace_stays_in_the_picture() -> None:
-    assert columns(view(2, *([1.0] * 100)))[-1] == "█"
-
-
-def test_on_a_terminal_there_is_a_picture_with_all_that_is_known() -> None:
-    console = Console(file=io.StringIO(), width=100, height=50, force_terminal=True, color_system=None, _environ={})
+def test_a_terminal_shows_a_picture_with_all_figures_and_any_outcome() -> None:
+    output = io.StringIO()
+    console = Console(file=output, width=100, height=50, force_terminal=True, color_system=None, _environ={})
+    moment = view(62, 60, 60.5, 61, reported=2)
+    uncertain = Report(STARTED + 61, NUMBERS[3], "id 3", True, Outcome("uncertain", "timeout", "unknown", "0"))
     with screen(console) as show:
-        show(view(62, 60, 60.5, 61, reported=2))
-    assert isinstance(console.file, io.StringIO)
-    shown = console.file.getvalue()
-    for what in ("campaign 7", "3 of 4", "2 of 4", "(2.0 planned)", "tel:+12223330001", "http_486", "by 2:30"):
-        assert what in shown
-    assert "tel:+12223330002" not in shown, "it isn't reported yet"
-
-
-def test_an_outcome_that_nobody_expected_is_shown_too() -> None:
-    console = Console(file=io.StringIO(), width=100, height=50, force_terminal=True, color_system=None, _environ={})
-    moment = view(62, 60)
-    uncertain = replace(moment.reports[0], outcome=Outcome("uncertain", "timeout", "unknown", "0"))
-    with screen(console) as show:
-        show(replace(moment, reports=[uncertain]))
-    assert isinstance(console.file, io.StringIO)
-    assert "timeout" in console.file.getvalue()
+        show(replace(moment, reports=[*moment.reports, uncertain, uncertain]))
+    for shown in ("campaign 7", "3 of 4", "(2.0 planned)", "tel:+12223330001", "http_486", "timeout", "by 2:30"):
+        assert shown in output.getvalue()
+    assert "tel:+12223330002" not in output.getvalue(), "it isn't reported yet"
 
 
 def test_elsewhere_there_is_a_line_every_five_seconds() -> None:
-    console = Console(file=io.StringIO(), width=40)
-    with screen(console) as show:
+    output = io.StringIO()
+    with screen(Console(file=output, width=40)) as show:
         for tenths in range(0, 120, 2):
             show(view(tenths / 10))
-    assert isinstance(console.file, io.StringIO)
-    assert [row.split()[0] for row in console.file.getvalue().splitlines()] == ["0:00", "0:05", "0:10"]
+        show(view(62, 60, 60.5, 61, reported=2))
+    *waiting, last = output.getvalue().splitlines()
+    assert [row.split()[0] for row in waiting] == ["0:00", "0:05", "0:10"]
+    assert last == "1:02  called 3 of 4, 1.0 a second (2.0 planned), reported 2; calling"
 
 
-SUMMARY = Summary(
-    numbers=4, calls=4, reports=4, called_twice=0, never_called=0, longest_gap=0.523, fullest_second=3, faults=()
-)
+def printed(summary: Summary) -> list[str]:
+    console = Console(width=100, highlight=False, color_system=None)
+    with console.capture() as capture:
+        console.print(summary_text(summary, 2.0), soft_wrap=True)
+    return capture.get().splitlines()
 
 
-def test_the_last_word_has_the_figures() -> None:
-    assert printed(verdict(SUMMARY, 2.0)).splitlines() == [
-        "",
-        "✓ Every number was called exactly once, and every outcome reported.",
+def test_the_summary_has_the_figures_and_every_fault() -> None:
+    summary = replace(summarized(), longest_gap=0.523, fullest_second=3)
+    figures = [
         "",
         "  numbers                4",
         "  calls                  4",
@@ -141,35 +267,29 @@ def test_the_last_word_has_the_figures() -> None:
         "  fullest second         3  calls; 2.0 planned, twice that to catch up",
         "",
     ]
+    right = "✓ Every number was called exactly once, and every outcome reported."
+    assert printed(summary) == ["", right, *figures]
+    assert printed(replace(summary, faults=("One.", "Two."))) == ["", "✗ One.", "✗ Two.", *figures]
 
 
-def test_the_last_word_has_every_fault_and_no_praise() -> None:
-    said = printed(verdict(replace(SUMMARY, faults=("One.", "Two.")), 2.0))
-    assert said.splitlines()[1:3] == ["✗ One.", "✗ Two."]
-    assert "✓" not in said
-
-
-def test_it_is_over_when_all_are_called_and_told_and_nothing_more_has_come_for_three_seconds() -> None:
+def test_it_ends_when_all_is_called_and_reported_and_nothing_has_come_for_three_seconds() -> None:
     done = (60, 60.5, 61, 61.5)
     assert not is_over(view(90, *done[:3]))
+    assert not is_over(replace(view(90, *done), calls=calls_at(*done[:3])))
     assert not is_over(view(90, *done, reported=3))
     assert not is_over(view(64.6, *done))
     assert is_over(view(64.8, *done))
+    assert not is_over(view(64.8, *done, 64, reported=4)), "a surplus call has come"
 
 
-def test_a_call_too_many_is_waited_for_as_well() -> None:
-    assert not is_over(view(64.8, 60, 60.5, 61, 61.5, 64, reported=4))
+@pytest.mark.parametrize(("count", "per_minute", "seconds"), [(300, 300, 150), (10, 600, 150), (1000, 250, 320)])
+def test_it_ends_after_two_ticks_or_one_and_all_calls_at_the_latest(count: int, per_minute: int, seconds: int) -> None:
+    assert time_limit(count, per_minute) == seconds
 
 
-@pytest.mark.parametrize(("numbers", "per_minute", "seconds"), [(300, 300, 150), (10, 600, 150), (1000, 250, 320)])
-def test_it_never_takes_longer_than_two_ticks_or_one_and_all_calls(numbers: int, per_minute: int, seconds: int) -> None:
-    assert longest(numbers, per_minute) == seconds
-
-
-@pytest.mark.parametrize("option", ["--numbers", "--per-minute"])
 @pytest.mark.parametrize("value", ["0", "-1", "10001", "1.5", "many", "²"])
-def test_what_it_cannot_do_is_refused_at_once(option: str, value: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as refused:
-        main([f"{option}={value}"])
-    assert refused.value.code == 2
-    assert "a whole number from 1 to 10000" in capsys.readouterr().err
+def test_an_option_that_it_cannot_meet_is_refused_at_once(value: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for option in ("--numbers", "--per-minute"):
+        with pytest.raises(SystemExit, match="2"):
+            main([f"{option}={value}"])
+        assert "a whole number from 1 to 10000" in capsys.readouterr().err

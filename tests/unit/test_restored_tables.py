@@ -91,23 +91,23 @@ def dynamodb() -> SlowDynamoDB:
     return SlowDynamoDB(HandTime())
 
 
-def bring(dynamodb: SlowDynamoDB) -> list[str]:
-    said: list[str] = []
+def restore(dynamodb: SlowDynamoDB) -> list[str]:
+    lines: list[str] = []
     waiting = Waiting(dynamodb.time.now, dynamodb.time.pause)
-    RestoredTables(dynamodb, TABLES, waiting, said.append).bring("prod", AT, "prod2")
-    return said
+    RestoredTables(dynamodb, TABLES, waiting, lines.append).restore("prod", AT, "prod2")
+    return lines
 
 
 def test_it_waits_for_hours_and_says_what_for(dynamodb: SlowDynamoDB) -> None:
-    said = bring(dynamodb)
+    lines = restore(dynamodb)
     assert dynamodb.time.now() >= dynamodb.restore_takes
-    assert said[:2] == ["callpacer-prod2-calls: is being restored", "callpacer-prod2-log: is being restored"]
-    assert said[-1] == "callpacer-prod2-log: is there, 0 to come"
-    assert said.count("still being restored: callpacer-prod2-calls, callpacer-prod2-log") == 12
+    assert lines[:2] == ["callpacer-prod2-calls: restore started", "callpacer-prod2-log: restore started"]
+    assert lines[-1] == "callpacer-prod2-log: restored, 0 to go"
+    assert lines.count("still being restored: callpacer-prod2-calls, callpacer-prod2-log") == 12
 
 
 def test_tables_get_back_what_a_restore_leaves_out_although_their_backups_come_late(dynamodb: SlowDynamoDB) -> None:
-    bring(dynamodb)
+    restore(dynamodb)
     names = {"callpacer-prod2-calls", "callpacer-prod2-log"}
     assert dynamodb.with_backups == names
     assert all(dynamodb.tables[name]["DeletionProtectionEnabled"] for name in names)
@@ -117,21 +117,21 @@ def test_tables_get_back_what_a_restore_leaves_out_although_their_backups_come_l
 def test_what_is_refused_for_too_long_is_told(dynamodb: SlowDynamoDB) -> None:
     dynamodb.backups_take = 3600
     with pytest.raises(ClientError, match="ContinuousBackupsUnavailableException"):
-        bring(dynamodb)
+        restore(dynamodb)
     assert dynamodb.time.now() < dynamodb.restore_takes + 700
 
 
 def test_a_restore_that_never_ends_is_told(dynamodb: SlowDynamoDB) -> None:
     dynamodb.restore_takes = 10**6
     with pytest.raises(WaitedInVain, match="the restore isn't done after 86400 s"):
-        bring(dynamodb)
+        restore(dynamodb)
 
 
 def test_whoever_runs_it_again_restores_nothing_twice(dynamodb: SlowDynamoDB) -> None:
-    bring(dynamodb)
-    assert bring(dynamodb)[:2] == [
-        "callpacer-prod2-calls: was restored before",
-        "callpacer-prod2-log: was restored before",
+    restore(dynamodb)
+    assert restore(dynamodb)[:2] == [
+        "callpacer-prod2-calls: restored before, or still being restored",
+        "callpacer-prod2-log: restored before, or still being restored",
     ]
     assert dynamodb.asked == ["restore callpacer-prod2-calls", "restore callpacer-prod2-log"]
 
@@ -139,4 +139,4 @@ def test_whoever_runs_it_again_restores_nothing_twice(dynamodb: SlowDynamoDB) ->
 def test_a_table_that_comes_from_elsewhere_is_not_taken_for_a_restored_one(dynamodb: SlowDynamoDB) -> None:
     dynamodb.tables["callpacer-prod2-log"] = {"begun": 0}
     with pytest.raises(DeploymentFailed, match="callpacer-prod2-log exists, and isn't callpacer-prod-log"):
-        bring(dynamodb)
+        restore(dynamodb)

@@ -1,17 +1,17 @@
-"""Whether every number was called exactly once, and every outcome reported: decided on what a tenant's server heard."""
+"""Checks, by the requests that a tenant got, that each number was called exactly once and each outcome reported."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-#: how many numbers or calls a fault names
+#: how many numbers a fault names
 _NAMED = 3
 
 
 @dataclass(frozen=True)
 class Number:
-    """One to be called, as its call has to name it."""
+    """A number to be called, as its call has to name it."""
 
     destination: str
     reference: str
@@ -22,7 +22,7 @@ class Number:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a call ended, in the words of a report."""
+    """How a call ended, by the fields of a report."""
 
     result: str
     reason: str
@@ -33,26 +33,26 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Call:
-    """A request that start_url got."""
+    """A request to start_url."""
 
     #: Unix seconds
     at: float
     number: Number
     id: str
-    #: its signature is the account's
+    #: True if its signature is the account's
     signed: bool
-    #: what the answer it was given comes to
+    #: the outcome that follows from the answer
     outcome: Outcome
 
 
 @dataclass(frozen=True)
 class Report:
-    """A request that result_url got."""
+    """A request to result_url."""
 
     #: Unix seconds
     at: float
     number: Number
-    #: the call's
+    #: the call's id
     id: str
     signed: bool
     outcome: Outcome
@@ -65,39 +65,39 @@ class Summary:
     reports: int
     called_twice: int
     never_called: int
-    #: seconds between two calls that follow each other
+    #: the most seconds between two successive calls
     longest_gap: float
-    #: the most calls that came within any second
+    #: the most calls within one second
     fullest_second: int
     #: what is wrong, in sentences
     faults: tuple[str, ...]
 
 
-def judge(
+def summarize(
     numbers: Sequence[Number], calls: Sequence[Call], reports: Sequence[Report], counted: Mapping[str, int]
 ) -> Summary:
-    """`numbers` are those uploaded, each of them once; `counted` is how many calls ended how by the API's account.
+    """`numbers` are those uploaded, each of them once. `counted` is the number of calls with each result, by the API.
 
-    A report that comes again is no fault, as long as it says the same: reports are sent until one is taken for heard.
+    A report that is repeated is no fault if it says the same: a report is sent again until it is acknowledged.
     """
-    wanted = set(numbers)
-    times = Counter(call.number for call in calls)
-    twice = [number for number, count in times.items() if count > 1]
-    never = [number for number in numbers if number not in times]
+    uploaded = set(numbers)
+    calls_of = Counter(call.number for call in calls)
+    twice = [number for number, count in calls_of.items() if count > 1]
+    never = [number for number in numbers if number not in calls_of]
     made = {call.id: call for call in calls}
     reported = {report.id for report in reports}
     results = Counter({report.id: report.outcome.result for report in reports}.values())
     faults = [
         _fault("called more than once", twice),
         _fault("never called", never),
-        _fault("called, but never asked for", [number for number in times if number not in wanted]),
+        _fault("called, but not uploaded", [number for number in calls_of if number not in uploaded]),
         _fault("called without a report", [call.number for call in made.values() if call.id not in reported]),
         _fault("reported, but not called", [report.number for report in reports if report.id not in made]),
-        _fault("reported otherwise than the call ended", [report.number for report in _untrue(reports, made)]),
+        _fault("reported with a wrong number or outcome", [report.number for report in _wrong(reports, made)]),
         _fault("called without a valid signature", [call.number for call in calls if not call.signed]),
         _fault("reported without a valid signature", [report.number for report in reports if not report.signed]),
         *(
-            f"The API counts {count} calls as {result}, and {results[result]} were reported so."
+            f"The API counts {count} calls as {result}, but {results[result]} were reported as {result}."
             for result, count in counted.items()
             if count != results[result]
         ),
@@ -125,8 +125,8 @@ def fullest_second(instants: Sequence[float]) -> int:
     return most
 
 
-def _untrue(reports: Iterable[Report], made: Mapping[str, Call]) -> list[Report]:
-    """Those that tell another number or outcome than their call's."""
+def _wrong(reports: Iterable[Report], made: Mapping[str, Call]) -> list[Report]:
+    """The reports whose number or outcome isn't their call's."""
     return [
         report
         for report in reports
