@@ -1,1 +1,1 @@
-"""The HTTP contract: read a request, do one thing, answer in the envelope."""
+"""The HTTP API: read a request, check it, carry it out, and answer in the envelope."""

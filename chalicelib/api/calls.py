@@ -1,4 +1,4 @@
-"""/api/campaigns/{id}/calls: every number of a campaign, and what has become of it."""
+"""/api/campaigns/{id}/calls: every number of a campaign, its state and its outcome."""
 
 import csv
 import io
@@ -14,7 +14,7 @@ from chalicelib.domain.models import Campaign, Entry
 from chalicelib.domain.settling import with_acknowledgement
 from chalicelib.domain.tasks import acknowledged_sequences
 
-#: what is told of each number, in the order of the columns
+#: The fields of each number, in the order of the CSV columns.
 _FIELDS = (
     "call_id",
     "phone_number",
@@ -30,46 +30,46 @@ _FIELDS = (
     "report_error",
 )
 _CSV = "text/csv"
-#: what a spreadsheet program asks for: CSV that it can tell to be UTF-8
+#: What a spreadsheet program accepts. It gets CSV with a byte order mark.
 _SPREADSHEET = "application/vnd.ms-excel"
-#: what a cell begins with that a spreadsheet runs
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+#: The first characters of a cell that a spreadsheet evaluates as a formula.
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def page(services: Services, context: RequestContext) -> Answer:
-    """In the order of the queue, from the first call after the one whose id is `after`; JSON, or CSV if asked for."""
+    """The calls in the order of the queue, from the first one after the call id `after`. JSON, or CSV if asked for."""
     key = context.campaign
-    # Read before the campaign: what the settler deletes until then is behind the `settled` of the campaign.
+    # Read before the campaign. Acknowledgements that the settler deletes until then are for numbers behind `settled`.
     acknowledged = acknowledged_sequences(services.tasks.acknowledgements(key))
     campaign = services.campaigns.get(key)
     form = Form(context.parameters)
-    part = form.page()
+    requested = form.page()
     accept = context.headers.get("accept", "").split(";")[0].strip()
-    wanted = form.value("format") or ("csv" if accept in (_CSV, _SPREADSHEET) else "json")
-    if wanted not in ("json", "csv"):
-        form.fault("format", f"The selected format {in_short(wanted)} is invalid: one of json, csv.")
-    has_mark = form.boolean("bom") or accept == _SPREADSHEET
+    output_format = form.value("format") or ("csv" if accept in (_CSV, _SPREADSHEET) else "json")
+    if output_format not in ("json", "csv"):
+        form.fault("format", f"The selected format {in_short(output_format)} is invalid: one of json, csv.")
+    with_bom = form.boolean("bom") or accept == _SPREADSHEET
     form.check()
-    first = 0 if part.after is None else max(0, part.after - key.id * SEQUENCES_PER_CAMPAIGN + 1)
-    length = min(part.limit or MAX_PAGE, max(0, campaign.tail - first))
-    calls = services.calls.between(key, first, min(first + length, campaign.head))
-    known = {call.key.sequence: with_acknowledgement(call, acknowledged, campaign.settled) for call in calls}
-    shown = [
-        _shown(key.call(sequence), entry, known.get(sequence), campaign)
+    first = 0 if requested.after is None else max(0, requested.after - key.id * SEQUENCES_PER_CAMPAIGN + 1)
+    length = min(requested.limit or MAX_PAGE, max(0, campaign.tail - first))
+    found = services.calls.between(key, first, min(first + length, campaign.head))
+    calls = {call.key.sequence: with_acknowledgement(call, acknowledged, campaign.settled) for call in found}
+    rows = [
+        _row(key.call(sequence), entry, calls.get(sequence), campaign)
         for sequence, entry in services.log.read(key, first, length)
     ]
-    return _csv(shown, has_mark=has_mark) if wanted == "csv" else envelope.plain(shown)
+    return _csv(rows, with_bom=with_bom) if output_format == "csv" else envelope.plain(rows)
 
 
-def _shown(key: CallKey, entry: Entry, call: Call | None, campaign: Campaign) -> dict[str, object]:
-    shown: dict[str, object] = dict.fromkeys(_FIELDS) | {
+def _row(key: CallKey, entry: Entry, call: Call | None, campaign: Campaign) -> dict[str, object]:
+    row: dict[str, object] = dict.fromkeys(_FIELDS) | {
         "call_id": key.call_id,
         "phone_number": entry.destination,
         "message_reference": entry.message_reference,
     }
     if call is None:
-        return shown | _without_record(key.sequence, campaign)
-    shown |= {
+        return row | _state_without_record(key.sequence, campaign)
+    row |= {
         "state": call.state,
         "reason": call.reason,
         "attempts": call.attempt,
@@ -78,39 +78,39 @@ def _shown(key: CallKey, entry: Entry, call: Call | None, campaign: Campaign) ->
         "report_error": call.report_error,
     }
     if call.last_attempt_at is not None:
-        shown |= {
+        row |= {
             "callee_type": call.callee_type,
             "last_attempt_timestamp": int(call.last_attempt_at.timestamp()),
             "duration": call.duration,
         }
-    return shown
+    return row
 
 
-def _without_record(sequence: int, campaign: Campaign) -> dict[str, object]:
-    """A number that has none was not handed over yet, is on its way to the dialer, or was called long ago.
+def _state_without_record(sequence: int, campaign: Campaign) -> dict[str, object]:
+    """The fields of a number that has no record: it is queued or dispatched, or its record is deleted.
 
-    How the last of these ended is still in the campaign's counts.
+    The campaign's counts still have the outcome of a deleted record.
     """
     if sequence < campaign.settled:
         return {"state": "expired"}
     return {"state": "dialling" if sequence < campaign.head else "queued", "attempts": 0, "report_attempts": 0}
 
 
-def _csv(shown: list[dict[str, object]], *, has_mark: bool) -> Answer:
-    """Without the byte order mark some spreadsheets take UTF-8 for something else."""
+def _csv(rows: list[dict[str, object]], *, with_bom: bool) -> Answer:
+    """Some spreadsheets read UTF-8 correctly only if it begins with a byte order mark."""
     text = io.StringIO()
-    if has_mark:
+    if with_bom:
         text.write("\ufeff")
     writer = csv.DictWriter(text, _FIELDS)
     writer.writeheader()
-    writer.writerows({name: _inert(value) for name, value in one.items()} for one in shown)
+    writer.writerows({name: _escape_formula(value) for name, value in row.items()} for row in rows)
     return Answer(200, text.getvalue(), content_type=f"{_CSV}; charset=utf-8")
 
 
-def _inert(value: object) -> object:
-    """Text that a spreadsheet would run as a formula is kept from it by an apostrophe.
+def _escape_formula(value: object) -> object:
+    """Put an apostrophe before text that a spreadsheet would evaluate as a formula.
 
     https://owasp.org/www-community/attacks/CSV_Injection
     """
-    is_run = isinstance(value, str) and value.removeprefix("'").startswith(_FORMULA)
-    return f"'{value}" if is_run else value
+    is_formula = isinstance(value, str) and value.removeprefix("'").startswith(_FORMULA_STARTS)
+    return f"'{value}" if is_formula else value

@@ -1,4 +1,4 @@
-"""/api/campaigns: what to call, when, at which pace, and how far that is."""
+"""/api/campaigns: the plan of a campaign, its numbers, its status and its progress."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -8,7 +8,7 @@ from typing import Any
 from chalicelib.api import envelope
 from chalicelib.api.dispatch import RequestContext
 from chalicelib.api.envelope import Answer
-from chalicelib.api.paging import listed, one_more
+from chalicelib.api.paging import limit_plus_one, list_answer
 from chalicelib.api.progress import read_progress
 from chalicelib.api.services import Services
 from chalicelib.api.validation import Form, Page, ProfileChoice, no_fields, page_of
@@ -20,13 +20,13 @@ from chalicelib.domain.upload import Upload
 from chalicelib.errors import NotFound
 from chalicelib.storage.accounts import Kind
 
-#: How often a number is dialled again at most, and the seconds in between: the bounds of the vendor's queue API.
+#: The bounds of `max_retries`, and of `retry_interval` in seconds: those of the vendor's queue API.
 _MAX_RETRIES = 10
 _RETRY_INTERVAL = (60, 172_800)
 _DEFAULT_RETRY_INTERVAL = 3600
-#: how many numbers a dry run shows as they would be called
-_SHOWN_OF_A_DRY_RUN = 5
-#: what an update may change
+#: How many numbers the answer to a dry run shows, in their normal form.
+_DRY_RUN_NUMBERS = 5
+#: The fields that an update may change.
 _CHANGEABLE = (
     "start_date",
     "end_date",
@@ -58,7 +58,7 @@ def create(services: Services, context: RequestContext) -> Answer:
     upload = form.phone_numbers(unique=unique)
     form.check()
     if is_dry_run:
-        return _what_would_be(upload)
+        return _dry_run(upload)
     identifier = services.accounts.next_id(context.account, Kind.CAMPAIGN)
     dropped = {"dropped": upload.dropped} if upload.entries and unique else {}
     answer = envelope.success({"id": identifier, **dropped}, _accepted(upload))
@@ -68,16 +68,16 @@ def create(services: Services, context: RequestContext) -> Answer:
 
 
 def page(services: Services, context: RequestContext) -> Answer:
-    return _listed(services, context, page_of(context.parameters))
+    return _list(services, context, page_of(context.parameters))
 
 
-def update_none(services: Services, context: RequestContext) -> Answer:
-    """An update without an id answers the whole list, as the reference has it, and changes nothing."""
+def update_without_id(services: Services, context: RequestContext) -> Answer:
+    """An update without an id answers the whole list and changes nothing (the reference, Update Campaign)."""
     form = Form(context.parameters)
     for name in _CHANGEABLE:
         form.given(name)
     form.check()
-    return _listed(services, context, Page(limit=None, after=None))
+    return _list(services, context, Page(limit=None, after=None))
 
 
 def show(services: Services, context: RequestContext) -> Answer:
@@ -87,7 +87,7 @@ def show(services: Services, context: RequestContext) -> Answer:
     profiles = {
         identifier: services.profiles.get(context.account, identifier) for identifier in campaign.plan.profile_ids
     }
-    return envelope.plain(_shown(services, context, campaign, schedule, profiles))
+    return envelope.plain(_as_json(services, context, campaign, schedule, profiles))
 
 
 def update(services: Services, context: RequestContext) -> Answer:
@@ -106,7 +106,7 @@ def update(services: Services, context: RequestContext) -> Answer:
     changes = {name: value for name, value in changes.items() if value is not None}
     if form.given("result_url"):
         changes["result_url"] = form.url("result_url")
-    _look_at_what_answers_have(services, context, form, campaign)
+    _check_fields_of_answers(services, context, form, campaign)
     form.check(changes=_CHANGEABLE)
 
     def revise(plan: Plan) -> Plan:
@@ -118,8 +118,11 @@ def update(services: Services, context: RequestContext) -> Answer:
     return envelope.success({"id": key.id})
 
 
-def _look_at_what_answers_have(services: Services, context: RequestContext, form: Form, campaign: Campaign) -> None:
-    """The members of an answer that an update doesn't change: progress goes on meanwhile, the others may come back."""
+def _check_fields_of_answers(services: Services, context: RequestContext, form: Form, campaign: Campaign) -> None:
+    """Check the fields that an answer has and no update changes, since a client may send an answer back.
+
+    `progress` may have any value, because it changes meanwhile. The others must be as they are.
+    """
     form.given("progress")
     if form.given("phone_numbers"):
         form.fault("phone_numbers", "The phone_numbers field can't be changed: add-calls adds to the queue.")
@@ -141,13 +144,13 @@ def delete(services: Services, context: RequestContext) -> Answer:
 
 def start(services: Services, context: RequestContext) -> Answer:
     answer = envelope.success()
-    services.campaigns.start(_campaign(context), context.receipt(answer), context.now)
+    services.campaigns.start(_campaign_key(context), context.receipt(answer), context.now)
     return answer
 
 
 def stop(services: Services, context: RequestContext) -> Answer:
     answer = envelope.success()
-    services.campaigns.stop(_campaign(context), context.receipt(answer), context.now)
+    services.campaigns.stop(_campaign_key(context), context.receipt(answer), context.now)
     return answer
 
 
@@ -159,28 +162,28 @@ def add_calls(services: Services, context: RequestContext) -> Answer:
     form.check()
     if is_dry_run:
         services.campaigns.get(key)
-        return _what_would_be(upload)
+        return _dry_run(upload)
     answer = envelope.success({"dropped": upload.dropped} if unique else None, _accepted(upload))
     services.campaigns.append(key, upload.entries, context.receipt(answer), context.now)
     return answer
 
 
 def _accepted(upload: Upload) -> dict[str, str]:
-    """The reference fixes the bodies, so how many numbers were taken is told in a header."""
+    """A header, because the bodies are fixed: the reference, Create Campaign and Add Calls."""
     return {"X-Numbers-Accepted": str(len(upload.entries))}
 
 
-def _what_would_be(upload: Upload) -> Answer:
-    """What the upload would do, which has no faults. Nothing is queued."""
+def _dry_run(upload: Upload) -> Answer:
+    """What a valid upload would do. Nothing is queued."""
     first = [
         {"phone_number": entry.destination, "message_reference": entry.message_reference}
-        for entry in upload.entries[:_SHOWN_OF_A_DRY_RUN]
+        for entry in upload.entries[:_DRY_RUN_NUMBERS]
     ]
     return envelope.success({"dry_run": True, "queued": len(upload.entries), "dropped": upload.dropped, "first": first})
 
 
-def _campaign(context: RequestContext) -> CampaignKey:
-    """The campaign that the body names."""
+def _campaign_key(context: RequestContext) -> CampaignKey:
+    """The campaign that the request names. Raises InvalidFields."""
     form = Form(context.parameters)
     identifier = form.integer("campaign_id", minimum=1, required=True)
     form.check()
@@ -193,7 +196,7 @@ def _retry_interval(form: Form) -> int | None:
 
 
 def _schedule_id(services: Services, context: RequestContext, form: Form, reference: str) -> int:
-    """The schedule's id; 0 if invalid, and a fault is recorded."""
+    """The schedule's id, or 0 and a fault if there is no such schedule."""
     if reference:
         try:
             return services.schedules.find(context.account, reference).id
@@ -221,18 +224,18 @@ def _windows(
     return tuple(windows)
 
 
-def _listed(services: Services, context: RequestContext, part: Page) -> Answer:
+def _list(services: Services, context: RequestContext, requested: Page) -> Answer:
     schedules = {schedule.id: schedule for schedule in services.schedules.page(context.account)}
     profiles = {profile.id: profile for profile in services.profiles.page(context.account)}
-    found = services.campaigns.page(context.account, after=part.after or 0, limit=one_more(part))
-    shown = (
-        (campaign.id, _shown(services, context, campaign, schedules.get(campaign.plan.schedule_id), profiles))
-        for campaign in found
+    campaigns = services.campaigns.page(context.account, after=requested.after or 0, limit=limit_plus_one(requested))
+    items = (
+        (campaign.id, _as_json(services, context, campaign, schedules.get(campaign.plan.schedule_id), profiles))
+        for campaign in campaigns
     )
-    return listed(services, context, part, shown)
+    return list_answer(services, context, requested, items)
 
 
-def _shown(
+def _as_json(
     services: Services,
     context: RequestContext,
     campaign: Campaign,
@@ -240,7 +243,7 @@ def _shown(
     profiles: dict[int, Profile],
 ) -> dict[str, object]:
     plan = campaign.plan
-    done, anything_deferred = read_progress(services, campaign)
+    progress, anything_deferred = read_progress(services, campaign)
     return {
         "campaign_id": campaign.id,
         "status": status(campaign, context.now, anything_deferred=anything_deferred),
@@ -261,7 +264,7 @@ def _shown(
         ],
         "max_retries": plan.max_retries,
         "retry_interval": plan.retry_interval,
-        "progress": vars(done),
+        "progress": vars(progress),
     }
 
 

@@ -1,4 +1,4 @@
-"""One request, from its bytes to its answer: who asks, what they ask, and whether they have asked it before."""
+"""One request, from its bytes to its answer: authenticate it, read it, replay it or carry it out."""
 
 import hashlib
 import json
@@ -18,41 +18,42 @@ from chalicelib.storage.receipts import KEPT, AlreadyAnswered, Receipt
 
 logger = logging.getLogger(__name__)
 
-#: characters
+#: Characters of an Idempotency-Key.
 _LONGEST_KEY = 255
 
 
 @dataclass(frozen=True)
 class HttpRequest:
-    """A request as it came."""
+    """A request as the web server received it."""
 
     method: str
-    #: as it is routed: `/api/schedules/{id}`
+    #: the route: `/api/schedules/{id}`
     path: str
     #: by lower-case name
     headers: Mapping[str, str]
     #: each name's values, percent-decoded
     query: Mapping[str, Sequence[str]]
     body: bytes
-    #: what stands in the path's place for an id
+    #: what the path has in the place of `{id}`
     identifier: str | None = None
 
 
 @dataclass(frozen=True)
 class RequestContext:
-    """A request as its endpoint sees it."""
+    """An authenticated request, as its endpoint gets it."""
 
     account: str
     parameters: Parameters
     now: datetime
-    #: the id in the path, as it was written
+    #: the id in the path, not yet checked
     path_identifier: str | None
     #: by lower-case name
     headers: Mapping[str, str]
+    #: the Idempotency-Key and the fingerprint of the request, if it has a key
     _idempotency: tuple[str, str] | None
 
     def identifier(self, kind: str) -> int:
-        """The id in the path. Raises NotFound for what can't be one."""
+        """The id in the path. Raises NotFound if it can't be an id."""
         text = self.path_identifier or ""
         if not (text.isascii() and text.isdigit() and len(text) <= 11):
             raise NotFound(kind, text)
@@ -64,7 +65,7 @@ class RequestContext:
         return CampaignKey(self.account, self.identifier(Kind.CAMPAIGN))
 
     def receipt(self, answer: Answer) -> Receipt | None:
-        """What is to be kept of the answer, if the request has an Idempotency-Key."""
+        """What is kept of the answer. None if the request has no Idempotency-Key."""
         if self._idempotency is None:
             return None
         key, fingerprint = self._idempotency
@@ -75,18 +76,18 @@ Endpoint = Callable[[Services, RequestContext], Answer]
 
 
 def answer(services: Callable[[], Services], http_request: HttpRequest, endpoint: Endpoint) -> Answer:
-    """Never raises: whatever happens has an answer, and what is nobody's fault but ours is logged."""
+    """Never raises. An error that isn't the client's is logged and answered with 500."""
     try:
         return _answer(services(), http_request, endpoint)
-    except Exception as reason:
-        given = envelope.refusal(reason)
-        if given is envelope.INTERNAL_ERROR:
+    except Exception as error:
+        refusal = envelope.refusal(error)
+        if refusal is envelope.INTERNAL_ERROR:
             logger.exception("%s %s failed", http_request.method, http_request.path)
-        return given
+        return refusal
 
 
 def _answer(services: Services, http_request: HttpRequest, endpoint: Endpoint) -> Answer:
-    account = _account(services, http_request.headers.get("authorization", ""))
+    account = _authenticate(services, http_request.headers.get("authorization", ""))
     content_type = http_request.headers.get("content-type", "")
     parameters = request.read(http_request.method, http_request.body, http_request.query, content_type)
     now = services.clock.now()
@@ -96,20 +97,20 @@ def _answer(services: Services, http_request: HttpRequest, endpoint: Endpoint) -
         if not (0 < len(key) <= _LONGEST_KEY and key.isascii() and key.isprintable()):
             raise InvalidFields({"Idempotency-Key": ["The Idempotency-Key must have 1 to 255 printable characters."]})
         idempotency = (key, _fingerprint(http_request.path, parameters))
-        before = _answered_before(services, account, *idempotency, now)
-        if before is not None:
-            return before
+        replay = _replay(services, account, *idempotency, now)
+        if replay is not None:
+            return replay
     context = RequestContext(account, parameters, now, http_request.identifier, http_request.headers, idempotency)
     try:
         return endpoint(services, context)
     except AlreadyAnswered:
-        assert idempotency is not None  # for the type checker: only a key's receipt is refused
-        before = _answered_before(services, account, *idempotency, now)
-        return before or envelope.INTERNAL_ERROR
+        # A request with the same key was carried out at the same moment.
+        assert idempotency is not None  # for the type checker: without a key there is no receipt
+        return _replay(services, account, *idempotency, now) or envelope.INTERNAL_ERROR
 
 
-def _account(services: Services, authorization: str) -> str:
-    """Whose token this is (RFC 6750 §2.1). Raises NotAuthenticated."""
+def _authenticate(services: Services, authorization: str) -> str:
+    """The account of the bearer token (RFC 6750 §2.1). Raises NotAuthenticated."""
     scheme, _, token = authorization.partition(" ")
     account: str | None = services.tokens.account_of(token.strip()) if scheme.lower() == "bearer" else None
     if account is None:
@@ -117,7 +118,8 @@ def _account(services: Services, authorization: str) -> str:
     return account
 
 
-def _answered_before(services: Services, account: str, key: str, fingerprint: str, now: datetime) -> Answer | None:
+def _replay(services: Services, account: str, key: str, fingerprint: str, now: datetime) -> Answer | None:
+    """The answer that this key was given before, if any. Raises KeyReused if it came with another request."""
     receipt = services.receipts.find(account, key, now)
     if receipt is None:
         return None
@@ -127,11 +129,11 @@ def _answered_before(services: Services, account: str, key: str, fingerprint: st
 
 
 def _fingerprint(path: str, parameters: Parameters) -> str:
-    """Tells requests apart by what they say: a form's boundary is another each time it is sent."""
+    """A digest of the path and the parameters. The body's bytes won't do: a form has a new boundary each time."""
 
     def digest(value: object) -> str:
-        assert isinstance(value, FilePart)  # for the type checker: all else in a request is JSON
+        assert isinstance(value, FilePart)  # for the type checker: all other values are JSON
         return "file " + hashlib.sha256(value.content).hexdigest()
 
-    said = json.dumps([path, parameters.values], sort_keys=True, default=digest)
-    return hashlib.sha256(said.encode()).hexdigest()
+    canonical = json.dumps([path, parameters.values], sort_keys=True, default=digest)
+    return hashlib.sha256(canonical.encode()).hexdigest()

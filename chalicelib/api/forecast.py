@@ -1,4 +1,4 @@
-"""/api/campaigns/{id}/forecast: when will the queue be done?"""
+"""/api/campaigns/{id}/forecast: when the queue will be empty."""
 
 from chalicelib.api import envelope
 from chalicelib.api.dispatch import RequestContext
@@ -11,19 +11,19 @@ from chalicelib.domain.timetable import Timetable
 
 
 def show(services: Services, context: RequestContext) -> Answer:
-    """Told for a campaign that runs from now on, whether it does or not. Times are UTC."""
+    """The forecast assumes that the campaign runs from now on. Times are UTC."""
     no_fields(context.parameters)
     campaign = services.campaigns.get(context.campaign)
     schedule = services.schedules.get(context.account, campaign.plan.schedule_id)
     paces = [Pace.of(services.profiles.get(context.account, window.profile_id)) for window in campaign.plan.windows]
     queued = campaign.tail - campaign.head
-    told = forecast(Timetable.of(campaign.plan, schedule), paces, queued, context.now)
+    predicted = forecast(Timetable.of(campaign.plan, schedule), paces, queued, context.now)
     return envelope.plain(
         {
             "campaign_id": campaign.id,
             "queued": queued,
-            "fits": told.left_over == 0,
-            "left_over": told.left_over,
-            "last_call_at": told.last_call_at.isoformat(timespec="seconds") if told.last_call_at else None,
+            "fits": predicted.left_over == 0,
+            "left_over": predicted.left_over,
+            "last_call_at": predicted.last_call_at.isoformat(timespec="seconds") if predicted.last_call_at else None,
         }
     )

@@ -1,8 +1,8 @@
-"""Form fields whose names have brackets, as the values they stand for.
+"""Form fields with brackets in their names, read as arrays and objects.
 
 PHP and Node write the array `days` as `days[0]=mon&days[1]=wed`, and the objects in `profiles` as
-`profiles[0][profile]=steady`. A name that comes more than once, and `days[]`, are arrays too. What could be read in two
-ways, or leaves something out, is refused.
+`profiles[0][profile]=steady`. A repeated name and `days[]` are arrays, too. Ambiguous fields and arrays with a hole are
+refused.
 """
 
 import re
@@ -15,35 +15,35 @@ from chalicelib.errors import InvalidFields
 
 T = TypeVar("T")
 
-#: brackets behind a name, at most: `profiles[0][profile]`
-DEEPEST = 2
+#: The most brackets that a name may have: `profiles[0][profile]`.
+MAX_DEPTH = 2
 
 _NAME = re.compile(r"([^\[\]]+)((?:\[[^\[\]]*\])*)")
 _INDEX = re.compile(r"0|[1-9][0-9]{0,8}")
 
-#: The brackets' contents, and what the field says.
+#: The contents of a field's brackets, and its value.
 _Field = tuple[Sequence[str], T]
 
 
 def nested(pairs: Iterable[tuple[str, T]]) -> dict[str, object]:
-    """The fields' values by name. Raises InvalidFields, about the name without its brackets."""
+    """The values by field name. Raises InvalidFields, by the name without its brackets."""
     fields: dict[str, list[_Field[T]]] = defaultdict(list)
-    for written, value in pairs:
-        match = _NAME.fullmatch(written)
+    for field_name, value in pairs:
+        match = _NAME.fullmatch(field_name)
         if match is None:
-            if "[" not in written and "]" not in written:
-                fields[written].append(((), value))
+            if "[" not in field_name and "]" not in field_name:
+                fields[field_name].append(((), value))
                 continue
-            _refuse(written, "has brackets that are not closed")
+            _refuse(field_name, "has brackets that are not closed")
         keys = re.findall(r"\[([^\[\]]*)\]", match[2])
-        if len(keys) > DEEPEST:
-            _refuse(match[1], f"is nested more than {DEEPEST} deep")
+        if len(keys) > MAX_DEPTH:
+            _refuse(match[1], f"is nested more than {MAX_DEPTH} deep")
         fields[match[1]].append((keys, value))
     return {name: _value(name, found) for name, found in fields.items()}
 
 
 def _value(name: str, fields: Sequence[_Field[T]]) -> object:
-    """What several fields of the same name say together."""
+    """The value of all fields with this name."""
     kinds = {_kind(keys) for keys, _ in fields}
     if len(kinds) > 1:
         _refuse(name, "is written in several ways that can't be put together")
@@ -80,6 +80,6 @@ def _kind(keys: Sequence[str]) -> str:
     return "item" if _INDEX.fullmatch(keys[0]) else "member"
 
 
-def _refuse(name: str, what: str) -> NoReturn:
+def _refuse(name: str, fault: str) -> NoReturn:
     shown = quoted(name)[1:-1]
-    raise InvalidFields({shown: [f"The {shown} field {what}."]})
+    raise InvalidFields({shown: [f"The {shown} field {fault}."]})

@@ -1,6 +1,6 @@
-"""Lists, a part at a time.
+"""Lists, one page at a time.
 
-An answer has as many things as fit into it. If there are more, its `Link` header leads to them (RFC 8288).
+An answer has as many items as fit into it. If there are more, its `Link` header names the next page (RFC 8288).
 """
 
 import json
@@ -13,33 +13,33 @@ from chalicelib.api.envelope import Answer
 from chalicelib.api.services import Services
 from chalicelib.api.validation import Page
 
-#: Bytes of one answer's body. Lambda takes 6 MB, in which each quotation mark of a body has two.
+#: Bytes of an answer's body. Lambda's limit is 6 MB, in which each quotation mark of a body takes two bytes.
 #: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 MAX_ANSWER_BYTES = 2_500_000
-#: Nothing new is looked up after this time: API Gateway waits for 29 s.
-PATIENCE = timedelta(seconds=10)
+#: The page ends after this time, because API Gateway waits for 29 s.
+TIME_LIMIT = timedelta(seconds=10)
 
 
-def listed(
-    services: Services, context: RequestContext, page: Page, things: Iterable[tuple[int, dict[str, object]]]
+def list_answer(
+    services: Services, context: RequestContext, requested: Page, items: Iterable[tuple[int, dict[str, object]]]
 ) -> Answer:
-    """The first of these, each an id and what is shown of it. `things` may be more than the page asks for."""
-    shown: list[str] = []
+    """The first of the items, each an id and its JSON object. There may be more items than the page asks for."""
+    texts: list[str] = []
     size, last = 0, 0
     headers = {}
-    for identifier, thing in things:
-        text = json.dumps(thing, ensure_ascii=False)
+    for identifier, item in items:
+        text = json.dumps(item, ensure_ascii=False)
         size += len(text.encode())
-        is_late = services.clock.now() > context.now + PATIENCE
-        if shown and (len(shown) == page.limit or size > MAX_ANSWER_BYTES or is_late):
-            query = {"after": last} if page.limit is None else {"after": last, "limit": page.limit}
+        is_late = services.clock.now() > context.now + TIME_LIMIT
+        if texts and (len(texts) == requested.limit or size > MAX_ANSWER_BYTES or is_late):
+            query = {"after": last} if requested.limit is None else {"after": last, "limit": requested.limit}
             headers = {"Link": f'<?{urlencode(query)}>; rel="next"'}
             break
-        shown.append(text)
+        texts.append(text)
         last = identifier
-    return Answer(200, f"[{', '.join(shown)}]", headers=headers)
+    return Answer(200, f"[{', '.join(texts)}]", headers=headers)
 
 
-def one_more(page: Page) -> int | None:
-    """How many things tell whether there are more than the page asks for."""
-    return None if page.limit is None else page.limit + 1
+def limit_plus_one(requested: Page) -> int | None:
+    """How many items to read: one more than asked for shows whether there are more."""
+    return None if requested.limit is None else requested.limit + 1

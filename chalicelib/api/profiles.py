@@ -3,13 +3,13 @@
 from chalicelib.api import envelope
 from chalicelib.api.dispatch import RequestContext
 from chalicelib.api.envelope import Answer
-from chalicelib.api.paging import listed, one_more
+from chalicelib.api.paging import limit_plus_one, list_answer
 from chalicelib.api.services import Services
 from chalicelib.api.validation import Form, no_fields, page_of
 from chalicelib.domain.models import Profile
 from chalicelib.storage.accounts import Kind
 
-#: What each number of a profile must be at least.
+#: The smallest value of each number of a profile.
 _MINIMA = {"period": 1, "amount_per_period": 1, "time_between_periods": 0}
 
 
@@ -25,14 +25,14 @@ def create(services: Services, context: RequestContext) -> Answer:
 
 
 def page(services: Services, context: RequestContext) -> Answer:
-    part = page_of(context.parameters)
-    found = services.profiles.page(context.account, after=part.after or 0, limit=one_more(part))
-    return listed(services, context, part, ((profile.id, _shown(profile)) for profile in found))
+    requested = page_of(context.parameters)
+    profiles = services.profiles.page(context.account, after=requested.after or 0, limit=limit_plus_one(requested))
+    return list_answer(services, context, requested, ((profile.id, _as_json(profile)) for profile in profiles))
 
 
 def show(services: Services, context: RequestContext) -> Answer:
     no_fields(context.parameters)
-    return envelope.plain(_shown(services.profiles.get(context.account, context.identifier(Kind.PROFILE))))
+    return envelope.plain(_as_json(services.profiles.get(context.account, context.identifier(Kind.PROFILE))))
 
 
 def update(services: Services, context: RequestContext) -> Answer:
@@ -60,7 +60,7 @@ def delete(services: Services, context: RequestContext) -> Answer:
     return envelope.success()
 
 
-def _shown(profile: Profile) -> dict[str, object]:
+def _as_json(profile: Profile) -> dict[str, object]:
     return {
         "profile_id": profile.id,
         "nickname": profile.nickname,

@@ -1,36 +1,36 @@
-"""How far a campaign is at this moment, from reads that don't happen at one moment."""
+"""A campaign's progress. It is read with several requests, during which calls and counts change."""
 
 from chalicelib.api.services import Services
 from chalicelib.domain.models import Campaign
 from chalicelib.domain.progress import Progress, is_settled, progress
 
-#: How often everything is read again because the settler has moved meanwhile. It moves about once a minute.
-_READS = 5
+#: How often everything is read at most. It is read again if the settler moved meanwhile, which is about once a minute.
+_MAX_READS = 5
 
 
 def read_progress(services: Services, campaign: Campaign) -> tuple[Progress, bool]:
-    """The campaign's progress, and whether anything of it is deferred, to be counted, or to be reported.
+    """The progress, and whether a call is deferred, an outcome isn't counted, or a report isn't finished.
 
-    A number goes from those under way to the uncounted outcomes, and from there into the counts. So they are read in
-    this order, and all again if the counts moved in between, or the tasks are in more partitions. A number that was a
-    task is leased until the dialer is done; its record says whether it is being dialled.
+    A number is first under way, then among the uncounted outcomes, then in the counts. They are read in this order, so
+    that none is missed. If meanwhile the counts moved, or the tasks were spread over more partitions, all are read
+    again. A task is leased until the dialer is done with it; the record of its number says whether it is being dialled.
     """
     if is_settled(campaign):
         return progress(campaign, (), (), ()), False
     key = campaign.key
-    for _ in range(_READS):
+    for _ in range(_MAX_READS):
         unsettled = list(services.calls.between(key, campaign.settled, campaign.head))
         leased = {key.call(sequence) for sequence in services.tasks.leased_sequences(key)}
         leased_calls = list(services.calls.among(leased))
         outcomes = list(services.tasks.uncounted_outcomes(key, spread=campaign.spread))
         anything_deferred = services.tasks.any_unfinished(key, spread=campaign.spread)
-        now = services.campaigns.find(key)
-        if now is None or _version(now) == _version(campaign):
+        after = services.campaigns.find(key)
+        if after is None or _version(after) == _version(campaign):
             break
-        campaign = now
+        campaign = after
     return progress(campaign, unsettled, leased_calls, outcomes), anything_deferred
 
 
 def _version(campaign: Campaign) -> tuple[object, ...]:
-    """What must not move while the rest is read."""
+    """What must be the same before and after the other reads."""
     return campaign.settled, campaign.counts, campaign.spread

@@ -1,8 +1,8 @@
-"""A request's parameters, read by what the body is rather than by what its header claims.
+"""A request's parameters. The body itself shows how to read it; the Content-Type can't be relied on.
 
-The reference's own examples say `Content-Type: application/json` and send a multipart form, whose parts curl then calls
-attachments; others say nothing at all. So a multipart body is one that begins with a boundary, or has the boundary that
-a header names; a JSON object begins with a brace, and anything else can only be an urlencoded form.
+The example in the reference, Create Campaign, has `Content-Type: application/json` and a multipart form, whose parts
+curl then calls attachments. Other clients send no Content-Type. So a body is multipart if it begins with a boundary or
+has the boundary that a header names. It is JSON if it begins with a brace. Else it is an urlencoded form.
 """
 
 import json
@@ -22,27 +22,27 @@ from chalicelib.domain import json_text
 from chalicelib.domain.json_text import NameGivenTwice
 from chalicelib.errors import InvalidFields, TooLarge
 
-#: Bytes. A function's event holds 6 MB, and a body travels in it as base64.
+#: Bytes. A function's event has at most 6 MB, and holds the body as base64.
 MAX_BODY_BYTES = 4_500_000
 
-#: Form fields in one body, far above any use: an array of numbers is one field.
+#: Form fields in one body. An array of numbers is one field, so no client needs as many.
 MAX_FIELDS = 1_000
 
 #: RFC 2046 §5.1.1
 _MAX_BOUNDARY_LENGTH = 70
 
-#: lines of a part's headers, folded ones counted as they stand
-_MAX_HEADERS = 40
-#: bytes in which MIME headers at the beginning of a body are looked for
-_MIME_HEADERS = 2_000
+#: Lines of a part's headers. Each line of a folded header counts.
+_MAX_HEADER_LINES = 40
+#: MIME headers are looked for in so many bytes at the beginning of a body.
+_MIME_HEADERS_SIZE = 2_000
 
-#: A plus sign before a number, which an urlencoded form takes for a space: at the beginning of a value, of a text in
-#: quotation marks, or behind `tel:`.
+#: A plus sign before a number, which means a space in an urlencoded form. It stands at the beginning of a value or of a
+#: quoted text, or behind `tel:`.
 _PLUS_SIGN = re.compile(r"((?:^|&)[^=&]*=|\"|%22|tel(?::|%3A)(?:%20)?)\+(?=[0-9])", re.IGNORECASE)
-#: The same in a query, which comes decoded.
+#: The same in a query, which is already decoded.
 _SPACE_FOR_PLUS = re.compile(r"(?:^|\"|tel:) [0-9]{7}", re.IGNORECASE)
 
-#: the methods whose body means something; RFC 9110 §9.3 gives none to that of a GET or DELETE
+#: The methods whose body has a meaning. That of a GET or DELETE has none (RFC 9110 §9.3).
 _METHODS_WITH_BODY = ("POST", "PUT", "PATCH")
 
 
@@ -56,36 +56,36 @@ class FilePart:
 
 @dataclass(frozen=True)
 class Parameters:
-    """What a request says, by name, from its body and its query.
+    """The values of a request's body and query, by name.
 
-    A value is text or a FilePart where a form or the query gave it, a list or a dict of those where the name came more
-    than once or with brackets (`days[]`, `days[0]`), and any JSON value where a JSON body did.
+    A value of a form or a query is text or a FilePart. It is a list or a dict of those if the name is repeated or has
+    brackets (`days[]`, `days[0]`). A value of a JSON body is any JSON value.
     """
 
     values: Mapping[str, object] = field(default_factory=dict)
 
 
 def read(method: str, body: bytes, query: Mapping[str, Sequence[str]], content_type: str = "") -> Parameters:
-    """The parameters of a request; `query` holds each name's values, percent-decoded.
+    """The parameters of a request. `query` has each name's values, percent-decoded.
 
-    What the body gives wins over the query: it is the more deliberate of the two. Of the `content_type` only a boundary
-    is used. Raises TooLarge for a body over MAX_BODY_BYTES, InvalidFields about `body` for one that can't be read.
+    If body and query have the same name, the body's value holds. Of the `content_type` only a boundary is used. Raises
+    TooLarge for a body over MAX_BODY_BYTES, and InvalidFields by `body` for one that can't be read.
     """
     if len(body) > MAX_BODY_BYTES:
         raise TooLarge(MAX_BODY_BYTES, len(body))
-    for name, several in query.items():
-        if any(_SPACE_FOR_PLUS.search(value) for value in several):
+    for name, texts in query.items():
+        if any(_SPACE_FOR_PLUS.search(text) for text in texts):
             raise InvalidFields({name: [f"The {name} field has a space before a number: + is written %2B in a query."]})
-    values = _fields((name, value) for name, several in query.items() for value in several)
+    values = _fields((name, text) for name, texts in query.items() for text in texts)
     if method.upper() in _METHODS_WITH_BODY:
         values |= _read_body(body, content_type)
     return Parameters(values)
 
 
 def _read_body(body: bytes, content_type: str) -> dict[str, object]:
-    multipart = _multipart_in(body, content_type)
+    multipart = _find_multipart(body, content_type)
     if multipart is not None:
-        return _fields(_multipart(*multipart))
+        return _fields(_parse_multipart(*multipart))
     body = body.removeprefix(b"\xef\xbb\xbf").strip(b" \t\r\n")
     if not body:
         return {}
@@ -94,15 +94,15 @@ def _read_body(body: bytes, content_type: str) -> dict[str, object]:
     except UnicodeDecodeError:
         _refuse("The body is not valid UTF-8.")
     if "=" in text and text[0] not in '{["':
-        return _fields(_urlencoded(_PLUS_SIGN.sub(r"\1%2B", text)))
-    return _json_object(text)
+        return _fields(_parse_urlencoded(_PLUS_SIGN.sub(r"\1%2B", text)))
+    return _parse_json(text)
 
 
 def _refuse(sentence: str) -> NoReturn:
     raise InvalidFields({"body": [sentence]})
 
 
-def _json_object(text: str) -> dict[str, object]:
+def _parse_json(text: str) -> dict[str, object]:
     try:
         value = json_text.load(text)
     except json.JSONDecodeError as error:
@@ -110,14 +110,14 @@ def _json_object(text: str) -> dict[str, object]:
     except NameGivenTwice:
         _refuse("The body has an object with the same name twice.")
     except (RecursionError, ValueError):
-        # arrays within arrays, or an integer that Python won't convert
+        # too many nested arrays, or an integer with more digits than Python converts
         _refuse("The body is not valid JSON: nested too deeply or too long.")
     if not isinstance(value, dict):
         _refuse("The body must be a JSON object.")
     return value
 
 
-def _urlencoded(text: str) -> list[tuple[str, str]]:
+def _parse_urlencoded(text: str) -> list[tuple[str, str]]:
     try:
         return parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS)
     except UnicodeDecodeError:
@@ -127,13 +127,14 @@ def _urlencoded(text: str) -> list[tuple[str, str]]:
 
 
 def _fields(pairs: Iterable[tuple[str, str | FilePart]]) -> dict[str, object]:
-    """A form's fields by name."""
     return nested((name, _unquote(value) if isinstance(value, str) else value) for name, value in pairs)
 
 
 def _unquote(text: str) -> str:
-    """The reference writes `--form 'nickname="3wkdays"'`. curl takes the quotes away, and the backslashes within; what
-    other clients make of it has them still, and is then a JSON string. Quotes meant as such can be sent in JSON.
+    """The text without the quotes of the reference, Create Schedule: `--form 'nickname="3wkdays"'`.
+
+    curl removes the quotes and the backslashes within them. Other clients send them, and the value is then a JSON
+    string. A client that wants quotes in a value can send JSON.
     """
     if len(text) < 2 or text[0] != '"' or text[-1] != '"':
         return text
@@ -143,25 +144,25 @@ def _unquote(text: str) -> str:
         return text
 
 
-def _multipart_in(body: bytes, content_type: str) -> tuple[bytes, bytes] | None:
-    """The boundary, and the body from its first delimiter on; None if there is none.
+def _find_multipart(body: bytes, content_type: str) -> tuple[bytes, bytes] | None:
+    """The boundary, and the body from its first delimiter on. None if the body isn't multipart.
 
-    The boundary is the one that the request's header names, or MIME headers that were sent as part of the body, or
-    that the body begins with. What stands before it is a preamble, which says nothing (RFC 2046 §5.1.1).
+    The boundary is named by the request's header, or by MIME headers at the beginning of the body, or the body begins
+    with it. What stands before the first delimiter is a preamble without meaning (RFC 2046 §5.1.1).
     """
     if b"--" not in body:
         return None
     body = body.removeprefix(b"\xef\xbb\xbf").strip(b" \t\r\n")
-    named_by_the_body = BytesHeaderParser().parsebytes(body[:_MIME_HEADERS])
+    headers_in_body = BytesHeaderParser().parsebytes(body[:_MIME_HEADERS_SIZE])
     header = Message()
     header["Content-Type"] = content_type
-    for boundary in filter(None, map(_boundary, (header, named_by_the_body))):
-        line = b"--" + boundary
-        delimiter = re.search(rb"(?:\A|[\r\n])(" + re.escape(line) + rb")", body)
-        if delimiter is not None:
-            preamble, body = body[: delimiter.start(1)], body[delimiter.start(1) :]
-            is_empty = re.match(re.escape(line) + rb"--[ \t]*(?:\r\n|\Z)", body) is not None
-            if line in preamble or b"name=" in preamble or (is_empty and preamble.strip()):
+    for boundary in filter(None, map(_boundary, (header, headers_in_body))):
+        delimiter = b"--" + boundary
+        found = re.search(rb"(?:\A|[\r\n])(" + re.escape(delimiter) + rb")", body)
+        if found is not None:
+            preamble, body = body[: found.start(1)], body[found.start(1) :]
+            is_empty = re.match(re.escape(delimiter) + rb"--[ \t]*(?:\r\n|\Z)", body) is not None
+            if delimiter in preamble or b"name=" in preamble or (is_empty and preamble.strip()):
                 _refuse("The body is not valid multipart: something stands before its first boundary.")
             return boundary, body
     if not body.startswith(b"--"):
@@ -171,13 +172,13 @@ def _multipart_in(body: bytes, content_type: str) -> tuple[bytes, bytes] | None:
         _refuse("The body is not valid multipart: its lines must end with CR LF.")
     boundary = first_line[2:].rstrip(b" \t")
     if not line_end:
-        # a form without fields is its last delimiter alone
+        # A form without fields has only its last delimiter.
         boundary = boundary.removesuffix(b"--")
     return boundary, body
 
 
-def _multipart(boundary: bytes, body: bytes) -> list[tuple[str, str | FilePart]]:
-    """The parts of a body that begins with its boundary (RFC 7578), files and fields alike."""
+def _parse_multipart(boundary: bytes, body: bytes) -> list[tuple[str, str | FilePart]]:
+    """The fields and files of a body that begins with its boundary (RFC 7578)."""
     if not 1 <= len(boundary) <= _MAX_BOUNDARY_LENGTH:
         _refuse("The body is not valid multipart: its boundary must have 1 to 70 characters.")
     collector = _PartCollector()
@@ -193,7 +194,7 @@ def _multipart(boundary: bytes, body: bytes) -> list[tuple[str, str | FilePart]]
         },
     )
     try:
-        parser.write(_plain_multipart(boundary, body))
+        parser.write(_simplify_multipart(boundary, body))
     except FormParserError:
         _refuse("The body is not valid multipart.")
     if not collector.ended:
@@ -204,30 +205,32 @@ def _multipart(boundary: bytes, body: bytes) -> list[tuple[str, str | FilePart]]
 
 
 def _boundary(headers: Message) -> bytes:
-    """The one that the headers name; nothing if they can't be read, for which the parser has errors of all kinds."""
+    """The boundary that the headers name. Empty if there is none or the headers can't be parsed."""
     try:
         return str(headers.get_boundary("")).encode("latin-1", "replace")
     except (TypeError, ValueError):
         return b""
 
 
-def _plain_multipart(boundary: bytes, body: bytes) -> bytes:
-    """The body without what the parser doesn't take: padding behind a boundary, and folded headers.
+def _simplify_multipart(boundary: bytes, body: bytes) -> bytes:
+    """The body without what the parser can't read: padding behind a boundary, and folded headers.
 
-    No part's content can look like either: a line that begins with the boundary is a delimiter.
+    The content of a part isn't changed: a line that begins with the boundary is always a delimiter.
     """
     line = b"--" + boundary
     if line + b" " in body or line + b"\t" in body or line + b"-- " in body or line + b"--\t" in body:
         body = re.sub(rb"(?<![^\n])(" + re.escape(line) + rb"(?:--)?)[ \t]+(?=\r\n|\Z)", rb"\1", body)
     if b"\r\n " in body or b"\r\n\t" in body:
-        # A bound, since each of a million delimiters could be followed by the same million lines.
-        headers = re.compile(rb"(?<![^\n])" + re.escape(line) + rb"\r\n(?:[^\r\n]+\r\n){1,%d}(?=\r\n)" % _MAX_HEADERS)
+        # Without a bound, matching would take quadratic time: it would read on to the end from each delimiter.
+        headers = re.compile(
+            rb"(?<![^\n])" + re.escape(line) + rb"\r\n(?:[^\r\n]+\r\n){1,%d}(?=\r\n)" % _MAX_HEADER_LINES
+        )
         body = headers.sub(lambda match: re.sub(rb"\r\n[ \t]+", b" ", match[0]), body)
     return body
 
 
 class _PartCollector:
-    """Takes the parser's events. The parser is given the body at once, so that a header comes in one piece."""
+    """Collects the parts from the parser's events. The parser gets the whole body at once, so a header comes whole."""
 
     def __init__(self) -> None:
         self.parts: list[tuple[str, str | FilePart]] = []
@@ -258,10 +261,10 @@ class _PartCollector:
         if not name:
             _refuse("The body is not valid multipart: each part needs a name.")
         content = b"".join(self._content)
-        # `filename*` is what some clients write for a name that isn't ASCII, though RFC 7578 §4.2 forbids it
+        # Some clients send `filename*` for a name that isn't ASCII, although RFC 7578 §4.2 forbids it.
         if b"filename" in options or b"filename*=" in self._disposition:
             filename = options.get(b"filename", b"").decode(errors="replace")
-            # a browser sends a nameless empty file for a file that wasn't chosen
+            # If no file was chosen, a browser sends an empty file without a name.
             if filename or content:
                 self.parts.append((name, FilePart(filename, content)))
             return

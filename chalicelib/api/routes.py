@@ -1,4 +1,4 @@
-"""Which path and method leads to which endpoint. All that knows Chalice."""
+"""Which path and method leads to which endpoint. No other module of the API knows Chalice."""
 
 import os
 import sys
@@ -35,8 +35,8 @@ ENDPOINTS: dict[str, dict[str, Endpoint]] = {
     "/api/campaigns": {
         "GET": campaigns.page,
         "POST": campaigns.create,
-        "PATCH": campaigns.update_none,
-        "PUT": campaigns.update_none,
+        "PATCH": campaigns.update_without_id,
+        "PUT": campaigns.update_without_id,
     },
     "/api/campaigns/start": {"POST": campaigns.start},
     "/api/campaigns/stop": {"POST": campaigns.stop},
@@ -51,27 +51,28 @@ ENDPOINTS: dict[str, dict[str, Endpoint]] = {
     "/api/campaigns/{id}/forecast": {"GET": forecast.show},
 }
 
-#: The methods that a path may be asked with. All of them lead here from every path, so that it is told in the envelope
-#: which ones it has.
+#: Every path is routed for all of these methods, so that a 405 has the envelope, too.
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
 def blueprint(services: Callable[[], Services]) -> Blueprint:
-    """The API over these services, which are asked for at each request."""
+    """The API. `services` is called at each request."""
     api = Blueprint(__name__)
 
     @api.middleware("http")
     def serve(request: Request, _: Callable[[Request], Response]) -> Response:
-        """Answers every request, known or not. A view would have to ask Chalice for the request under way, which it
-        keeps in one place for all of a server's threads; a middleware is handed its own.
+        """Answers every request, whether its path is known or not.
+
+        It is a middleware because a middleware gets its request as an argument. A view reads Chalice's current request,
+        which all threads of a server share.
         """
-        given = _answer(services, request)
+        reply = _answer(services, request)
         return Response(
-            given.body, status_code=given.status, headers={"Content-Type": given.content_type, **given.headers}
+            reply.body, status_code=reply.status, headers={"Content-Type": reply.content_type, **reply.headers}
         )
 
     for path in ENDPOINTS:
-        # An empty list of content types takes them all: requests are read by what they are.
+        # An empty list accepts every content type: `chalicelib.api.request` goes by the body.
         api.route(path, methods=list(METHODS), content_types=[], name=path)(serve)
     return api
 
@@ -88,7 +89,7 @@ def _answer(services: Callable[[], Services], request: Request) -> Answer:
         path=request.path,
         headers={name.lower(): value for name, value in request.headers.items()},
         query={name: query.getlist(name) for name in query},
-        body=cast(bytes, request.raw_body),  # Chalice declares text too, but encodes it
+        body=cast(bytes, request.raw_body),  # Chalice declares text, too, but always encodes it
         identifier=(request.uri_params or {}).get("id"),
     )
     return answer(services, http_request, endpoints[request.method])

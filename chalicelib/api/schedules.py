@@ -5,7 +5,7 @@ import json
 from chalicelib.api import envelope
 from chalicelib.api.dispatch import RequestContext
 from chalicelib.api.envelope import Answer
-from chalicelib.api.paging import listed, one_more
+from chalicelib.api.paging import limit_plus_one, list_answer
 from chalicelib.api.services import Services
 from chalicelib.api.validation import Form, no_fields, page_of
 from chalicelib.domain.models import Schedule
@@ -23,14 +23,14 @@ def create(services: Services, context: RequestContext) -> Answer:
 
 
 def page(services: Services, context: RequestContext) -> Answer:
-    part = page_of(context.parameters)
-    found = services.schedules.page(context.account, after=part.after or 0, limit=one_more(part))
-    return listed(services, context, part, ((schedule.id, _shown(schedule)) for schedule in found))
+    requested = page_of(context.parameters)
+    schedules = services.schedules.page(context.account, after=requested.after or 0, limit=limit_plus_one(requested))
+    return list_answer(services, context, requested, ((schedule.id, _as_json(schedule)) for schedule in schedules))
 
 
 def show(services: Services, context: RequestContext) -> Answer:
     no_fields(context.parameters)
-    return envelope.plain(_shown(services.schedules.get(context.account, context.identifier(Kind.SCHEDULE))))
+    return envelope.plain(_as_json(services.schedules.get(context.account, context.identifier(Kind.SCHEDULE))))
 
 
 def update(services: Services, context: RequestContext) -> Answer:
@@ -46,7 +46,7 @@ def update(services: Services, context: RequestContext) -> Answer:
     schedule = services.schedules.change(context.account, identifier, changes)
     if changes.keys() - {"nickname"}:
         services.campaigns.wake_users(services.schedules, context.account, identifier, context.now)
-    # The reference answers the days as text here, and only here.
+    # The days are JSON text here, and an array in all other answers: the reference, Update Schedule.
     days = json.dumps(schedule.days, separators=(",", ":"))
     return envelope.success({"id": schedule.id, "days": days, "nickname": schedule.nickname})
 
@@ -57,5 +57,5 @@ def delete(services: Services, context: RequestContext) -> Answer:
     return envelope.success()
 
 
-def _shown(schedule: Schedule) -> dict[str, object]:
+def _as_json(schedule: Schedule) -> dict[str, object]:
     return {"schedule_id": schedule.id, "nickname": schedule.nickname, "days": schedule.days}

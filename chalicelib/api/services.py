@@ -1,4 +1,4 @@
-"""What the endpoints work with."""
+"""The stores and the clock that the endpoints use."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -10,8 +10,6 @@ from chalicelib.storage.stores import Stores
 
 @dataclass(frozen=True)
 class Services(Stores):
-    """One deployment's storage, and a clock."""
-
     clock: Clock
 
     @classmethod

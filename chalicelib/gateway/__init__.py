@@ -1,1 +1,1 @@
-"""What lies outside: the queue, and the tenants' own web servers."""
+"""Clients for the queue and for the tenants' web servers."""

@@ -1,8 +1,8 @@
-"""Which servers a tenant's URL may name (P9): public http(s) servers, and nothing else.
+"""Which servers a tenant's URL may name (P9): public http and https servers only.
 
-A tenant could otherwise have the dialer knock on what only the dialer can reach: its own machine, the private network
-around it, the credentials a cloud hands out at a link-local address. Names are checked when they are resolved and once
-more at the socket (`chalicelib.gateway.http.lookup`); this module says what is allowed, and looks nothing up.
+Otherwise a tenant could send requests to what only the dialer can reach: its own machine, its private network, or the
+link-local address at which a cloud hands out credentials. This module says what is allowed, and resolves no names.
+`chalicelib.gateway.http.lookup` checks the addresses of a name, after the lookup and at the socket.
 """
 
 import re
@@ -12,15 +12,15 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from urllib.parse import quote
 
-#: This machine itself: allowed by setting only.
+#: This machine itself: only a setting allows it.
 LOOPBACK = tuple(ip_network(network) for network in ("127.0.0.0/8", "::1/128"))
 
-#: What is never dialled: every range of the IANA special-purpose registries (RFC 6890, RFC 8190), whether or not some
-#: of it is routed, since none of them holds web servers; and what the IANA address space registries keep for multicast
-#: and for later.
+#: Addresses that are never dialled. These are all ranges of the IANA special-purpose registries (RFC 6890, RFC 8190),
+#: even those that are partly routed, because none has web servers. And these are the ranges that the IANA address space
+#: registries reserve for multicast and for the future.
 #:
-#: IPv6 addresses that carry an IPv4 address inside are refused whatever they carry. No server is known by one, and a
-#: function that needed a translator (NAT64) to reach the IPv4 Internet doesn't exist: Lambda always has IPv4.
+#: An IPv6 address that contains an IPv4 address is refused, whatever that is. No public server has such an address. No
+#: function needs one to reach the IPv4 Internet through a translator (NAT64), because Lambda always has IPv4.
 REFUSED = tuple(
     ip_network(network)
     for network in (
@@ -77,68 +77,67 @@ REFUSED = tuple(
     )
 )
 
-#: Ports above 1023 on which no web server listens, but something that might make sense of a form: the Fetch standard's
-#: list of bad ports. Among them H.323 (1719, 1720), SIP (5060, 5061), NFS, X11 and IRC.
+#: Ports above 1023 on which no web server listens, but another server that may react to a form. They are the Fetch
+#: standard's bad ports: H.323 (1719, 1720), SIP (5060, 5061), NFS, X11, IRC and others.
 BAD_PORTS = frozenset(
     (1719, 1720, 1723, 2049, 3659, 4045, 4190, 5060, 5061, 6000, 6566, *range(6665, 6670), 6679, 6697, 10080)
 )
 
-#: The longest URL that is read, in characters: what every server and proxy takes.
+#: Characters of a URL. Every server and proxy accepts as many.
 LONGEST_URL = 2_000
 
-#: RFC 3986's own pattern (appendix B), for the two schemes there are: it fits whatever begins with one of them. The
-#: fragment is the reader's, and never sent.
+#: The pattern of RFC 3986, appendix B, for two schemes. It matches every text that begins with one of them. The
+#: fragment is never sent.
 _URL = re.compile(r"(?P<scheme>https?)://(?P<authority>[^/?#]*)(?P<path>[^?#]*)(?:\?(?P<query>[^#]*))?(?:#.*)?", re.I)
 
-#: A name or an IPv4 address, or an IPv6 address in brackets, without a zone; perhaps a port.
+#: A name, an IPv4 address, or an IPv6 address in brackets and without a zone. A port may follow.
 _AUTHORITY = re.compile(r"(?:\[(?P<ipv6>[0-9a-f:.]+)]|(?P<name>[^\[\]:]+))(?::(?P<port>[0-9]{0,5}))?", re.I)
 
-#: What RFC 3986 lets stand unquoted in a path or a query, and the quotes that are there already.
+#: Characters that RFC 3986 allows in a path or a query, and the percent sign of those that are already encoded.
 _UNQUOTED = "!$&'()*+,;=:@/?%-._~"
 
-#: Letters, digits and hyphens (RFC 1123, section 2.1), and the underscore that some real hosts have.
+#: Letters, digits and hyphens (RFC 1123, section 2.1), and underscores, which some real hosts have.
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 
-#: A last label that makes the whole name an IPv4 address to the resolver: the URL standard's "ends in a number".
+#: With such a last label, the resolver reads the name as an IPv4 address. The URL standard calls it "ends in a number".
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 
 
 class UrlFault(StrEnum):
     """Why a URL isn't dialled."""
 
-    #: not the form of a URL, or a host that can't exist
+    #: it isn't written as a URL, or the host can't exist
     MALFORMED = "malformed"
-    #: doesn't begin with http:// or https://
+    #: it doesn't begin with http:// or https://
     SCHEME = "scheme"
-    #: a name or password before the host
+    #: it has a user name or a password before the host
     CREDENTIALS = "credentials"
     PORT = "port"
-    #: the host is an address that isn't public
+    #: its host is an address that isn't public
     ADDRESS = "address"
 
 
 @dataclass(frozen=True)
 class Target:
-    """A URL in the parts it was judged by, so that nobody need read it again, and read it differently."""
+    """A URL in its checked parts. Nobody parses it again, because another parser may read it differently."""
 
     #: `http` or `https`
     scheme: str
-    #: ASCII, in lower case; an address in its one normal form, IPv6 without brackets
+    #: ASCII in lower case; an address in its normal form, IPv6 without brackets
     host: str
     port: int
-    #: begins with a slash, is quoted
+    #: percent-encoded, begins with a slash
     path: str
-    #: quoted, without the question mark
+    #: percent-encoded, without the question mark
     query: str
 
 
 def is_allowed(address: str, *, allow_loopback: bool) -> bool:
-    """May the dialer connect to this IP address? Text that is no address, or names a zone, is refused."""
+    """True if the dialer may connect to this IP address. False for text that isn't an address or has a zone."""
     return _is_allowed(address, allow_loopback)
 
 
-# The verdict on an address is the same each time, and a campaign's calls go to few addresses. To come to it takes
-# longer than to make the socket.
+# The check takes longer than making the socket, and a campaign's calls go to few addresses.
 @lru_cache(maxsize=1_024)
 def _is_allowed(address: str, allow_loopback: bool) -> bool:
     try:
@@ -153,12 +152,12 @@ def _is_allowed(address: str, allow_loopback: bool) -> bool:
 
 
 def read_url(url: str, *, allow_loopback: bool) -> Target | UrlFault:
-    """The server a URL names, or why it isn't dialled.
+    """The server that a URL names, or why it isn't dialled.
 
-    Where loopback is allowed, so is every port: that is a laptop, with its servers wherever there was room. A name's
-    addresses aren't known here, so a target is still to be checked when it is resolved.
+    If loopback is allowed, every port is, because on a laptop a server may have any port. The addresses of a name
+    aren't known here: they are checked when it is resolved.
     """
-    # Blanks, control characters and backslashes are what readers of URLs disagree about most.
+    # Parsers of URLs disagree most about blanks, control characters and backslashes.
     if len(url) > LONGEST_URL or any(character <= " " or character in "\x7f\\" for character in url):
         return UrlFault.MALFORMED
     parts = _URL.fullmatch(url)
@@ -190,24 +189,24 @@ def _is_port_allowed(port: int, *, allow_loopback: bool) -> bool:
 
 
 def _is_host_allowed(host: str | IPv4Address | IPv6Address, *, allow_loopback: bool) -> bool:
-    """Names are allowed until they are resolved, but for those that are this machine everywhere (RFC 6761, 6.3)."""
+    """A name is allowed here and checked when it is resolved. Names of this machine (RFC 6761, 6.3) need loopback."""
     if isinstance(host, str):
         return allow_loopback or (host != "localhost" and not host.endswith(".localhost"))
     return is_allowed(str(host), allow_loopback=allow_loopback)
 
 
 def _host(name: str | None, ipv6: str | None) -> str | IPv4Address | IPv6Address | None:
-    """The address that the host is, or its name, or nothing if it can be neither.
+    """The host's address or name. None if it is neither.
 
-    A name that ends in a number must be an IPv4 address of four decimal numbers. The resolver would take `127.1`,
-    `0x7f.1`, `0177.0.0.1` and `2130706433` for addresses too; nobody writes them who has a public server.
+    A name that ends in a number must be an IPv4 address of four decimal numbers. The resolver also reads `127.1`,
+    `0x7f.1`, `0177.0.0.1` and `2130706433` as addresses. They are refused: nobody writes a public server's address so.
     """
     if name is None:
         return _address(IPv6Address, ipv6 or "")
     ascii_name = _ascii(name)
     if ascii_name is None:
         return None
-    # one dot at the end says that a name is complete, and means nothing else here
+    # A dot at the end marks a name as complete. It has no other meaning.
     labels = ascii_name.removesuffix(".").split(".")
     if _NUMBER.fullmatch(labels[-1]):
         return _address(IPv4Address, ".".join(labels))
@@ -224,11 +223,13 @@ def _address(kind: type[IPv4Address] | type[IPv6Address], text: str) -> IPv4Addr
 
 
 def _ascii(name: str) -> str | None:
-    """The name as the DNS knows it: IDNA 2008 (RFC 5891) after the mappings of UTS 46, so that wide digits and other
-    dots have become ASCII before anything is judged by them."""
+    """The name as in the DNS, by IDNA 2008 (RFC 5891). The mappings of UTS 46 are applied first.
+
+    They turn wide digits and other dots into ASCII, so that the checks see them.
+    """
     if name.isascii():
         return name.lower()
-    # imported late: its tables take longer to load than the rest of this module, for the sake of few names
+    # Imported here, because few names need it and its tables take longer to load than the rest of this module.
     import idna
 
     try:

@@ -1,6 +1,6 @@
-"""The seams between a decision and the world: placing a call, and telling how it ended.
+"""The two interfaces through which the dialer asks for calls and reports their outcomes.
 
-The dialer knows only these two; `chalicelib.gateway.http` is the way there over plain HTTP.
+`chalicelib.gateway.http` implements both over HTTP.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -9,38 +9,38 @@ from urllib.parse import quote_plus
 
 from chalicelib.domain.outcome import RequestResult
 
-#: Asked at the last moment at which a call can still be held back. It returns, or raises what speaks against the call.
+#: The last check before anything is sent. It returns if the call may be made, and raises if it may not.
 LastLook = Callable[[], Awaitable[None]]
 
 
 class StartUrlClient(Protocol):
-    """Whatever can place a call."""
+    """Asks a start_url for a call."""
 
     async def place_call(
         self, url: str, body: bytes, headers: Mapping[str, str], *, last_look: LastLook
     ) -> RequestResult:
-        """Ask `url` for a call with the form `body`, and say what came of it.
+        """POST the form `body` to `url` once, and answer the result.
 
-        Nothing of the request may be sent before `last_look` has returned. If it raises, nothing is sent at all, and
-        what it raised goes through unchanged. So a NotSent is certain, and after it the call may be placed again.
+        No byte of the request is sent before `last_look` has returned. If it raises, nothing is sent, and its exception
+        is raised unchanged. So NotSent is certain: the call may be made again.
         """
 
 
 class ResultUrlClient(Protocol):
-    """Whatever takes a report to its receiver."""
+    """Sends a report to a result_url."""
 
     async def report(self, url: str, body: bytes, headers: Mapping[str, str]) -> RequestResult:
-        """Send the form `body` to `url`, and say what came of it."""
+        """POST the form `body` to `url` once, and answer the result."""
 
 
 def form_body(fields: Mapping[str, str]) -> bytes:
-    """The fields as application/x-www-form-urlencoded, in UTF-8, made once so that what is signed is what is sent.
+    """The fields as application/x-www-form-urlencoded, in UTF-8. The signature is over these bytes.
 
-    Their names are words, with underscores.
+    Names aren't encoded: they are words with underscores.
     """
     return "&".join(f"{name}={_quoted(value)}" for name, value in fields.items()).encode("ascii")
 
 
 def _quoted(value: str) -> str:
-    # Most are numbers and words, and urllib takes long to find out that they need no quotes.
+    # Most values are numbers and words. This check is faster than urllib's.
     return value if value.isascii() and value.isalnum() else quote_plus(value)

@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 if TYPE_CHECKING:
     from botocore.session import Session
 
-#: messages that SQS takes in one request, and the bytes of all of them together
+#: How many messages SQS takes in one request, and how many bytes they may have together.
 #: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
 BATCH = 10
-LARGEST = 256 * 1024
-#: seconds: the longest that SQS holds a message back
+MAX_BATCH_BYTES = 256 * 1024
+#: Seconds. The longest delay of a message in SQS.
 LONGEST_DELAY = 900
-#: how often what SQS refused of a batch is offered again, and the pause before, in seconds
+#: How often a batch is sent until SQS has taken all of it, and by how many seconds each pause is longer than the last.
 _TRIES = 4
 _PAUSE = 0.1
 
 
 class SQS(Protocol):
-    """What is asked of a client: botocore's own, or a simulated one."""
+    """The part of an SQS client that is used: botocore's, or a simulated one."""
 
     def send_message_batch(self, **request: Any) -> dict[str, Any]: ...
 
@@ -30,12 +30,13 @@ class SQS(Protocol):
 
 @dataclass(frozen=True)
 class Message:
-    """One message to be sent: ASCII text."""
+    """A message to be sent."""
 
+    #: ASCII text
     body: str
-    #: when it is to be delivered, or up to a second earlier; None: at once
+    #: it is delivered then, or up to a second earlier; None: at once
     not_before: datetime | None
-    #: whose it is: the queue serves accounts in turn, so that a large one doesn't hold up a small one
+    #: The queue serves accounts in turn, so that a large one doesn't hold up a small one.
     account: str
 
 
@@ -47,10 +48,9 @@ class CallQueue:
         self._pause = pause
 
     def send(self, messages: Sequence[Message]) -> int:
-        """Send them in order, and answer how many were sent before the first that couldn't be.
+        """Send the messages in order. Answers how many were sent before the first one that SQS refused.
 
-        What SQS refuses of a batch is offered to it again; after the first batch of which something stays refused,
-        nothing more is sent.
+        Refused messages of a batch are sent again. If some stay refused, no further batch is sent.
         """
         sent = 0
         while sent < len(messages):
@@ -62,7 +62,8 @@ class CallQueue:
         return sent
 
     def _send_batch(self, messages: Sequence[Message]) -> set[int]:
-        left = set(range(len(messages)))
+        """The indices of the messages that SQS refused."""
+        unsent = set(range(len(messages)))
         for attempt in range(_TRIES):
             if attempt:
                 self._pause(_PAUSE * attempt)
@@ -71,33 +72,33 @@ class CallQueue:
                 QueueUrl=self._url,
                 Entries=[
                     {
-                        "Id": str(place),
-                        "MessageBody": messages[place].body,
-                        "DelaySeconds": _delay(messages[place].not_before, now),
-                        "MessageGroupId": messages[place].account,
+                        "Id": str(index),
+                        "MessageBody": messages[index].body,
+                        "DelaySeconds": _delay(messages[index].not_before, now),
+                        "MessageGroupId": messages[index].account,
                     }
-                    for place in sorted(left)
+                    for index in sorted(unsent)
                 ],
             )
-            left -= {int(sent["Id"]) for sent in answer.get("Successful", [])}
-            if not left:
+            unsent -= {int(sent["Id"]) for sent in answer.get("Successful", [])}
+            if not unsent:
                 break
-        return left
+        return unsent
 
 
 def _first_batch(messages: Sequence[Message]) -> Sequence[Message]:
-    """As many of the first ones as SQS takes at once."""
+    """The first messages, as many as SQS takes in one request."""
     sizes = accumulate(len(message.body) for message in messages)
-    return messages[: max(1, sum(size <= LARGEST for size in sizes))]
+    return messages[: max(1, sum(size <= MAX_BATCH_BYTES for size in sizes))]
 
 
 def _delay(not_before: datetime | None, now: datetime) -> int:
-    """Whole seconds, so up to one too few: whoever receives it waits for the rest."""
+    """Whole seconds, rounded down. The dialer waits for the rest."""
     return 0 if not_before is None else max(0, min(int((not_before - now).total_seconds()), LONGEST_DELAY))
 
 
 class DeadLetters:
-    """Where messages go that can't be read: by hand, and at once, since reading them again won't help."""
+    """The dead-letter queue. The dialer puts unreadable messages there itself: to receive them again wouldn't help."""
 
     def __init__(self, client: SQS, url: str) -> None:
         self._client = client
@@ -108,7 +109,7 @@ class DeadLetters:
 
 
 def connect(session: "Session") -> SQS:
-    """The SQS client of a deployed function, in the account, region and endpoint that the environment names."""
+    """The SQS client of a function, with the credentials, region and endpoint of its environment."""
     from botocore.config import Config
 
     config = Config(connect_timeout=2, read_timeout=8, retries={"mode": "standard", "total_max_attempts": 4})

@@ -1,14 +1,14 @@
 """Calls and reports over HTTP: one POST each, on a connection of its own.
 
-The one question everything here serves is whether the request has left. Until the last look has passed it surely
-hasn't; from then on nothing but a status line is an answer.
+The package must always know whether a request may have been sent. Before the last look has passed, nothing is sent.
+After it, the request counts as sent, and only a status line is an answer.
 
-| module | is about |
+| Module | Does |
 |---|---|
-| `lookup` | the addresses that a name stands for, and which of them may be dialled |
-| `connection` | the connection that asks once more before it hands itself over |
-| `listening` | the status line, whatever comes after it |
-| `posting` | the request, its answer, and the words for what went wrong |
+| `lookup` | resolves a host's name, and checks which of its addresses may be dialled |
+| `connection` | opens a connection, and takes the last look before the request is written |
+| `listening` | reads the status line, whatever comes after it |
+| `posting` | sends the request, reads the answer, and names the reason of a failure |
 
-aiohttp is imported in this package alone, since it takes long to load.
+Only this package imports aiohttp, because aiohttp takes long to load.
 """

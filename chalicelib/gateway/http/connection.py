@@ -1,4 +1,4 @@
-"""Connections for one request each, which ask once more before they hand themselves over."""
+"""Connections for one request each. The last look is taken when the connection stands, before anything is written."""
 
 import asyncio
 import ssl
@@ -23,68 +23,68 @@ if TYPE_CHECKING:
 
 
 class Sending:
-    """One request: what is to be asked before it is sent, and whether it may have been sent.
+    """The state of one request: its last look, and whether it may have been sent.
 
-    A context manager: within it, connections are made for this request. At the end of it the connection is ended.
+    A context manager. Connections that are made within it are for this request, and closed at its end.
     """
 
     def __init__(self, last_look: LastLook) -> None:
         self._last_look = last_look
         self._transport: asyncio.Transport | None = None
         self._listener: StatusListener | None = None
-        #: the last look has passed: from here on nobody can say that nothing was sent
-        self.let_go = False
+        #: if True, a part of the request may have been sent
+        self.look_passed = False
         #: what the last look raised
-        self.objection: Exception | None = None
+        self.last_look_error: Exception | None = None
 
     def __enter__(self) -> Self:
-        self._before = _SENDING.set(self)
+        self._reset_token = _SENDING.set(self)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Hangs up at once, whatever is left to read or write: a server that does neither can't hold the connection."""
-        _SENDING.reset(self._before)
+        """Close the connection at once, whatever is left to read or write. So no server can keep it open."""
+        _SENDING.reset(self._reset_token)
         if self._transport is not None:
             self._transport.abort()
 
     @property
     def status(self) -> int:
-        """The status that has come back, whatever came after it; 0 if none has, or nothing was sent."""
-        return self._listener.status if self._listener is not None and self.let_go else 0
+        """The status that was received, whatever came after it. 0 if there is none, or nothing was sent."""
+        return self._listener.status if self._listener is not None and self.look_passed else 0
 
-    async def look_and_let_go(self, connection: "Connection") -> None:
-        """Raises what the last look raises, and ServerDisconnectedError; then nothing is sent."""
+    async def take_last_look(self, connection: "Connection") -> None:
+        """Raises what the last look raises, or ServerDisconnectedError. Then nothing is sent."""
         self._transport = connection.transport
         if isinstance(connection.protocol, StatusListener):
             self._listener = connection.protocol
         try:
-            await self._look()
+            await self._run_last_look()
             if connection.closed:
                 raise ServerDisconnectedError
         except BaseException:
             connection.close()
             raise
-        self.let_go = True
+        self.look_passed = True
 
-    async def _look(self) -> None:
+    async def _run_last_look(self) -> None:
         try:
             await self._last_look()
-        except Exception as objection:
-            self.objection = objection
+        except Exception as error:
+            self.last_look_error = error
             raise
 
 
-#: The request that this code is about. A connection for none is an error, and isn't made.
+#: The request that a connection is made for. Without one, `connect` raises LookupError.
 _SENDING: ContextVar[Sending] = ContextVar("sending")
 
 
 class OneCallConnector(TCPConnector):
-    """Makes a connection for each request, which asks once more before it hands itself over. None is kept.
+    """Opens a connection for each request, and takes its last look. It keeps no connection.
 
-    aiohttp awaits `connect` before it writes, so what is done here happens after DNS, TCP and TLS, and before the first
-    byte of the request.
+    aiohttp awaits `connect` before it writes. So the last look comes after DNS, TCP and TLS, and before the first byte
+    of the request.
     """
 
     def __init__(self, resolver: AbstractResolver, *, allow_loopback: bool, tls: ssl.SSLContext | None) -> None:
@@ -92,12 +92,12 @@ class OneCallConnector(TCPConnector):
             resolver=resolver,
             use_dns_cache=False,
             force_close=True,
-            limit=0,  # none: a call doesn't wait for the end of another
+            limit=0,  # no limit: no call waits for another one's end
             ssl=True if tls is None else tls,
             socket_factory=partial(checked_socket, allow_loopback=allow_loopback),
         )
-        # aiohttp has no public way to have a connection's bytes seen before they are parsed.
-        self._factory: Callable[[], ResponseHandler] = partial(  # type: ignore[assignment] # it is called, and no more
+        # aiohttp has no public way to read a connection's bytes before they are parsed.
+        self._factory: Callable[[], ResponseHandler] = partial(  # type: ignore[assignment] # aiohttp only calls it
             StatusListener, loop=asyncio.get_running_loop()
         )
 
@@ -109,14 +109,15 @@ class OneCallConnector(TCPConnector):
     ) -> "Connection":
         sending = _SENDING.get()
         connection = await super().connect(req, traces, timeout)
-        await sending.look_and_let_go(connection)
+        await sending.take_last_look(connection)
         return connection
 
 
-class PerLoop:
-    """The connector of the event loop that runs. It can't be another loop's, and each invocation has a loop of its own.
+class ConnectorPerLoop:
+    """The connector of the running event loop. Another loop can't use it, and each invocation has a loop of its own.
 
-    To make one takes as long as a tenth of a call does. It needn't be closed, since it keeps no connection.
+    All calls of a loop share it, because making one takes a tenth of the time that a call takes. It needn't be closed,
+    because it keeps no connection.
     """
 
     def __init__(self, make: Callable[[], OneCallConnector]) -> None:

@@ -1,8 +1,8 @@
 """The status line of an answer, whatever comes after it.
 
-A server has decided when it has sent its status line. Real servers send a body with a 204, a length in characters or a
-header without a colon, and the parser gives up on all of it. Which of that it has seen by then depends on how the bytes
-were cut into packets, so the status is read apart from it.
+A server that has sent its status line has decided. But real servers also send a body with a 204, a length in
+characters, or a header without a colon, and aiohttp's parser then fails. Whether it has parsed the status by then
+depends on how the bytes were cut into packets. So the status is read apart from the parser.
 """
 
 import re
@@ -11,11 +11,11 @@ from aiohttp.client_proto import ResponseHandler
 from aiohttp.http import HttpProcessingError
 from aiohttp.streams import EMPTY_PAYLOAD
 
-#: Bytes of an answer that are taken, with all that isn't its body. A body is read up to 64 KiB.
+#: Bytes of an answer that are read, with headers and chunk sizes. Of the body, 64 KiB are read.
 MOST_BYTES = 98_304
-#: Bytes in which the status line must have come, with interim answers before it.
+#: Bytes in which the status line must come, with the interim answers before it.
 MOST_BEFORE_STATUS = 8_192
-#: Interim answers (RFC 9110 §15.2) before the status line.
+#: Interim answers (RFC 9110 §15.2) that may come before the status line.
 MOST_INTERIM = 5
 
 _STATUS_LINE = re.compile(rb"\s*HTTP/1\.[01] +([1-9][0-9]{2})(?: [^\n]*)?\r?\n")
@@ -24,53 +24,53 @@ _SWITCHING_PROTOCOLS = 101
 _FIRST_FINAL = 200
 
 
-class TooMuch(HttpProcessingError):
-    """More than an answer may have of something."""
+class AnswerTooLong(HttpProcessingError):
+    """Too many bytes or interim answers come before the status line, or the headers don't end."""
 
 
 class StatusListener(ResponseHandler):
-    """Reads the status line as it comes in, and hands everything on to the parser until there is too much of it."""
+    """Reads the status line as it comes in. Passes the bytes to the parser, up to MOST_BYTES."""
 
     #: the status of the final answer; 0 until its line has come
     status = 0
-    _left = MOST_BYTES
+    _bytes_left = MOST_BYTES
     _before_status = b""
 
     def data_received(self, data: bytes) -> None:
-        if not self._left:
+        if not self._bytes_left:
             return
         if self._parser is None:
-            # Before there is a request. It is kept, and comes again.
+            # There is no request yet. aiohttp keeps the data, and passes it again when there is one.
             super().data_received(data)
             return
         if not self.status:
             self._before_status += data
             try:
-                self.status = status_in(self._before_status)
-            except TooMuch as fault:
-                self._left = 0
-                self.set_exception(fault)
+                self.status = find_status(self._before_status)
+            except AnswerTooLong as error:
+                self._bytes_left = 0
+                self.set_exception(error)
                 return
-        taken = data[: self._left]
-        self._left -= len(taken)
+        taken = data[: self._bytes_left]
+        self._bytes_left -= len(taken)
         super().data_received(taken)
-        if not self._left:
-            self._end()
+        if not self._bytes_left:
+            self._end_answer()
 
-    def _end(self) -> None:
-        """The answer is as long as it may be: what there is of its body is all of it."""
+    def _end_answer(self) -> None:
+        """End an answer that has its full length. The body ends with what was received of it."""
         if self._payload is None or self._payload is EMPTY_PAYLOAD:
-            self.set_exception(TooMuch(message="headers without end"))
+            self.set_exception(AnswerTooLong(message="the headers don't end"))
             return
         self._payload.feed_eof()
         self._payload = self._parser = None
 
 
-def status_in(received: bytes) -> int:
-    """The status of the final answer, 0 if its line isn't complete. Raises TooMuch for what nobody waits for."""
-    begins = 0
+def find_status(received: bytes) -> int:
+    """The status of the final answer. 0 if its line isn't complete. Raises AnswerTooLong."""
+    start = 0
     for _ in range(MOST_INTERIM + 1):
-        line = _STATUS_LINE.match(received, begins)
+        line = _STATUS_LINE.match(received, start)
         if line is None:
             break
         status = int(line[1])
@@ -79,9 +79,9 @@ def status_in(received: bytes) -> int:
         end = _END_OF_HEADERS.search(received, line.end() - 1)
         if end is None:
             break
-        begins = end.end()
+        start = end.end()
     else:
-        raise TooMuch(message="interim answers without end")
+        raise AnswerTooLong(message="too many interim answers")
     if len(received) > MOST_BEFORE_STATUS:
-        raise TooMuch(message="no status line")
+        raise AnswerTooLong(message="no status line")
     return 0

@@ -1,4 +1,4 @@
-"""From a host's name to the addresses that may be dialled (P9): looked at after the lookup, and again at the socket."""
+"""From a host's name to the addresses that may be dialled (P9). They are checked after the lookup and at the socket."""
 
 import asyncio
 import socket
@@ -15,19 +15,19 @@ Lookup = Callable[[str], Awaitable[Sequence[str]]]
 
 
 class AddressNotAllowed(OSError):
-    """Every address of the host is one that isn't dialled (P9)."""
+    """No address of the host may be dialled (P9)."""
 
 
 def addresses_of(host: str) -> Sequence[str]:
-    """What the machine's own resolver says. It blocks for as long as a name server is silent."""
+    """The addresses by the machine's own resolver. It blocks while a name server doesn't answer."""
     found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
     return [str(address[0]) for *_, address in found]
 
 
 class ThreadedLookup:
-    """A blocking lookup as one that can be waited for, and given up.
+    """Runs a blocking lookup in a thread, so that it can be awaited and cancelled.
 
-    The threads are its own: for those of the event loop, the loop's end waits.
+    It has threads of its own, because an event loop waits at its end for its default threads.
     """
 
     def __init__(self, blocking: Callable[[str], Sequence[str]] = addresses_of, threads: int = 32) -> None:
@@ -39,7 +39,7 @@ class ThreadedLookup:
 
 
 class AllowedAddresses(AbstractResolver):
-    """Passes on of a host's addresses only those that may be dialled."""
+    """Resolves a name to those of its addresses that may be dialled."""
 
     def __init__(self, lookup: Lookup, *, allow_loopback: bool) -> None:
         self._lookup = lookup
@@ -49,7 +49,7 @@ class AllowedAddresses(AbstractResolver):
         found = await self._lookup(host)
         allowed = [address for address in found if is_allowed(address, allow_loopback=self._allow_loopback)]
         if found and not allowed:
-            raise AddressNotAllowed(f"{host} is none of the public servers")
+            raise AddressNotAllowed(f"{host} is no public server")
         if not allowed:
             raise OSError(f"{host} has no address")
         return [
@@ -65,13 +65,14 @@ class AllowedAddresses(AbstractResolver):
         ]
 
     async def close(self) -> None:
-        """There is nothing to close: the lookup isn't ours."""
+        """Nothing to close: the lookup belongs to the caller."""
 
 
 def checked_socket(destination: AddrInfoType, *, allow_loopback: bool) -> socket.socket:
-    """A socket for the very address that is about to be dialled, or AddressNotAllowed.
+    """A socket for the address that is about to be dialled. Raises AddressNotAllowed.
 
-    The last of the checks of P9, and the one that nothing can come after: no second lookup, no address in a URL.
+    This is the last check of P9. Nothing that changes the address can come after it: neither a second lookup nor an
+    address in a URL.
     """
     family, kind, protocol, _, address = destination
     if not is_allowed(str(address[0]), allow_loopback=allow_loopback):

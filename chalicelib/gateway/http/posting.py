@@ -1,4 +1,4 @@
-"""One POST: what is sent, what comes back, and the words for what went wrong."""
+"""One POST: the request, its answer, and the reason of a failure."""
 
 import asyncio
 import math
@@ -26,24 +26,24 @@ from yarl import URL
 from chalicelib.domain.outcome import Answered, NotSent, RequestResult, Unknown
 from chalicelib.gateway.addresses import UrlFault, read_url
 from chalicelib.gateway.clients import LastLook
-from chalicelib.gateway.http.connection import OneCallConnector, PerLoop, Sending
+from chalicelib.gateway.http.connection import ConnectorPerLoop, OneCallConnector, Sending
 from chalicelib.gateway.http.lookup import AddressNotAllowed, AllowedAddresses, Lookup, ThreadedLookup
 
-#: Bytes of an answer's body that are read; the rest is dropped, and the answer still counts. No header may be longer.
+#: Bytes of an answer's body that are read. The rest is dropped, and the answer is still valid. No header may be longer.
 LONGEST_ANSWER = 65_536
-#: How zlib is told of each content coding. Servers send `deflate` with zlib's header, and without.
+#: zlib's `wbits` for each content coding. Servers send `deflate` with zlib's header or without it.
 _WINDOW_BITS = {"gzip": (31,), "x-gzip": (31,), "deflate": (15, -15)}
-#: Headers that every request has, whatever the caller's are.
-_FIXED = {
+#: Headers of every request. The caller's headers can't change them.
+_FIXED_HEADERS = {
     "Content-Type": "application/x-www-form-urlencoded",
     "User-Agent": "callpacer",
-    # What comes packed all the same is unpacked as far as there is room for it.
+    # A compressed answer is read all the same, see `decompress`.
     "Accept-Encoding": "identity",
 }
 
 
 class HttpGateway:
-    """Telephone and ReportDesk in one. It keeps no connection, and serves any number of requests at once."""
+    """Implements StartUrlClient and ResultUrlClient. It keeps no connection. Requests don't wait for each other."""
 
     def __init__(
         self,
@@ -55,34 +55,34 @@ class HttpGateway:
         lookup: Lookup | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        """May a URL name this machine itself (`allow_loopback`)?
+        """`allow_loopback` says whether a URL may name this machine itself.
 
-        The deadlines are in seconds for a call or a report, all in all: lookup, connection, last look, request, answer.
-        `connect_timeout` is in seconds, for lookup, TCP and TLS together. `tls` says which certificates are believed;
-        without it, those that the machine believes.
+        The deadlines are in seconds, for the whole of a call or a report: lookup, connection, last look, request and
+        answer. `connect_timeout` is in seconds, for lookup, TCP and TLS together. `tls` has the trusted certificates;
+        the default is those that the machine trusts.
         """
         self._allow_loopback = allow_loopback
         self._call_deadline = call_deadline
         self._report_deadline = report_deadline
-        # Above the threshold aiohttp would round up to whole seconds.
+        # Above the threshold, aiohttp rounds timeouts up to whole seconds.
         self._timeout = ClientTimeout(total=None, connect=connect_timeout, ceil_threshold=math.inf)
         addresses = AllowedAddresses(lookup or ThreadedLookup(), allow_loopback=allow_loopback)
-        self._loops = PerLoop(lambda: OneCallConnector(addresses, allow_loopback=allow_loopback, tls=tls))
+        self._connectors = ConnectorPerLoop(lambda: OneCallConnector(addresses, allow_loopback=allow_loopback, tls=tls))
 
     async def place_call(
         self, url: str, body: bytes, headers: Mapping[str, str], *, last_look: LastLook
     ) -> RequestResult:
-        """See Telephone. A call still on its way to the last look when its time is up is NotSent like any other."""
+        """See StartUrlClient. A call that reaches its deadline before the last look has passed is NotSent, too."""
         return await self._post(url, body, headers, self._call_deadline, last_look)
 
     async def report(self, url: str, body: bytes, headers: Mapping[str, str]) -> RequestResult:
-        """See ReportDesk."""
-        return await self._post(url, body, headers, self._report_deadline, _nothing_to_look_at)
+        """See ResultUrlClient."""
+        return await self._post(url, body, headers, self._report_deadline, _no_last_look)
 
     async def _post(
         self, url: str, body: bytes, headers: Mapping[str, str], deadline: float, last_look: LastLook
     ) -> RequestResult:
-        checked = _checked(url, self._allow_loopback)
+        checked = _check_url(url, self._allow_loopback)
         if isinstance(checked, UrlFault):
             return NotSent("address_not_allowed" if checked is UrlFault.ADDRESS else "url_not_allowed")
         answer, sending = _Answer(), Sending(last_look)
@@ -90,23 +90,23 @@ class HttpGateway:
         try:
             async with asyncio.timeout(deadline):
                 with sending:
-                    await answer.to_post(session, checked, body, headers)
+                    await answer.receive(session, checked, body, headers)
         except (ClientError, HttpProcessingError, OSError) as failure:
             answer.status = answer.status or sending.status
-            if sending.objection is None and not answer.status:
-                return Unknown(_why_unknown(failure)) if sending.let_go else NotSent(_why_not_sent(failure))
+            if sending.last_look_error is None and not answer.status:
+                return Unknown(_reason_unknown(failure)) if sending.look_passed else NotSent(_reason_not_sent(failure))
         finally:
-            # The connector serves other requests, too.
+            # The session must not close the connector: other requests use it, too.
             session.detach()
-        if sending.objection is not None:
-            # aiohttp dresses some errors in its own on the way here
-            raise sending.objection
-        return answer.as_far_as_it_came()
+        if sending.last_look_error is not None:
+            # aiohttp wraps some exceptions in its own. The original one is raised.
+            raise sending.last_look_error
+        return answer.to_result()
 
     def _session(self) -> ClientSession:
-        """One for each request costs little, and remembers nothing of another."""
+        """A new session for each request: it costs little, and shares no state with other requests."""
         return ClientSession(
-            connector=self._loops.connector(),
+            connector=self._connectors.connector(),
             cookie_jar=DummyCookieJar(),
             trust_env=False,
             auto_decompress=False,
@@ -115,14 +115,14 @@ class HttpGateway:
         )
 
 
-async def _nothing_to_look_at() -> None:
-    """A report may always go out."""
+async def _no_last_look() -> None:
+    """A report may always be sent."""
 
 
-# All calls of a campaign have the same URL. What is kept, of the longest URLs there are, is a megabyte at most.
+# All calls of a campaign have the same URL. With the longest URLs, the cache takes a megabyte.
 @lru_cache(maxsize=256)
-def _checked(url: str, allow_loopback: bool) -> URL | UrlFault:
-    """Built from the parts that were checked, not read again; and sent as it stands, since it may be signed too."""
+def _check_url(url: str, allow_loopback: bool) -> URL | UrlFault:
+    """The URL, built from the checked parts and not parsed again. It isn't normalised, because it may be signed."""
     target = read_url(url, allow_loopback=allow_loopback)
     if isinstance(target, UrlFault):
         return target
@@ -138,16 +138,17 @@ def _checked(url: str, allow_loopback: bool) -> URL | UrlFault:
 
 @dataclass
 class _Answer:
-    """What has come back of one request so far: whoever is interrupted finds it here."""
+    """What was received of an answer so far. It is kept if receiving fails."""
 
-    #: 0 until a status line has come
+    #: 0 until the status line was received
     status: int = 0
     headers: dict[str, str] = field(default_factory=dict)
     body: bytearray = field(default_factory=bytearray)
 
-    async def to_post(self, session: ClientSession, url: URL, body: bytes, headers: Mapping[str, str]) -> None:
-        sent = {**headers, **_FIXED}
-        response = await session.post(url, data=body, headers=sent, allow_redirects=False)
+    async def receive(self, session: ClientSession, url: URL, body: bytes, headers: Mapping[str, str]) -> None:
+        """Send the request and read its answer."""
+        all_headers = {**headers, **_FIXED_HEADERS}
+        response = await session.post(url, data=body, headers=all_headers, allow_redirects=False)
         try:
             self.status = response.status
             for name, value in response.headers.items():
@@ -159,13 +160,13 @@ class _Answer:
         finally:
             response.close()
 
-    def as_far_as_it_came(self) -> Answered:
-        """The answer, whose status counts even if its body was cut short: the server had decided by then."""
-        return Answered(self.status, self.headers, unpacked(self.body, self.headers.get("content-encoding", "")))
+    def to_result(self) -> Answered:
+        """The status holds even if the body is incomplete, because the server had decided when it sent the status."""
+        return Answered(self.status, self.headers, decompress(self.body, self.headers.get("content-encoding", "")))
 
 
-def unpacked(body: bytes | bytearray, encoding: str) -> bytes | None:
-    """The body as it was before it was packed, up to the longest that is read; None if it can't be unpacked."""
+def decompress(body: bytes | bytearray, encoding: str) -> bytes | None:
+    """The decompressed body, up to LONGEST_ANSWER. None if it can't be decompressed."""
     encoding = encoding.strip().lower()
     if encoding in ("", "identity"):
         return bytes(body[:LONGEST_ANSWER])
@@ -177,8 +178,8 @@ def unpacked(body: bytes | bytearray, encoding: str) -> bytes | None:
     return None
 
 
-def _why_not_sent(failure: Exception) -> str:
-    """The word for a failure before the last look had passed."""
+def _reason_not_sent(failure: Exception) -> str:
+    """The reason of a failure before the last look had passed."""
     match failure:
         case ConnectionTimeoutError():
             return "connect_timeout"
@@ -197,8 +198,8 @@ def _why_not_sent(failure: Exception) -> str:
     return "unreachable"
 
 
-def _why_unknown(failure: Exception) -> str:
-    """The word for a failure after it: the request, or a part of it, may have been read."""
+def _reason_unknown(failure: Exception) -> str:
+    """The reason of a failure after the last look: the server may have received the request or a part of it."""
     match failure:
         case TimeoutError():
             return "timeout"
