@@ -112,7 +112,10 @@ def test_every_line_that_asks_for_something_is_in_the_record(record: Record) -> 
     assert not left_out, "not run: " + ", ".join(f"{path.relative_to(CODE)}:{line}" for path, line in left_out)
 
 
-@pytest.mark.parametrize("name", ["calling/pacer.py", "calling/dialer.py", "calling/settler.py", "api/campaigns.py", "storage/calls.py"])
+@pytest.mark.parametrize(
+    "name",
+    ["calling/pacer.py", "calling/dialer.py", "calling/settler.py", "api/campaigns.py", "storage/calls.py"],
+)
 def test_lines_that_ask_for_something_are_known(name: str) -> None:
     assert len(asking(CODE / name)) >= 10
 
