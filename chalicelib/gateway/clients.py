@@ -12,6 +12,10 @@ from chalicelib.domain.outcome import RequestResult
 #: Asked at the last moment at which a call can still be held back. It returns, or raises what speaks against the call.
 LastLook = Callable[[], Awaitable[None]]
 
+#: How long a call, and a report, may take in all, in seconds: lookup, connection, last look, request, answer.
+CALL_DEADLINE = 30.0
+REPORT_DEADLINE = 10.0
+
 
 class StartUrlClient(Protocol):
     """Whatever can place a call."""
