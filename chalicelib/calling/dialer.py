@@ -3,7 +3,7 @@
     wait for its instant -> claim -> connect -> last look -> send -> record the outcome -> report it
 
 The claim comes before anything is sent, so a number that is delivered twice is dialled once. The last look comes when
-the connection stands and nothing is sent yet. Until then the number can be given back; from then on it can't. If the
+the connection stands and nothing is sent yet. Until then the claim can be given up; from then on it can't. If the
 dialer dies in between, the claim stays without an outcome, and the call becomes uncertain.
 
 Calls that come too late, or may not be made any more, are returned before they are claimed, with one write for a slice.
@@ -34,7 +34,7 @@ from chalicelib.domain.models import Campaign, Schedule
 from chalicelib.domain.outcome import RequestResult, Result, Unknown
 from chalicelib.domain.retries import Finish, Retry, TryUnsentAgain, next_action
 from chalicelib.domain.tasks import DialTask
-from chalicelib.gateway.clients import StartUrlClient, form_body
+from chalicelib.gateway.clients import CALL_DEADLINE, StartUrlClient, form_body
 from chalicelib.gateway.queue import DeadLetters
 from chalicelib.runtime.clock import Clock
 from chalicelib.runtime.logs import about, about_campaign
@@ -47,11 +47,10 @@ logger = logging.getLogger(__name__)
 P = ParamSpec("P")
 R = TypeVar("R")
 
-#: The longest time from the last look to the recorded outcome: the gateway's deadline, and some to write.
-CALL_TIME = timedelta(seconds=35)
+#: The longest time from the last look to the recorded outcome: the gateway's deadline, and the time to write.
+CALL_TIME = timedelta(seconds=CALL_DEADLINE + 5)
 #: How long before its instant a number is claimed, so that the claim doesn't make the call late.
 CLAIMED_AHEAD = timedelta(seconds=0.2)
-
 
 _COUNTED = {
     Result.COMPLETED: Metric.COMPLETED,
@@ -74,7 +73,7 @@ class Status(Enum):
     DONE = "done"
     #: another dialer has claimed the number, and may die before it has the outcome
     HELD_ELSEWHERE = "held elsewhere"
-    #: the message has to come again
+    #: the message must come again
     FAILED = "failed"
 
 
@@ -91,7 +90,7 @@ class TaskResult:
 class SliceResult:
     """What became of a message."""
 
-    #: Must it come again?
+    #: whether it must come again
     failed: bool
     acknowledged: Sequence[Call] = ()
 
@@ -101,7 +100,7 @@ HELD_ELSEWHERE = TaskResult(Status.HELD_ELSEWHERE)
 
 
 class Refused(Exception):
-    """The last look said no."""
+    """The last look refused the call."""
 
     def __init__(self, why: Refusal) -> None:
         super().__init__(why)
@@ -160,7 +159,7 @@ class Dialer:
         return [delivery.id for delivery, result in zip(deliveries, results, strict=True) if result.failed]
 
     async def _handle_message(self, delivery: Delivery, deadline: datetime) -> SliceResult:
-        """Whatever is wrong with one message stays with it."""
+        """A message that fails doesn't concern the others."""
         try:
             slice_ = messages.from_message(delivery.body)
         except messages.Newer as fault:
@@ -225,16 +224,16 @@ class Dialer:
         if not refused:
             return slice_.dials, DONE
         calls = {call.key: call for call in await self._run_blocking(self._read_calls, [dial.key for dial in refused])}
-        back = [
+        returned = [
             DialTask(dial.key, dial.entry, dial.attempt, None)
             for dial in refused
             if is_unclaimed(calls.get(dial.key), dial.attempt)
         ]
-        if back:
-            await self._retry(self._tasks.add_returned, back, new_nonce())
-            self._metrics.count(Metric.DEFERRED, len(back))
-            whys = ", ".join(sorted(set(refused.values())))
-            logger.info("%s calls returned: %s", len(back), whys, extra=about_campaign(slice_.campaign))
+        if returned:
+            await self._retry(self._tasks.add_returned, returned, new_nonce())
+            self._metrics.count(Metric.DEFERRED, len(returned))
+            reasons = ", ".join(sorted(set(refused.values())))
+            logger.info("%s calls returned: %s", len(returned), reasons, extra=about_campaign(slice_.campaign))
         is_being_dialled = any(call.state is State.DIALLING for call in calls.values())
         left = [dial for dial in slice_.dials if dial not in refused]
         return left, HELD_ELSEWHERE if is_being_dialled else DONE
@@ -243,7 +242,7 @@ class Dialer:
         may_wait = begin < deadline - CALL_TIME
         if may_wait:
             await self._until(begin - CLAIMED_AHEAD)
-        # It is retried: a claim that is given unheard would hold the number until it counts as uncertain.
+        # It is retried: if the answer were lost, the claim would be held until the call becomes uncertain.
         claim = await self._retry(
             self._calls.claim, dial.key, dial.entry, dial.attempt, self._clock.now(), new_nonce(), spread
         )
@@ -256,7 +255,7 @@ class Dialer:
         try:
             result, campaign = await self._place(dial, claim, deadline)
         except Refused as refused:
-            logger.info("not now: %s", refused.why, extra=about(dial.key, dial.entry, dial.attempt))
+            logger.info("refused: %s", refused.why, extra=about(dial.key, dial.entry, dial.attempt))
             self._metrics.count(Metric.DEFERRED)
             await self._retry(self._calls.give_up, claim, refused.why)
             return DONE
@@ -272,7 +271,7 @@ class Dialer:
             await self._clock.sleep(early.total_seconds())
 
     async def _place(self, dial: Dial, claim: Claim, deadline: datetime) -> tuple[RequestResult, Campaign]:
-        """Raises Refused, and whatever else kept the call from being sent. The claim is given up in the second case."""
+        """Raises Refused, or what else kept the call from being sent. Only in the second case the claim is given up."""
         last_look = _LastLook(partial(self._look_connected, dial, deadline))
         try:
             # A call that is refused now needs no connection.
@@ -308,24 +307,24 @@ class Dialer:
         self._metrics.measure(Metric.PACE_LAG, (self._clock.now() - dial.due).total_seconds())
 
     async def _record(self, claim: Claim, result: RequestResult, campaign: Campaign) -> Call | None:
-        """The call, if it has its outcome by that."""
+        """The call, if it has its outcome now."""
         now = self._clock.now()
-        which = about(claim.key, claim.entry, claim.attempt)
+        extra = about(claim.key, claim.entry, claim.attempt)
         match next_action(result, claim, campaign.plan, now, self._random_fraction()):
             case TryUnsentAgain(reason, not_before):
-                logger.info("not sent: %s", reason, extra=which)
+                logger.info("not sent: %s", reason, extra=extra)
                 self._metrics.count(Metric.DEFERRED)
                 await self._retry(self._calls.defer_unsent, claim, reason, not_before)
             case Retry(outcome, not_before):
-                logger.info("failed, to be tried again: %s", outcome.reason, extra=which)
+                logger.info("failed, and is retried: %s", outcome.reason, extra=extra)
                 self._metrics.count(Metric.DEFERRED)
                 await self._retry(self._calls.defer_retry, claim, outcome, now, not_before)
             case Finish(outcome):
-                logger.info("%s: %s", outcome.result, outcome.reason, extra=which)
+                logger.info("%s: %s", outcome.result, outcome.reason, extra=extra)
                 report = ReportState.PENDING if campaign.plan.result_url else ReportState.NONE
                 call = await self._retry(self._calls.finish, claim, outcome, now, report)
                 if call is None:
-                    logger.error("its claim was lost before its outcome was recorded", extra=which)
+                    logger.error("the claim was lost before the outcome was recorded", extra=extra)
                     return None
                 self._metrics.count(_COUNTED[outcome.result])
                 return call
@@ -354,5 +353,5 @@ def _is_owed(call: Call, attempt: int) -> bool:
 
 def _refused(slice_: Slice, snapshot: CampaignSnapshot, now: datetime) -> dict[Dial, Refusal]:
     """The dials that can't be made, each with the reason."""
-    whys = {dial: refusal_unclaimed(dial, snapshot, now) for dial in slice_.dials}
-    return {dial: why for dial, why in whys.items() if why is not None}
+    reasons = {dial: refusal_unclaimed(dial, snapshot, now) for dial in slice_.dials}
+    return {dial: reason for dial, reason in reasons.items() if reason is not None}

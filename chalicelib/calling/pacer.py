@@ -22,8 +22,8 @@ from chalicelib.calling.timetables import read_timetable
 from chalicelib.domain import load, messages, pacing, slicing, spreading
 from chalicelib.domain.keys import CallKey, CampaignKey
 from chalicelib.domain.messages import Dial, Report, Slice
-from chalicelib.domain.models import MOST_UNPASSED, Campaign, Entry, Load, Status
-from chalicelib.domain.pacing import Pace, Slot
+from chalicelib.domain.models import MOST_SENT_PAST_HEAD, Campaign, Entry, Load, Status
+from chalicelib.domain.pacing import HORIZON, Pace, Slot
 from chalicelib.domain.tasks import DialTask, Lease, ScheduledTask
 from chalicelib.domain.timetable import Timetable
 from chalicelib.errors import NotFound
@@ -39,10 +39,8 @@ logger = logging.getLogger(__name__)
 A = TypeVar("A")
 R = TypeVar("R")
 
-#: How far ahead a tick dispatches: a little past the next tick, so that a tick which comes late leaves no gap.
-HORIZON = timedelta(seconds=75)
-#: How many numbers are sent between two moves of the head. A crash sends at most so many again.
-BATCH_SIZE = MOST_UNPASSED
+#: How many numbers are sent between two moves of the head. After a crash at most so many are sent again.
+BATCH_SIZE = MOST_SENT_PAST_HEAD
 #: How many reports of one campaign a tick dispatches.
 REPORTS = 1000
 
@@ -80,27 +78,27 @@ class PacingInput:
     limits: slicing.Limits
     #: how many of its calls are due in a second
     rate: float
-    #: how long a call of it takes; zero while nobody knows
+    #: how long a call of it takes; zero while nothing is known
     call_time: timedelta
 
     @property
-    def apart(self) -> timedelta:
+    def shortest_gap(self) -> timedelta:
         """The time from one call to the next, at least."""
-        return pacing.apart(self.paces)
+        return pacing.shortest_gap(self.paces)
 
     @property
     def dialers(self) -> float:
         """How many dialers all of its calls would keep busy."""
         return load.dialers(self.rate, self.limits, self.call_time)
 
-    def share(self, dialers: float) -> float:
-        """How much of its calls it may make with so many dialers, from 0 to 1."""
-        return load.part(dialers, self.rate, self.limits, self.call_time)
+    def possible_part(self, share: float) -> float:
+        """How much of its calls, from 0 to 1, it can make with its share of the dialers."""
+        return load.part(share, self.rate, self.limits, self.call_time)
 
 
 @dataclass(frozen=True)
 class Gathered:
-    """What was found of a campaign: the reports that were dispatched, and the input if it may call."""
+    """How many reports of a campaign were dispatched, and the input for its calls if it may call."""
 
     reports: int
     input: PacingInput | None
@@ -128,11 +126,11 @@ class Pacer:
         for_each: ForEach,
         dialers: int,
         limits: slicing.Limits = slicing.Limits(),  # noqa: B008 # it is frozen
-        calls_a_partition: float = spreading.CALLS_A_SECOND,
+        calls_per_partition: float = spreading.CALLS_PER_PARTITION,
     ) -> None:
         """`dialers` is how many slices may be worked on at the same time.
 
-        `calls_a_partition` is how many calls a second may write their tasks to one partition.
+        `calls_per_partition` is how many calls a second may write their tasks to one partition.
         """
         self._stores = stores
         self._progress = stores.progress
@@ -147,34 +145,34 @@ class Pacer:
         self._for_each = for_each
         self._dialers = dialers
         self._limits = limits
-        self._calls_a_partition = calls_a_partition
+        self._calls_per_partition = calls_per_partition
 
     def tick(self, deadline: datetime, campaigns: Iterable[CampaignKey], part: float = 1.0) -> TickResult:
         """Dispatch what is due of these campaigns, starting nothing new after `deadline`.
 
-        `part` is how much of the dialers is there for them, from 0 to 1. While dialling is halted, only reports are
+        `part` is how much of the dialers they may use, from 0 to 1. While dialling is halted, only reports are
         dispatched. One campaign that fails doesn't hold up the others. Raises ExceptionGroup when all are done.
         """
         tick = Tick("paced", deadline, self._clock, self._metrics)
         is_on = self._switch.is_on()
-        gathered = self._found(lambda key: tick.attempt(key, partial(self._gather, key, is_on=is_on)), campaigns)
+        gathered = self._map(lambda key: tick.attempt(key, partial(self._gather, key, is_on=is_on)), campaigns)
         inputs = [one.input for one in gathered if one.input is not None]
-        modest = self._dialers * part * load.CLOSE / max(1, len(inputs))
-        inputs = self._found(
+        modest = self._dialers * part * load.MODEST / max(1, len(inputs))
+        inputs = self._map(
             lambda one: (
-                one if one.dialers <= modest else tick.attempt(one.campaign.key, partial(self._look_closer, one))
+                one if one.dialers <= modest else tick.attempt(one.campaign.key, partial(self._read_newest_calls, one))
             ),
             inputs,
         )
-        dialled = self._found(
+        dialled = self._map(
             lambda pair: tick.attempt(pair[0].campaign.key, partial(self._dispatch_calls, *pair, deadline)),
-            zip(inputs, self._shares(inputs, part), strict=True),
+            zip(inputs, self._possible_parts(inputs, part), strict=True),
         )
         tick.close(Metric.TICKS, Metric.TICK_DURATION)
         return TickResult(sum(dialled), sum(one.reports for one in gathered))
 
-    def _found(self, function: Callable[[A], R | None], things: Iterable[A]) -> list[R]:
-        """What came of each, without those of which nothing came."""
+    def _map(self, function: Callable[[A], R | None], things: Iterable[A]) -> list[R]:
+        """What the function answers for each, without None."""
         return [one for one in self._for_each(function, things) if one is not None]
 
     def _gather(self, key: CampaignKey, *, is_on: bool) -> Gathered:
@@ -190,38 +188,38 @@ class Pacer:
         except NotFound:
             return Gathered(reports, None)
         # Slots that passed while it slept are not made up for.
-        campaign = replace(campaign, cursors=pacing.idle(campaign.cursors, min(now, campaign.wakes_at)))
+        campaign = replace(campaign, cursors=pacing.drop_missed(campaign.cursors, min(now, campaign.wakes_at)))
         open_now = [
             pace
             for window, pace in zip(timetable.windows, paces, strict=True)
             if any(timetable.openings(window, now, now + HORIZON))
         ]
-        limits, rate = load.limits(self._limits, campaign.call_time), load.a_second(open_now)
+        limits, rate = load.limits(self._limits, campaign.call_time), load.calls_per_second(open_now)
         return Gathered(reports, PacingInput(campaign, timetable, paces, limits, rate, campaign.call_time))
 
-    def _look_closer(self, one: PacingInput) -> PacingInput:
-        """Find out how long calls take now. What the settler measured is a minute old; before that there is nothing."""
+    def _read_newest_calls(self, one: PacingInput) -> PacingInput:
+        """Find out how long calls take now. What the settler measured is a minute old, or missing at first."""
         campaign = one.campaign
         sample = load.sample(campaign.head, campaign.load.dispatched)
         try:
-            found = list(self._calls.among(campaign.key.call(sequence) for sequence in sample))
+            calls = list(self._calls.among(campaign.key.call(sequence) for sequence in sample))
         except Exception:
-            # What the settler measured does, too.
+            # What the settler measured is good enough.
             logger.warning("the newest calls were not read", exc_info=True, extra=about_campaign(campaign.key))
             return one
-        call_time = load.newest(campaign.call_time, found, self._clock.now())
+        call_time = load.newest_call_time(campaign.call_time, calls, self._clock.now())
         return replace(one, call_time=call_time, limits=load.limits(self._limits, call_time))
 
-    def _shares(self, inputs: Sequence[PacingInput], part: float) -> list[float]:
-        """How much of its calls each campaign may make, from 0 to 1."""
+    def _possible_parts(self, inputs: Sequence[PacingInput], part: float) -> list[float]:
+        """How much of its calls, from 0 to 1, each campaign can make with its share of this part of the dialers."""
         dialers = self._dialers * part
         if part == 1 and sum(one.rate > 0 for one in inputs) == 1:
             dialers *= load.MORE_THAN_MADE
         shares = load.shares({index: one.dialers for index, one in enumerate(inputs)}, dialers)
-        return [one.share(shares[index]) for index, one in enumerate(inputs)]
+        return [one.possible_part(shares[index]) for index, one in enumerate(inputs)]
 
     def _dispatch_reports(self, campaign: Campaign) -> int:
-        """Even a campaign that is stopped or deleted owes its reports."""
+        """They are dispatched even if the campaign is stopped or deleted."""
         now = self._clock.now()
         due = list(islice(self._tasks.due_reports(campaign.key, now, spread=campaign.spread), REPORTS))
         groups = [due[first : first + slicing.MOST_REPORTS] for first in range(0, len(due), slicing.MOST_REPORTS)]
@@ -239,25 +237,25 @@ class Pacer:
             self._release(one, group)
         return sum(map(len, groups[:sent]))
 
-    def _dispatch_calls(self, one: PacingInput, share: float, deadline: datetime) -> int:
-        """`share` is the part of its calls, up to 1, that its dialers can make."""
+    def _dispatch_calls(self, one: PacingInput, possible: float, deadline: datetime) -> int:
+        """`possible` is the part of its calls, up to 1, that its dialers can make."""
         campaign, now = one.campaign, self._clock.now()
         returned = list(self._tasks.returned_dials(campaign.key))
-        judged = load.judged(campaign.load, len(returned))
-        part = self._part(one, judged, share, now)
+        before = load.after_tick(campaign.load, len(returned))
+        part = self._part(one, before, possible, now)
         numbers = self._numbers(campaign, returned, now)
         # Calls that the dialers can't make write nothing.
-        spread = spreading.needed(one.rate * share, campaign.spread, self._calls_a_partition)
-        filled = zip(self._slots(one, part, share, now), numbers, strict=False)
+        spread = spreading.needed(one.rate * possible, campaign.spread, self._calls_per_partition)
+        filled = zip(self._slots(one, part, possible, now), numbers, strict=False)
         done = self._fill_slots(one, filled, spread, deadline)
-        limited = part < share and next(numbers, None) is not None
+        limited = part < possible and next(numbers, None) is not None
         left = max(0, len(returned) - done.dials)
-        after = replace(judged, dispatched=done.dials, left=left, limited=limited)
+        after = replace(before, dispatched=done.dials, left=left, limited=limited)
         if done.head != done.campaign.head or after != campaign.load:
             if not self._progress.advance_head(done.campaign, done.head, after):
                 logger.info("another pacer dispatched these numbers", extra=about_campaign(campaign.key))
         elif not limited:
-            self._idle_if_nothing_waits(one, done, numbers, now)
+            self._drop_missed_if_nothing_waits(one, done, numbers, now)
         return done.dials
 
     def _fill_slots(
@@ -278,35 +276,35 @@ class Pacer:
                 break
         return done
 
-    def _part(self, one: PacingInput, judged: Load, share: float, now: datetime) -> float:
-        """How much of the slots is used: the share that there are dialers for, and no more than the limit."""
-        if judged.most is None:
-            return share
-        cursors = pacing.idle(one.campaign.cursors, now)
-        waiting = pacing.waiting(one.timetable, one.paces, cursors, now, HORIZON)
-        return min(share, judged.most / max(1, judged.most, waiting))
+    def _part(self, one: PacingInput, before: Load, possible: float, now: datetime) -> float:
+        """How much of the slots is used: the part that there are dialers for, and no more than the load's limit."""
+        if before.most is None:
+            return possible
+        cursors = pacing.drop_missed(one.campaign.cursors, now)
+        slots = pacing.estimate_slots(one.timetable, one.paces, cursors, now, HORIZON)
+        return min(possible, before.most / max(1, before.most, slots))
 
-    def _slots(self, one: PacingInput, part: float, share: float, now: datetime) -> Iterator[Slot]:
+    def _slots(self, one: PacingInput, part: float, possible: float, now: datetime) -> Iterator[Slot]:
         """All slots, unless they are too many for the dialers."""
         campaign = one.campaign
         if part <= 0:
             return iter(())
-        selection = load.selection(share, part, one.rate, one.limits, load.phase(campaign.id))
+        selection = load.selection(possible, part, one.rate, one.limits, load.phase(campaign.id))
         if selection is pacing.ALL:
             return pacing.slots(one.timetable, one.paces, campaign.cursors, now, HORIZON)
         logger.info("%.3g of the slots are used: the dialers can't do more", part, extra=about_campaign(campaign.key))
         # Slots that were left out on purpose are not made up for.
-        cursors = pacing.idle(campaign.cursors, now)
+        cursors = pacing.drop_missed(campaign.cursors, now)
         return pacing.slots(one.timetable, one.paces, cursors, now, HORIZON, selection)
 
-    def _idle_if_nothing_waits(
+    def _drop_missed_if_nothing_waits(
         self, one: PacingInput, done: Dispatched, numbers: Iterator[Number], now: datetime
     ) -> None:
         """Slots that no number needed are not made up for."""
         campaign = done.campaign
         if done.head < campaign.tail or one.timetable.open_until(now) is None or next(numbers, None) is not None:
             return
-        cursors = pacing.idle(campaign.cursors, now)
+        cursors = pacing.drop_missed(campaign.cursors, now)
         if cursors != campaign.cursors:
             self._progress.reserve(replace(campaign, head=done.head), done.head, cursors, spread=campaign.spread)
 
@@ -320,7 +318,7 @@ class Pacer:
             yield Number(campaign.key.call(sequence), entry, 1, None)
 
     def _send(self, campaign: Campaign, filled: Filled, one: PacingInput) -> int:
-        """How many of them were sent, which are the first ones."""
+        """Send them in slices. Answers how many were sent, which are the first ones."""
         now = self._clock.now()
         slices, scheduled = [], []
         for numbers, dials in _slices(campaign, filled, one.limits):
@@ -328,15 +326,14 @@ class Pacer:
             lease = self._tasks.lease(tasks, now) if tasks else None
             slices.append(Slice(campaign.key, dials=dials, lease=lease, spread=campaign.spread))
             scheduled.append(tasks)
-        sent = self._queue.send(
-            [
-                Message(messages.to_message(part), slicing.wanted_at(part.dials, now, one.apart), campaign.account)
-                for part in slices
-            ]
-        )
-        for part, tasks in zip(slices[sent:], scheduled[sent:], strict=True):
-            self._release(part, tasks)
-        return sum(len(part.dials) for part in slices[:sent])
+        sent = self._queue.send([self._message(slice_, one.shortest_gap, now) for slice_ in slices])
+        for slice_, tasks in zip(slices[sent:], scheduled[sent:], strict=True):
+            self._release(slice_, tasks)
+        return sum(len(slice_.dials) for slice_ in slices[:sent])
+
+    def _message(self, slice_: Slice, gap: timedelta, now: datetime) -> Message:
+        not_before = slicing.delivery_time(slice_.dials, now, gap)
+        return Message(messages.to_message(slice_), not_before, slice_.campaign.account)
 
     def _release(self, slice_: Slice, scheduled: Sequence[ScheduledTask]) -> None:
         """Tasks of a slice that couldn't be sent wait for the next tick."""
@@ -352,6 +349,6 @@ def _slices(campaign: Campaign, filled: Filled, limits: slicing.Limits) -> Itera
         for slot, number in filled
     ]
     first = 0
-    for part in slicing.dial_slices(dials, limits):
-        yield filled[first : first + len(part)], part
-        first += len(part)
+    for slice_ in slicing.dial_slices(dials, limits):
+        yield filled[first : first + len(slice_)], slice_
+        first += len(slice_)

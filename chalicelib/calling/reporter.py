@@ -15,7 +15,7 @@ from chalicelib.domain.keys import CampaignKey
 from chalicelib.domain.models import Campaign
 from chalicelib.domain.outcome import Answered, RequestResult
 from chalicelib.domain.retries import ReportAction, report_decision, report_delay
-from chalicelib.gateway.clients import ResultUrlClient, form_body
+from chalicelib.gateway.clients import REPORT_DEADLINE, ResultUrlClient, form_body
 from chalicelib.runtime.clock import Clock
 from chalicelib.runtime.logs import about, about_campaign
 from chalicelib.runtime.metrics import Metric, Metrics
@@ -24,8 +24,8 @@ from chalicelib.storage.writes import new_nonce
 
 logger = logging.getLogger(__name__)
 
-#: The longest time a report takes, from its first byte to its recorded outcome.
-REPORT_TIME = timedelta(seconds=15)
+#: The longest time that a report takes until its result is recorded: the gateway's deadline, and the time to write.
+REPORT_TIME = timedelta(seconds=REPORT_DEADLINE + 5)
 #: The smallest group worth one combined write. It is written, and deleted when its calls are counted. A call's own
 #: record takes one write.
 SMALLEST_GROUP = 3
@@ -97,7 +97,7 @@ class Reporter:
                 for call in calls:
                     await self._delivered(call, attempts=1)
         except Exception:
-            logger.exception("acknowledged, and not recorded", extra=about_campaign(campaign))
+            logger.exception("acknowledgements were not recorded", extra=about_campaign(campaign))
 
     async def _record(self, call: Call, campaign: Campaign, result: RequestResult) -> bool:
         now = self._clock.now()
@@ -105,7 +105,7 @@ class Reporter:
         attempts = call.report_attempts + 1
         if decision.action is ReportAction.DELIVERED:
             self._metrics.count(Metric.REPORTS_DELIVERED)
-            # Acknowledgements are read for pending reports alone, and not for skipped numbers, behind `settled`.
+            # Acknowledgements are read only for pending reports, and not for numbers that were skipped.
             if attempts == 1 and call.report is ReportState.PENDING and not call.skipped:
                 return True
             await self._delivered(call, attempts)

@@ -21,7 +21,7 @@ from chalicelib.calling.tick import Tick
 from chalicelib.domain import load
 from chalicelib.domain.call import Call, ReportState, State, is_unclaimed, time_taken
 from chalicelib.domain.keys import CampaignKey
-from chalicelib.domain.models import MOST_UNPASSED, Campaign
+from chalicelib.domain.models import MOST_SENT_PAST_HEAD, Campaign
 from chalicelib.domain.settling import (
     SettlingAction,
     classify,
@@ -107,8 +107,8 @@ class Settler:
             self._log.seal(key)
             self._sleeper.put_to_sleep(campaign)
             return 0
-        # It is read before the campaign: acknowledgements that another settler deletes until then are for numbers
-        # behind the campaign's `settled`.
+        # This is read before the campaign. So if another settler has deleted acknowledgements in between, they are for
+        # numbers before the campaign's `settled`.
         known = SweepInput(self._clock.now(), self._tasks.acknowledgements(key), self._tasks.returned_sequences(key))
         campaign = self._campaigns.find(key)
         if campaign is None:
@@ -168,14 +168,14 @@ class Settler:
                 is_settled = self._defer_lost(campaign, sequence)
             else:
                 is_settled = call is not None and self._carry_out(action, call, campaign, now)
-            # What is mended behind an unfinished number is settled by a later sweep.
+            # What is mended after an unfinished number is settled by a later sweep.
             if is_settled and campaign.settled == sequence:
                 campaign = replace(campaign, settled=sequence + 1)
                 if call is not None and action is SettlingAction.COUNT:
                     campaign = replace(campaign, counts=counted(campaign.counts, call.state))
                     taken.append(time_taken(call))
         if taken:
-            campaign = replace(campaign, call_time=load.averaged(campaign.call_time, taken))
+            campaign = replace(campaign, call_time=load.average_call_time(campaign.call_time, taken))
         return campaign
 
     def _carry_out(self, action: SettlingAction, call: Call, campaign: Campaign, now: datetime) -> bool:
@@ -192,13 +192,13 @@ class Settler:
         return False
 
     def _pass_what_was_dispatched(self, campaign: Campaign) -> Campaign:
-        """Move the head past numbers that the dialer has had, because a pacer died before it moved it.
+        """Move the head past numbers that were sent by a pacer that died before it moved the head.
 
-        A running campaign does so by itself, when it dispatches them again.
+        In a running campaign the pacer does so, when it dispatches them again.
         """
         if may_call(campaign, self._clock.now()):
             return campaign
-        beyond = min(campaign.head + MOST_UNPASSED, campaign.tail)
+        beyond = min(campaign.head + MOST_SENT_PAST_HEAD, campaign.tail)
         found = self._calls.between(campaign.key, campaign.head, beyond)
         head = max((call.key.sequence + 1 for call in found), default=campaign.head)
         if head == campaign.head or not self._progress.advance_head(campaign, head):
@@ -293,12 +293,12 @@ class Settler:
         return False
 
     def _defer_report(self, call: Call, campaign: Campaign, now: datetime) -> None:
-        logger.warning("its report was begun, and never finished", extra=about(call.key))
+        logger.warning("the report was begun, and never finished", extra=about(call.key))
         self._calls.defer_report(call, call.report_attempts, call.report_error, now, spread=campaign.spread)
 
 
 def _is_held(call: Call, lease: Lease, now: datetime) -> bool:
-    """True if a dialer may still be at a number of the lease."""
+    """True if a dialer may still work on a number of the lease."""
     is_dial = isinstance(lease.tasks[0], DialTask)
     return is_dial and call.state is State.DIALLING and not is_stale(call, now)
 

@@ -53,9 +53,9 @@ def select_own_work(
 ) -> OwnWork:
     """The campaigns that are this invocation's. The shards of the others are handed to `fan_out`.
 
-    `found` has the work in each shard. `part` is how much of the dialers is there for all of these shards, from 0 to 1;
-    each invocation gets as much of it as its campaigns use. Shards that can't be handed on stay with this invocation.
-    After one failure no more is tried, since time is short. `random_fraction` answers a number from 0 to below 1.
+    `found` has the work in each shard. `part` is how much of the dialers these shards may use, from 0 to 1; each
+    invocation gets as much of it as its campaigns need. Shards that can't be handed on stay with this invocation. After
+    one failure no more is tried, since time is short. `random_fraction` answers a number from 0 to below 1.
     """
     own, *others = group_shards({shard: weight(works) for shard, works in found.items()}, most) or [()]
     dialers = wanted_dialers(found)

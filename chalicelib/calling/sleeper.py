@@ -1,6 +1,6 @@
 """Puts a campaign to sleep while neither pacer nor settler has anything to do for it.
 
-`chalicelib.domain.sleeping` decides for how long. Here is gathered what the decision is made from.
+`chalicelib.domain.sleeping` decides for how long. This module gathers what the decision depends on.
 """
 
 import random
@@ -40,7 +40,7 @@ class Sleeper:
         if report is not None:
             due.append(report)
         elif self._tasks.any_in_progress(key, spread=campaign.spread):
-            return  # a pacer has leased the report in between, and the campaign's own item doesn't tell
+            return  # a pacer has leased the report in between, which the campaign's item doesn't show
         callable_since = self._callable_since(campaign, now)
         if callable_since is not None:
             try:

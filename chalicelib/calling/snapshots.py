@@ -1,4 +1,4 @@
-"""Campaigns as the last look sees them: as they are, or were a moment ago."""
+"""Snapshots of campaigns as they were a moment ago. The last look decides by them."""
 
 import asyncio
 from collections import defaultdict
@@ -26,7 +26,7 @@ assert FRESH_FOR < KNOWN_FOR
 
 
 class CampaignSnapshots:
-    """Reads campaigns for the calls of a function. Of many calls that want the same at once, one reads it.
+    """Reads campaigns for the calls of a function. If many calls need the same campaign at once, one of them reads it.
 
     A reading serves the function's next invocation, too. So each process reads the switch and a schedule at most once
     in `FRESH_FOR`, however many calls it makes.
@@ -44,15 +44,15 @@ class CampaignSnapshots:
         self.begin()
 
     def begin(self) -> None:
-        """Begin an invocation. It has an event loop of its own, so nobody may wait for an earlier one's reader."""
+        """Begin an invocation. It has an event loop of its own, so it must not wait for a lock of an earlier one."""
         self._locks: dict[tuple[object, ...], asyncio.Lock] = defaultdict(asyncio.Lock)
         now = self._clock.now()
         self._read = {key: read for key, read in self._read.items() if now - read[0] <= FRESH_FOR}
 
     async def read(self, key: CampaignKey, since: datetime | None = None) -> CampaignSnapshot:
-        """What was asked for within `FRESH_FOR`, and after `since`.
+        """A snapshot that was asked for within `FRESH_FOR`, and after `since`.
 
-        A slow reading may be old when it is there: look at `asked_at`.
+        If reading takes long, the snapshot may be older than that: see its `asked_at`.
         """
         (switched_at, is_on), (asked_at, campaign) = await self._switch_and_campaign(since, key)
         asked_at = min(asked_at, switched_at)

@@ -10,11 +10,11 @@ from chalicelib.domain.outcome import CalleeType, Outcome
 
 
 class State(StrEnum):
-    """What a number that was released has come to."""
+    """What a call's record says of it."""
 
-    #: handed to the dialer, or being dialled
+    #: a dialer has claimed it, and has no outcome yet
     DIALLING = "dialling"
-    #: to be dialled later: it was refused by the last look, surely not sent, or is to be tried again
+    #: it is dialled later: the last look refused it, it was surely not sent, its message was lost, or it is retried
     DEFERRED = "deferred"
     COMPLETED = "completed"
     FAILED = "failed"
@@ -27,16 +27,16 @@ class State(StrEnum):
 
 
 class ReportState(StrEnum):
-    """How far the news of an outcome is."""
+    """How far the report of an outcome is."""
 
-    #: there is no result_url to tell
+    #: the campaign has no result_url
     NONE = "none"
-    #: not told yet; or told and taken at once, which is noted for many together (`Told`)
+    #: not sent yet; or acknowledged at the first attempt, which is recorded for many calls together (`Acknowledgement`)
     PENDING = "pending"
-    #: told in vain, to be told again
+    #: not acknowledged, and to be sent again
     DEFERRED = "deferred"
     DELIVERED = "delivered"
-    #: told in vain for too long, or not wanted any more
+    #: no attempt was acknowledged, or the receiver wants no more of them
     GIVEN_UP = "given_up"
 
 
@@ -49,10 +49,10 @@ class Call:
     state: State
     #: the attempt being made, or the last one made; 0 before the first
     attempt: int
-    #: the settler has passed it over while it was deferred: its outcome is counted by its slip
+    #: the settler skipped it while it was deferred; its outcome is counted as an `UncountedOutcome`
     skipped: bool
     claimed_at: datetime | None
-    #: why it ended as it did, or wasn't sent: `http_200`, `timeout`…
+    #: why it ended as it did, or why it wasn't sent: `http_200`, `timeout`…
     reason: str | None
     callee_type: CalleeType
     #: seconds
@@ -64,14 +64,14 @@ class Call:
 
 
 def time_taken(call: Call) -> timedelta:
-    """From its claim to its outcome."""
+    """From the claim to the outcome; zero if either is missing."""
     if call.claimed_at is None or call.last_attempt_at is None:
         return timedelta(0)
     return max(timedelta(0), call.last_attempt_at - call.claimed_at)
 
 
 def is_unclaimed(call: Call | None, attempt: int) -> bool:
-    """May this attempt still be claimed? `call` is None for a number without a record."""
+    """True if this attempt may still be claimed. `call` is None for a number without a record."""
     if call is None:
         return attempt == 1
     return call.state is State.DEFERRED and call.attempt == attempt - 1
@@ -88,15 +88,15 @@ class Claim:
     unsent: int
     #: as in Call
     skipped: bool
-    #: the mark by which storage knows the holder
+    #: by which storage knows the holder
     nonce: str
     claimed_at: datetime
-    #: the campaign's, when the attempt was handed over
+    #: the campaign's when the attempt was dispatched
     spread: int = 1
 
 
 def finished(claim: Claim, outcome: Outcome, ended_at: datetime, report: ReportState) -> Call:
-    """The call as it is recorded when the claim's holder has written the outcome."""
+    """The call as it is recorded after the claim's holder has written the outcome."""
     return Call(
         key=claim.key,
         entry=claim.entry,

@@ -1,6 +1,6 @@
-"""What its owner's requests do to a campaign: each a pure function from the campaign to what it becomes.
+"""What its owner's requests do to a campaign. Each is a pure function from the campaign to what it becomes.
 
-A request that changes nothing answers the campaign that it was given. `chalicelib.storage.campaigns` writes the rest.
+A request that changes nothing answers the campaign that it was given. `chalicelib.storage.campaigns` writes the others.
 """
 
 from dataclasses import replace
@@ -11,7 +11,7 @@ from chalicelib.domain.models import Campaign, Cursor, Plan, Status
 
 
 def started(campaign: Campaign, now: datetime) -> Campaign:
-    """Calls from `now` on. Slots that passed before are not made up for."""
+    """It calls from `now` on. Slots that passed before are not made up for."""
     if campaign.status is Status.RUNNING:
         return campaign
     cursors = pacing.fresh(len(campaign.plan.windows), now)
@@ -20,12 +20,12 @@ def started(campaign: Campaign, now: datetime) -> Campaign:
 
 
 def stopped(campaign: Campaign) -> Campaign:
-    """Calls nobody. Its queue stays as it is."""
+    """It calls nobody. Its queue stays as it is."""
     return replace(campaign, status=Status.STOPPED) if campaign.status is Status.RUNNING else campaign
 
 
 def appended(campaign: Campaign, count: int, now: datetime) -> Campaign:
-    """Has so many numbers more, behind those already queued.
+    """It has `count` more numbers, after those already queued.
 
     While the queue was empty no slot was missed, so none is made up for.
     """
@@ -36,7 +36,7 @@ def appended(campaign: Campaign, count: int, now: datetime) -> Campaign:
 
 
 def changed(campaign: Campaign, plan: Plan, now: datetime) -> Campaign:
-    """Follows another plan. New windows begin at `now`."""
+    """It follows another plan. New windows begin at `now`."""
     if plan == campaign.plan:
         return campaign
     revised = replace(campaign, plan=plan, revision=campaign.revision + 1)
@@ -47,15 +47,15 @@ def changed(campaign: Campaign, plan: Plan, now: datetime) -> Campaign:
 
 
 def deleted(campaign: Campaign, now: datetime) -> Campaign:
-    """Calls nobody, and is kept only until the outcomes of its calls are reported."""
+    """It calls nobody, and is kept only until the outcomes of its calls are reported."""
     return _with_work(replace(campaign, deleted=True, status=Status.STOPPED), now)
 
 
 def _with_cursors(campaign: Campaign, cursors: tuple[Cursor, ...]) -> Campaign:
-    """A version that storage has no name for yet: a pacer that knows an older one has no slots by it."""
-    return replace(campaign, cursors=cursors, paced="")
+    """Storage gives the moved cursors a version. A pacer that read an older one reserves no slots by it."""
+    return replace(campaign, cursors=cursors, pacing_version="")
 
 
 def _with_work(campaign: Campaign, now: datetime) -> Campaign:
-    """The pacer and the settler have something to do for it: one that sleeps is woken."""
+    """The work flag is set, and a campaign that sleeps is woken."""
     return replace(campaign, has_work=True, wakes_at=min(campaign.wakes_at, now))

@@ -1,9 +1,9 @@
-"""Eastern time: the one module that knows about it.
+"""Eastern time. No other module knows about it.
 
-The reference states every hour in Eastern time. An instant has exactly one local time, but a local time may have two
-instants (the hour that the clocks go back through) or none (the hour that they skip). So a stretch of local time is
-turned into the instants whose local time lies in it: on the day the clocks go back that may be two stretches with a
-gap between them, on the day they go forward it may be none.
+The reference states every hour in Eastern time. An instant has exactly one local time. A local time may have two
+instants, in the hour that comes twice when the clocks go back, or none, in the hour that they skip. So a stretch of
+local time is turned into the instants whose local time is in it. On the day the clocks go back these may be two
+stretches with a gap between them; on the day they go forward there may be none.
 """
 
 from datetime import UTC, date, datetime, timedelta
@@ -21,30 +21,30 @@ def local_date(instant: datetime) -> date:
 
 
 def clocks_change(day: date) -> bool:
-    midnight = datetime(day.year, day.month, day.day)  # noqa: DTZ001 # a local time, read off a wall clock
+    midnight = datetime(day.year, day.month, day.day)  # noqa: DTZ001 # a local time
     return _offset(_utc(midnight)) != _offset(_utc(midnight + _DAY))
 
 
 @lru_cache(maxsize=1024)
 def stretches(day: date, start: int, end: int) -> tuple[tuple[datetime, datetime], ...]:
-    """The instants of `day` whose local time lies in [start, end), in minutes after midnight.
+    """The instants of `day` whose local time is from `start` to before `end`, in minutes after midnight.
 
-    Answers half-open UTC intervals, in order, none of them empty and no two touching.
+    Answers UTC intervals, each without its end, in order. None of them is empty, and no two touch.
     """
     if day == date.max:
-        return ()  # calendars end before it does
-    midnight = datetime(day.year, day.month, day.day)  # noqa: DTZ001 # a local time, read off a wall clock
+        return ()  # the day's end is more than a datetime can hold
+    midnight = datetime(day.year, day.month, day.day)  # noqa: DTZ001 # a local time
     opens, closes = midnight + timedelta(minutes=start), midnight + timedelta(minutes=end)
-    found: list[tuple[datetime, datetime]] = []
+    intervals: list[tuple[datetime, datetime]] = []
     for first, beyond, offset in _constant_offsets(_utc(midnight), _utc(midnight + _DAY)):
         since = max(first, (opens - offset).replace(tzinfo=UTC))
         until = min(beyond, (closes - offset).replace(tzinfo=UTC))
         if since >= until:
             continue
-        if found and found[-1][1] == since:
-            since = found.pop()[0]
-        found.append((since, until))
-    return tuple(found)
+        if intervals and intervals[-1][1] == since:
+            since = intervals.pop()[0]
+        intervals.append((since, until))
+    return tuple(intervals)
 
 
 def _utc(local: datetime) -> datetime:
@@ -53,12 +53,12 @@ def _utc(local: datetime) -> datetime:
 
 def _offset(instant: datetime) -> timedelta:
     offset = instant.astimezone(_EASTERN).utcoffset()
-    assert offset is not None  # for the type checker: a zone always has one
+    assert offset is not None  # for the type checker: an aware instant has an offset
     return offset
 
 
 def _constant_offsets(first: datetime, beyond: datetime) -> tuple[tuple[datetime, datetime, timedelta], ...]:
-    """The day cut where the clocks change. They do so at most once a day, and never at midnight."""
+    """The day, cut where the clocks change. They do so at most once a day, and never at midnight."""
     before, after = _offset(first), _offset(beyond)
     if before == after:
         return ((first, beyond, before),)

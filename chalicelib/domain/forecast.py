@@ -1,4 +1,4 @@
-"""When a queue will be done at its pace, as far as that can be told: every call is taken to go out at its instant."""
+"""When a queue will be done at its pace, if every call goes out at its instant."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,16 +8,16 @@ from chalicelib.domain import eastern, pacing
 from chalicelib.domain.pacing import Pace
 from chalicelib.domain.timetable import Opening, Timetable
 
-#: How many days are looked ahead: a queue that takes longer than ten years isn't done within its owner's patience.
-LONGEST = 3660
+#: How many days are looked ahead: ten years.
+MOST_DAYS = 3660
 _DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """What will have become of the queue."""
+    """When the queue will be done, and what will be left of it."""
 
-    #: when the last number that fits is due; None if none fits
+    #: when the last number that has a slot is due; None if none has one
     last_call_at: datetime | None
     #: how many numbers will be left when the campaign ends
     left_over: int
@@ -26,15 +26,15 @@ class Forecast:
 def forecast(timetable: Timetable, paces: Sequence[Pace], queued: int, now: datetime) -> Forecast:
     """Fill the slots after `now` with `queued` numbers, day by day.
 
-    Slots are counted, not walked, and those of a day only once: all days but the first are alike, except those on which
-    the clocks change.
+    Slots are counted, not listed. All days but the first are alike, except those on which the clocks change. So the
+    slots of a usual day are counted once.
     """
     left = queued
     today = eastern.local_date(now)
     day = max(today, timetable.start_date)
     usual: int | None = None
     last: tuple[date, int] | None = None
-    for _ in range(LONGEST):
+    for _ in range(MOST_DAYS):
         if left == 0 or day > timetable.end_date or day == date.max:
             break
         if timetable.is_calling_day(day):
@@ -67,7 +67,7 @@ def _count(openings: Sequence[tuple[Opening, Pace]], after: datetime, until: dat
 
 
 def _instant_of(openings: Sequence[tuple[Opening, Pace]], after: datetime, number: int) -> datetime:
-    """When the day's slot of this number, counted from 1, is due: found by halving, to the microsecond."""
+    """When the day's slot `number`, from 1, is due. It is found by halving, to the microsecond."""
     early, late = after, max(opening.closes for opening, _ in openings)
     while late - early > timedelta(microseconds=1):
         middle = early + (late - early) / 2

@@ -1,10 +1,10 @@
-"""What start_url and result_url are sent."""
+"""The forms that are sent to start_url and result_url."""
 
 from chalicelib.domain.call import Call, Claim
 
 
 def dial_form(claim: Claim) -> dict[str, str]:
-    """The fields of the request that drives one call."""
+    """The fields of the request that starts one call."""
     return {
         "phone_number": claim.entry.destination,
         "message_reference": claim.entry.message_reference,
@@ -16,7 +16,7 @@ def dial_form(claim: Claim) -> dict[str, str]:
 
 
 def report_form(call: Call) -> dict[str, str]:
-    """The fields of the request that tells how a call ended.
+    """The fields of the request that reports one outcome.
 
     `duration` is in seconds, `last_attempt_timestamp` in Unix seconds.
     """

@@ -1,8 +1,8 @@
-"""What campaigns and calls are known by everywhere."""
+"""The keys by which all of the code knows campaigns and calls."""
 
 from dataclasses import dataclass
 
-#: A call's id is its campaign's id and its sequence number in one integer, below 2**53 so that every JSON reader
+#: A call's id is its campaign's id and its sequence number in one integer. It is below 2**53, so that every JSON reader
 #: keeps it exact.
 SEQUENCES_PER_CAMPAIGN = 2**32
 

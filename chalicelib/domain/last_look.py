@@ -12,8 +12,8 @@ from chalicelib.domain.messages import Dial
 from chalicelib.domain.models import Campaign, Schedule, Status
 from chalicelib.domain.timetable import Timetable
 
-#: How far the clocks of two functions may differ. No call is sent so close to either end of the calling hours that by
-#: another's clock it would be outside them.
+#: How far the clocks of two functions may differ. No call is sent so close to either end of the calling hours that it
+#: would be outside them by another clock.
 CLOCKS_DIFFER = timedelta(seconds=1)
 #: How old a snapshot may be. With this no call starts over 2 s after a stop (P4).
 KNOWN_FOR = timedelta(seconds=1.5)
@@ -45,9 +45,9 @@ class Refusal(StrEnum):
     EARLY = "early"
     #: its start deadline is over: it would come in a burst with others, or be one call too many for the next period
     LATE = "late"
-    #: the snapshot is too old to go by
+    #: the snapshot is too old to decide by
     UNSURE = "unsure"
-    #: the function would be ended before the call is
+    #: the function would be ended before the call is over
     NO_TIME = "no_time"
 
 
@@ -93,7 +93,7 @@ def stopped(dial: Dial, snapshot: CampaignSnapshot) -> Refusal | None:
 
 
 def hold(campaign: Campaign, schedule: Schedule, now: datetime) -> timedelta:
-    """How long a call waits whose calling hours have only just begun.
+    """How long a call waits if its calling hours have only just begun.
 
     The calls due in the first seconds follow each other at twice the pace, until the wait is made up for.
     """

@@ -1,7 +1,7 @@
 """Messages from the pacer to the dialer: each is a slice of one campaign's calls, or of its reports.
 
-A slice is the work of one function, so nothing depends on which messages the queue delivers together. Version 1 had one
-call or one report in a message. A message of a newer version is left for the code that knows it.
+A slice is the work of one invocation, so nothing depends on which messages the queue delivers together. In version 1 a
+message had one call or one report. A message of a newer version is left for the code that knows it.
 """
 
 import json
@@ -13,7 +13,7 @@ from typing import Any
 from chalicelib.domain.keys import CallKey, CampaignKey
 from chalicelib.domain.models import Entry
 
-#: of the messages that are written
+#: the version of the messages that this code writes
 VERSION = 2
 
 
@@ -46,38 +46,39 @@ class Report:
 
 @dataclass(frozen=True)
 class Slice:
-    """Calls to be made and outcomes to be reported, all of one campaign, and of one generation of it."""
+    """Calls to be made, or outcomes to be reported, all of one campaign and of one generation of it."""
 
     campaign: CampaignKey
     #: soonest first
     dials: tuple[Dial, ...] = ()
     reports: tuple[Report, ...] = ()
-    #: the lease to delete when the slice is done, if any of it had been a task
+    #: the lease to delete when the slice is done; None if no part of it was a task
     lease: str | None = None
-    #: the campaign's: the dialer schedules tasks without reading the campaign
+    #: the campaign's, so that the dialer adds tasks without reading the campaign
     spread: int = 1
 
 
 class Unreadable(ValueError):
-    """A message that no pacer wrote."""
+    """The message isn't one that a pacer writes."""
 
 
 class Newer(Unreadable):
-    """A message of a version that this code doesn't know. There are some while a deployment is under way."""
+    """The message has a version that this code doesn't know, as happens while a deployment is under way."""
 
 
 def begins(dials: Iterable[Dial], now: datetime) -> dict[Dial, datetime]:
-    """When each call begins: at its instant or, if they come late together, as far apart as their instants are.
+    """When each call begins: at its instant, or later if a call before it is late.
 
-    Otherwise a function that took long to start would make all of its calls at once.
+    The gaps between late calls are those between their instants. Otherwise a function that took long to start would
+    make all of its calls at once.
     """
-    found: dict[Dial, datetime] = {}
+    begin_times: dict[Dial, datetime] = {}
     before: Dial | None = None
     for dial in sorted(dials, key=lambda dial: dial.due):
-        begin = now if before is None else found[before] + (dial.due - before.due)
-        found[dial] = max(dial.due, begin)
+        begin = now if before is None else begin_times[before] + (dial.due - before.due)
+        begin_times[dial] = max(dial.due, begin)
         before = dial
-    return found
+    return begin_times
 
 
 def to_message(slice_: Slice) -> str:
@@ -109,21 +110,20 @@ def to_message(slice_: Slice) -> str:
 def from_message(body: str) -> Slice:
     """The reverse of `to_message`, for every version there ever was. Raises Unreadable, and Newer.
 
-    A field that is missing has its default, and one that isn't known is left alone: so what is only added to a message
-    needs no new version.
+    A missing field has its default, and an unknown one is ignored. So a field that is only added needs no new version.
     """
     try:
         fields = json.loads(body)
         if "version" not in fields:
             return _from_version_1(fields)
         if int(fields["version"]) > VERSION:
-            raise Newer(f"version {fields['version']}, and this code knows {VERSION}")
+            raise Newer(f"it has version {fields['version']}, and this code knows {VERSION}")
         campaign = _campaign(fields)
         return Slice(
             campaign,
             dials=tuple(_dial(campaign, one, fields["generation"]) for one in fields.get("dials", ())),
             reports=tuple(_report(campaign, one) for one in fields.get("reports", ())),
-            # Older code called it a slip.
+            # Messages used to call it `slip`.
             lease=_text_or_none(fields.get("lease", fields.get("slip"))),
             spread=_spread(fields.get("spread", 1)),
         )

@@ -1,6 +1,6 @@
-"""The things a customer makes, and what becomes of each number.
+"""Schedules, profiles, campaigns, and the numbers that customers upload.
 
-All of them are values: storage hands them out, decisions are made on them, storage is told what changes.
+All of them are values: storage reads them, a decision makes new ones, and storage writes what changed.
 """
 
 from dataclasses import dataclass, field
@@ -9,9 +9,11 @@ from enum import StrEnum
 
 from chalicelib.domain.keys import CampaignKey
 
-#: How many numbers the dialer may have had that the head has not passed, because a pacer died in between.
-MOST_UNPASSED = 2000
-#: When a campaign wakes that was never put to sleep.
+#: How many numbers from the head on may have been sent already, by a pacer that died before it moved the head.
+MOST_SENT_PAST_HEAD = 2000
+#: characters; reference, "64 character maximum"
+MAX_NICKNAME_LENGTH = 64
+#: `wakes_at` of a campaign that was never put to sleep.
 AWAKE = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -63,12 +65,12 @@ class Window:
 
 
 class Status(StrEnum):
-    """What its owner last asked of a campaign, or what it has come to."""
+    """What its owner last asked of a campaign, or what has become of it."""
 
     CREATED = "created"
     RUNNING = "running"
     STOPPED = "stopped"
-    #: every number has its outcome, and every outcome is reported or given up
+    #: every number has its outcome, and every report is delivered or given up
     COMPLETED = "completed"
     #: its last day is over, with numbers left
     ENDED = "ended"
@@ -93,13 +95,13 @@ class Plan:
 
     @property
     def profile_ids(self) -> tuple[int, ...]:
-        """The profiles it refers to, each once."""
+        """The profiles that its windows refer to, each once."""
         return tuple(dict.fromkeys(window.profile_id for window in self.windows))
 
 
 @dataclass(frozen=True)
 class Counts:
-    """How many numbers behind `settled` ended in which way."""
+    """How many numbers before `settled` have which outcome."""
 
     completed: int = 0
     failed: int = 0
@@ -112,17 +114,17 @@ class Counts:
 
 @dataclass(frozen=True)
 class Cursor:
-    """How far one window is paced."""
+    """How far one window's slots are reserved."""
 
-    #: the last due instant of its lattice that was released, or the start of the campaign after it
-    released: datetime
-    #: when the call released for it goes out; later than the instant itself while missed ticks are made up
+    #: the instant of the last reserved slot; before the first one, when the campaign was started
+    paced_until: datetime
+    #: when that slot's call goes out; later than its instant while missed ticks are made up for
     due: datetime
 
 
 @dataclass(frozen=True)
 class HeadObservation:
-    """Where the head of a campaign was at some time: every number before it was handed over by then."""
+    """Where the head of a campaign was at some time. Every number before it had been dispatched by then."""
 
     head: int
     at: datetime
@@ -130,60 +132,60 @@ class HeadObservation:
 
 @dataclass(frozen=True)
 class Load:
-    """What is remembered from tick to tick of how much of a campaign is dispatched."""
+    """What one tick records for the next about how much of a campaign it dispatched."""
 
     #: calls that the last tick dispatched
     dispatched: int = 0
-    #: returned calls that it left where they were
+    #: returned calls that the last tick didn't dispatch again
     left: int = 0
     #: calls of the tick before that weren't returned
     made: int = 0
     #: about how many calls a tick dispatches at most; None: all that are due
     most: int | None = None
-    #: Did the last tick dispatch less than it could have, because of that?
+    #: True if the last tick dispatched less than it could have, because of `most`
     limited: bool = False
 
 
 @dataclass(frozen=True)
 class Campaign:
-    """A plan, and how far its queue has come.
+    """A plan, and a queue of numbers.
 
-    The queue is a log with sequence numbers 0, 1, 2…: those from `head` to `tail` are still queued.
+    The queue is a log with sequence numbers 0, 1, 2… Those from `head` to before `tail` are still queued.
     """
 
     account: str
     id: int
     plan: Plan
-    #: created, running or stopped; the rest is told by `chalicelib.domain.progress`
+    #: created, running or stopped; `chalicelib.domain.progress` finds out whether it is completed or ended
     status: Status
     #: a deleted campaign is kept only until the outcomes of its calls are reported
     deleted: bool = False
     #: counts the changes of the plan
     revision: int = 0
-    #: how often it was started; a number handed over by an earlier generation isn't dialled
+    #: how often it was started; a call that was dispatched in an earlier generation isn't made
     generation: int = 0
     #: the next sequence number to be given out
     tail: int = 0
-    #: the next to be released to the dialer
+    #: the next number to be dispatched
     head: int = 0
-    #: every number before this one has a final outcome, or was passed over
+    #: every number before this one has a final outcome, or was skipped
     settled: int = 0
     counts: Counts = field(default_factory=Counts)
-    #: where the head was when the settler looked, the latest last; only those that still tell something
+    #: where the head was at earlier ticks of the settler, the latest last; without those that say nothing any more
     head_observations: tuple[HeadObservation, ...] = ()
-    #: how far each of the plan's windows is paced; empty before the first start
+    #: one for each of the plan's windows; empty before the first start
     cursors: tuple[Cursor, ...] = ()
-    #: the version of head and cursors: which write of them was the last
-    paced: str = ""
-    #: how much of what is due is handed over
+    #: the version of head and cursors: each write of them makes a new one
+    pacing_version: str = ""
+    #: how much of what is due is dispatched
     load: Load = Load()
-    #: from a call's claim to its outcome, on average of late; zero if nothing is known
+    #: the recent average time from a call's claim to its outcome; zero if nothing is known
     call_time: timedelta = timedelta(0)
     #: before that there is nothing to do for it, as far as was known when it was put to sleep
     wakes_at: datetime = AWAKE
-    #: in how many partitions the slips of its numbers lie; it only grows
+    #: in how many partitions the tasks of its numbers are; it only grows
     spread: int = 1
-    #: Is there something for the pacer or the settler to do, now or later? As it was when the campaign was read.
+    #: the work flag: the pacer or the settler has something to do, now or later
     has_work: bool = False
 
     @property
@@ -197,7 +199,7 @@ class Entry:
 
     #: `tel:+12223334444`, with `;ani=…` and `;postd=…` where they were given
     destination: str
-    #: the customer's own word for this call, at most 255 bytes, without control characters
+    #: the customer's own name for this call, at most 255 bytes, without control characters
     message_reference: str = ""
 
     @property
@@ -207,7 +209,7 @@ class Entry:
 
     @classmethod
     def from_line(cls, line: str) -> "Entry":
-        """The reverse of `line`, for lines that came from there: nothing is checked."""
+        """The reverse of `line`. It checks nothing."""
         destination, _, message_reference = line.partition(",")
         return cls(destination, message_reference)
 

@@ -1,4 +1,4 @@
-"""What came of a request, and what that means for a call."""
+"""What came of a request, and which outcome that gives a call."""
 
 import json
 import re
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
-#: The longest duration, in seconds, that an answer is believed: a day. A longer call is a mistake of unit.
+#: The longest duration, in seconds, that is taken from an answer: a day. A longer one is likely in another unit.
 LONGEST_DURATION = 86_400
 
 #: a duration as text
@@ -16,28 +16,28 @@ _DIGITS = re.compile(r"\s*[0-9]{1,6}(?:\.0+)?\s*")
 
 @dataclass(frozen=True)
 class Answered:
-    """The server has read the request and decided: a status line came back."""
+    """A status line came back: the server has read the request, and decided."""
 
     status: int
     #: names in lower case; of a name that came twice, the first value
     headers: Mapping[str, str]
-    #: as much of it as came, up to the gateway's limit; None if it came packed in a way that isn't read
+    #: as much of it as came, up to the gateway's limit; None if it is compressed and can't be unpacked
     body: bytes | None
 
 
 @dataclass(frozen=True)
 class NotSent:
-    """Not one byte of the request has left: whatever it asks for has surely not happened."""
+    """Not one byte of the request has left. So what it asks for has surely not happened."""
 
-    #: `dns`, `refused`, …: one word, kept and shown as it is
+    #: `dns`, `refused`, …: one word, which is recorded and shown as it is
     reason: str
 
 
 @dataclass(frozen=True)
 class Unknown:
-    """The request, or a part of it, has left and no answer came: nobody knows."""
+    """The request, or a part of it, has left, and no answer came. Nobody knows whether the server has read it."""
 
-    #: `timeout`, `reset`, …: one word, kept and shown as it is
+    #: `timeout`, `reset`, …: one word, which is recorded and shown as it is
     reason: str
 
 
@@ -46,7 +46,7 @@ RequestResult: TypeAlias = Answered | NotSent | Unknown
 
 
 class Result(StrEnum):
-    """How a call ended, as result_url is told."""
+    """How a call ended, as it is reported to result_url."""
 
     COMPLETED = "completed"
     FAILED = "failed"
@@ -55,7 +55,7 @@ class Result(StrEnum):
 
 
 class CalleeType(StrEnum):
-    """Who, or what, picked up; the vendor's sibling APIs name these four."""
+    """Who, or what, picked up. These four are in the vendor's related APIs."""
 
     VOICE = "voice"
     ANSWERINGMACHINE = "answeringmachine"
@@ -65,11 +65,11 @@ class CalleeType(StrEnum):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What has become of a call."""
+    """How a call ended, and what is recorded of that."""
 
     result: Result
-    #: `http_404` for whatever was answered, `http_200_unread` for a body that couldn't be unpacked; otherwise the word
-    #: of NotSent or Unknown
+    #: `http_404` and the like for an answer, `http_200_unread` for one whose body couldn't be unpacked; otherwise the
+    #: reason of NotSent or Unknown
     reason: str
     callee_type: CalleeType = CalleeType.UNKNOWN
     #: seconds
@@ -79,8 +79,9 @@ class Outcome:
 def outcome_of(request_result: RequestResult) -> Outcome:
     """The call's outcome, if this was its last request.
 
-    Every 2xx is a completed call, unless a JSON object in its body says that it failed. Redirects aren't followed: they
-    are failures like any other status. A call that wasn't sent is a failure, too, once `retries.unsent_delay` gives up.
+    Every 2xx is a completed call, unless its body is a JSON object that says that the call failed. Redirects aren't
+    followed: they are failures like any other status. A call that wasn't sent is a failure, too, once
+    `retries.unsent_delay` gives up.
     """
     match request_result:
         case NotSent(reason):
@@ -91,7 +92,7 @@ def outcome_of(request_result: RequestResult) -> Outcome:
             reason = f"http_{status}"
             if not is_success(status):
                 return Outcome(Result.FAILED, reason)
-            return Outcome(Result.COMPLETED, f"{reason}_unread") if body is None else _told_by(body, reason)
+            return Outcome(Result.COMPLETED, f"{reason}_unread") if body is None else _outcome_of_success(body, reason)
 
 
 def is_success(status: int) -> bool:
@@ -99,19 +100,19 @@ def is_success(status: int) -> bool:
     return 200 <= status <= 299
 
 
-def _told_by(body: bytes, reason: str) -> Outcome:
-    """A 2xx answer's outcome. A member of the wrong type or value says nothing; the others still count. Words may be in
-    capitals, and a duration may be text.
+def _outcome_of_success(body: bytes, reason: str) -> Outcome:
+    """A 2xx answer's outcome.
 
-    The body is read by what it is, whatever its Content-Type: most will be VoiceXML, which is never a JSON object.
+    A member of the wrong type or value is ignored; the others still count. Words may be in capitals, and a duration may
+    be text. The body is read whatever its Content-Type: most are VoiceXML, which is never a JSON object.
     """
-    told = _json_object(body)
-    result, callee_type = (_word(told.get(name)) for name in ("result", "callee_type"))
+    members = _json_object(body)
+    result, callee_type = (_word(members.get(name)) for name in ("result", "callee_type"))
     return Outcome(
         result=Result.FAILED if result == Result.FAILED else Result.COMPLETED,
         reason=reason,
         callee_type=next((known for known in CalleeType if known == callee_type), CalleeType.UNKNOWN),
-        duration=_duration(told.get("duration")),
+        duration=_duration(members.get("duration")),
     )
 
 
@@ -120,7 +121,7 @@ def _word(value: object) -> str:
 
 
 def _duration(value: object) -> int:
-    """Whole seconds; 0 for what can't be one."""
+    """Whole seconds; 0 if the value is no duration."""
     if isinstance(value, str):
         value = int(float(value)) if _DIGITS.fullmatch(value) else None
     if isinstance(value, float) and value.is_integer():
@@ -132,8 +133,8 @@ def _duration(value: object) -> int:
 def _json_object(body: bytes) -> Mapping[str, object]:
     """The object that the body is, or an empty one.
 
-    A ValueError is broken JSON, broken UTF-8 or a number too long to read; a RecursionError is brackets nested by the
-    thousand, which 64 KiB have room for.
+    Broken JSON, broken UTF-8, or a number too long to read raises ValueError. Brackets nested by the thousand, for
+    which 64 KiB have room, raise RecursionError.
     """
     try:
         value = json.loads(body)

@@ -1,19 +1,19 @@
 """Which calls are due, and when: the whole of pacing, as arithmetic.
 
-From a window's opening, cycles of `period` and `time_between_periods` follow each other. In each, call j of
-`amount_per_period` is due at `cycle start + j * period / amount`. So every opening is a lattice of due instants, and
-a tick asks: which of them lie after the last one released, and go out before the next tick?
+From a window's opening on, cycles of `period` and `time_between_periods` follow each other. In each cycle, call j of
+`amount_per_period` is due at `cycle start + j * period / amount`. These are the due times of the opening. A tick takes
+those after the last reserved one, up to a little past the next tick.
 
     opening                                                        closing
       |. . . . . .|           |. . . . . .|           |. . . . . .|
       |<- period ->|<- rest -->|<- period ->|
 
-A tick that comes late, or not at all, leaves instants behind it. They are made up within their own period only, at no
-more than twice the pace: an overdue instant goes out half as far behind the one before it as it stood on the lattice,
-until the lattice is caught up with. What can't be made up before its period ends is dropped: it costs the campaign a
-slot, never a number.
+A tick that comes late, or not at all, leaves due times behind it. Their calls are made up for within their own period
+only, at twice the pace at most: the gap between two overdue calls is half the gap between their due times, until they
+have caught up. A slot that can't be made up for before its period ends is dropped. That costs the campaign a slot,
+never a number.
 
-Instants are counted in whole microseconds from the opening, so an amount of eleven digits costs what a small one does.
+Times are whole microseconds since the opening, so an amount of eleven digits costs no more than a small one.
 """
 
 import heapq
@@ -26,14 +26,20 @@ from typing import Self
 from chalicelib.domain.models import Cursor, Profile
 from chalicelib.domain.timetable import Opening, Timetable
 
-#: The misfire grace: how late a call may begin, or half of the time between two calls if that is longer. One that is
-#: held up for longer waits for another slot: after a failure of the queue, many would be made at once.
+#: The time from one tick to the next: the functions' rules say "rate(1 minute)".
+TICK = timedelta(minutes=1)
+#: How far ahead a tick dispatches: a little past the next tick, so that a tick which comes late leaves no gap.
+HORIZON = timedelta(seconds=75)
+#: How late a call may begin, or half of the gap between two calls if that is longer. A later call waits for another
+#: slot. Otherwise many calls would be made at once after a failure of the queue.
 MISFIRE_GRACE = timedelta(seconds=2)
-#: How far ahead of the tick the first call is put that is overdue: the dialer may have to be woken for it.
+#: The first overdue call goes out so long after the tick: a dialer may have to be started for it.
 LEAD = timedelta(seconds=8)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _MICROSECONDS_PER_MINUTE = 60_000_000
+
+assert TICK < HORIZON
 
 
 @dataclass(frozen=True)
@@ -57,29 +63,29 @@ class Pace:
         return self.period + self.rest
 
     def due(self, index: int) -> int:
-        """When the opening's call number `index` is due, in microseconds from the opening."""
+        """When the opening's call number `index`, from 0, is due, in microseconds since the opening."""
         cycle, call = divmod(index, self.amount)
         return cycle * self.cycle + call * self.period // self.amount
 
     def due_by(self, elapsed: int) -> int:
-        """How many calls are due up to and including `elapsed` microseconds from the opening."""
+        """How many calls are due up to and including `elapsed` microseconds since the opening."""
         if elapsed < 0:
             return 0
-        cycle, into = divmod(elapsed, self.cycle)
-        return cycle * self.amount + min(self.amount, -(-(into + 1) * self.amount // self.period))
+        cycle, remainder = divmod(elapsed, self.cycle)
+        return cycle * self.amount + min(self.amount, -(-(remainder + 1) * self.amount // self.period))
 
 
 @dataclass(frozen=True)
 class Slot:
     """One call that may be made."""
 
-    #: the place of its window in the plan
+    #: the index of its window in the plan
     window: int
-    #: the lattice's instant
+    #: its due time by the profile
     instant: datetime
-    #: when it goes out: the instant itself, or later when it is made up
+    #: when the call goes out: at the instant, or later while missed ticks are made up for
     due: datetime
-    #: a call that has not begun by then would come in a burst with those after it
+    #: the call must have begun by then, or it would come in a burst with later ones
     start_deadline: datetime
     #: from then on it would be another period's call
     expires: datetime
@@ -87,28 +93,28 @@ class Slot:
 
 @dataclass(frozen=True)
 class Selection:
-    """Which slots are used where not all can be: in some stretches of time, one of each `step` slots.
+    """Which slots are used if not all can be: one of each `step` slots, in some stretches of time and not in others.
 
-    The stretches of time are the same for all windows, and whenever it is asked.
+    The stretches are the same for all windows, and at all ticks.
     """
 
     #: 1 or more
     step: float = 1.0
-    #: how many of the stretches are used, above 0 and up to 1; those are evenly spread
+    #: how much of the stretches is used, above 0 and up to 1; they are evenly spread
     part: float = 1.0
-    #: how long one lasts
+    #: how long a stretch lasts
     stretch: timedelta = timedelta(seconds=1)
     #: from 0 to 1: campaigns with other phases use other stretches
     phase: float = 0.0
 
-    def next_used(self, at: int) -> int:
-        """`at` if it lies in a stretch that is used, or else where the next one begins: microseconds since 1970."""
+    def next_used(self, time: int) -> int:
+        """`time` if it is in a used stretch, or else the beginning of the next one; both in microseconds since 1970."""
         length = self.stretch // _MICROSECOND
-        stretch = at // length
+        stretch = time // length
         if self._is_used(stretch):
-            return at
-        # The count of those used before rises after the one that is sought, which is the last before this quotient. As
-        # the quotient may be rounded up, the search begins one earlier.
+            return time
+        # After the next used stretch the count of used ones is higher by one. So that stretch is the last whole number
+        # below this quotient. The quotient may be rounded up, so the search begins one earlier.
         quotient = (self._used_before(stretch) + 1 - self.phase) / self.part
         stretch = max(stretch + 1, math.ceil(quotient) - 2)
         while not self._is_used(stretch):
@@ -133,72 +139,72 @@ def slots(
     horizon: timedelta,
     selection: Selection = ALL,
 ) -> Iterator[Slot]:
-    """The calls to be handed over at `now`: those that go out up to `now + horizon`, soonest first.
+    """The slots to be reserved at `now`: those whose calls go out up to `now + horizon`, soonest first.
 
-    `paces` and `cursors` are those of the timetable's windows, in the same order. Lazy: what isn't asked for isn't
-    computed.
+    `paces` and `cursors` are those of the timetable's windows, in the same order. The slots are computed lazily.
     """
     windows = zip(timetable.windows, paces, cursors, strict=True)
     return heapq.merge(
         *(
             _slots_of_window(
-                place, timetable.openings(window, now, now + horizon), pace, cursor, now, now + horizon, selection
+                index, timetable.openings(window, now, now + horizon), pace, cursor, now, now + horizon, selection
             )
-            for place, (window, pace, cursor) in enumerate(windows)
+            for index, (window, pace, cursor) in enumerate(windows)
         ),
         key=lambda slot: slot.due,
     )
 
 
-def apart(paces: Sequence[Pace]) -> timedelta:
-    """The time from one call to the next in a period, of the window in which it is the shortest."""
+def shortest_gap(paces: Sequence[Pace]) -> timedelta:
+    """The gap between two calls of a period, in the window in which it is the shortest."""
     return min((pace.period // pace.amount * _MICROSECOND for pace in paces), default=timedelta(0))
 
 
 def fresh(windows: int, now: datetime, before: Sequence[Cursor] = ()) -> tuple[Cursor, ...]:
-    """Cursors that make up for nothing: for a start, for an empty queue that is filled, and for other windows.
+    """Cursors of so many windows, from which nothing is made up for.
 
-    `before` are the cursors that stood until now. Their calls that are handed over already, and go out within the
-    minute, are not handed over again.
+    They are for a campaign that is started, for an empty queue that gets numbers, and for windows that are changed.
+    `before` are the cursors until now. The calls of slots that are reserved by them go out within about a minute, and
+    these slots are not used again.
     """
     since = max([now, *(cursor.due for cursor in before)])
     return (Cursor(since, since),) * windows
 
 
-def advance(cursors: Sequence[Cursor], released: Sequence[Slot]) -> tuple[Cursor, ...]:
-    """The cursors after these slots, in the order that `slots` gave them, went out."""
+def advance(cursors: Sequence[Cursor], reserved: Sequence[Slot]) -> tuple[Cursor, ...]:
+    """The cursors after these slots are reserved. The slots are in the order in which `slots` yields them."""
     moved = list(cursors)
-    for slot in released:
+    for slot in reserved:
         moved[slot.window] = Cursor(slot.instant, slot.due)
     return tuple(moved)
 
 
-def idle(cursors: Sequence[Cursor], now: datetime) -> tuple[Cursor, ...]:
-    """The cursors after a tick that had more slots than numbers: what nobody needed isn't made up for."""
-    return tuple(cursor if cursor.released >= now else Cursor(now, max(now, cursor.due)) for cursor in cursors)
+def drop_missed(cursors: Sequence[Cursor], now: datetime) -> tuple[Cursor, ...]:
+    """The cursors without the slots up to `now`, which are not made up for."""
+    return tuple(cursor if cursor.paced_until >= now else Cursor(now, max(now, cursor.due)) for cursor in cursors)
 
 
-def waiting(
+def estimate_slots(
     timetable: Timetable, paces: Sequence[Pace], cursors: Sequence[Cursor], now: datetime, horizon: timedelta
 ) -> int:
-    """About how many slots there are to be handed over at `now`, by arithmetic. The parameters are those of `slots`."""
-    found = 0
+    """About how many slots `slots` yields for the same arguments. It counts them without listing them."""
+    total = 0
     for window, pace, cursor in zip(timetable.windows, paces, cursors, strict=True):
         for opening in timetable.openings(window, now, now + horizon):
             cycle = max(0, _elapsed(opening, now)) // pace.cycle
-            begins = opening.opens + (cycle * pace.cycle - 1) * _MICROSECOND
-            found += count(opening, pace, max(cursor.released, begins), now + horizon)
-    return found
+            before_cycle = opening.opens + (cycle * pace.cycle - 1) * _MICROSECOND
+            total += count(opening, pace, max(cursor.paced_until, before_cycle), now + horizon)
+    return total
 
 
 def count(opening: Opening, pace: Pace, after: datetime, until: datetime) -> int:
-    """How many due instants of the opening lie in (after, until]."""
+    """How many due times of the opening are in (after, until]."""
     last = min(until, opening.closes - _MICROSECOND)
     return max(0, pace.due_by(_elapsed(opening, last)) - pace.due_by(_elapsed(opening, after)))
 
 
 def _slots_of_window(
-    place: int,
+    window: int,
     openings: Iterator[Opening],
     pace: Pace,
     cursor: Cursor,
@@ -207,26 +213,26 @@ def _slots_of_window(
     selection: Selection,
 ) -> Iterator[Slot]:
     for opening in openings:
-        for slot in _slots_of_opening(place, opening, pace, cursor, now, until, selection):
+        for slot in _slots_of_opening(window, opening, pace, cursor, now, until, selection):
             if slot.due > until:
                 return
-            cursor = replace(cursor, released=slot.instant)
+            cursor = replace(cursor, paced_until=slot.instant)
             yield slot
 
 
 def _slots_of_opening(
-    place: int, opening: Opening, pace: Pace, cursor: Cursor, now: datetime, until: datetime, selection: Selection
+    window: int, opening: Opening, pace: Pace, cursor: Cursor, now: datetime, until: datetime, selection: Selection
 ) -> Iterator[Slot]:
-    """In the stretches that are used, the last one of each step's slots."""
-    closing, looked_at = _elapsed(opening, opening.closes), _elapsed(opening, until)
+    """Of each `step` slots in used stretches the last one."""
+    closing, last = _elapsed(opening, opening.closes), _elapsed(opening, until)
     current_cycle = max(0, _elapsed(opening, now)) // pace.cycle
-    # What an earlier period left undone stays undone.
-    index = pace.due_by(max(_elapsed(opening, cursor.released), current_cycle * pace.cycle - 1))
+    # Slots of an earlier period are not made up for.
+    index = pace.due_by(max(_elapsed(opening, cursor.paced_until), current_cycle * pace.cycle - 1))
     index = _next_used(opening, pace, index, selection)
     first = pace.due(index)
     begin = _begin(opening, current_cycle * pace.cycle, first, cursor, now)
     position = index + selection.step - 1
-    while (instant := pace.due(index := int(position))) < closing and instant <= looked_at:
+    while (instant := pace.due(index := int(position))) < closing and instant <= last:
         used = _next_used(opening, pace, index, selection)
         if used > index:
             position = used + selection.step - 1
@@ -236,14 +242,14 @@ def _slots_of_opening(
         due = max(instant, begin + (instant - first) // 2) if cycle == current_cycle else instant
         if due < end:
             start_deadline = min(end, due + max(MISFIRE_GRACE // _MICROSECOND, pace.period // pace.amount // 2))
-            yield Slot(place, *(opening.opens + at * _MICROSECOND for at in (instant, due, start_deadline, end)))
+            yield Slot(window, *(opening.opens + time * _MICROSECOND for time in (instant, due, start_deadline, end)))
             position += selection.step
         else:
             position = (cycle + 1) * pace.amount + selection.step - 1
 
 
 def _next_used(opening: Opening, pace: Pace, index: int, selection: Selection) -> int:
-    """The slot `index`, or the first one after it in a stretch that is used."""
+    """`index` if that slot is in a used stretch, or else the index of the next one that is."""
     opens = (opening.opens - _EPOCH) // _MICROSECOND
     instant = opens + pace.due(index)
     used = selection.next_used(instant)
@@ -251,15 +257,16 @@ def _next_used(opening: Opening, pace: Pace, index: int, selection: Selection) -
 
 
 def _begin(opening: Opening, cycle_start: int, first: int, cursor: Cursor, now: datetime) -> int:
-    """When the first instant that is left goes out: itself, unless it is overdue or the one before it is late."""
+    """When the call for the due time `first` goes out: later if it is overdue, or if the call before it is late."""
     begin = first
     if first <= _elapsed(opening, now):
         begin = _elapsed(opening, now + LEAD)
-    released = _elapsed(opening, cursor.released)
-    if released >= cycle_start:
-        begin = max(begin, _elapsed(opening, cursor.due) + (first - released) // 2)
+    before = _elapsed(opening, cursor.paced_until)
+    if before >= cycle_start:
+        begin = max(begin, _elapsed(opening, cursor.due) + (first - before) // 2)
     return begin
 
 
 def _elapsed(opening: Opening, instant: datetime) -> int:
+    """Microseconds since the opening."""
     return (instant - opening.opens) // _MICROSECOND

@@ -1,4 +1,4 @@
-"""How far a campaign is: exact at any moment, without a counter that every call would have to write."""
+"""How far a campaign is: exact at any moment, without a counter that every call has to write."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from chalicelib.domain.timetable import is_over
 
 @dataclass(frozen=True)
 class Progress:
-    """Numbers by what has become of them; all but `total` add up to it."""
+    """How many numbers are in which state. All of these but `total` add up to `total`."""
 
     total: int
     queued: int
@@ -24,33 +24,34 @@ class Progress:
 
 
 def progress(
-    campaign: Campaign, unsettled: Iterable[Call], handed: Iterable[Call], ended: Iterable[UncountedOutcome]
+    campaign: Campaign, unsettled: Iterable[Call], leased: Iterable[Call], outcomes: Iterable[UncountedOutcome]
 ) -> Progress:
-    """Each number is looked for in one place, by where the settler is with it.
+    """Where each number is counted depends on how far the settler is.
 
-    One from `settled` to `head` is told by its record, if it is among `unsettled`; without one it is on its way to the
-    dialer. One behind `settled` is in the counts, unless it was passed over. How many were, and aren't counted yet, is
-    told by arithmetic: of those, the numbers in `ended` have their outcome, those that are being dialled are among
-    `handed`, and all others wait. So what waits needn't be read.
+    A number from `settled` to before `head` is counted by its record, if that is among `unsettled`. Without a record it
+    is on its way to the dialer. A number before `settled` is in the counts, unless the settler skipped it. The
+    difference between `settled` and the counts is how many were skipped and aren't counted yet. Of these, the numbers
+    in `outcomes` have their outcome, those that are being dialled are among `leased`, and all others wait. So tasks
+    that wait needn't be read.
     """
     tally = dict.fromkeys(State, 0)
-    over = {one.key.sequence: one.state for one in ended}
-    for state in over.values():
+    uncounted = {one.key.sequence: one.state for one in outcomes}
+    for state in uncounted.values():
         tally[state] += 1
     skipped = campaign.settled - campaign.counts.total
     for call in unsettled:
-        if call.key.sequence in over:
+        if call.key.sequence in uncounted:
             continue
         if call.skipped and call.state.is_final:
-            skipped += 1  # it is in the counts already, before the settler has come to it
+            skipped += 1  # it is in the counts already, though the sweep hasn't reached it
         else:
             tally[call.state] += 1
-    dialled = sum(
-        call.state is State.DIALLING and call.key.sequence < campaign.settled and call.key.sequence not in over
-        for call in handed
+    dialling = sum(
+        call.state is State.DIALLING and call.key.sequence < campaign.settled and call.key.sequence not in uncounted
+        for call in leased
     )
-    ended_behind = sum(sequence < campaign.settled for sequence in over)
-    deferred = tally[State.DEFERRED] + skipped - dialled - ended_behind
+    ended = sum(sequence < campaign.settled for sequence in uncounted)
+    deferred = tally[State.DEFERRED] + skipped - dialling - ended
     queued = campaign.tail - campaign.head
     completed = campaign.counts.completed + tally[State.COMPLETED]
     failed = campaign.counts.failed + tally[State.FAILED]
@@ -67,13 +68,13 @@ def progress(
 
 
 def is_settled(campaign: Campaign) -> bool:
-    """Is all that was handed over in the counts, and nothing deferred that would matter to what the campaign is?"""
+    """True if all numbers that were dispatched are counted, and its status doesn't depend on deferred ones."""
     is_counted = campaign.counts.total == campaign.settled == campaign.head
     return is_counted and (campaign.head < campaign.tail or not campaign.has_work)
 
 
 def status(campaign: Campaign, now: datetime, *, anything_deferred: bool) -> Status:
-    """What the campaign has come to: its owner's last wish, unless it is completed or its last day is over."""
+    """What the API shows: what its owner last asked, unless the campaign is completed or its last day is over."""
     if campaign.status is Status.CREATED:
         return Status.CREATED
     if 0 < campaign.tail == campaign.settled and not anything_deferred:

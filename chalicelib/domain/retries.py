@@ -105,8 +105,8 @@ class ReportDecision:
 def report_decision(result: RequestResult, now: datetime) -> ReportDecision:
     """A 2xx delivers the report, 410 ends it, after anything else it is sent again.
 
-    410 as Standard Webhooks has it: the receiver is gone for good. Nothing but a 2xx acknowledges the report: a
-    receiver that gets it twice knows it by its ids, one that never gets it has lost an outcome (P7).
+    410 has the meaning that Standard Webhooks gives it: the receiver is gone for good. Only a 2xx acknowledges the
+    report: a receiver that gets it twice knows it by its ids, and one that never gets it loses an outcome (P7).
     """
     match result:
         case Answered(status) if is_success(status):
@@ -149,7 +149,7 @@ def _retry_after(value: str, now: datetime) -> int:
     """
     value = value.strip()
     if value.isascii() and value.isdigit():
-        # ten digits are three centuries; int() refuses thousands of them
+        # Ten digits are three centuries, and int() refuses thousands of digits.
         seconds = int(value) if len(value) <= 10 else LONGEST_RETRY_AFTER
     else:
         try:

@@ -1,4 +1,4 @@
-"""What the settler does with each number behind the head, by the number's record.
+"""What the settler does with each number before the head, by the number's record.
 
 The settler sweeps from `settled` on and stops at the first number that is under way. A deferred number may wait for
 days and must not hold the settler up: it is skipped, and counted when it has its outcome.
@@ -14,7 +14,8 @@ from chalicelib.domain.models import Counts, HeadObservation
 
 #: How long after it was dispatched a number without a record counts as lost: its message is gone.
 LOST_AFTER = timedelta(minutes=5)
-#: How long a claim is waited for: longer than a dialer lives, which is a minute and a half, by clocks that differ.
+#: How long a claim is waited for: longer than a dialer lives, which is a minute and a half, by clocks that differ. A
+#: test compares this with the template.
 CLAIM_HELD_FOR = timedelta(minutes=2)
 #: How long the dialer may take for a report: no longer than it lives.
 REPORTING_FOR = CLAIM_HELD_FOR
@@ -23,7 +24,7 @@ REPORTING_FOR = CLAIM_HELD_FOR
 class SettlingAction(StrEnum):
     """What the settler does with a number."""
 
-    #: leave it: a dialer is at it
+    #: leave it: a dialer works on it
     WAIT = "wait"
     #: count its outcome
     COUNT = "count"

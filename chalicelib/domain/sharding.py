@@ -1,4 +1,4 @@
-"""Work that is too much for one invocation, cut into what several can do at the same time.
+"""Work that is too much for one invocation, cut into groups of shards that several can do at the same time.
 
 The weight of a campaign is what it costs an invocation: one for the campaign itself, and one for each dialer that its
 calls keep busy, since a dialer makes some hundreds of calls a minute.

@@ -1,7 +1,7 @@
-"""How long a campaign is left alone: until shortly before the next call or report that it may make.
+"""How long a campaign sleeps: until shortly before the next call or report that may be made for it.
 
-A deployment has thousands of campaigns that run and call nobody: their hours are over, or what failed is to be tried
-again in an hour. Each of them would be looked at by every tick. Whatever its owner asks wakes a campaign that sleeps.
+A deployment may have thousands of campaigns that run and call nobody: their hours are over, or what failed is retried
+in an hour. If they didn't sleep, every tick would read each of them. A request of its owner wakes a campaign.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,17 +15,21 @@ from chalicelib.domain.timetable import Timetable
 
 #: The longest that a campaign sleeps: whatever was not foreseen is noticed within it.
 LONGEST = timedelta(hours=1)
-#: How long before its next call it wakes: a tick hands over what is due up to a minute and a quarter later, the tick
-#: after it may come late or not at all, and an index is behind its table for a moment.
+#: How long before its next call it wakes. A tick dispatches what is due within its horizon, the next tick may come late
+#: or not at all, and an index is behind its table for a moment.
 AHEAD = timedelta(minutes=3)
-#: What is shorter isn't worth two writes.
+#: A shorter sleep isn't worth two writes.
 SHORTEST = timedelta(minutes=2)
+
+assert pacing.HORIZON + pacing.TICK < AHEAD
+assert AHEAD + SHORTEST < LONGEST
 
 
 def wakes_at(due: Iterable[datetime], now: datetime, random_fraction: float) -> datetime:
-    """When a campaign of which all this is due is to be looked at again; `now`: with the next tick.
+    """When a campaign wakes whose next calls and reports are `due` then; `now` if it doesn't sleep.
 
-    `chance` is a number from 0 to 1. Campaigns that fell asleep in the same minute, with nothing due, wake in many.
+    `random_fraction` is a number from 0 to 1. With it, campaigns that fell asleep in the same minute with nothing due
+    wake in different minutes.
     """
     longest = LONGEST * (1 + random_fraction) / 2
     until = min([now + longest, *(instant - AHEAD for instant in due)])
@@ -35,10 +39,10 @@ def wakes_at(due: Iterable[datetime], now: datetime, random_fraction: float) -> 
 def next_call(
     timetable: Timetable, paces: Sequence[Pace], cursors: Sequence[Cursor], since: datetime, now: datetime
 ) -> Iterable[datetime]:
-    """When the first number may be called that may be called from `since` on, if that is soon enough to matter.
+    """When the next call goes out, if it does so before the longest sleep ends.
 
-    The cursors are as in `pacing.slots`.
+    `since` is from when on there is a number that may be called. The cursors are as in `pacing.slots`.
     """
     if since > now:
-        cursors = pacing.idle(cursors, since)
+        cursors = pacing.drop_missed(cursors, since)
     return [slot.due for slot in islice(pacing.slots(timetable, paces, cursors, now, LONGEST + AHEAD), 1)]

@@ -1,33 +1,33 @@
-"""Over how many of storage's partitions a campaign's slips are spread.
+"""Over how many of storage's partitions the tasks of a campaign's numbers are spread.
 
-Whatever is written once for each number, because its call failed, came back or ended late, or its report failed, would
-be more than one partition takes where calls are many.
+There is a write for each number whose call failed, was returned or ended late, and for each report that failed. Where
+calls are many, these would be more than one partition takes.
 """
 
 import math
 
 #: How many calls a second one partition is for.
-CALLS_A_SECOND = 125
-#: How many partitions a campaign has at most, since each is asked at each tick. They take 4,000 calls a second.
+CALLS_PER_PARTITION = 125
+#: How many partitions a campaign has at most, since each tick reads each of them. They take 4,000 calls a second.
 MOST = 32
 
 
-def needed(rate: float, before: int, calls_a_second: float = CALLS_A_SECOND) -> int:
-    """How many partitions a campaign is to have that makes `rate` calls a second, and has had `before`.
+def needed(rate: float, before: int, calls_per_partition: float = CALLS_PER_PARTITION) -> int:
+    """How many partitions a campaign needs that makes `rate` calls a second, and has had `before`.
 
     DynamoDB takes 1,000 write units a second of one partition key:
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html
 
-    A slip is smaller than a KB. It is put in a transaction, which costs 2 units, and deleted for 1, or for 2 in a
-    transaction. So a call that is to be made again costs 3. One that ends costs 3 if its report fails, and 4 more if it
-    had been passed over: 7 at the most, and 875 for 125 calls a second. The rest is left for the slips of slices, which
-    all lie in the first partition. A campaign of up to 7,500 calls a minute has that one alone.
+    A task is smaller than a KB. Putting it in a transaction costs 2 units; deleting it costs 1, or 2 in a transaction.
+    So a call that is deferred costs 3. A call that ends costs 3 if its report fails, and 4 more if the settler had
+    skipped it: 7 at the most, and 875 for 125 calls a second. The rest is left for leases and returned slices, which
+    are all in the first partition. A campaign of up to 7,500 calls a minute has only that one.
 
-    It never falls, so that whoever knows the latest number finds what was written with any before it.
+    The number never falls. So a reader that knows the latest number finds what was written with any earlier one.
     """
-    return max(before, min(MOST, math.ceil(rate / calls_a_second)))
+    return max(before, min(MOST, math.ceil(rate / calls_per_partition)))
 
 
 def partition(sequence: int, spread: int) -> int:
-    """In which of so many partitions the slips of this number are written, the first being 0."""
+    """Which of the campaign's `spread` partitions has the tasks of this number, from 0."""
     return sequence % spread

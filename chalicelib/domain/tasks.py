@@ -1,4 +1,4 @@
-"""Tasks: what waits outside the log, for the pacer to dispatch or the settler to count."""
+"""Tasks: dials and reports that wait outside the log until the pacer dispatches them."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -43,7 +43,7 @@ class ScheduledTask:
     name: str
     #: the dials that were returned together with it, come after it, and share its item
     following: tuple[DialTask, ...] = ()
-    #: what all dials that were returned together share; empty for a task with an item of its own
+    #: the same for all dials that were returned together; empty for a task with an item of its own
     mark: str = ""
     #: which of the campaign's partitions holds the item, from 0
     partition: int = 0
@@ -51,7 +51,7 @@ class ScheduledTask:
 
 @dataclass(frozen=True)
 class Lease:
-    """Tasks that are in the dialer's hands as one slice. An expired lease is released: its tasks wait again."""
+    """Tasks that were sent to the dialer as one slice. An expired lease is released: its tasks wait again."""
 
     tasks: tuple[Task, ...]
     #: the range key of its item
@@ -64,7 +64,7 @@ class Lease:
 
 @dataclass(frozen=True)
 class Acknowledgement:
-    """Calls whose first report result_url acknowledged. Their own records don't say so."""
+    """Calls whose first report result_url acknowledged. Their records don't say so."""
 
     sequences: frozenset[int]
     #: the range key of its item

@@ -14,7 +14,7 @@ _MICROSECOND = timedelta(microseconds=1)
 
 @dataclass(frozen=True)
 class Opening:
-    """One stretch of time in which a window is open: [opens, closes)."""
+    """One stretch of time in which a window is open: from `opens` to before `closes`."""
 
     opens: datetime
     closes: datetime
@@ -24,7 +24,7 @@ class Opening:
 class Timetable:
     """The days and hours of one campaign."""
 
-    #: both count
+    #: both days are calling days
     start_date: date
     end_date: date
     days: frozenset[Day]
@@ -51,11 +51,11 @@ class Timetable:
             day += _DAY
 
     def open_until(self, instant: datetime) -> datetime | None:
-        """When the last of the windows open at `instant` closes; None when none is open."""
+        """When the last of the windows open at `instant` closes; None if none is open."""
         return max((opening.closes for opening in self._open_at(instant)), default=None)
 
     def began(self, instant: datetime) -> datetime | None:
-        """When the first of the windows open at `instant` opened; None when none is open, or one was right before."""
+        """When the first of the windows open at `instant` opened. None if none is open, or one was open just before."""
         opened = min((opening.opens for opening in self._open_at(instant)), default=None)
         return None if opened is None or any(self._open_at(opened - _MICROSECOND)) else opened
 
@@ -64,10 +64,10 @@ class Timetable:
 
 
 def is_over(plan: Plan, now: datetime) -> bool:
-    """Is the plan's last day past?"""
+    """True if the plan's last day is past."""
     return eastern.local_date(now) > plan.end_date
 
 
 def may_call(campaign: Campaign, now: datetime) -> bool:
-    """Is it started, and its last day not past? At some moments it may, if not at this one."""
+    """True if it runs and its last day isn't past. It may call at some moments, if not at this one."""
     return campaign.status is Status.RUNNING and not is_over(campaign.plan, now)

@@ -1,1 +1,1 @@
-"""The Lambda functions' entry points: each builds one use case from the environment, once."""
+"""The Lambda functions' entry points. Each builds its use case from the environment, once."""

@@ -1,4 +1,4 @@
-"""The dialer's Lambda function: the queue invokes it with one message, which is a slice of calls."""
+"""The dialer's Lambda function. The queue invokes it with one message, which is a slice."""
 
 import asyncio
 import os
@@ -27,7 +27,7 @@ from chalicelib.storage.switch import Switch
 dialer_function = Blueprint(__name__)
 
 
-# One message and no window: whatever pollers and windows do, a slice is a function's work.
+# One message, and no batching window: a slice is the work of one invocation, however the queue is polled.
 # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
 @dialer_function.on_sqs_message(queue="callpacer-calls", batch_size=1, name="dialer")
 def handle(event: SQSEvent) -> dict[str, Any]:
@@ -44,7 +44,7 @@ def _dialer() -> tuple[Dialer, EmbeddedMetrics]:
     settings = Settings.from_env(os.environ)
     logs.configure(sys.stdout)
     metrics = EmbeddedMetrics(settings.tables, logs.write_log_line)
-    # One session for both clients: each reads all regions' endpoints anew, which is 30 ms.
+    # Both clients share a session: each session reads all regions' endpoints, which takes 30 ms.
     session = get_session()
     database = connect(settings.tables, session)
     gateway = HttpGateway(allow_loopback=settings.allow_loopback)

@@ -1,4 +1,4 @@
-"""A function that has more work than its time allows invokes itself again, for some of the shards."""
+"""Fan-out: a function that has more work than it has time for invokes itself again, for some of the shards."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ _PART = "part"
 
 
 class Lambda(Protocol):
-    """The part of a Lambda client that is used."""
+    """What is used of a Lambda client."""
 
     def invoke(self, **request: Any) -> Any: ...
 
@@ -26,7 +26,7 @@ def _connect() -> Lambda:
     """Created lazily; rarely needed."""
     from botocore.config import Config
 
-    # The function's own work waits for it. A lost answer does no harm: the shards are worked on twice.
+    # The function's own work waits for the answer. A lost answer does no harm: the shards are worked on twice.
     config = Config(connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 1})
     return cast(Lambda, get_session().create_client("lambda", config=config))
 
@@ -37,14 +37,14 @@ def shards_of(event: CloudWatchEvent) -> Sequence[int]:
 
 
 def part_of(event: CloudWatchEvent) -> float:
-    """How much of the deployment's dialers is there for these shards, from 0 to 1."""
+    """How much of the deployment's dialers these shards may use, from 0 to 1."""
     return float(event.detail.get(_PART, 1.0))
 
 
 def fan_out(
     event: CloudWatchEvent, shards: Sequence[int], part: float, connect: Callable[[], Lambda] = _connect
 ) -> None:
-    """Returns as soon as Lambda has accepted the event."""
+    """Invoke the function again, for these shards and this part of the dialers. Lambda accepts the event at once."""
     context = cast(Context, event.context)  # chalice's own type for it is a mapping, which it isn't
     connect().invoke(
         FunctionName=context.invoked_function_arn,

@@ -1,11 +1,11 @@
-"""When Lambda ends the invocation, whatever it is doing."""
+"""How an invocation uses its time, and when Lambda ends it."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Protocol, cast
 
 from chalice.app import BaseLambdaEvent
 
-#: What a tick keeps back of its time, to finish the batch that it has begun.
+#: How long before the end of its time a tick starts nothing new, and only finishes the batch that it has begun.
 SPARE = timedelta(seconds=15)
 #: How many campaigns a tick works on at once.
 THREADS = 8
@@ -21,5 +21,6 @@ class Context(Protocol):
 
 
 def invocation_deadline(event: BaseLambdaEvent) -> datetime:
+    """When Lambda ends the invocation, whatever it is doing."""
     context = cast(Context, event.context)  # chalice's own type for it is a mapping, which it isn't
     return datetime.now(UTC) + timedelta(milliseconds=context.get_remaining_time_in_millis())

@@ -1,4 +1,4 @@
-"""The pacer's Lambda function: a rule invokes it each minute."""
+"""The pacer's Lambda function. A rule invokes it each minute."""
 
 import os
 import sys
@@ -30,12 +30,12 @@ pacer_function = Blueprint(__name__)
 @pacer_function.schedule("rate(1 minute)", name="pacer")
 def handle(event: CloudWatchEvent) -> dict[str, int]:
     pacer, stores, metrics = _pacer()
-    found = stores.progress.work_in(shards_of(event), datetime.now(UTC))
-    own = select_own_work(found, partial(fan_out, event), part_of(event))
+    work = stores.progress.work_in(shards_of(event), datetime.now(UTC))
+    own = select_own_work(work, partial(fan_out, event), part_of(event))
     try:
         ticked = pacer.tick(invocation_deadline(event) - SPARE, own.campaigns, own.part)
     finally:
-        # It raises when a campaign fails; the metrics say which.
+        # The tick raises if a campaign failed. The metrics name the campaign.
         metrics.flush(datetime.now(UTC))
     return {"dials": ticked.dials, "reports": ticked.reports}
 
@@ -45,7 +45,7 @@ def _pacer() -> tuple[Pacer, Stores, EmbeddedMetrics]:
     settings = Settings.from_env(os.environ)
     logs.configure(sys.stdout)
     metrics = EmbeddedMetrics(settings.tables, logs.write_log_line)
-    # One session for both clients: each reads all regions' endpoints anew, which is 30 ms.
+    # Both clients share a session: each session reads all regions' endpoints, which takes 30 ms.
     session = get_session()
     database = connect(settings.tables, session)
     clock = SystemClock()

@@ -1,4 +1,4 @@
-"""The settler's Lambda function: a rule invokes it each minute."""
+"""The settler's Lambda function. A rule invokes it each minute."""
 
 import os
 import sys
@@ -26,12 +26,12 @@ settler_function = Blueprint(__name__)
 @settler_function.schedule("rate(1 minute)", name="settler")
 def handle(event: CloudWatchEvent) -> dict[str, int]:
     settler, stores, metrics = _settler()
-    found = stores.progress.work_in(shards_of(event), datetime.now(UTC))
-    own = select_own_work(found, partial(fan_out, event))
+    work = stores.progress.work_in(shards_of(event), datetime.now(UTC))
+    own = select_own_work(work, partial(fan_out, event))
     try:
         settled = settler.settle(invocation_deadline(event) - SPARE, own.campaigns)
     finally:
-        # It raises when a campaign fails; the metrics say which.
+        # The tick raises if a campaign failed. The metrics name the campaign.
         metrics.flush(datetime.now(UTC))
     return {"settled": settled}
 
@@ -43,5 +43,5 @@ def _settler() -> tuple[Settler, Stores, EmbeddedMetrics]:
     metrics = EmbeddedMetrics(settings.tables, logs.write_log_line)
     stores = Stores.of(connect(settings.tables), settings.retention)
     clock = SystemClock()
-    each = ThreadPoolExecutor(THREADS).map
-    return Settler(stores, clock, metrics, each, Sleeper(stores, clock)), stores, metrics
+    for_each = ThreadPoolExecutor(THREADS).map
+    return Settler(stores, clock, metrics, for_each, Sleeper(stores, clock)), stores, metrics

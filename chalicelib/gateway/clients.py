@@ -12,6 +12,10 @@ from chalicelib.domain.outcome import RequestResult
 #: The last check before anything is sent. It returns if the call may be made, and raises if it may not.
 LastLook = Callable[[], Awaitable[None]]
 
+#: How long a call, and a report, may take in all, in seconds: lookup, connection, last look, request, answer.
+CALL_DEADLINE = 30.0
+REPORT_DEADLINE = 10.0
+
 
 class StartUrlClient(Protocol):
     """Asks a start_url for a call."""

@@ -1,1 +1,1 @@
-"""What every function needs from its surroundings: time, settings, logs and metrics."""
+"""Time, settings, logs and metrics of the functions."""

@@ -1,13 +1,12 @@
-"""The one place that reads the time and sleeps; everything else is handed a clock."""
+"""The time. Only `SystemClock` reads it and sleeps; all other code takes a clock as an argument."""
 
 from datetime import UTC, datetime
 from typing import Protocol
 
 
 class Clock(Protocol):
-    """Aware UTC datetimes, and waiting, in seconds."""
-
-    def now(self) -> datetime: ...
+    def now(self) -> datetime:
+        """Aware, and in UTC."""
 
     async def sleep(self, seconds: float) -> None: ...
 
@@ -17,7 +16,7 @@ class SystemClock:
         return datetime.now(UTC)
 
     async def sleep(self, seconds: float) -> None:
-        # Of the functions only the dialer sleeps, and asyncio is 15 ms of the others' start.
+        # Only the dialer sleeps, and importing asyncio takes 15 ms of a function's start.
         import asyncio
 
         await asyncio.sleep(seconds)

@@ -1,6 +1,6 @@
-"""What functions say, as JSON lines that CloudWatch Logs Insights finds by campaign and call.
+"""The functions' logs: JSON lines that CloudWatch Logs Insights finds by campaign and call.
 
-A phone number is never said whole, only its last four digits; a token not at all.
+Of a phone number only the last four digits are logged, and of a token nothing.
 """
 
 import json
@@ -12,7 +12,7 @@ from typing import TextIO
 from chalicelib.domain.keys import CallKey, CampaignKey
 from chalicelib.domain.models import Entry
 
-#: under these names a record carries what it is about
+#: the attributes of a log record that say what it is about
 _FIELDS = ("campaign", "call_id", "number", "attempt")
 
 
@@ -31,31 +31,31 @@ class JsonLines(logging.Formatter):
 
 
 def configure(stream: TextIO) -> None:
-    """Whatever is logged at INFO or above goes to `stream`, a JSON object a line, and nowhere else."""
+    """Send all that is logged at INFO or above to `stream` alone, one JSON object a line."""
     handler = logging.StreamHandler(stream)
     handler.setFormatter(JsonLines())
     root = logging.getLogger()
-    # Lambda's own handler would say everything once more.
+    # Lambda's own handler would log everything once more.
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)
-    # The SDK says a lot at INFO that isn't about calls.
+    # The SDK logs much at INFO that isn't about calls.
     logging.getLogger("botocore").setLevel(logging.WARNING)
 
 
 def write_log_line(line: str) -> None:
-    """CloudWatch takes what a function writes on its standard output."""
+    """Write to standard output, which CloudWatch stores as the function's log."""
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 
 
 def about(key: CallKey, entry: Entry | None = None, attempt: int | None = None) -> dict[str, object]:
-    """What a record about a call carries, as logging's `extra`."""
-    found: dict[str, object] = {**about_campaign(key.campaign), "call_id": key.call_id}
+    """Logging's `extra` for a record about a call."""
+    fields: dict[str, object] = {**about_campaign(key.campaign), "call_id": key.call_id}
     if entry is not None:
-        found["number"] = last_four(entry)
+        fields["number"] = last_four(entry)
     if attempt is not None:
-        found["attempt"] = attempt
-    return found
+        fields["attempt"] = attempt
+    return fields
 
 
 def about_campaign(campaign: CampaignKey) -> dict[str, object]:
@@ -63,5 +63,5 @@ def about_campaign(campaign: CampaignKey) -> dict[str, object]:
 
 
 def last_four(entry: Entry) -> str:
-    """As much of the number as tells it from its neighbours."""
+    """The part of the number that may be logged: enough to tell it from the others of its upload."""
     return "…" + entry.destination.partition(";")[0][-4:]

@@ -1,7 +1,8 @@
-"""What is measured, and how it reaches CloudWatch: as lines in the log, in its embedded metric format.
+"""What is measured, and how it reaches CloudWatch: as lines of the log, in CloudWatch's embedded metric format.
 
-A line costs what a line of the log costs, no request is made, and a function that dies loses only what it had not done.
-The format: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
+A metric costs no more than a line of the log, and no request. A function that dies loses only the metrics of one
+invocation. The format:
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
 """
 
 import json
@@ -14,46 +15,46 @@ from typing import Protocol
 
 from chalicelib.domain.keys import CampaignKey
 
-#: in which all of them are found
+#: CloudWatch's namespace of all metrics
 NAMESPACE = "callpacer"
-#: by which deployments in one AWS account are told apart
+#: the dimension that tells deployments in one AWS account apart
 DIMENSION = "Deployment"
-#: by which a campaign that fails is found
+#: the dimension that names a campaign that failed
 CAMPAIGN = "Campaign"
-#: How many failing campaigns one invocation names. Each name makes a metric of its own, which CloudWatch bills by the
-#: hour. Campaigns that work have none, and when all fail at once a few names are enough.
+#: How many failed campaigns one invocation names. Each name makes a metric of its own, which CloudWatch bills by the
+#: hour. Campaigns that work aren't named, and when all fail at once a few names are enough.
 NAMED_AT_MOST = 10
 #: how many values of a metric one line may have
-_VALUES = 100
+_VALUES_PER_LINE = 100
 
 
 class Metric(StrEnum):
-    """By its name in CloudWatch."""
+    """A metric's name in CloudWatch."""
 
     #: calls that got this outcome
     COMPLETED = "CallsCompleted"
     FAILED = "CallsFailed"
     UNCERTAIN = "CallsUncertain"
-    #: calls that go back into the queue: not now, not sent, or to be tried again
+    #: calls that were returned, refused by the last look, or not sent, and calls that failed and are retried
     DEFERRED = "CallsDeferred"
-    #: seconds from a call's instant to its being sent
+    #: seconds from a call's instant to the moment at which it is sent
     PACE_LAG = "PaceLag"
     REPORTS_DELIVERED = "ReportsDelivered"
     REPORTS_FAILED = "ReportsFailed"
-    #: reports that are owed after the first attempt, and numbers that wait, when the settler looks
+    #: reports to be sent again, and numbers that wait as tasks, at the settler's tick
     REPORTS_PENDING = "ReportsPending"
     NUMBERS_WAITING = "NumbersWaiting"
     #: numbers whose message was lost
     LOST = "MessagesLost"
-    #: the pacer's ticks that came to their end, and the seconds they took
+    #: the pacer's ticks that were completed, and the seconds that they took
     TICKS = "Ticks"
     TICK_DURATION = "TickDuration"
-    #: the settler's
+    #: the same of the settler
     SETTLER_TICKS = "SettlerTicks"
     SETTLER_TICK_DURATION = "SettlerTickDuration"
-    #: ticks of either that had no time left for some campaigns
+    #: ticks of either that had no time for some campaigns
     OUT_OF_TIME = "TicksOutOfTime"
-    #: campaigns that a tick of either came to grief with
+    #: campaigns with which a tick of either failed
     CAMPAIGNS_FAILED = "CampaignsFailed"
 
     @property
@@ -65,8 +66,6 @@ _SECONDS = frozenset({Metric.PACE_LAG, Metric.TICK_DURATION, Metric.SETTLER_TICK
 
 
 class Metrics(Protocol):
-    """Takes what is counted and measured."""
-
     def count(self, metric: Metric, number: int = 1) -> None: ...
 
     def measure(self, metric: Metric, value: float) -> None: ...
@@ -76,7 +75,7 @@ class Metrics(Protocol):
 
 
 class EmbeddedMetrics:
-    """Gathers what one invocation counts and measures, and writes it when that ends."""
+    """Gathers what one invocation counts and measures, and writes it when the invocation ends."""
 
     def __init__(self, deployment: str, write: Callable[[str], None]) -> None:
         """`write` takes one line."""
@@ -85,11 +84,11 @@ class EmbeddedMetrics:
         self._counts: Counter[Metric] = Counter()
         self._values: dict[Metric, list[float]] = {}
         self._blamed: list[str] = []
-        # Campaigns are paced and settled by several threads at once.
-        self._counting = Lock()
+        # Several threads pace and settle campaigns at once.
+        self._counts_lock = Lock()
 
     def count(self, metric: Metric, number: int = 1) -> None:
-        with self._counting:
+        with self._counts_lock:
             self._counts[metric] += number
 
     def measure(self, metric: Metric, value: float) -> None:
@@ -102,31 +101,31 @@ class EmbeddedMetrics:
             self.count(Metric.CAMPAIGNS_FAILED)
 
     def flush(self, now: datetime) -> None:
-        """Write one line, or as many as the values need; none if there is nothing to tell.
+        """Write one line, or as many as the values need; none if there are no values.
 
-        A campaign that failed has a line of its own, which counts it among all of the deployment's too.
+        A campaign that failed has a line of its own, which also counts it in the deployment's metric.
         """
         for campaign in self._blamed:
             self._write(json.dumps(self._line({Metric.CAMPAIGNS_FAILED: 1}, now, campaign)))
         self._blamed.clear()
-        told: dict[Metric, int | list[float]] = {**self._counts}
-        while told or self._values:
-            told |= {metric: values[:_VALUES] for metric, values in self._values.items()}
-            self._write(json.dumps(self._line(told, now)))
-            rest = {metric: values[_VALUES:] for metric, values in self._values.items()}
+        metrics: dict[Metric, int | list[float]] = {**self._counts}
+        while metrics or self._values:
+            metrics |= {metric: values[:_VALUES_PER_LINE] for metric, values in self._values.items()}
+            self._write(json.dumps(self._line(metrics, now)))
+            rest = {metric: values[_VALUES_PER_LINE:] for metric, values in self._values.items()}
             self._values = {metric: values for metric, values in rest.items() if values}
-            told = {}
+            metrics = {}
         self._counts.clear()
 
     def _line(
-        self, told: dict[Metric, int | list[float]], now: datetime, campaign: str | None = None
+        self, metrics: dict[Metric, int | list[float]], now: datetime, campaign: str | None = None
     ) -> dict[str, object]:
         names = {DIMENSION: self._deployment} | ({} if campaign is None else {CAMPAIGN: campaign})
         dimensions = [[DIMENSION]] if campaign is None else [[DIMENSION], [DIMENSION, CAMPAIGN]]
-        declared = [{"Name": metric, "Unit": metric.unit} for metric in told]
-        directive = {"Namespace": NAMESPACE, "Dimensions": dimensions, "Metrics": declared}
-        about: dict[str, object] = {
+        definitions = [{"Name": metric, "Unit": metric.unit} for metric in metrics]
+        directive = {"Namespace": NAMESPACE, "Dimensions": dimensions, "Metrics": definitions}
+        head: dict[str, object] = {
             "_aws": {"Timestamp": int(now.timestamp() * 1000), "CloudWatchMetrics": [directive]},
             **names,
         }
-        return about | {str(metric): values for metric, values in told.items()}
+        return head | {str(metric): values for metric, values in metrics.items()}

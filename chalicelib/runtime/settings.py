@@ -1,4 +1,4 @@
-"""What a function must be told by its environment, read once and checked whole."""
+"""The settings that a function reads from its environment."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,26 +10,26 @@ from chalicelib.errors import MissingSettings
 
 @dataclass(frozen=True)
 class Settings:
-    """The deployment a function belongs to."""
+    """The deployment that a function belongs to."""
 
-    #: what every table's name begins with, such as `callpacer-prod`
+    #: with which every table's name begins, such as `callpacer-prod`
     tables: str
-    #: what tells it from a deployment that had the same name before: the id of its CloudFormation stack
+    #: the id of its CloudFormation stack, which a later deployment of the same name doesn't have
     deployment: str
-    #: the queue of numbers to dial and outcomes to report
+    #: the queue of slices
     queue_url: str
-    #: where messages go that can't be read at all
+    #: the queue for messages that can't be read at all
     dead_letter_queue_url: str
-    #: how many slices may be dealt with at the same time
+    #: how many slices may be worked on at the same time
     dialers: int
-    #: may start_url and result_url name this machine itself? Only ever on a laptop.
+    #: whether start_url and result_url may name this machine itself: only in a local stack
     allow_loopback: bool
-    #: how long what became of a number is kept; None for ever
+    #: how long records of calls are kept after the outcome; None for ever
     retention: timedelta | None
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str]) -> Self:
-        """Raises MissingSettings, naming all that is missing, not only the first."""
+        """Raises MissingSettings, which names all of the missing variables."""
         required = (
             "CALLPACER_TABLES",
             "CALLPACER_DEPLOYMENT",

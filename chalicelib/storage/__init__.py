@@ -1,1 +1,1 @@
-"""What is kept, in DynamoDB. Nothing outside this package knows which database it is."""
+"""Stores everything in DynamoDB. Nothing outside this package depends on which database it is."""

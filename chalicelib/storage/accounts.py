@@ -1,4 +1,4 @@
-"""An account's counters and its signing secret."""
+"""The ids that an account has given out, and its signing secret."""
 
 from enum import StrEnum
 
@@ -9,7 +9,7 @@ from chalicelib.storage.writes import WriteRefused, conditional
 
 
 class Kind(StrEnum):
-    """What an account numbers, each kind by itself."""
+    """What has an id. Each kind has ids of its own."""
 
     SCHEDULE = "schedule"
     PROFILE = "profile"
@@ -21,7 +21,7 @@ class Accounts:
         self._items = database.accounts
 
     def next_id(self, account: str, kind: Kind) -> int:
-        """A number that was never given out for this kind and account before; they rise, and may have gaps."""
+        """An id that was never given out for this kind and account before. Ids rise, and may have gaps."""
         counter = {
             Kind.SCHEDULE: self._items.last_schedule,
             Kind.PROFILE: self._items.last_profile,
@@ -33,14 +33,14 @@ class Accounts:
         return int(getattr(item, f"last_{kind}"))
 
     def secret(self, account: str) -> str | None:
-        """What the account's webhooks are signed with; None for an account nobody made a token for."""
+        """What the account's webhooks are signed with; None if nobody ever made a token for the account."""
         try:
             return self._items.get(account, consistent_read=True).secret
         except DoesNotExist:
             return None
 
     def ensure(self, account: str, new_secret: str) -> str:
-        """The account's secret: `new_secret` if it had none before."""
+        """The account's secret, which becomes `new_secret` if it had none."""
         item = self._items(account)
         try:
             with conditional():

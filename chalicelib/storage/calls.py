@@ -1,7 +1,7 @@
-"""What became of each number, one item each, made when it is claimed.
+"""Calls: a record for each number, which is made when the number is claimed.
 
-A claim is a conditional write: storage gives it once for each attempt, whatever is delivered twice or overlaps. Only
-the claim's holder, known by its nonce, may write what came of it.
+A claim is a conditional write. It is given once for each attempt, whatever is delivered twice or overlaps. Only its
+holder, who is known by the nonce, may write the outcome.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -30,8 +30,8 @@ class Calls:
     def __init__(self, database: Database, *, tasks: TaskStore, retention: timedelta | None) -> None:
         """`retention` is how long a record is kept after the outcome; None for ever.
 
-        It is longer than a number takes to be settled, and longer than a message may stay in a queue: of a number
-        without a record, only `settled` says that it was called.
+        It must be longer than a number takes to be settled, and longer than a message may stay in a queue. For once the
+        record is deleted, only `settled` shows that the number was called.
         """
         self._database = database
         self._tasks = tasks
@@ -46,9 +46,9 @@ class Calls:
         After a time-out, retry with the same `nonce`. `spread` is the campaign's, or an older one of it.
         """
         nonce = nonce or new_nonce()
-        waits = "(#state = :deferred AND #attempt = :before)"
+        unclaimed = "(#state = :deferred AND #attempt = :before)"
         if attempt == 1:
-            waits += " OR attribute_not_exists(#call)"
+            unclaimed += " OR attribute_not_exists(#call)"
         sets = {
             "destination": entry.destination,
             "state": State.DIALLING,
@@ -62,9 +62,9 @@ class Calls:
             self._items,
             _written_key(key),
             sets,
-            condition=f"{waits} OR #nonce = :nonce",
+            condition=f"{unclaimed} OR #nonce = :nonce",
             given={":deferred": {"S": State.DEFERRED}, ":before": {"N": str(attempt - 1)}},
-            answers="ALL_OLD",  # a number that is claimed for the first time has nothing
+            answers="ALL_OLD",  # which is empty for a number that is claimed for the first time
         )
         try:
             with conditional():
@@ -76,13 +76,13 @@ class Calls:
         return Claim(key, entry, attempt, int(unsent), skipped, nonce, now, spread)
 
     def give_up(self, claim: Claim, reason: str) -> bool:
-        """Nothing was sent, and no attempt made: back into the queue, before the log. False if the claim is lost."""
+        """Nothing was sent, so the number waits again, before those of the log. False if the claim is lost."""
         task = DialTask(claim.key, claim.entry, claim.attempt, not_before=None)
         actions = [self._items.attempt.set(claim.attempt - 1), self._items.reason.set(reason)]
         return self._defer(claim, task, actions)
 
     def defer_unsent(self, claim: Claim, reason: str, not_before: datetime) -> bool:
-        """Surely not sent, so the same attempt is made later. False if the claim is lost."""
+        """The call was surely not sent, so the same attempt is made later. False if the claim is lost."""
         return self._defer(
             claim,
             DialTask(claim.key, claim.entry, claim.attempt, not_before),
@@ -99,9 +99,9 @@ class Calls:
         return self._defer(claim, task, [*self._ended(outcome, ended_at), self._items.unsent.remove()])
 
     def finish(self, claim: Claim, outcome: Outcome, ended_at: datetime, report: ReportState) -> Call | None:
-        """The number has its outcome. Answers it as it is recorded; None if the claim is lost."""
+        """Record the outcome. Answers the record; None if the claim is lost."""
         if not claim.skipped:
-            return self._finish_alone(claim, outcome, ended_at, report)
+            return self._finish_unskipped(claim, outcome, ended_at, report)
         item = self._items(_call_key(claim.key))
         state = State(outcome.result)
         actions = [
@@ -120,8 +120,8 @@ class Calls:
             return None
         return self.get(claim.key)
 
-    def _finish_alone(self, claim: Claim, outcome: Outcome, ended_at: datetime, report: ReportState) -> Call | None:
-        """Of a number that nobody has to be told of but by its record."""
+    def _finish_unskipped(self, claim: Claim, outcome: Outcome, ended_at: datetime, report: ReportState) -> Call | None:
+        """One write is enough: the settler's sweep finds the record, and counts the outcome."""
         sets = {
             "state": State(outcome.result),
             "reason": outcome.reason,
@@ -142,7 +142,7 @@ class Calls:
         return finished(claim, outcome, ended_at, report)
 
     def expire(self, call: Call, *, report: bool, now: datetime, spread: int) -> bool:
-        """Nobody can know what came of this claim: uncertain. False if somebody knows after all."""
+        """The claim was held for too long, so the call becomes uncertain. False if it has its outcome after all."""
         transaction = self._database.transaction()
         outcome = Outcome(Result.UNCERTAIN, "no_outcome")
         actions: list[Action] = [
@@ -165,7 +165,7 @@ class Calls:
         return True
 
     def defer_lost(self, key: CallKey, entry: Entry, *, spread: int) -> bool:
-        """A number that was handed over and never claimed waits again. False if somebody has it after all."""
+        """A number that was dispatched and never claimed waits again. False if it was claimed after all."""
         transaction = self._database.transaction()
         actions: list[Action] = [
             self._items.destination.set(entry.destination),
@@ -185,11 +185,11 @@ class Calls:
         return True
 
     def skip(self, call: Call) -> bool:
-        """The settler goes on without it; from now on its slip tells of it. False if it isn't deferred any more."""
-        waits = self._items.state == State.DEFERRED
+        """The settler skips it, so its outcome is counted separately later. False if it isn't deferred any more."""
+        is_deferred = self._items.state == State.DEFERRED
         try:
             with conditional():
-                self._items(_call_key(call.key)).update([self._items.skipped.set(True)], waits)
+                self._items(_call_key(call.key)).update([self._items.skipped.set(True)], is_deferred)
         except WriteRefused:
             return False
         return True
@@ -200,13 +200,13 @@ class Calls:
             with conditional():
                 self._items(_call_key(key)).update(self._reported(report, attempts, error), self._is_owed())
         except WriteRefused:
-            return  # delivered, or given up, by another message meanwhile
+            return  # another message's report was delivered, or given up, meanwhile
 
     def defer_report(self, call: Call, attempts: int, error: str | None, not_before: datetime, *, spread: int) -> None:
-        """The report is to be sent again, after so many attempts.
+        """After so many attempts, the report is to be sent again.
 
-        Of two messages that made the same attempt only one defers the next, or a report would come twice as often and
-        be given up in half the time.
+        If two messages made the same attempt, only one defers the next. Otherwise a report would be sent twice as
+        often, and be given up in half the time.
         """
         transaction = self._database.transaction()
         unchanged: Condition = self._items.report_attempts == call.report_attempts
@@ -222,7 +222,7 @@ class Calls:
         try:
             transaction.commit()
         except WriteRefused:
-            return  # told, or deferred, by another message meanwhile
+            return  # another message's report was delivered, or deferred, meanwhile
 
     def get(self, key: CallKey) -> Call | None:
         try:
@@ -231,16 +231,16 @@ class Calls:
             return None
 
     def between(self, campaign: CampaignKey, first: int, beyond: int) -> Iterator[Call]:
-        """Those of the campaign's calls from `first` to before `beyond` that have a record, in any order."""
+        """The campaign's calls from `first` to before `beyond` that have a record, in any order."""
         return self.among(campaign.call(sequence) for sequence in range(first, beyond))
 
     def among(self, keys: Iterable[CallKey]) -> Iterator[Call]:
-        """Those of the calls that have a record, in any order."""
-        return self._found({_call_key(key): key for key in keys})
+        """The calls that have a record, in any order."""
+        return self._read({_call_key(key): key for key in keys})
 
-    def _found(self, wanted: dict[str, CallKey]) -> Iterator[Call]:
-        for item in self._items.batch_get(list(wanted), consistent_read=True):
-            yield _call(wanted[item.call], item)
+    def _read(self, keys: dict[str, CallKey]) -> Iterator[Call]:
+        for item in self._items.batch_get(list(keys), consistent_read=True):
+            yield _call(keys[item.call], item)
 
     def _defer(self, claim: Claim, task: DialTask, actions: Sequence[Action]) -> bool:
         held: Condition = self._items.nonce == claim.nonce
@@ -257,7 +257,7 @@ class Calls:
         return True
 
     def _is_owed(self) -> Condition:
-        """Is its report still on its way?"""
+        """The report is neither delivered nor given up."""
         return self._items.report.is_in(ReportState.PENDING, ReportState.DEFERRED)
 
     def _ended(self, outcome: Outcome, ended_at: datetime) -> list[Action]:
@@ -269,7 +269,7 @@ class Calls:
         ]
 
     def _expiring(self, ended_at: datetime) -> list[Action]:
-        """DynamoDB deletes it within some days of that, at no cost.
+        """DynamoDB deletes the record within some days of its time to live, at no cost.
 
         https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/TTL.html
         """

@@ -12,14 +12,14 @@ from chalicelib.domain.models import Campaign, Counts, Cursor, HeadObservation, 
 from chalicelib.storage.tables import CampaignItem, WindowMap
 from chalicelib.storage.writes import new_nonce
 
-#: How many parts the index of campaigns with work is cut into. Each part can be worked on by an invocation of its own.
+#: How many shards the index of campaigns with work has. Each can be worked on by an invocation of its own.
 SHARDS = 16
 
 
 def transition_actions(items: type[CampaignItem], before: Campaign, after: Campaign) -> list[Action]:
-    """What is written to turn one into the other, by a request of the campaign's owner.
+    """The update that turns `before` into `after`, for a request of the campaign's owner.
 
-    The work flag is written whenever there is work: the settler may have cleared it since the campaign was read.
+    The work flag is set whenever there is work, since the settler may have cleared it after the campaign was read.
     """
     actions: list[Action] = []
     if after.plan != before.plan:
@@ -27,7 +27,7 @@ def transition_actions(items: type[CampaignItem], before: Campaign, after: Campa
     for name in ("revision", "status", "deleted", "generation", "tail", "wakes_at"):
         if getattr(after, name) != getattr(before, name):
             actions.append(getattr(items, name).set(getattr(after, name)))
-    if after.paced != before.paced:
+    if after.pacing_version != before.pacing_version:
         actions += cursor_actions(items, after.cursors)
     if after.has_work:
         actions.append(items.shard.set(shard_of(after.key)))
@@ -35,26 +35,26 @@ def transition_actions(items: type[CampaignItem], before: Campaign, after: Campa
 
 
 def shard_of(campaign: CampaignKey) -> str:
-    """Which part of the index of campaigns with work it is in."""
+    """The shard of the index of campaigns with work that the campaign is in."""
     return str(zlib.crc32(str(campaign).encode()) % SHARDS)
 
 
-def cursor_actions(items: type[CampaignItem], cursors: Sequence[Cursor], paced: str | None = None) -> list[Action]:
-    """Moves the cursors, which makes another version of how far the campaign is paced: `paced`, or any new one."""
+def cursor_actions(items: type[CampaignItem], cursors: Sequence[Cursor], version: str | None = None) -> list[Action]:
+    """Move the cursors, with this `pacing_version`, or else a new one."""
     return [
-        items.paced_until.set([cursor.released for cursor in cursors]),
+        items.paced_until.set([cursor.paced_until for cursor in cursors]),
         items.paced_due.set([cursor.due for cursor in cursors]),
-        items.paced.set(paced or new_nonce()),
+        items.pacing_version.set(version or new_nonce()),
     ]
 
 
 def load_actions(items: type[CampaignItem], load: Load) -> list[Action]:
     return [
-        items.dispatched.set(load.dispatched),
-        items.left.set(load.left),
-        items.made.set(load.made),
-        items.most.remove() if load.most is None else items.most.set(load.most),
-        items.limited.set(load.limited),
+        items.load_dispatched.set(load.dispatched),
+        items.load_left.set(load.left),
+        items.load_made.set(load.made),
+        items.load_most.remove() if load.most is None else items.load_most.set(load.most),
+        items.load_limited.set(load.limited),
     ]
 
 
@@ -98,9 +98,9 @@ def to_item(items: type[CampaignItem], campaign: Campaign) -> CampaignItem:
         completed=campaign.counts.completed,
         failed=campaign.counts.failed,
         uncertain=campaign.counts.uncertain,
-        paced_until=[cursor.released for cursor in campaign.cursors],
+        paced_until=[cursor.paced_until for cursor in campaign.cursors],
         paced_due=[cursor.due for cursor in campaign.cursors],
-        paced=campaign.paced or new_nonce(),
+        pacing_version=campaign.pacing_version or new_nonce(),
         wakes_at=campaign.wakes_at,
         shard=shard_of(campaign.key) if campaign.has_work else None,
     )
@@ -133,13 +133,13 @@ def from_item(item: CampaignItem) -> Campaign:
             HeadObservation(int(head), at) for head, at in zip(item.observed_heads, item.observed_at, strict=True)
         ),
         cursors=_cursors(item.paced_until, item.paced_due),
-        paced=item.paced,
+        pacing_version=item.pacing_version,
         load=Load(
-            int(item.dispatched),
-            int(item.left),
-            int(item.made),
-            None if item.most is None else int(item.most),
-            bool(item.limited),
+            int(item.load_dispatched),
+            int(item.load_left),
+            int(item.load_made),
+            None if item.load_most is None else int(item.load_most),
+            bool(item.load_limited),
         ),
         call_time=timedelta(milliseconds=int(item.call_time)),
         wakes_at=item.wakes_at,
@@ -148,5 +148,5 @@ def from_item(item: CampaignItem) -> Campaign:
     )
 
 
-def _cursors(released: Iterable[datetime], due: Iterable[datetime]) -> tuple[Cursor, ...]:
-    return tuple(Cursor(*pair) for pair in zip(released, due, strict=True))
+def _cursors(paced_until: Iterable[datetime], due: Iterable[datetime]) -> tuple[Cursor, ...]:
+    return tuple(Cursor(*pair) for pair in zip(paced_until, due, strict=True))

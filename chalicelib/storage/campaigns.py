@@ -1,7 +1,7 @@
-"""Campaigns as their owners see and change them. How far they come is written in `chalicelib.storage.progress`.
+"""Campaigns as their owners see and change them. `chalicelib.storage.progress` writes how far they are.
 
 `chalicelib.domain.campaign` says what a request does to a campaign. Here it is written, on the condition that nobody
-changed meanwhile what the request depends on. If somebody did, it is done again on what is found then.
+changed meanwhile what the request depends on. If somebody did, the campaign is read and changed again.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -23,7 +23,7 @@ from chalicelib.storage.campaign_items import from_item, to_item, transition_act
 from chalicelib.storage.catalog import Catalog, Profiles, Schedules
 from chalicelib.storage.database import Database
 from chalicelib.storage.log import Log, Staged
-from chalicelib.storage.receipts import Receipt, add_receipt, with_receipt
+from chalicelib.storage.receipts import Receipt, add_receipt, commit_with_receipt
 from chalicelib.storage.writes import Transaction, WriteRefused, conditional, retried
 
 _CAMPAIGN = "campaign"
@@ -45,7 +45,7 @@ class Campaigns:
         return campaign
 
     def find(self, key: CampaignKey) -> Campaign | None:
-        """The campaign even if it is deleted, as long as anything of it is kept."""
+        """The campaign, even if it is deleted. None if there is none."""
         try:
             return from_item(self._items.get(key.account, key.id, consistent_read=True))
         except DoesNotExist:
@@ -56,7 +56,7 @@ class Campaigns:
         items = self._items.query(
             account,
             self._items.id > after,
-            filter_condition=self._items.deleted == False,  # noqa: E712 # a condition of the database's
+            filter_condition=self._items.deleted == False,  # noqa: E712 # the database evaluates it
             limit=limit,
             consistent_read=True,
         )
@@ -70,10 +70,10 @@ class Campaigns:
             self._log.add(transaction, staged, first=0)
             campaign = replace(campaign, tail=staged.length, has_work=True)
         transaction.put(_CAMPAIGN, to_item(self._items, campaign), condition=self._items.id.does_not_exist())
-        references = self._move_uses(transaction, campaign.key, before=None, after=campaign.plan)
+        references = self._change_uses(transaction, campaign.key, before=None, after=campaign.plan)
         add_receipt(transaction, self._database, receipt, now)
         try:
-            with_receipt(transaction)
+            commit_with_receipt(transaction)
         except WriteRefused as refused:
             raise ReferenceGone(_gone(references, refused)) from refused
         self._seal(staged)
@@ -90,7 +90,7 @@ class Campaigns:
             self._log.add(transaction, staged, first=before.tail)
             self._update(transaction, before, after, self._items.tail == before.tail, self._unmoved(before, after))
             add_receipt(transaction, self._database, receipt, now)
-            with_receipt(transaction)
+            commit_with_receipt(transaction)
 
         retried(write)
         self._seal(staged)
@@ -108,7 +108,7 @@ class Campaigns:
                 return
             transaction = self._database.transaction()
             self._update(transaction, before, after, self._unmoved(before, after))
-            references = self._move_uses(transaction, key, before=before.plan, after=after.plan)
+            references = self._change_uses(transaction, key, before=before.plan, after=after.plan)
             try:
                 transaction.commit()
             except WriteRefused as refused:
@@ -127,13 +127,13 @@ class Campaigns:
         self._turn(key, transitions.stopped, receipt, now)
 
     def delete(self, key: CampaignKey, now: datetime) -> None:
-        """Stop it, and let go of what it refers to. Raises NotFound, Busy."""
+        """Stop it, and remove it from the users of what it refers to. Raises NotFound, Busy."""
 
         def write() -> None:
             before = self.get(key)
             transaction = self._database.transaction()
             self._update(transaction, before, transitions.deleted(before, now))
-            self._move_uses(transaction, key, before=before.plan, after=None)
+            self._change_uses(transaction, key, before=before.plan, after=None)
             transaction.commit()
 
         retried(write)
@@ -141,7 +141,7 @@ class Campaigns:
     def wake_users(self, catalog: Catalog[Any], account: str, identifier: int, now: datetime) -> None:
         """Wake the campaigns that use a schedule or profile which was changed.
 
-        They get another revision: whoever is about to put one to sleep doesn't know of the change yet.
+        They get a new revision. So a settler that read one before the change can't put it to sleep.
         """
         actions: list[Action] = [self._items.wakes_at.set(now), self._items.revision.add(1)]
         for user in catalog.users(account, identifier):
@@ -151,26 +151,26 @@ class Campaigns:
     def _turn(
         self, key: CampaignKey, turn: Callable[[Campaign], Campaign], receipt: Receipt | None, now: datetime
     ) -> None:
-        """Start or stop it, on the condition that nobody else did."""
+        """Start or stop it, on the condition that nobody else did so meanwhile."""
 
         def write() -> None:
             before = self.get(key)
             after = turn(before)
             transaction = self._database.transaction()
             if after != before:
-                unturned = (self._items.status == before.status) & (self._items.generation == before.generation)
-                self._update(transaction, before, after, unturned)
+                is_same = (self._items.status == before.status) & (self._items.generation == before.generation)
+                self._update(transaction, before, after, is_same)
             elif receipt is None:
                 return
             add_receipt(transaction, self._database, receipt, now)
-            with_receipt(transaction)
+            commit_with_receipt(transaction)
 
         retried(write)
 
     def _update(self, transaction: Transaction, before: Campaign, after: Campaign, *guards: Condition | None) -> None:
-        """Make the transition a part of the transaction. Each has guards of its own.
+        """Make the transition a part of the transaction. Each transition has guards of its own.
 
-        None has more than it needs: an append must not collide with the pacer's moves of the head.
+        None has more than it needs: an append must not be refused because the pacer moved the head.
         """
         unchanged = cast(
             Condition,
@@ -186,22 +186,24 @@ class Campaigns:
 
     def _unmoved(self, before: Campaign, after: Campaign) -> Condition | None:
         """The guard of a transition that moves the cursors: no pacer moved them meanwhile."""
-        return None if after.paced == before.paced else cast(Condition, self._items.paced == before.paced)
+        if after.pacing_version == before.pacing_version:
+            return None
+        return cast(Condition, self._items.pacing_version == before.pacing_version)
 
-    def _move_uses(
+    def _change_uses(
         self, transaction: Transaction, key: CampaignKey, *, before: Plan | None, after: Plan | None
     ) -> dict[str, str]:
-        """Count the campaign out of what it no longer refers to, and in on what it refers to now.
+        """Remove the campaign from the users of what it no longer refers to, and add it to those of what it does now.
 
         Answers the parts of the transaction that are refused if something was deleted, each with the field that
         refers to it.
         """
-        used, uses = _references(before), _references(after)
+        old, new = _references(before), _references(after)
         parts: dict[str, str] = {}
         for catalog, field in ((self._schedules, "schedule"), (self._profiles, "profiles")):
-            for reference in used.get(catalog.kind, set()) - uses.get(catalog.kind, set()):
+            for reference in old.get(catalog.kind, set()) - new.get(catalog.kind, set()):
                 catalog.remove_use(transaction, key, reference)
-            for reference in uses.get(catalog.kind, set()) - used.get(catalog.kind, set()):
+            for reference in new.get(catalog.kind, set()) - old.get(catalog.kind, set()):
                 parts[catalog.add_use(transaction, key, reference)] = field
         return parts
 

@@ -1,7 +1,7 @@
-"""Schedules and profiles: what campaigns refer to by id or nickname.
+"""Schedules and profiles, to which campaigns refer by id or nickname.
 
-That a nickname is taken once, and that nothing in use is deleted, holds under concurrent requests because a nickname
-is an item of its own and each user counts itself on what it uses, in the transaction that makes the user.
+A nickname is taken once, and nothing in use is deleted, whatever requests come at the same time. For a nickname is an
+item of its own, and the transaction that makes a campaign counts it in the items of its schedule and profiles.
 """
 
 from abc import ABC, abstractmethod
@@ -15,33 +15,32 @@ from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
 from chalicelib.domain.keys import CampaignKey
-from chalicelib.domain.models import Day, Profile, Schedule
+from chalicelib.domain.models import MAX_NICKNAME_LENGTH, Day, Profile, Schedule
 from chalicelib.errors import InUse, NicknameTaken, NotFound
 from chalicelib.storage.accounts import Kind
 from chalicelib.storage.database import Database
-from chalicelib.storage.receipts import Receipt, add_receipt, with_receipt
+from chalicelib.storage.receipts import Receipt, add_receipt, commit_with_receipt
 from chalicelib.storage.tables import CatalogItem
 from chalicelib.storage.writes import Transaction, WriteRefused, retried
 
 T = TypeVar("T", Schedule, Profile)
 
-#: characters
-_LONGEST_NICKNAME = 64
-#: what `padded` has room for
-_HIGHEST_ID = 10**12 - 1
+#: how many digits of a number are in a key
+_DIGITS = 12
+_HIGHEST_ID = 10**_DIGITS - 1
 _THING = "thing"
 _NICKNAME = "nickname"
 
 
 def padded(number: int) -> str:
-    """So that keys sort as their numbers do."""
-    return f"{number:012d}"
+    """The number as text that sorts as the number does."""
+    return f"{number:0{_DIGITS}d}"
 
 
 class Catalog(ABC, Generic[T]):
     """One account's schedules, or its profiles."""
 
-    #: what it holds
+    #: schedules, or profiles
     kind: Kind
 
     def __init__(self, database: Database) -> None:
@@ -53,8 +52,8 @@ class Catalog(ABC, Generic[T]):
         return self._thing(self._get(account, self._key(identifier), identifier))
 
     def find(self, account: str, reference: str) -> T:
-        """By id or by nickname; where both fit, by id. Raises NotFound."""
-        if len(reference) > _LONGEST_NICKNAME:
+        """By id or nickname. If `reference` is an id and another one's nickname, it means the id. Raises NotFound."""
+        if len(reference) > MAX_NICKNAME_LENGTH:
             raise NotFound(self.kind, reference)
         if reference.isascii() and reference.isdigit():
             try:
@@ -66,7 +65,7 @@ class Catalog(ABC, Generic[T]):
     def page(self, account: str, *, after: int = 0, limit: int | None = None) -> list[T]:
         """In the order of their ids, from the first one after `after`."""
         if after >= _HIGHEST_ID:
-            return []  # DynamoDB refuses bounds that are the wrong way round
+            return []  # DynamoDB refuses a lower bound above the upper one
         items: Iterator[CatalogItem] = self._items.query(
             account,
             self._items.key.between(self._key(after + 1), self._key(_HIGHEST_ID)),
@@ -82,12 +81,12 @@ class Catalog(ABC, Generic[T]):
         self._take_nickname(transaction, thing)
         add_receipt(transaction, self._database, receipt, now)
         try:
-            with_receipt(transaction)
+            commit_with_receipt(transaction)
         except WriteRefused as refused:
             raise NicknameTaken from refused
 
     def change(self, account: str, identifier: int, changes: Mapping[str, Any]) -> T:
-        """Change the fields named, leave the others as they are, and answer the whole. A nickname may become None.
+        """Change these fields, and answer the changed schedule or profile. A nickname may become None.
 
         Raises NotFound, NicknameTaken.
         """
@@ -136,13 +135,16 @@ class Catalog(ABC, Generic[T]):
         retried(write)
 
     def users(self, account: str, identifier: int) -> Iterator[int]:
-        """The ids of the campaigns that refer to it."""
+        """The ids of the campaigns that refer to this schedule or profile."""
         uses = f"use/{self._key(identifier)}/"
         for item in self._items.query(account, self._items.key.startswith(uses), consistent_read=True):
             yield int(item.id)
 
     def add_use(self, transaction: Transaction, campaign: CampaignKey, identifier: int) -> str:
-        """Make the campaign a user of the thing; the transaction is refused, at the part named, if it is gone."""
+        """Make the campaign a user of this schedule or profile, as a part of the transaction.
+
+        Answers the name of the part that is refused if the schedule or profile is deleted.
+        """
         part = f"{self.kind}/{identifier}"
         transaction.update(
             part,

@@ -1,4 +1,4 @@
-"""The DynamoDB client of a deployed function, and of the programs that look after one."""
+"""The DynamoDB client of the deployed functions, and of the operator's programs."""
 
 from typing import TYPE_CHECKING, cast
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 def connect(prefix: str, session: "Session | None" = None) -> Database:
     """The tables whose names begin with `prefix`, in the account, region and endpoint that the environment names.
 
-    Retries are botocore's own. A repeated transaction is known by its client token, a repeated conditional write by
-    the nonce it carries. Whoever has other clients too hands in the session of them all.
+    botocore retries requests by itself. A repeated transaction is known by its client token, and a repeated conditional
+    write by its nonce. A caller that has other clients, too, gives the session that they share.
     """
     from botocore.config import Config
     from botocore.session import get_session

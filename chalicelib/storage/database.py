@@ -1,7 +1,7 @@
 """The tables of one deployment, over one client.
 
-The items are bound to tables and connection here, so nothing is read from the environment, and a test may hand in a
-client of its own.
+The items are bound to tables and connection here. So nothing is read from the environment, and a test may use a client
+of its own.
 """
 
 import random
@@ -33,27 +33,27 @@ from chalicelib.storage.writes import CONFLICT, THROTTLED, Backoff, Transaction
 
 M = TypeVar("M", bound=Model)
 
-#: where an answer has what was left undone
-_UNDONE = {"BatchGetItem": "UnprocessedKeys", "BatchWriteItem": "UnprocessedItems"}
+#: the member of an answer that has the part of a batch which DynamoDB didn't process
+_UNPROCESSED = {"BatchGetItem": "UnprocessedKeys", "BatchWriteItem": "UnprocessedItems"}
 
 
 class DynamoDB(Protocol):
-    """What is asked of a client: botocore's own, or a simulated one."""
+    """What is used of a client, which is botocore's own or a simulated one."""
 
     def _make_api_call(self, operation_name: str, api_params: dict[str, Any]) -> dict[str, Any]: ...
 
 
 class _SharedConnection(Connection):
-    """pynamodb's connection, over a client it is given.
+    """pynamodb's connection, over a given client.
 
-    What DynamoDB leaves undone of a batch, and what another transaction stands in the way of, it asks for again, each
-    time after a longer pause.
+    The part of a batch that DynamoDB didn't process, and a request that conflicts with a transaction, are sent again,
+    each time after a longer pause.
     https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
     https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html
     """
 
     def __init__(self, client: DynamoDB, backoff: Backoff) -> None:
-        # The region is the client's own business; pynamodb only wants one to be named.
+        # The client knows its region; pynamodb only requires that one is named.
         super().__init__(region="from-client")
         self._given = client
         self._backoff = backoff
@@ -63,19 +63,19 @@ class _SharedConnection(Connection):
         return self._given
 
     def _make_api_call(self, operation_name: str, operation_kwargs: dict[str, Any]) -> dict[str, Any]:
-        """Raises Busy for what DynamoDB turns away for now."""
-        undone = _UNDONE.get(operation_name)
-        request, found = operation_kwargs, None
+        """Raises Busy if DynamoDB has too much to do."""
+        unprocessed = _UNPROCESSED.get(operation_name)
+        request, merged = operation_kwargs, None
         for _ in self._backoff.tries():
-            answer = self._ask(operation_name, request)
-            found = answer if found is None else _together(found, answer)
-            left = None if undone is None else answer.get(undone)
+            answer = self._send(operation_name, request)
+            merged = answer if merged is None else _merge(merged, answer)
+            left = None if unprocessed is None else answer.get(unprocessed)
             if not left:
-                return found
+                return merged
             request = {**operation_kwargs, "RequestItems": left}
-        raise Busy(f"{operation_name} was left undone in part, again and again")
+        raise Busy(f"a part of {operation_name} wasn't processed, however often it was sent")
 
-    def _ask(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
+    def _send(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
         for is_last in self._backoff.tries():
             try:
                 return super()._make_api_call(operation, request)
@@ -88,8 +88,8 @@ class _SharedConnection(Connection):
         raise AssertionError("the last try answers or raises")
 
 
-def _together(before: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
-    """The answer to a batch with what was read before the rest of it was asked for again."""
+def _merge(before: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+    """The answer to the rest of a batch, with the items of the answer before."""
     if "Responses" not in answer:
         return answer
     tables = before["Responses"].keys() | answer["Responses"].keys()
@@ -107,7 +107,7 @@ class Database:
         pause: Callable[[float], None] = time.sleep,
         random_fraction: Callable[[], float] = random.random,
     ) -> None:
-        """`pause` waits so many seconds; `chance` answers a number from 0 to 1."""
+        """`pause` waits so many seconds. `random_fraction` answers a number from 0 to 1."""
         self._backoff = Backoff(pause, random_fraction)
         self._connection = _SharedConnection(client, self._backoff)
         self._prefix = prefix
@@ -126,9 +126,9 @@ class Database:
         return Transaction(self._connection, self._backoff)
 
     def update(self, request: dict[str, Any]) -> Written:
-        """Send an update that `update_of` has written; answers the attributes that it asks for, if there are any.
+        """Send a request of `update_of`, and answer the attributes that it asks for.
 
-        Raises what pynamodb's own updates do.
+        Raises what pynamodb's own updates raise.
         """
         try:
             answer = self._connection._make_api_call("UpdateItem", request)

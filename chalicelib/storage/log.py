@@ -1,12 +1,16 @@
-"""A campaign's queue as a log: entries packed hundreds to an item, found by their sequence number.
+"""A campaign's queue as a log: entries packed hundreds to an item, and found by their sequence numbers.
 
-An upload is written in three steps. Its chunks are staged, with a date on which they expire. One transaction, made by
-`chalicelib.storage.campaigns`, then writes the segment that gives its entries their sequence numbers: from here on the
-upload is accepted, and marked as unsealed. Last, its chunks lose their date and it loses the mark. What fails before
-the transaction leaves only what expires by itself; what fails after it is sealed by the settler.
+An upload is written in three steps.
 
-An upload that fits one chunk travels in the transaction itself. A small one stands in its segment, so a queue that was
-filled number by number is read as fast as one that was filled at once.
+1. Its chunks are staged, with a time to live.
+2. A transaction of `chalicelib.storage.campaigns` writes the segment, which gives the entries their sequence numbers.
+   From here on the upload is accepted. It is marked as unsealed.
+3. It is sealed: the chunks lose their time to live, and the mark is deleted.
+
+If the function fails before the transaction, the chunks expire. If it fails after it, the settler seals the upload.
+
+An upload that fits one chunk is written in the transaction itself. A small upload is stored in its segment, so a queue
+that was filled number by number is read as fast as one that was filled at once.
 """
 
 import bisect
@@ -26,16 +30,18 @@ from chalicelib.storage.database import Database
 from chalicelib.storage.tables import LogItem
 from chalicelib.storage.writes import Transaction, WriteRefused, conditional
 
-#: bytes of entries in one item, which DynamoDB limits to 400 KB, and the console to what a person can read
+#: The most bytes of entries in a chunk. DynamoDB allows 400 KB in an item, but a person reads it in the console, too.
 CHUNK_BYTES = 64 * 1024
-#: bytes of entries that stand in the segment itself
+#: The most bytes of entries that are stored in the segment itself.
 INLINE_BYTES = 4 * 1024
-#: how many segments are read at once
+#: How many segments are read at once.
 _PAGE = 300
-#: a sequence number beyond all there are
+#: A sequence number beyond all that are given out.
 _HIGHEST = SEQUENCES_PER_CAMPAIGN
-#: how long chunks of an upload that wasn't accepted are kept
+#: How long the chunks of an upload that wasn't accepted are kept.
 STAGED_FOR = timedelta(days=7)
+
+assert INLINE_BYTES < CHUNK_BYTES
 
 
 @dataclass(frozen=True)
@@ -45,9 +51,9 @@ class Staged:
     campaign: CampaignKey
     upload: str
     length: int
-    #: for each chunk, how many entries stand before it
+    #: for each chunk, how many entries are before it
     chunk_starts: tuple[int, ...]
-    #: the one chunk of a small upload, which isn't written yet
+    #: the chunk of an upload that has only one, which isn't written yet; None for a larger upload
     only_chunk: str | None
 
 
@@ -60,7 +66,7 @@ class Log:
         self._chunks = database.chunks
 
     def stage(self, campaign: CampaignKey, entries: Sequence[Entry], now: datetime) -> Staged:
-        """Raises Busy."""
+        """Write the upload's chunks, if it has several, so that they expire unless it is accepted. Raises Busy."""
         upload = uuid.uuid4().hex
         starts, chunks = _pack(entries)
         if len(chunks) == 1:
@@ -76,7 +82,7 @@ class Log:
         return Staged(campaign, upload, len(entries), starts, None)
 
     def add(self, transaction: Transaction, staged: Staged, first: int) -> None:
-        """Make the upload's entries those from `first` on, in the transaction that moves the campaign's tail."""
+        """Give the entries the sequence numbers from `first` on, in the transaction that moves the campaign's tail."""
         segment = self._segments(
             str(staged.campaign),
             _segment_key(first),
@@ -98,7 +104,7 @@ class Log:
             transaction.put("chunk", chunk)
 
     def seal(self, campaign: CampaignKey) -> None:
-        """Keep the chunks of all the campaign's accepted uploads for good."""
+        """Take the time to live from the chunks of all the campaign's accepted uploads."""
         for mark in list(
             self._segments.query(str(campaign), self._segments.key.startswith("unsealed/"), consistent_read=True)
         ):
@@ -112,7 +118,7 @@ class Log:
             mark.delete()
 
     def read(self, campaign: CampaignKey, first: int, length: int) -> Iterator[tuple[int, Entry]]:
-        """Up to `length` entries from sequence number `first` on, each with its own."""
+        """Up to `length` entries from sequence number `first` on, each with its sequence number."""
         return islice(self._entries_from(campaign, first), length)
 
     def _entries_from(self, campaign: CampaignKey, first: int) -> Iterator[tuple[int, Entry]]:
@@ -172,20 +178,20 @@ class Log:
 
 
 class LostChunk(Exception):
-    """Entries of an accepted upload are gone: somebody deleted them, or no settler ran for a week."""
+    """A chunk of an accepted upload is missing: somebody deleted it, or no settler ran for a week."""
 
     def __init__(self, campaign: CampaignKey, upload: str, number: int) -> None:
-        super().__init__(f"chunk {number} of upload {upload} of campaign {campaign} is gone")
+        super().__init__(f"chunk {number} of upload {upload} of campaign {campaign} is missing")
 
 
 def _pack(entries: Sequence[Entry]) -> tuple[tuple[int, ...], list[str]]:
     starts: list[int] = []
     chunks: list[list[str]] = []
     room = 0
-    for place, entry in enumerate(entries):
+    for index, entry in enumerate(entries):
         size = len(entry.line.encode()) + 1
         if size > room:
-            starts.append(place)
+            starts.append(index)
             chunks.append([])
             room = CHUNK_BYTES
         chunks[-1].append(entry.line)

@@ -1,7 +1,8 @@
-"""How far campaigns come: what the pacer and the settler write of them.
+"""How far campaigns are: what the pacer and the settler write to them.
 
-Head and cursors have a version, `paced`. Each write of them is conditional on it and makes a new one. So of two pacers
-that read the same campaign, one gets its slots and the other has nothing to send.
+Head and cursors have a version, `pacing_version`. A pacer reserves slots on the condition that it has read the latest
+version, and makes a new one. So of two pacers that read the same campaign, one reserves the slots and the other has
+nothing to send.
 """
 
 from collections.abc import Iterable, Sequence
@@ -25,7 +26,7 @@ class ProgressStore:
         self._items = database.campaigns
 
     def work_in(self, shards: Iterable[int], now: datetime) -> dict[int, list[Work]]:
-        """For each of the shards, the campaigns that there is something to do for at `now`."""
+        """For each of the shards, the campaigns with work that don't sleep at `now`."""
         awake = self._items.wakes_at <= now
         return {
             shard: [
@@ -38,49 +39,49 @@ class ProgressStore:
     def reserve(
         self, campaign: Campaign, head: int, cursors: Sequence[Cursor], *, spread: int, dialers: float | None = None
     ) -> Campaign | None:
-        """These cursors' slots are this pacer's, and the numbers up to `head` are handed over.
+        """Reserve the slots up to these cursors, and move the head past the numbers that were sent before.
 
-        The campaign has this `spread` from now on: so no slice is sent with one that isn't looked for yet. `dialers` is
-        how many its calls keep busy, for whoever shares the campaigns out; None if that isn't told.
+        `spread` is written here, before a slice is sent with it, so that readers know it. `dialers` is how many dialers
+        the campaign's calls keep busy, by which `chalicelib.calling.sharding` groups shards. None leaves it as it is.
 
-        Answers the campaign as it is then; None if another pacer was first, or the campaign was started or changed.
+        Answers the campaign as it is then. None if another pacer was first, or the campaign was started or changed.
         """
-        paced = new_nonce()
-        moves = [
-            *cursor_actions(self._items, cursors, paced),
+        version = new_nonce()
+        actions = [
+            *cursor_actions(self._items, cursors, version),
             self._items.head.set(head),
             self._items.spread.set(spread),
         ]
         if dialers is not None:
-            moves.append(self._items.dialers.set(dialers))
-        if not self._update(campaign, moves, self._unpaced(campaign) | (self._items.paced == paced)):
+            actions.append(self._items.dialers.set(dialers))
+        if not self._update(campaign, actions, self._unpaced(campaign) | (self._items.pacing_version == version)):
             return None
-        return replace(campaign, head=head, cursors=tuple(cursors), paced=paced, spread=spread)
+        return replace(campaign, head=head, cursors=tuple(cursors), pacing_version=version, spread=spread)
 
     def advance_head(self, campaign: Campaign, head: int, load: Load | None = None) -> bool:
-        """The numbers up to `head` are handed over, whatever became of the campaign meanwhile: the dialer has them."""
-        moves = [self._items.head.set(head), *([] if load is None else load_actions(self._items, load))]
-        return self._update(campaign, moves, self._items.head == campaign.head)
+        """Move the head past numbers that were sent, even if the campaign was changed. False if the head has moved."""
+        actions = [self._items.head.set(head), *([] if load is None else load_actions(self._items, load))]
+        return self._update(campaign, actions, self._items.head == campaign.head)
 
     def settle(self, before: Campaign, after: Campaign) -> bool:
-        """Move `settled`, the counts and the marks to those of `after`. False if another settler was first."""
+        """Write what a sweep changed: `settled`, the counts, and the like. False if another settler was first."""
         nonce = new_nonce()
-        moves = [*self._settled_moves(after), self._items.settled_nonce.set(nonce)]
-        return self._update(before, moves, self._settled_as(before) | (self._items.settled_nonce == nonce))
+        actions = [*self._settling_actions(after), self._items.settled_nonce.set(nonce)]
+        return self._update(before, actions, self._settled_as(before) | (self._items.settled_nonce == nonce))
 
     def count(self, transaction: Transaction, before: Campaign, after: Campaign) -> None:
-        """The same as a part of a transaction."""
+        """The same, as a part of a transaction."""
         item = self._items(before.account, before.id)
-        transaction.update("campaign", item, self._settled_moves(after), self._settled_as(before))
+        transaction.update("campaign", item, self._settling_actions(after), self._settled_as(before))
 
     def clear_work_flag(self, campaign: Campaign) -> None:
-        """There is nothing to do for it, unless something has changed since it was read."""
+        """There is no more work, unless the campaign has changed since it was read."""
         self._update(campaign, [self._items.shard.remove()], self._unchanged(campaign))
 
     def sleep(self, campaign: Campaign, until: datetime) -> None:
-        """There is nothing to do for it before `until`, unless something has changed since it was read."""
-        moves: list[Action] = [self._items.wakes_at.set(until), self._items.dialers.remove()]
-        self._update(campaign, moves, self._unchanged(campaign))
+        """There is no work before `until`, unless the campaign has changed since it was read."""
+        actions: list[Action] = [self._items.wakes_at.set(until), self._items.dialers.remove()]
+        self._update(campaign, actions, self._unchanged(campaign))
 
     def _update(self, campaign: Campaign, actions: list[Action], condition: Condition) -> bool:
         try:
@@ -102,11 +103,12 @@ class ProgressStore:
         )
 
     def _unpaced(self, campaign: Campaign) -> Condition:
-        """Nobody has written head or cursors since."""
-        return cast(Condition, (self._items.paced == campaign.paced) & (self._items.head == campaign.head))
+        """Nobody has written head or cursors since the campaign was read."""
+        is_same = self._items.pacing_version == campaign.pacing_version
+        return cast(Condition, is_same & (self._items.head == campaign.head))
 
     def _settled_as(self, campaign: Campaign) -> Condition:
-        """They only rise, so together they tell one settler's step from another's."""
+        """No settler has settled or counted anything since the campaign was read. All of these numbers only rise."""
         return cast(
             Condition,
             (self._items.settled == campaign.settled)
@@ -115,13 +117,13 @@ class ProgressStore:
             & (self._items.uncertain == campaign.counts.uncertain),
         )
 
-    def _settled_moves(self, campaign: Campaign) -> list[Action]:
+    def _settling_actions(self, campaign: Campaign) -> list[Action]:
         return [
             self._items.settled.set(campaign.settled),
             self._items.completed.set(campaign.counts.completed),
             self._items.failed.set(campaign.counts.failed),
             self._items.uncertain.set(campaign.counts.uncertain),
             self._items.call_time.set(campaign.call_time // timedelta(milliseconds=1)),
-            self._items.observed_heads.set([mark.head for mark in campaign.head_observations]),
-            self._items.observed_at.set([mark.at for mark in campaign.head_observations]),
+            self._items.observed_heads.set([seen.head for seen in campaign.head_observations]),
+            self._items.observed_at.set([seen.at for seen in campaign.head_observations]),
         ]

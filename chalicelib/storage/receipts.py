@@ -1,7 +1,7 @@
-"""Answers kept under their Idempotency-Key.
+"""Receipts: answers that are kept for their `Idempotency-Key`.
 
-A receipt is written in the transaction that does what the request asked, so there is never one without the other. It
-is refused if another request got there first.
+A receipt is written in the transaction that does what the request asked, so there is never one without the other. The
+transaction is refused if another request with the same key came first.
 """
 
 from collections.abc import Mapping
@@ -14,18 +14,18 @@ from chalicelib.errors import CallpacerError
 from chalicelib.storage.database import Database
 from chalicelib.storage.writes import Transaction, WriteRefused
 
-#: How long a key is remembered.
+#: How long a receipt is kept.
 KEPT = timedelta(hours=24)
 _PART = "receipt"
 
 
 class AlreadyAnswered(CallpacerError):
-    """The same key came before, or at the same moment: its own answer holds, and nothing was done."""
+    """A request with the same key came before, or at the same moment. Its answer holds, and nothing was done."""
 
 
 @dataclass(frozen=True)
 class Receipt:
-    """The answer that a key stands for."""
+    """An answer, and the key that it is kept for."""
 
     account: str
     key: str
@@ -35,7 +35,7 @@ class Receipt:
     status: int
     #: the answer as it was sent
     body: str
-    #: those of the answer's headers that tell more than its type
+    #: the answer's headers, without its content type
     headers: Mapping[str, str]
     expires_at: datetime
 
@@ -50,13 +50,13 @@ class Receipts:
             item = self._items.get(account, key, consistent_read=True)
         except DoesNotExist:
             return None
-        if item.expires_at <= now:  # the database deletes it in its own time
+        if item.expires_at <= now:  # the database deletes it later
             return None
         return Receipt(account, key, item.fingerprint, int(item.status), item.body, item.headers, item.expires_at)
 
 
 def add_receipt(transaction: Transaction, database: Database, receipt: Receipt | None, now: datetime) -> None:
-    """Make the receipt a part of the transaction, if there is one."""
+    """Make the receipt, if there is one, a part of the transaction."""
     if receipt is None:
         return
     items = database.receipts
@@ -75,8 +75,8 @@ def add_receipt(transaction: Transaction, database: Database, receipt: Receipt |
     )
 
 
-def with_receipt(transaction: Transaction) -> None:
-    """Commit. Raises AlreadyAnswered if it was the receipt that was refused, WriteRefused for anything else."""
+def commit_with_receipt(transaction: Transaction) -> None:
+    """Raises AlreadyAnswered if the receipt was refused, WriteRefused if any other part was, and Busy."""
     try:
         transaction.commit()
     except WriteRefused as refused:

@@ -1,4 +1,4 @@
-"""All that one deployment stores."""
+"""The stores of one deployment."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -18,7 +18,7 @@ from chalicelib.storage.tokens import Tokens
 
 @dataclass(frozen=True)
 class Stores:
-    """Each over the same database."""
+    """All of them are over the same database."""
 
     database: Database
     accounts: Accounts

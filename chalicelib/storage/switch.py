@@ -1,8 +1,8 @@
 """The operator's switch: may this deployment dial at all?
 
 It is off unless somebody has turned it on for this very deployment. So a deployment whose tables were restored from a
-backup doesn't dial until somebody has looked at it: a backup forgets the claims that were given after it was made, and
-with them who has been called.
+backup doesn't dial until somebody has checked it. The backup lacks the claims that were given after it was made, so it
+doesn't show who was called since.
 """
 
 from datetime import datetime
@@ -16,7 +16,7 @@ _NAME = "dialling"
 
 class Switch:
     def __init__(self, database: Database, deployment: str) -> None:
-        """`deployment` is what tells this one from any other, such as the id of its CloudFormation stack."""
+        """`deployment` is unique to this deployment, such as the id of its CloudFormation stack."""
         self._items = database.operator
         self._deployment = deployment
 
@@ -28,12 +28,12 @@ class Switch:
         return bool(item.on) and item.deployment == self._deployment
 
     def is_set(self) -> bool:
-        """Has anybody ever turned it, for this deployment?"""
+        """True if somebody has turned it on or off for this deployment."""
         try:
             return bool(self._items.get(_NAME, consistent_read=True).deployment == self._deployment)
         except DoesNotExist:
             return False
 
     def turn(self, *, on: bool, now: datetime) -> None:
-        """Holds for every call within 2 seconds."""
+        """It takes effect for all calls within 2 seconds."""
         self._items(_NAME, on=on, deployment=self._deployment, changed_at=now).save()

@@ -1,4 +1,4 @@
-"""The tables' items, as they stand in the console.
+"""The tables' items, as the console shows them.
 
 They are declared without a table's name: `chalicelib.storage.database` binds them to one deployment's tables.
 """
@@ -28,25 +28,25 @@ class TokensOfAccount(GlobalSecondaryIndex["TokenItem"]):  # type: ignore[no-unt
 
 
 class TokenItem(Model):
-    """A bearer token, known only by its SHA-256."""
+    """A bearer token, of which only the SHA-256 is stored."""
 
     #: 64 hexadecimal digits
     digest = UnicodeAttribute(hash_key=True)
     account = UnicodeAttribute()
     created_at = UTCDateTimeAttribute()
-    #: the token's first eight characters, to tell it from the account's others
+    #: the token's first eight characters, or the first half of a shorter one, by which its owner knows it
     label = UnicodeAttribute()
 
     of_account = TokensOfAccount()
 
 
 class AccountItem(Model):
-    """An account's counters and its secret."""
+    """The ids that an account has given out, and its secret."""
 
     account = UnicodeAttribute(hash_key=True)
-    #: `whsec_…`, what the account's webhooks are signed with
+    #: `whsec_…`, with which the account's webhooks are signed
     secret = UnicodeAttribute(null=True)
-    #: the highest ids given out, each kind by itself; they only rise
+    #: the highest id given out, for each kind; it only rises
     last_schedule = NumberAttribute(default=0)
     last_profile = NumberAttribute(default=0)
     last_campaign = NumberAttribute(default=0)
@@ -73,7 +73,7 @@ class CatalogItem(Model):
     period = NumberAttribute(null=True)
     amount_per_period = NumberAttribute(null=True)
     time_between_periods = NumberAttribute(null=True)
-    #: how many campaigns refer to it: what has users can't be deleted
+    #: how many campaigns refer to it; it can't be deleted while there are any
     uses = NumberAttribute(null=True)
 
 
@@ -85,7 +85,7 @@ class WindowMap(MapAttribute[str, Any]):
 
 
 class CampaignsWithWork(GlobalSecondaryIndex["CampaignItem"]):  # type: ignore[no-untyped-call] # untyped in pynamodb
-    """Sparse: only campaigns that the pacer or the settler has something to do for, now or later, carry a `shard`."""
+    """Campaigns for which the pacer or the settler has something to do, now or later. No others have a `shard`."""
 
     class Meta:
         index_name = "work"
@@ -97,7 +97,7 @@ class CampaignsWithWork(GlobalSecondaryIndex["CampaignItem"]):  # type: ignore[n
 
 
 class CampaignItem(Model):
-    """A campaign: its plan, its state, and how far its queue has come."""
+    """A campaign: its plan, its status, and how far it is with its queue."""
 
     account = UnicodeAttribute(hash_key=True)
     id = NumberAttribute(range_key=True)
@@ -112,7 +112,7 @@ class CampaignItem(Model):
     #: seconds
     retry_interval = NumberAttribute()
 
-    #: counts the changes of the plan: one made on an older plan doesn't hold
+    #: counts the changes of the plan: a change that is based on an older plan is refused
     revision = NumberAttribute()
     status = UnicodeAttribute()
     deleted = BooleanAttribute(default=False)
@@ -123,47 +123,48 @@ class CampaignItem(Model):
     completed = NumberAttribute()
     failed = NumberAttribute()
     uncertain = NumberAttribute()
-    #: where the head was when the settler looked, and when that was
+    #: where the head was at earlier ticks of the settler, and when these were
     observed_heads: ListAttribute[Any] = ListAttribute(of=NumberAttribute, default=list)
     observed_at: ListAttribute[Any] = ListAttribute(of=UTCDateTimeAttribute, default=list)
-    #: for each window, the last due instant released, and when that call goes out
+    #: the cursor of each window: the instant of the last reserved slot, and when its call goes out
     paced_until: ListAttribute[Any] = ListAttribute(of=UTCDateTimeAttribute)
     paced_due: ListAttribute[Any] = ListAttribute(of=UTCDateTimeAttribute)
 
-    #: of the last tick: calls handed over, and returned ones that it left; of the tick before: calls made; and
-    #: how many a tick hands over at most, if not all
-    dispatched = NumberAttribute(default=0)
-    left = NumberAttribute(default=0)
-    made = NumberAttribute(default=0)
-    most = NumberAttribute(null=True)
-    #: whether that was less than there could have been
-    limited = BooleanAttribute(default=False)
-    #: milliseconds from a call's claim to its outcome, on average of late
+    #: calls that the last tick dispatched, and returned calls that it didn't dispatch again
+    load_dispatched = NumberAttribute(default=0)
+    load_left = NumberAttribute(default=0)
+    #: calls of the tick before that weren't returned
+    load_made = NumberAttribute(default=0)
+    #: about how many calls a tick dispatches at most; missing: all that are due
+    load_most = NumberAttribute(null=True)
+    #: whether the last tick dispatched less than it could have, because of that
+    load_limited = BooleanAttribute(default=False)
+    #: milliseconds from a call's claim to its outcome, the recent average
     call_time = NumberAttribute(default=0)
-    #: in how many partitions of the table `tasks` the tasks of its numbers lie; it only grows
+    #: in how many partitions of the table `tasks` the tasks of its numbers are; it only grows
     spread = NumberAttribute(default=1)
 
-    #: which shard of the index `work` it is in, while there is something to do for it, now or later
+    #: its shard of the index `work`, while there is something to do for it, now or later
     shard = UnicodeAttribute(null=True)
     #: before that there is nothing to do for it
     wakes_at = UTCDateTimeAttribute()
     #: how many dialers all of its calls keep busy; not known before it is paced
     dialers = NumberAttribute(null=True)
-    #: which write of the head or the cursors was the last: each is made on the one before it
-    paced = UnicodeAttribute()
-    #: the mark of the last settling write, by which a repeated one knows itself
+    #: the version of head and cursors: a pacer that read an older one reserves no slots
+    pacing_version = UnicodeAttribute()
+    #: the nonce of the settler's last write, by which a repeated write is known
     settled_nonce = UnicodeAttribute(null=True)
 
     with_work = CampaignsWithWork()
 
 
 class LogItem(Model):
-    """A stretch of a campaign's queue, or the mark that its chunks may still expire.
+    """A segment of a campaign's queue, which is one upload, or the mark that its chunks may still expire.
 
     | key | is |
     |---|---|
     | `segment/000000001500` | the upload whose first number has sequence number 1500 |
-    | `unsealed/<upload>` | this upload is accepted, but its chunks still carry `expires_at` |
+    | `unsealed/<upload>` | this upload is accepted, but its chunks still have `expires_at` |
     """
 
     #: `account/id` of the campaign
@@ -176,24 +177,24 @@ class LogItem(Model):
     length = NumberAttribute()
     #: the entries of a small upload, which has no chunk, one on each line
     entries = UnicodeAttribute(null=True)
-    #: for each chunk, how many entries of the upload stand before it
+    #: for each chunk, how many entries of the upload are before it
     chunk_starts: ListAttribute[Any] = ListAttribute(of=NumberAttribute)
 
 
 class ChunkItem(Model):
     """Hundreds of entries of one upload, one on each line."""
 
-    #: `account/campaign/upload/number`: no two chunks need share a partition
+    #: `account/campaign/upload/number`: reads and writes of chunks spread over all partitions
     chunk = UnicodeAttribute(hash_key=True)
     entries = UnicodeAttribute()
-    #: only while the upload isn't accepted yet: an abandoned one goes away by itself
+    #: until the upload is sealed: the chunks of one that isn't accepted are deleted then
     expires_at = TTLAttribute(null=True)
 
 
 class CallItem(Model):
-    """What became of one number."""
+    """The record of one number."""
 
-    #: `account/campaign/sequence`: writes spread over all partitions
+    #: `account/campaign/sequence`: reads and writes spread over all partitions
     call = UnicodeAttribute(hash_key=True)
     #: the number, in its normal form
     destination = UnicodeAttribute()
@@ -202,11 +203,11 @@ class CallItem(Model):
     state = UnicodeAttribute()
     #: the attempt that is being made, or was the last to be made; 0 before the first
     attempt = NumberAttribute()
-    #: how often in a row the number was surely not sent
+    #: how often in a row the call was surely not sent
     unsent = NumberAttribute(null=True)
-    #: the settler has passed it over while it was deferred
+    #: the settler skipped it while it was deferred
     skipped = BooleanAttribute(null=True)
-    #: the claim's own mark: only its holder may write what came of it
+    #: the claim's: only its holder may write the outcome
     nonce = UnicodeAttribute(null=True)
     claimed_at = UTCDateTimeAttribute(null=True)
 
@@ -220,14 +221,14 @@ class CallItem(Model):
     report = UnicodeAttribute(null=True)
     report_attempts = NumberAttribute(null=True)
     report_error = UnicodeAttribute(null=True)
-    #: once it has its outcome, unless records are kept for ever: when it is deleted
+    #: when it is deleted; missing before it has its outcome, and if records are kept for ever
     expires_at = TTLAttribute(null=True)
 
 
 class TaskItem(Model):
     """A task, an outcome to be counted, or acknowledgements: `chalicelib.storage.task_items` describes them.
 
-    Its key sorts by kind, then by the time before which it isn't due, then by sequence number.
+    Keys sort by kind, then by the time from which on a task is due, then by sequence number.
     """
 
     #: `account/id` of the campaign; `account/id#1` and so on where the tasks of its numbers are spread
@@ -238,20 +239,20 @@ class TaskItem(Model):
     attempt = NumberAttribute(null=True)
     #: the entry's line, for a dial
     entry = UnicodeAttribute(null=True)
-    #: the outcome, for an ended call
+    #: for an outcome to be counted: completed, failed or uncertain
     state = UnicodeAttribute(null=True)
-    #: for a slice: its numbers, each with the attempt to be made and its entry's line
+    #: for a lease or a returned slice: its numbers, each with the attempt to be made and its entry's line
     numbers: ListAttribute[Any] = ListAttribute(of=UnicodeAttribute, null=True)
     #: for acknowledgements: the calls that they are for
     sequences: ListAttribute[Any] = ListAttribute(of=NumberAttribute, null=True)
 
 
 class ReceiptItem(Model):
-    """The answer that a request with this Idempotency-Key was given."""
+    """The answer to the request with this `Idempotency-Key`."""
 
     account = UnicodeAttribute(hash_key=True)
     key = UnicodeAttribute(range_key=True)
-    #: what the request was, as a SHA-256
+    #: the request's SHA-256
     fingerprint = UnicodeAttribute()
     status = NumberAttribute()
     body = UnicodeAttribute()
@@ -260,11 +261,11 @@ class ReceiptItem(Model):
 
 
 class OperatorItem(Model):
-    """What the operator has decided for the whole deployment."""
+    """The operator's switch."""
 
     #: `dialling`
     name = UnicodeAttribute(hash_key=True)
     on = BooleanAttribute()
-    #: the id of the stack that it was decided for
+    #: the id of the stack that it is for
     deployment = UnicodeAttribute()
     changed_at = UTCDateTimeAttribute()

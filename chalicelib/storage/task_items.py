@@ -4,7 +4,7 @@
 |---|---|
 | `dial/0/000000000017/…` | number 17 is to be dialled at once |
 | `dial/2026-11-23T18:00:00/000000000017/…` | number 17 is to be dialled at six |
-| `dial-returned/000000000017/…` | number 17, and some after it, came too late and wait for other slots |
+| `dial-returned/000000000017/…` | a slice that begins with number 17 came too late; its calls wait for other slots |
 | `report/2026-11-23T18:00:00/000000000017/…` | the outcome of number 17 is to be reported at six |
 | `leased-dial/2026-11-23T18:15:00/000000000017/…` | a slice of calls is leased to the dialer until then |
 | `leased-report/…` | a slice of reports is leased likewise |
@@ -82,7 +82,7 @@ def lease_item(items: type[TaskItem], tasks: Sequence[Task], expires: datetime) 
 
 
 def returned_item(items: type[TaskItem], dials: Sequence[DialTask], mark: str) -> TaskItem:
-    """Each number once, by its latest attempt: what is left after the first has a key of its own."""
+    """Each number once, with its latest attempt. So the item has another key when its first number is gone."""
     latest = {dial.key: dial for dial in sorted(dials, key=lambda dial: dial.attempt)}
     dials = [latest[key] for key in dict.fromkeys(dial.key for dial in dials)]
     return items(str(dials[0].key.campaign), _returned_key(dials[0], mark), numbers=[_line(dial) for dial in dials])
@@ -131,7 +131,7 @@ def acknowledgement_of(item: TaskItem) -> Acknowledgement:
 
 
 def due_at(item: TaskItem) -> datetime:
-    """When a waiting task, or a returned slice, is due; long ago if at once."""
+    """When a waiting task, or a returned slice, is due; long ago if it is due at once."""
     kind, not_before, *_ = item.key.split("/")
     return _LONG_AGO if kind == RETURNED or not_before == _AT_ONCE else _instant(not_before)
 
@@ -153,15 +153,15 @@ def _task(campaign: CampaignKey, item: TaskItem) -> Task:
 
 def _tasks(campaign: CampaignKey, item: TaskItem) -> tuple[Task, ...]:
     kind, instant, *_ = item.key.split("/")
-    found: list[Task] = []
+    tasks: list[Task] = []
     for line in item.numbers:
         sequence, attempt, entry = line.split(" ", 2)
         key = campaign.call(int(sequence))
         if kind.endswith(REPORT):
-            found.append(ReportTask(key, int(attempt), _instant(instant)))
+            tasks.append(ReportTask(key, int(attempt), _instant(instant)))
         else:
-            found.append(DialTask(key, Entry.from_line(entry), int(attempt), None))
-    return tuple(found)
+            tasks.append(DialTask(key, Entry.from_line(entry), int(attempt), None))
+    return tuple(tasks)
 
 
 def _line(task: Task) -> str:

@@ -57,13 +57,13 @@ from chalicelib.storage.task_items import (
 )
 from chalicelib.storage.writes import Transaction, new_nonce
 
-#: How long a lease lasts. It is longer than SQS hides the message of a dialer that died, which then comes back by
-#: itself.
+#: How long a lease lasts. It is longer than SQS hides the message of a dialer that died, which then comes again by
+#: itself. A test compares this with the template.
 LEASE_TIME = timedelta(minutes=15)
 
 
 class TaskStore:
-    """`spread` is everywhere the campaign's."""
+    """`spread` is the campaign's, in all of the methods."""
 
     def __init__(self, database: Database) -> None:
         self._items = database.tasks
@@ -154,12 +154,12 @@ class TaskStore:
         return any(self._first_ones(campaign, spread, after=AFTER_DIALS, before=f"{REPORT}/"))
 
     def first_dial(self, campaign: CampaignKey, *, spread: int) -> datetime | None:
-        """When the first waiting number may be dialled; long ago if it is due at once. None without any."""
+        """When the first waiting number may be dialled; long ago if it is due at once. None if there is none."""
         first = self._first_ones(campaign, spread, after=DIAL, before=AFTER_DIALS)
         return min(map(due_at, first), default=None)
 
     def first_report(self, campaign: CampaignKey, *, spread: int) -> datetime | None:
-        """When the first waiting report is due. None without any."""
+        """When the first waiting report is due. None if there is none."""
         first = self._first_ones(campaign, spread, after=f"{REPORT}/", before=ACKNOWLEDGED)
         return min(map(due_at, first), default=None)
 

@@ -1,4 +1,4 @@
-"""Bearer tokens. What is kept of one is its SHA-256, so that reading the table opens nothing."""
+"""Bearer tokens. Only their SHA-256 is stored, so whoever reads the table has no token."""
 
 import hashlib
 from collections.abc import Iterable
@@ -12,12 +12,12 @@ from chalicelib.storage.database import Database
 from chalicelib.storage.tables import TokenItem
 from chalicelib.storage.writes import WriteRefused, conditional
 
-#: how many characters of a token may be shown, of a long enough one
-_LABEL = 8
+#: how many characters of a token are shown, if it is long enough
+_LABEL_LENGTH = 8
 
 
 class TokenTaken(CallpacerError):
-    """The token opens another account already."""
+    """The token belongs to another account already."""
 
     def __init__(self) -> None:
         super().__init__("the token belongs to another account")
@@ -29,17 +29,17 @@ class NoSuchToken(CallpacerError):
     def __init__(self, hint: str, labels: Iterable[str]) -> None:
         super().__init__(f"no single token begins with {hint!r}")
         self.hint = hint
-        #: of the tokens that do begin with it
+        #: those of the tokens that begin like this
         self.labels = tuple(labels)
 
 
 @dataclass(frozen=True)
 class Token:
-    """What is known of a token that was given out."""
+    """What is stored of a token."""
 
     account: str
     digest: str
-    #: how it begins
+    #: its first characters
     label: str
     created_at: datetime
 
@@ -49,13 +49,13 @@ class Tokens:
         self._items = database.tokens
 
     def create(self, account: str, token: str, now: datetime) -> Token:
-        """Lets this token open the account. Raises TokenTaken if it opens another; nothing changes if it's this one."""
+        """Give the token to the account. Nothing changes if the account has it. Raises TokenTaken if another has it."""
         item = self._items(
             _digest(token),
             account=account,
             created_at=now,
-            # of a short one, too much would be given away
-            label=token[: min(_LABEL, len(token) // 2)],
+            # At most half of a short token is shown.
+            label=token[: min(_LABEL_LENGTH, len(token) // 2)],
         )
         try:
             with conditional():
@@ -67,7 +67,7 @@ class Tokens:
         return _token(item)
 
     def account_of(self, token: str) -> str | None:
-        """Whom the token was given to; None if to nobody."""
+        """The account that the token belongs to; None if there is none."""
         try:
             return self._items.get(_digest(token), consistent_read=True).account
         except DoesNotExist:
@@ -78,7 +78,7 @@ class Tokens:
         return sorted(map(_token, self._items.of_account.query(account)), key=lambda token: token.created_at)
 
     def revoke(self, account: str, hint: str) -> Token:
-        """Takes away the one token that begins with `hint`, as far as that is known, or is it.
+        """Delete the one token that is `hint`, or whose label or digest begins with it.
 
         Raises NoSuchToken if there is none, or more than one.
         """

@@ -1,8 +1,7 @@
-"""An update of one item as DynamoDB wants it, written without pynamodb's expressions.
+"""Updates of one item that are written as DynamoDB wants them, without pynamodb's expressions.
 
-pynamodb grows a tree for each action and each condition, and reads the whole item that comes back. That is no matter
-for what happens now and then. But each call is claimed and finished by such an update, and they were most of what a
-call took of the processor.
+pynamodb builds a tree for each action and each condition, and parses the whole item that comes back. For rare updates
+that doesn't matter. But each call is claimed and finished by an update, and these took most of a call's processor time.
 """
 
 import re
@@ -11,7 +10,7 @@ from typing import Any, Literal, TypeAlias
 
 from pynamodb.models import Model
 
-#: attributes as DynamoDB writes them, such as `{"nonce": {"S": "3cbd"}}`
+#: attributes in DynamoDB's own form, such as `{"nonce": {"S": "3cbd"}}`
 Written: TypeAlias = Mapping[str, Mapping[str, Any]]
 
 _NAME = re.compile(r"#(\w+)")
@@ -27,9 +26,9 @@ def update_of(
 ) -> dict[str, Any]:
     """The request that `Database.update` sends.
 
-    `sets` are attributes and their values, which are written as their model writes them. In the condition `#nonce` is
-    the attribute, and `:nonce` is what it is set to, or else is `given`. Whether anything is answered, DynamoDB bills
-    the same; to read it takes time.
+    `sets` has the attributes to be set, and their values as their model has them. In the condition `#nonce` is the
+    attribute, and `:nonce` is what it is set to, or else is in `given`. DynamoDB bills the same for any `answers`, but
+    to read an answer takes time.
     """
     attributes = items.get_attributes()
     written = {f":{name}": {attributes[name].attr_type: attributes[name].serialize(sets[name])} for name in sets}

@@ -1,8 +1,8 @@
-"""How a write tells that it came second.
+"""Conditional writes, and transactions: how a write finds out that another came first.
 
-A plain conditional write carries a fresh nonce and passes if the stored nonce is its own: the SDK repeats a write
-whose answer it lost, and without the nonce the repetition would read as somebody else's. A transaction carries a
-client token instead, which DynamoDB honours for ten minutes.
+The SDK repeats a write whose answer it lost. So a plain conditional write has a nonce, and succeeds if the stored nonce
+is its own. Without the nonce, its own repetition would look like somebody else's write. A transaction has a client
+token instead, by which DynamoDB knows a repetition for ten minutes.
 """
 
 import uuid
@@ -23,21 +23,21 @@ from chalicelib.errors import Busy
 R = TypeVar("R")
 
 _REFUSED = "ConditionalCheckFailedException"
-#: what DynamoDB says when it has too much to do
+#: DynamoDB's codes for too many requests.
 THROTTLED = {"ProvisionedThroughputExceededException", "RequestLimitExceeded", "ThrottlingException"}
-#: what it says when another transaction stands in the way
+#: DynamoDB's code for an item that another transaction is writing.
 CONFLICT = "TransactionConflictException"
-_CONFLICT = {"TransactionCanceledException", CONFLICT, "TransactionInProgressException"}
+_CONFLICTS = {"TransactionCanceledException", CONFLICT, "TransactionInProgressException"}
 _REFUSED_PART = "ConditionalCheckFailed"
-#: how often a transaction that another one stood in the way of is tried again, and the longest pause, in seconds
+#: How often a request is made that conflicts with another transaction, and the longest pause, in seconds.
 _TRIES = 12
 _LONGEST_PAUSE = 0.2
-#: how often a change is made on what was read before, if that is changed by somebody else each time
+#: How often a change is tried, if each time somebody else changes what it was based on.
 CHANGES_TRIED = 100
 
 
 class WriteRefused(Exception):
-    """A condition didn't hold: what the caller knew is no longer so."""
+    """A condition didn't hold: something was changed after the caller read it."""
 
     def __init__(self, parts: frozenset[str] = frozenset()) -> None:
         super().__init__(", ".join(sorted(parts)))
@@ -46,9 +46,9 @@ class WriteRefused(Exception):
 
 
 def retried(change: Callable[[], R]) -> R:
-    """Make a change, which reads what it depends on; make it again if somebody else's write came in between.
+    """Make a change, which reads what it depends on. Repeat it if somebody else's write came in between.
 
-    Raises Busy in the end. It is bounded, because inconsistent data would never succeed.
+    Raises Busy after so many tries: on inconsistent data a change would never succeed.
     """
     for _ in range(CHANGES_TRIED - 1):
         with suppress(WriteRefused):
@@ -61,7 +61,7 @@ def retried(change: Callable[[], R]) -> R:
 
 @dataclass(frozen=True)
 class Backoff:
-    """How long to wait before each further try: ever longer, and by chance, so that many don't come back together."""
+    """How long to wait before each further try: ever longer, with jitter, so that many don't come back together."""
 
     #: waits so many seconds
     pause: Callable[[float], None]
@@ -69,7 +69,7 @@ class Backoff:
     random_fraction: Callable[[], float]
 
     def tries(self) -> Iterator[bool]:
-        """Waits before each but the first. Says of each whether it is the last."""
+        """One item for each try: whether it is the last one. Waits before each but the first."""
         yield False
         for attempt in range(1, _TRIES):
             self.pause(self.random_fraction() * min(_LONGEST_PAUSE, 0.01 * 2**attempt))
@@ -82,26 +82,26 @@ def new_nonce() -> str:
 
 @contextmanager
 def conditional() -> Iterator[None]:
-    """Turns the refusal of a plain conditional write into WriteRefused, and a conflict into Busy."""
+    """Turn the refusal of a plain conditional write into WriteRefused, and a conflict into Busy."""
     try:
         yield
     except PynamoDBException as error:
         if error.cause_response_code == _REFUSED:
             raise WriteRefused from error
-        if error.cause_response_code in _CONFLICT:
+        if error.cause_response_code in _CONFLICTS:
             raise Busy(str(error)) from error
         raise
 
 
 class Transaction:
-    """Writes that happen together or not at all. Each part has a name, to tell which one was refused."""
+    """Writes that happen together or not at all. Each part has a name, by which a refusal says which it was."""
 
     def __init__(self, connection: Connection, backoff: Backoff) -> None:
         self._connection = connection
         self._backoff = backoff
         self._token = new_nonce()
         self._steps: list[Callable[[TransactWrite], None]] = []
-        # DynamoDB names the refused parts by their place, and pynamodb sends them sorted by what they do.
+        # DynamoDB names refused parts by their index, and pynamodb sends the parts sorted by what they do.
         self._names: dict[str, list[str]] = {"delete": [], "put": [], "update": []}
 
     def delete(self, name: str, item: Model, condition: Condition | None = None) -> None:
@@ -117,7 +117,7 @@ class Transaction:
         self._steps.append(lambda write: write.update(item, actions=list(actions), condition=condition))
 
     def commit(self) -> None:
-        """Raises WriteRefused, with the parts refused, or Busy if other transactions stay in the way."""
+        """Raises WriteRefused, with the refused parts, or Busy if the transaction keeps conflicting with others."""
         for is_last in self._backoff.tries():
             try:
                 with TransactWrite(connection=self._connection, client_request_token=self._token) as write:
@@ -128,7 +128,7 @@ class Transaction:
                 refused = self._refused(error)
                 if refused:
                     raise WriteRefused(refused) from error
-                if error.cause_response_code not in _CONFLICT:
+                if error.cause_response_code not in _CONFLICTS:
                     raise
                 if is_last:
                     raise Busy(str(error)) from error

@@ -19,7 +19,7 @@ def partitions(world: World, kind: str = "") -> set[str]:
 
 
 def test_a_campaign_is_spread_before_any_slice_says_so(world: World) -> None:
-    world.pacer = world.pacer_with(Limits(), calls_a_partition=0.25)  # of one call a second
+    world.pacer = world.pacer_with(Limits(), calls_per_partition=0.25)  # of one call a second
     prepare(world, numbers(150))
     start(world)
     world.tick()
@@ -44,7 +44,7 @@ def test_calls_that_the_dialers_cannot_make_need_no_partitions(world: World) -> 
 
 
 def test_all_is_called_and_reported_in_the_end_though_the_spread_grows_meanwhile(world: World) -> None:
-    world.pacer = world.pacer_with(Limits(), calls_a_partition=0.5)
+    world.pacer = world.pacer_with(Limits(), calls_per_partition=0.5)
     entries = numbers(100)
     prepare(world, entries, max_retries=1)
     world.tenant.on_call = lambda form: Answered(486 if form["attempt"] == "1" else 200, {}, b"")
@@ -54,7 +54,7 @@ def test_all_is_called_and_reported_in_the_end_though_the_spread_grows_meanwhile
     assert partitions(world, "dial/") == {"acme/1", "acme/1#1"}
     world.run(minutes=2)
     assert partitions(world, "report/") == {"acme/1", "acme/1#1"}
-    world.pacer = world.pacer_with(Limits(), calls_a_partition=0.2)
+    world.pacer = world.pacer_with(Limits(), calls_per_partition=0.2)
     world.run(minutes=15)
     assert campaign(world).spread == 5
     assert campaign(world).counts == Counts(completed=100)

@@ -23,7 +23,7 @@ from chalicelib.storage.catalog import Profiles, Schedules
 from chalicelib.storage.database import Database, DynamoDB
 from chalicelib.storage.log import CHUNK_BYTES, Log
 from chalicelib.storage.progress import ProgressStore
-from chalicelib.storage.receipts import AlreadyAnswered, Receipt, Receipts, add_receipt, with_receipt
+from chalicelib.storage.receipts import AlreadyAnswered, Receipt, Receipts, add_receipt, commit_with_receipt
 from chalicelib.storage.stores import Stores
 from chalicelib.storage.switch import Switch
 from chalicelib.storage.tasks import TaskStore
@@ -51,7 +51,7 @@ def keep(database: Database, kept: Receipt, now: datetime) -> None:
     """As whatever does what its request asked for."""
     transaction = database.transaction()
     add_receipt(transaction, database, kept, now)
-    with_receipt(transaction)
+    commit_with_receipt(transaction)
 
 
 class TestAccounts:
@@ -179,7 +179,7 @@ class TestCatalog:
 
 class TestCampaigns:
     def test_a_campaign_is_read_back_as_it_was_added(self, campaigns: Campaigns) -> None:
-        assert replace(add(campaigns), paced="") == Campaign("acme", 1, plan(), Status.CREATED)
+        assert replace(add(campaigns), pacing_version="") == Campaign("acme", 1, plan(), Status.CREATED)
 
     def test_a_campaign_cannot_refer_to_what_is_not_there(self, campaigns: Campaigns) -> None:
         lost = Campaign("acme", 1, plan(schedule_id=8, profile_id=9), Status.CREATED)
@@ -864,7 +864,9 @@ class TestReceipts:
                 act(CampaignKey("acme", 1), receipt(), NOW)
         with pytest.raises(AlreadyAnswered):
             campaigns.append(CampaignKey("acme", 1), entries(2), receipt(), NOW)
-        assert replace(campaigns.get(CampaignKey("acme", 1)), paced="") == Campaign("acme", 1, plan(), Status.CREATED)
+        assert replace(campaigns.get(CampaignKey("acme", 1)), pacing_version="") == Campaign(
+            "acme", 1, plan(), Status.CREATED
+        )
 
     def test_an_expired_key_can_be_used_again(self, database: Database) -> None:
         keep(database, receipt(), NOW)

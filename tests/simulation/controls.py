@@ -76,7 +76,7 @@ CONTROLS = (
     ),
     Control(
         "a claim that the SDK repeats is known by its nonce",
-        (Edit(Calls, "claim", {"{waits} OR #nonce = :nonce": "{waits}"}),),
+        (Edit(Calls, "claim", {"{unclaimed} OR #nonce = :nonce": "{unclaimed}"}),),
         seen_in=3,
     ),
     Control(
@@ -117,8 +117,8 @@ CONTROLS = (
                 pacing,
                 "_slots_of_opening",
                 {
-                    "max(_elapsed(opening, cursor.released), current_cycle * pace.cycle - 1)": (
-                        "_elapsed(opening, cursor.released)"
+                    "max(_elapsed(opening, cursor.paced_until), current_cycle * pace.cycle - 1)": (
+                        "_elapsed(opening, cursor.paced_until)"
                     ),
                     "if cycle == current_cycle else instant\n": "\n",
                     "min(cycle * pace.cycle + pace.period, closing)": "closing",
@@ -154,7 +154,11 @@ CONTROLS = (
             Edit(
                 ProgressStore,
                 "reserve",
-                {"self._unpaced(campaign) | (self._items.paced == paced)": "self._items.id == campaign.id"},
+                {
+                    "self._unpaced(campaign) | (self._items.pacing_version == version)": (
+                        "self._items.id == campaign.id"
+                    )
+                },
             ),
         ),
         seen_in=50,

@@ -114,7 +114,7 @@ class Simulation:
         self._spread_dice = random.Random(f"spread {seed}")  # noqa: S311 # a story's, not a secret's
         self.is_spread = self._spread_dice.random() < SPREAD_ODDS
         if self.is_spread:
-            self.story.calls_a_partition = self._spread_dice.choice(SPREAD)
+            self.story.calls_per_partition = self._spread_dice.choice(SPREAD)
         self.owner = Owner(self._ask, self.clock, self.dice, self.story, self._tail)
         self._wishes = [partial(self._grant, wish) for wish in self.owner.wishes()]
         self._comes_between: list[Action] = [self._tick, self._settle, self._halt, *self._wishes]
@@ -287,7 +287,7 @@ class Simulation:
         self._halting = False
 
     async def _spread_further(self) -> None:
-        self.story.calls_a_partition /= 2
+        self.story.calls_per_partition /= 2
 
     def _turn(self, invocation: Invocation, *, on: bool) -> bool:
         self.switch.turn(on=on, now=invocation.clock.now())
@@ -306,7 +306,7 @@ class Simulation:
                 for_each=map,
                 dialers=self.story.dialers,
                 limits=self.story.limits,
-                calls_a_partition=self.story.calls_a_partition,
+                calls_per_partition=self.story.calls_per_partition,
             )
             campaigns = with_work(self.services.progress, invocation.clock.now(), self._shards)
             pacer.tick(invocation.clock.now() + TICK_LIVES - SPARE, campaigns)

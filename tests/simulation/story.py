@@ -55,7 +55,7 @@ class Story:
     dialers: int = 50
     max_retries: int = 0
     #: how many calls a second write their slips to one partition
-    calls_a_partition: float = spreading.CALLS_A_SECOND
+    calls_per_partition: float = spreading.CALLS_PER_PARTITION
     uploaded: int = 0
     #: of which a part was accepted
     torn_uploads: int = 0

@@ -170,7 +170,7 @@ class World:
             services, clock, self.metrics, map, Sleeper(services, clock, random_fraction=lambda: 1.0)
         )
 
-    def pacer_with(self, limits: Limits, calls_a_partition: float = spreading.CALLS_A_SECOND) -> Pacer:
+    def pacer_with(self, limits: Limits, calls_per_partition: float = spreading.CALLS_PER_PARTITION) -> Pacer:
         return Pacer(
             stores=self.services,
             switch=self.switch,
@@ -180,7 +180,7 @@ class World:
             for_each=map,
             dialers=50,
             limits=limits,
-            calls_a_partition=calls_a_partition,
+            calls_per_partition=calls_per_partition,
         )
 
     def dialer_over(self, tenant: FakeTenant) -> Dialer:

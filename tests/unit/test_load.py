@@ -44,33 +44,33 @@ def under_way(sequence: int) -> Call:
 
 class TestJudging:
     def test_where_nothing_comes_back_all_that_is_due_is_handed_over(self) -> None:
-        assert load.judged(Load(dispatched=100), returned=0) == Load(dispatched=100, made=100)
+        assert load.after_tick(Load(dispatched=100), returned=0) == Load(dispatched=100, made=100)
 
     def test_somewhat_more_than_was_made_is_handed_over_when_some_comes_back(self) -> None:
-        assert load.judged(Load(dispatched=300), returned=200).most == 125
-        assert load.judged(Load(dispatched=300, made=60), returned=200).most == 100
+        assert load.after_tick(Load(dispatched=300), returned=200).most == 125
+        assert load.after_tick(Load(dispatched=300, made=60), returned=200).most == 100
 
     def test_what_was_left_the_last_time_is_no_news(self) -> None:
-        assert load.judged(Load(dispatched=100, left=50), returned=50).most is None
+        assert load.after_tick(Load(dispatched=100, left=50), returned=50).most is None
 
     def test_a_quarter_is_tried_again_where_all_comes_back_and_never_nothing(self) -> None:
-        assert load.judged(Load(dispatched=3000), returned=3000).most == 750
-        assert load.judged(Load(dispatched=3), returned=3).most == load.LEAST
+        assert load.after_tick(Load(dispatched=3000), returned=3000).most == 750
+        assert load.after_tick(Load(dispatched=3), returned=3).most == load.LEAST
 
     def test_a_limit_grows_while_nothing_comes_back_and_is_gone_when_it_is_not_reached(self) -> None:
-        assert load.judged(Load(dispatched=50, most=50), returned=0).most == 200
-        assert load.judged(Load(dispatched=60, most=100), returned=0).most is None
+        assert load.after_tick(Load(dispatched=50, most=50), returned=0).most == 200
+        assert load.after_tick(Load(dispatched=60, most=100), returned=0).most is None
 
     def test_a_limit_that_bound_grows_though_a_little_less_was_handed_over(self) -> None:
-        assert load.judged(Load(dispatched=60, most=100, limited=True), returned=0).most == 400
+        assert load.after_tick(Load(dispatched=60, most=100, limited=True), returned=0).most == 400
 
     def test_a_tick_that_tried_nothing_says_nothing_of_the_limit(self) -> None:
-        assert load.judged(Load(dispatched=0, most=100, limited=True), returned=0).most == 100
-        assert load.judged(Load(dispatched=0, most=100), returned=0).most is None
+        assert load.after_tick(Load(dispatched=0, most=100, limited=True), returned=0).most == 100
+        assert load.after_tick(Load(dispatched=0, most=100), returned=0).most is None
 
     @given(st.integers(0, 10**6), st.integers(0, 10**6), st.integers(0, 10**6), st.integers(0, 10**6))
     def test_a_limit_leaves_something(self, handed: int, left: int, made: int, returned: int) -> None:
-        most = load.judged(Load(handed, left, made), returned).most
+        most = load.after_tick(Load(handed, left, made), returned).most
         assert most is None or most >= load.LEAST
 
 
@@ -154,7 +154,7 @@ class TestDialers:
     @given(st.floats(0.001, 100), RATES, TIMES)
     def test_no_other_way_to_leave_calls_out_makes_more(self, share: float, rate: float, call_time: timedelta) -> None:
         """By half at most, where calls are further apart than they last: single ones would keep fewer waiting."""
-        allowed = 1.15 if rate * (call_time + load.BESIDE) / SECOND >= 1 else 1.6
+        allowed = 1.15 if rate * (call_time + load.INVOCATION_OVERHEAD) / SECOND >= 1 else 1.6
         limits = load.limits(Limits(), call_time)
         part = load.part(share, rate, limits, call_time)
         for step in (1.0, 1.5, 2.0, 5.0, 20.0):
@@ -209,8 +209,8 @@ class TestDialers:
 
     def test_rates_are_those_of_a_period(self) -> None:
         minute = 60_000_000
-        assert load.a_second([Pace(minute, 9 * minute, 60), Pace(2 * minute, 0, 60)]) == pytest.approx(1.5)
-        assert load.a_second([]) == load.dialers(0, Limits(), SECOND) == 0
+        assert load.calls_per_second([Pace(minute, 9 * minute, 60), Pace(2 * minute, 0, 60)]) == pytest.approx(1.5)
+        assert load.calls_per_second([]) == load.dialers(0, Limits(), SECOND) == 0
 
 
 class TestCallTime:
@@ -223,16 +223,20 @@ class TestCallTime:
 
     def test_the_newest_calls_say_how_long_they_take(self) -> None:
         before, now = [ended(place, 5) for place in range(80)], [ended(place, 0.2) for place in range(80, 100)]
-        assert load.newest(5 * SECOND, [*now, *before], BEGUN) == 0.2 * SECOND
-        assert load.newest(timedelta(0), before, BEGUN) == 5 * SECOND
+        assert load.newest_call_time(5 * SECOND, [*now, *before], BEGUN) == 0.2 * SECOND
+        assert load.newest_call_time(timedelta(0), before, BEGUN) == 5 * SECOND
 
     def test_too_few_of_them_say_little_unless_nothing_is_known(self) -> None:
         few = [ended(place, 0.2) for place in range(load.ENOUGH - 1)]
-        assert load.newest(5 * SECOND, few, BEGUN) == load.averaged(5 * SECOND, [0.2 * SECOND] * len(few)) > SECOND
-        assert load.newest(timedelta(0), few, BEGUN) == 0.2 * SECOND
+        assert (
+            load.newest_call_time(5 * SECOND, few, BEGUN)
+            == load.average_call_time(5 * SECOND, [0.2 * SECOND] * len(few))
+            > SECOND
+        )
+        assert load.newest_call_time(timedelta(0), few, BEGUN) == 0.2 * SECOND
 
     def test_calls_under_way_alone_say_nothing(self) -> None:
-        assert load.newest(5 * SECOND, [under_way(0)], BEGUN + 60 * SECOND) == 5 * SECOND
+        assert load.newest_call_time(5 * SECOND, [under_way(0)], BEGUN + 60 * SECOND) == 5 * SECOND
 
     def test_quick_calls_do_not_hide_the_slow_ones_that_are_under_way(self) -> None:
         """A call a second. Every other one takes half a minute, so of the newest only the quick ones have ended."""
@@ -243,25 +247,25 @@ class TestCallTime:
             at = BEGUN + place * SECOND
             is_over = at + takes * SECOND <= now
             calls.append(replace(ended(place, takes, at), state=State.COMPLETED if is_over else State.DIALLING))
-        assert load.newest(timedelta(0), calls, now) == pytest.approx(15.1 * SECOND, rel=0.1)
+        assert load.newest_call_time(timedelta(0), calls, now) == pytest.approx(15.1 * SECOND, rel=0.1)
 
     def test_a_server_that_begins_to_hang_is_noticed_before_the_first_call_has_ended(self) -> None:
         quick = [ended(place, 0.2) for place in range(40)]
         hanging = [under_way(place) for place in range(40, 80)]
-        assert load.newest(0.2 * SECOND, [*quick, *hanging], BEGUN + 20 * SECOND) > 20 * SECOND
+        assert load.newest_call_time(0.2 * SECOND, [*quick, *hanging], BEGUN + 20 * SECOND) > 20 * SECOND
 
     def test_a_claim_that_nobody_heard_of_again_says_nothing(self) -> None:
-        assert load.newest(5 * SECOND, [ended(place, 0) for place in range(50)], BEGUN) == 5 * SECOND
+        assert load.newest_call_time(5 * SECOND, [ended(place, 0) for place in range(50)], BEGUN) == 5 * SECOND
 
     def test_the_first_calls_are_all_that_is_known(self) -> None:
-        assert load.averaged(timedelta(0), [3 * SECOND]) == 3 * SECOND
+        assert load.average_call_time(timedelta(0), [3 * SECOND]) == 3 * SECOND
 
     def test_it_follows_what_is_new(self) -> None:
-        assert load.averaged(2 * SECOND, [4 * SECOND] * load.REMEMBERED_CALLS) == 3 * SECOND
+        assert load.average_call_time(2 * SECOND, [4 * SECOND] * load.REMEMBERED_CALLS) == 3 * SECOND
 
     def test_hundreds_of_calls_are_believed_at_once(self) -> None:
-        assert load.averaged(5 * SECOND, [timedelta(0)] * 600) < 0.2 * SECOND
-        assert load.averaged(timedelta(seconds=0.2), [5 * SECOND] * 600) > 4.8 * SECOND
+        assert load.average_call_time(5 * SECOND, [timedelta(0)] * 600) < 0.2 * SECOND
+        assert load.average_call_time(timedelta(seconds=0.2), [5 * SECOND] * 600) > 4.8 * SECOND
 
     def test_a_single_one_says_little_of_the_others(self) -> None:
-        assert load.averaged(29 * SECOND, [timedelta(0)]) > 27 * SECOND
+        assert load.average_call_time(29 * SECOND, [timedelta(0)]) > 27 * SECOND

@@ -286,7 +286,8 @@ def test_a_campaign_that_may_make_little_has_its_turn_at_last() -> None:
 def test_how_many_slots_there_are_is_told_by_arithmetic() -> None:
     cursors = pacing.fresh(1, EIGHT - timedelta(minutes=1))
     found = [
-        pacing.waiting(morning(), [pace(amount=amount)], cursors, EIGHT, HORIZON) for amount in (60, 99_999_999_999)
+        pacing.estimate_slots(morning(), [pace(amount=amount)], cursors, EIGHT, HORIZON)
+        for amount in (60, 99_999_999_999)
     ]
     assert found[0] == len(list(pacing.slots(morning(), [pace()], cursors, EIGHT, HORIZON)))
     assert found[1] > 10**11
@@ -308,7 +309,7 @@ def test_what_was_left_out_is_not_made_up_for_though_other_stretches_are_left_ou
     paces, found = [pace(period=60, amount=60_000)], 0
     for tick, now in enumerate(each_minute(50, JUST_BEFORE)):
         selection = Selection(1, 0.01 * (1 + tick % 7 / 1000), timedelta(seconds=1.2), 0.3)
-        some = list(pacing.slots(morning(), paces, pacing.idle(cursors, now), now, HORIZON, selection))
+        some = list(pacing.slots(morning(), paces, pacing.drop_missed(cursors, now), now, HORIZON, selection))
         cursors = pacing.advance(cursors, some)
         found += len(some)
     assert found <= 1.3 * 0.01 * 50 * 1000

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.domain.models import Entry
-from chalicelib.domain.slicing import LARGEST, MOST_DIALS, MOST_SLOW_DIALS, SPAN, Limits, dial_slices, wanted_at
+from chalicelib.domain.slicing import LARGEST, MOST_DIALS, MOST_SLOW_DIALS, SPAN, Limits, delivery_time, dial_slices
 from tests.support.slices import NOW, dials
 
 
@@ -51,13 +51,13 @@ def test_long_entries_make_short_slices() -> None:
     ids=["a second apart", "nearly five", "five: half a second late at most", "ten minutes"],
 )
 def test_a_slice_is_wanted_right_before_its_first_call(due: float, apart: float, wanted: float) -> None:
-    found = wanted_at(dials([due, due + 1]), NOW, timedelta(seconds=apart))
+    found = delivery_time(dials([due, due + 1]), NOW, timedelta(seconds=apart))
     assert found == NOW + wanted * timedelta(seconds=1)
 
 
 def test_what_is_due_soon_is_delivered_ahead() -> None:
     second = timedelta(seconds=1)
-    assert wanted_at(dials([8]), NOW, second) is None
-    assert wanted_at(dials([9]), NOW, second) == NOW + 2 * second
-    assert wanted_at(dials([14]), NOW, second) == NOW + 12 * second
-    assert wanted_at(dials([17]), NOW, second) == NOW + 16.8 * second
+    assert delivery_time(dials([8]), NOW, second) is None
+    assert delivery_time(dials([9]), NOW, second) == NOW + 2 * second
+    assert delivery_time(dials([14]), NOW, second) == NOW + 12 * second
+    assert delivery_time(dials([17]), NOW, second) == NOW + 16.8 * second

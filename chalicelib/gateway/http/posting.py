@@ -25,7 +25,7 @@ from yarl import URL
 
 from chalicelib.domain.outcome import Answered, NotSent, RequestResult, Unknown
 from chalicelib.gateway.addresses import UrlFault, read_url
-from chalicelib.gateway.clients import LastLook
+from chalicelib.gateway.clients import CALL_DEADLINE, REPORT_DEADLINE, LastLook
 from chalicelib.gateway.http.connection import ConnectorPerLoop, OneCallConnector, Sending
 from chalicelib.gateway.http.lookup import AddressNotAllowed, AllowedAddresses, Lookup, ThreadedLookup
 
@@ -49,8 +49,8 @@ class HttpGateway:
         self,
         *,
         allow_loopback: bool,
-        call_deadline: float = 30.0,
-        report_deadline: float = 10.0,
+        call_deadline: float = CALL_DEADLINE,
+        report_deadline: float = REPORT_DEADLINE,
         connect_timeout: float = 5.0,
         lookup: Lookup | None = None,
         tls: ssl.SSLContext | None = None,
