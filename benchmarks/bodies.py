@@ -1,6 +1,6 @@
-"""The worst bodies that a request can have: how long the processor takes until each is read or refused.
+"""The worst bodies that a request can have: the processor time until each is read or refused.
 
-Each is as large as a body may be. What takes longest is a million of something that is each looked at by itself.
+Each is as large as a body may be. The slowest have a million items that are each read by themselves.
 """
 
 import time
@@ -12,7 +12,7 @@ from chalicelib.api.validation import Form
 from chalicelib.errors import CallpacerError
 
 _PART = b'--B\r\nContent-Disposition: form-data; name="phone_numbers"; filename="n.csv"\r\n\r\n%s\r\n--B--'
-#: what is repeated in an array, by what it is
+#: the item that an array repeats, by its description
 _ITEMS = {
     "ones": b"1",
     "integers of seven digits": b"2223334",
@@ -25,14 +25,14 @@ _ITEMS = {
     "empty arrays": b"[]",
     "texts with an extension": b'"2223334444 x 1"',
 }
-#: what is repeated in the text of one element
+#: the piece that the text of one element repeats
 _PIECES = {
     "numbers": b"2223334444,",
     "unmistakable numbers": b"tel:2223334444,",
     "parameters": b",1;",
     "commas": b",",
 }
-#: the first line of a file, and what is repeated after it
+#: the first line of a file, and the line that it repeats after that
 _LINES = {
     "numbers": (b"2223334444\n", b"2223334444\n"),
     "numbers with a reference": (b"2223334444\n", b'"2223334444","Ann"\n'),
@@ -45,6 +45,7 @@ _LINES = {
     "digits of one line": (b"", b"1 "),
     "columns of a heading": (b"", b"phone,"),
 }
+#: the bytes that a form repeats
 _FORMS = {
     "delimiters with folded headers": b"--B\r\nX: 1\r\n 1\r\n",
     "lines of a folded header": b"\r\n 1",
@@ -61,7 +62,7 @@ def run(size: int = MAX_BODY_BYTES) -> Iterator[str]:
 
 
 def read(body: bytes) -> str:
-    """What becomes of the numbers in it, in short."""
+    """How many numbers were read, or the beginning of the refusal."""
     try:
         form = Form(request.read("POST", body, {}))
         found = form.phone_numbers(unique=False, required=True)
@@ -72,7 +73,7 @@ def read(body: bytes) -> str:
 
 
 def bodies(size: int) -> Iterator[tuple[str, bytes]]:
-    """Each with what it is full of."""
+    """Each body with its description."""
     for name, item in _ITEMS.items():
         yield f"an array of {name}", b'{"phone_numbers":[%s]}' % filled(item + b",", size)[:-1]
     for name, piece in _PIECES.items():

@@ -1,4 +1,4 @@
-"""Reading of uploads: the bytes of a file to the entries of a campaign's queue, beside the csv module alone."""
+"""Reading of uploads, from a file's bytes to the entries of a campaign's queue, compared with the csv module alone."""
 
 import csv
 import io
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from benchmarks.comparison import ROUNDS, compared
 from chalicelib.domain.upload import read
 
-#: about as many as there is room for in a request
+#: about as many as a request can hold
 NUMBERS = 100_000
 
 
@@ -28,12 +28,12 @@ def run(numbers: int = NUMBERS, rounds: int = ROUNDS) -> Iterator[str]:
 
 
 def file_of(numbers: int) -> bytes:
-    """A heading, and in turns the forms in which numbers usually come."""
+    """A heading, and numbers that alternate between their usual forms."""
     forms = (
         "tel:+1222{:07d};ani=7778889999,reference {}",
         "222{:07d},reference {}",
         '"1222{:07d}","reference {}"',
         "+1 222 {:07d},reference {}",
     )
-    lines = (forms[place % len(forms)].format(place, place) for place in range(numbers))
+    lines = (forms[index % len(forms)].format(index, index) for index in range(numbers))
     return "".join(f"{line}\r\n" for line in ("phone_number,reference", *lines)).encode()

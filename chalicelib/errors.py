@@ -1,30 +1,22 @@
-"""Everything callpacer refuses, as one tree.
+"""The errors by which callpacer refuses something, as one tree.
 
-An error carries the facts it is about; the words and the HTTP status it is answered with are the API's business
-(`chalicelib.api.envelope`).
+An error carries facts. The API alone has the sentences and the HTTP statuses that it answers them with
+(`chalicelib.api.envelope`, `chalicelib.api.wording`).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 
 class CallpacerError(Exception):
-    """The root: whatever callpacer itself refuses is one of these."""
+    """The root of the tree."""
 
 
 class MissingSettings(CallpacerError):
-    """The environment lacks variables that this function can't do without."""
+    """The environment lacks variables that this function needs."""
 
     def __init__(self, names: Sequence[str]) -> None:
         super().__init__("missing environment variables: " + ", ".join(names))
         self.names = tuple(names)
-
-
-class InvalidFields(CallpacerError):
-    """Parameters that break the contract: for each field's name, its faults as sentences."""
-
-    def __init__(self, faults: Mapping[str, Sequence[str]]) -> None:
-        super().__init__("; ".join(f"{name}: {' '.join(sentences)}" for name, sentences in faults.items()))
-        self.faults = {name: list(sentences) for name, sentences in faults.items()}
 
 
 class NicknameTaken(CallpacerError):
@@ -32,7 +24,7 @@ class NicknameTaken(CallpacerError):
 
 
 class ReferenceGone(CallpacerError):
-    """A campaign's schedule or profile was deleted while the campaign was made or changed."""
+    """A campaign's schedule or profile was deleted while the campaign was created or changed."""
 
     def __init__(self, fields: Iterable[str]) -> None:
         #: `schedule`, `profiles`, or both, in alphabetical order
@@ -41,11 +33,11 @@ class ReferenceGone(CallpacerError):
 
 
 class NotAuthenticated(CallpacerError):
-    """No bearer token, or one that nobody was given."""
+    """The request has no bearer token, or an unknown one."""
 
 
 class NotFound(CallpacerError):
-    """The account has no such thing; somebody else may."""
+    """The account has no such thing. Another account may have it."""
 
     def __init__(self, kind: str, identifier: object) -> None:
         super().__init__(f"no {kind} {identifier}")
@@ -54,7 +46,7 @@ class NotFound(CallpacerError):
 
 
 class InUse(CallpacerError):
-    """A schedule or profile that campaigns refer to can't be deleted."""
+    """A schedule or profile can't be deleted, because campaigns refer to it."""
 
     def __init__(self, kind: str, identifier: int, nickname: str | None, campaign_id: int) -> None:
         super().__init__(f"{kind} {identifier} is used by campaign {campaign_id}")
@@ -66,7 +58,7 @@ class InUse(CallpacerError):
 
 
 class KeyReused(CallpacerError):
-    """An Idempotency-Key that came before with another request."""
+    """An Idempotency-Key was used before, for another request."""
 
     def __init__(self, key: str) -> None:
         super().__init__(f"idempotency key {key!r} was used for another request")
@@ -83,4 +75,4 @@ class TooLarge(CallpacerError):
 
 
 class Busy(CallpacerError):
-    """The database turned the work away for now; the same request may succeed later."""
+    """The database refuses the work for now. The same request may succeed later."""

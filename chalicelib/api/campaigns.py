@@ -12,7 +12,7 @@ from chalicelib.api.paging import limit_plus_one, list_answer
 from chalicelib.api.progress import read_progress
 from chalicelib.api.services import Services
 from chalicelib.api.validation import Form, Page, ProfileChoice, no_fields, page_of
-from chalicelib.domain.dialstring import quoted
+from chalicelib.api.wording import quoted
 from chalicelib.domain.keys import CampaignKey
 from chalicelib.domain.models import Campaign, Plan, Profile, Schedule, Status, Window
 from chalicelib.domain.progress import status

@@ -11,8 +11,9 @@ from chalicelib.api import envelope, request
 from chalicelib.api.envelope import Answer
 from chalicelib.api.request import FilePart, Parameters
 from chalicelib.api.services import Services
+from chalicelib.api.wording import InvalidFields
 from chalicelib.domain.keys import CampaignKey
-from chalicelib.errors import InvalidFields, KeyReused, NotAuthenticated, NotFound
+from chalicelib.errors import KeyReused, NotAuthenticated, NotFound
 from chalicelib.storage.accounts import Kind
 from chalicelib.storage.receipts import KEPT, AlreadyAnswered, Receipt
 

@@ -1,13 +1,13 @@
-"""Answers: the reference's envelope, and every error's status and words."""
+"""Answers: the reference's envelope, and the status and the sentence of every error."""
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from chalicelib.api.wording import InvalidFields
 from chalicelib.errors import (
     Busy,
     InUse,
-    InvalidFields,
     KeyReused,
     NicknameTaken,
     NotAuthenticated,
@@ -30,14 +30,13 @@ class Answer:
 
 
 def plain(value: object) -> Answer:
-    """A list or a thing, as itself."""
+    """A list or an object, without an envelope."""
     return Answer(200, json.dumps(value, ensure_ascii=False))
 
 
 def success(response: Mapping[str, object] | None = None, headers: Mapping[str, str] | None = None) -> Answer:
-    """What was asked is done."""
-    given = plain({"status": "success"} if response is None else {"status": "success", "response": response})
-    return replace(given, headers=headers or {})
+    answer = plain({"status": "success"} if response is None else {"status": "success", "response": response})
+    return replace(answer, headers=headers or {})
 
 
 def error(status: int, sentence: str, **headers: str) -> Answer:
@@ -54,7 +53,7 @@ def _faults(faults: Mapping[str, Sequence[str]]) -> Answer:
 
 
 def refusal(reason: Exception) -> Answer:
-    """The answer that tells what was refused, and why; INTERNAL_ERROR for what wasn't a refusal."""
+    """The answer to an error by which the request is refused; INTERNAL_ERROR for any other exception."""
     match reason:
         case InvalidFields():
             return _faults(reason.faults)

@@ -10,8 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import NoReturn, TypeVar
 
-from chalicelib.domain.dialstring import quoted
-from chalicelib.errors import InvalidFields
+from chalicelib.api.wording import InvalidFields, quoted
 
 T = TypeVar("T")
 

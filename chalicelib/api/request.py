@@ -18,9 +18,10 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from chalicelib.api.nesting import nested
+from chalicelib.api.wording import InvalidFields
 from chalicelib.domain import json_text
 from chalicelib.domain.json_text import NameGivenTwice
-from chalicelib.errors import InvalidFields, TooLarge
+from chalicelib.errors import TooLarge
 
 #: Bytes. A function's event has at most 6 MB, and holds the body as base64.
 MAX_BODY_BYTES = 4_500_000

@@ -1,17 +1,17 @@
-"""Turning a request's parameters into typed values, with every fault told at once.
+"""A request's parameters as typed values. All of their faults are answered at once.
 
-A handler asks a `Form` for each field it knows and then calls `check`, which raises if anything was wrong, or if there
-is a field that it wasn't asked for. Until then a required field that is missing or wrong has a stand-in of its type,
-which `check` keeps from ever being used:
+A handler asks a `Form` for each field it knows and then calls `check`, which raises if any field is wrong, or if there
+is a field that the handler didn't ask for. Until then a required field that is missing or wrong has a stand-in of its
+type. The stand-in is never used, because `check` raises:
 
     form = Form(parameters)
     period = form.integer("period", minimum=1, required=True)
     nickname = form.nickname()
     form.check()
 
-Without `required` a field that isn't given, or null, is None. An update says `required=form.given("period")`: what
-isn't given is None, what is given must have a value. Where an empty value means something, `given` tells it from none
-at all.
+Without `required`, a field that is missing or null is None. An update passes `required=form.given("period")`: a missing
+field is None, and a given one must have a value. Where an empty value has a meaning, `given` tells it from a missing
+one.
 """
 
 import json
@@ -22,31 +22,31 @@ from typing import Literal, TypeVar, overload
 
 from chalicelib.api import values
 from chalicelib.api.request import FilePart, Parameters
+from chalicelib.api.wording import InvalidFields, quoted, sentences_of
 from chalicelib.domain import json_text, upload
-from chalicelib.domain.dialstring import quoted
+from chalicelib.domain.faults import InvalidEntries, UnreadableUpload
 from chalicelib.domain.models import Day
 from chalicelib.domain.upload import Upload
-from chalicelib.errors import InvalidFields
 
 T = TypeVar("T")
 
-#: Windows of one campaign. An update moves it from up to 20 profiles to 20 others in one transaction, of at most 100
-#: parts.
+#: Windows of one campaign. An update replaces up to 20 profiles by 20 others in one transaction, which may have at most
+#: 100 parts.
 MAX_PROFILES = 20
-#: things of a list in one answer
+#: the most items of a list in one answer
 MAX_PAGE = 1000
-#: Fields that the reference, or an answer of this API, calls by a second name. The first is what a fault goes by, and
-#: wins if a request has both.
+#: Fields that have a second name in the reference, or in an answer of this API. Faults name a field by its first name,
+#: which also wins if a request has both.
 _OTHER_NAMES = {"nickname": "name", "schedule": "schedule_id", "profile": "profile_id"}
-#: how many unknown fields are told one by one
-_UNKNOWN_TOLD = 20
-#: digits of a call's id, which is below 2**53: the longest that a list can go on after
+#: how many unknown fields are listed
+_MAX_UNKNOWN_LISTED = 20
+#: digits of a call's id, which is below 2**53: the longest id that `after` may have
 _MAX_ID_DIGITS = 16
 
 
 @dataclass(frozen=True)
 class ProfileChoice:
-    """A profile as a campaign names it, and the hours it is for."""
+    """A profile as a campaign names it, and its hours."""
 
     #: its nickname, or its id in digits
     profile: str
@@ -54,13 +54,13 @@ class ProfileChoice:
     start: int
     #: minutes after midnight, after `start`, up to 1440
     end: int
-    #: As an answer of this API tells it beside the id; None if it isn't told.
+    #: An answer of this API has it beside the id; None if the request doesn't have it.
     nickname: str | None = None
 
 
 @dataclass(frozen=True)
 class Page:
-    """Which part of a list is asked for; without a limit, all of it."""
+    """The part of a list that is asked for; without a limit, all of it."""
 
     limit: int | None
     #: the id after which the part begins
@@ -71,56 +71,59 @@ class Form:
     """The fields of one request, and the faults found in them so far."""
 
     def __init__(self, parameters: Parameters, prefix: str = "") -> None:
-        """`prefix` is where the fields stand within the request, such as `profiles.0.`."""
+        """`prefix` precedes the fields' names in sentences, such as `profiles.0.`."""
         self._values = dict(parameters.values)
         self._prefix = prefix
         self._faults: dict[str, list[str]] = {}
-        #: those that were asked for
+        #: the fields that the handler asked for
         self._known: set[str] = set()
 
     def given(self, name: str) -> bool:
-        """Is there such a field, empty or null perhaps?"""
+        """True if there is such a field, also if it is empty or null."""
         return self._written(name) in self._values
 
     def value(self, name: str) -> object:
-        """As it came; None if it isn't given."""
+        """The value as the request has it; None if it isn't given."""
         return self._values.get(self._written(name))
 
     def _written(self, name: str) -> str:
-        """What the request calls the field."""
+        """The name by which the request has the field."""
         self._known.add(name)
         if name in self._values or name not in _OTHER_NAMES:
             return name
         return _OTHER_NAMES[name]
 
     def fault(self, name: str, sentence: str) -> None:
-        """Record a fault that only the handler can find, such as "The selected schedule is invalid."."""
+        """Record a fault. Handlers record what only they can find, such as "The selected schedule is invalid."."""
         self._faults.setdefault(self._prefix + name, []).append(sentence)
 
     def _fault_of_value(self, name: str, sentence: str) -> None:
-        """A fault that tells the value, where that can be told in short."""
+        """Record a fault with the value, if it is text or a number."""
         value = self.value(name)
-        told = f" It is {in_short(value)}." if isinstance(value, str | int | float) else ""
-        self.fault(name, sentence + told)
+        shown = f" It is {in_short(value)}." if isinstance(value, str | int | float) else ""
+        self.fault(name, sentence + shown)
 
     def check(self, *, changes: Sequence[str] = ()) -> None:
-        """Raises InvalidFields with all the faults there are. Of `changes`, if there are any, one must be given."""
-        self._look_for_unknown()
+        """Raises InvalidFields with all faults. If there are `changes`, at least one of these fields must be given."""
+        self._find_unknown()
         if changes and not self._faults and not any(self.given(name) for name in changes):
             self._faults["body"] = [f"The request must give at least one of {', '.join(changes)}."]
         if self._faults:
             raise InvalidFields(self._faults)
 
-    def _look_for_unknown(self) -> None:
-        """A fault for each field that nobody has asked for: what is passed over in silence is taken for done."""
+    def _find_unknown(self) -> None:
+        """Record a fault for each field that the handler didn't ask for.
+
+        A client would take a field that is ignored for accepted.
+        """
         others = {_OTHER_NAMES[name] for name in self._known if name in _OTHER_NAMES}
         known = ", ".join(sorted(self._known)) or "none"
         unknown = sorted(self._values.keys() - self._known - others)
-        for name in (quoted(name)[1:-1] for name in unknown[:_UNKNOWN_TOLD]):
+        for name in (quoted(name)[1:-1] for name in unknown[:_MAX_UNKNOWN_LISTED]):
             self.fault(name, f"The {self._prefix}{name} field is unknown; known here: {known}.")
 
     def unchanged(self, name: str, current: object) -> None:
-        """A member of an answer that no request can change. It may be sent back as it is at this moment."""
+        """Record a fault if a field that no request can change has another value than `current`."""
         if self.given(name) and self.value(name) not in (current, str(current)):
             self.fault(name, f"The {name} field can't be changed. It is {in_short(current)}.")
 
@@ -131,7 +134,7 @@ class Form:
         self, name: str, *, minimum: int = 0, maximum: int | None = None, required: bool = False
     ) -> int | None: ...
     def integer(self, name: str, *, minimum: int = 0, maximum: int | None = None, required: bool = False) -> int | None:
-        """1 to 11 digits, as a number or as text; both bounds count."""
+        """1 to 11 digits, as a number or as text; both bounds are allowed."""
         return self._read(name, lambda value: values.integer(value, minimum, maximum), minimum, required=required)
 
     def boolean(self, name: str) -> bool:
@@ -139,7 +142,7 @@ class Form:
         return self._read(name, values.boolean, stand_in=False, required=False) or False
 
     def nickname(self) -> str | None:
-        """`nickname`, or `name` as the reference calls it in one place. Empty or null means none."""
+        """`nickname`, which the reference calls `name` in one place. Empty or null means none."""
         if values.is_blank(self.value("nickname")):
             return None
         return self._read("nickname", values.nickname, "", required=False)
@@ -149,17 +152,16 @@ class Form:
     @overload
     def url(self, name: str, *, required: bool = False) -> str | None: ...
     def url(self, name: str, *, required: bool = False) -> str | None:
-        """An http or https URL with a host and without credentials.
+        """An http or https URL with a host and without credentials. If it isn't required, empty means none.
 
-        Not required, it may be empty, which means none. Where it leads is not looked at: that is for whoever connects
-        to it.
+        The host's address is checked when a connection is made, not here.
         """
         if not required and values.is_blank(self.value(name)):
             return None
         return self._read(name, values.url, "", required=required)
 
     def date_range(self, current: tuple[date, date] | None = None) -> tuple[date, date]:
-        """`start_date` and `end_date`, both of which count. What isn't given stays as in `current`, or is required."""
+        """`start_date` and `end_date`, both included. They are required, unless `current` has them."""
         earliest, latest = current or (date.min, date.max)
         first = self._read("start_date", values.day, date.min, required=current is None) or earliest
         last = self._read("end_date", values.day, date.max, required=current is None) or latest
@@ -174,7 +176,7 @@ class Form:
     @overload
     def days(self, *, required: bool = False) -> tuple[Day, ...] | None: ...
     def days(self, *, required: bool = False) -> tuple[Day, ...] | None:
-        """The `days` in the week's order, each once however often it is given; at least one."""
+        """The `days` in the week's order, each once, even if it is given more often; at least one."""
         listed = self._array("days", required=required)
         if listed is None:
             return None
@@ -195,7 +197,7 @@ class Form:
     def profiles(self, *, required: bool = False) -> tuple[ProfileChoice, ...] | None:
         """The `profiles`, each like `{"profile": "MorningPace", "start_time": "08:00", "end_time": "11:00"}`.
 
-        `profile` is a nickname or an id; `profile_id` is taken for it, since campaigns are answered with that.
+        `profile` is a nickname or an id. It may be called `profile_id`, as in the answers about campaigns.
         """
         listed = self._array("profiles", required=required)
         if listed is None:
@@ -214,18 +216,18 @@ class Form:
         return self._read("schedule", values.reference, "", required=required)
 
     def phone_numbers(self, *, unique: bool, required: bool = False) -> Upload:
-        """The numbers in a file, an array or text. Not required, the array may be empty; a file may not."""
+        """The numbers in a file, an array or text. If they aren't required, the array may be empty; a file may not."""
         value = self.value("phone_numbers")
         if not required and (values.is_blank(value) or value == []):
             return Upload(())
         if isinstance(value, list) and len(value) == 1 and isinstance(value[0], FilePart):
-            (value,) = value  # `phone_numbers[]`, as a browser's form may call it
+            (value,) = value  # a browser's form may call the field `phone_numbers[]`
         if isinstance(value, FilePart):
             value = value.content
         try:
             return upload.read([] if value is None else value, unique=unique)
-        except InvalidFields as refused:
-            for name, sentences in refused.faults.items():
+        except (UnreadableUpload, InvalidEntries) as refused:
+            for name, sentences in sentences_of(refused).items():
                 self._faults.setdefault(name, []).extend(sentences)
             return Upload(())
 
@@ -252,7 +254,7 @@ class Form:
             return convert(value)
         except values.Invalid as reason:
             sentence = str(reason).format(name=self._prefix + name)
-            (self._fault_of_value if reason.is_told else self.fault)(name, sentence)
+            (self._fault_of_value if reason.shows_value else self.fault)(name, sentence)
             return stand_in
 
     def _array(self, name: str, *, required: bool) -> list[object] | None:
@@ -275,23 +277,23 @@ class Form:
         if end <= start:
             form._fault_of_value("end_time", f"The {name}.end_time field must be a time after start_time.")
         nickname = form.nickname()
-        form._look_for_unknown()
+        form._find_unknown()
         self._faults |= form._faults
         return ProfileChoice(reference, start, end, nickname)
 
 
 def in_short(value: object) -> str:
-    """A value of a request as a sentence about it has it."""
+    """A value of a request as a sentence quotes it."""
     return quoted(value) if isinstance(value, str) else quoted(json.dumps(value, default=lambda _: "a file"))
 
 
 def no_fields(parameters: Parameters) -> None:
-    """Raises InvalidFields if there are any."""
+    """Raises InvalidFields if there are any fields."""
     Form(parameters).check()
 
 
 def page_of(parameters: Parameters) -> Page:
-    """The part of a list that is asked for, where nothing else can be. Raises InvalidFields."""
+    """The part of a list that is asked for. Raises InvalidFields, also for any other field."""
     form = Form(parameters)
     page = form.page()
     form.check()

@@ -1,4 +1,4 @@
-"""One value of a request, as a type of its own. Each function raises Invalid for what is no such value.
+"""One value of a request as a type of its own. Each function raises Invalid for what is no such value.
 
 The sentences follow the reference's one example: "The nickname has already been taken."
 """
@@ -21,27 +21,27 @@ MAX_NICKNAME_LENGTH = 64
 END_OF_DAY = 24 * 60
 
 _INTEGER = re.compile(r"-?[0-9]+")
-#: what says that a number written with a point is a whole one
+#: the end of a whole number that is written with a point
 _WHOLE = re.compile(r"(?<=[0-9])\.0+\Z")
-#: a day, or a day as this API answers it
+#: a day, or a day as this API's answers have it
 _DATE = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?: 00:00:00)?")
 #: the years in which a campaign may call
 _YEARS = range(2000, 2201)
 _TIME = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")
-#: What RFC 3986 allows in a URI. Other letters must be encoded by whoever writes the URL: two programs that encode them
-#: differently would look at one host and connect to another. A backslash has the same effect.
+#: What RFC 3986 allows in a URI. The customer must encode other letters: if two programs encode them differently, one
+#: checks another host than the other connects to. A backslash has the same effect.
 _URL = re.compile(r"(?i:https?)://[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+")
-#: RFC 1123 §2.1, with the underscore that names in use have
+#: RFC 1123 §2.1, and the underscore, which some names have
 _HOST = re.compile(r"(?=.{1,253}\Z)(?:[A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{1,63}\.?")
 
 
 class Invalid(Exception):
-    """What is wrong with a value: a sentence in which `{name}` stands for the field's name."""
+    """A value is invalid. The sentence has `{name}` in place of the field's name."""
 
-    def __init__(self, sentence: str, *, is_told: bool = True) -> None:
-        """`is_told` says whether the value is to be told with it, if that can be done in short."""
+    def __init__(self, sentence: str, *, shows_value: bool = True) -> None:
+        """`shows_value` is False where the answer must not repeat the value, or where there is none."""
         super().__init__(sentence)
-        self.is_told = is_told
+        self.shows_value = shows_value
 
 
 def is_blank(value: object) -> bool:
@@ -49,13 +49,13 @@ def is_blank(value: object) -> bool:
 
 
 def integer(value: object, minimum: int, maximum: int | None, digits: int = MAX_DIGITS) -> int:
-    """As a number or as text, `30.0` like 30; both bounds count."""
+    """As a number or as text; `30.0` is 30; both bounds are allowed."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, str):
         value = _WHOLE.sub("", value.strip())
     if isinstance(value, str) and _INTEGER.fullmatch(value.strip()):
-        # too many digits aren't converted: Python refuses thousands of them
+        # Too many digits aren't converted, because Python refuses to convert thousands of them.
         value = int(value) if len(value.strip().lstrip("-")) <= digits else 10**digits
     if not isinstance(value, int) or isinstance(value, bool):
         raise Invalid("The {name} field must be an integer.")
@@ -89,7 +89,7 @@ def _text(value: object) -> str:
 
 
 def nickname(value: object) -> str:
-    """64 characters at most, in Unicode's NFC: what looks the same is the same."""
+    """At most 64 characters, in Unicode's NFC, so that nicknames that look the same are the same."""
     text = unicodedata.normalize("NFC", _text(value))
     if len(text) > MAX_NICKNAME_LENGTH:
         raise Invalid(f"The {{name}} field must not be greater than {MAX_NICKNAME_LENGTH} characters.")
@@ -97,7 +97,7 @@ def nickname(value: object) -> str:
 
 
 def reference(value: object) -> str:
-    """A nickname or an id. What can be neither is told like one that isn't there."""
+    """A nickname or an id. The sentence for what can be neither is the same as for an unknown one."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**MAX_DIGITS:
@@ -112,7 +112,7 @@ def reference(value: object) -> str:
 
 
 def url(value: object) -> str:
-    """http or https, with a host, without credentials. Where it leads isn't looked at."""
+    """http or https, with a host, without credentials. The host's address isn't checked."""
     text = _text(value)
     if len(text) > LONGEST_URL:
         raise Invalid(f"The {{name}} field must not be greater than {LONGEST_URL} characters.")
@@ -124,12 +124,12 @@ def url(value: object) -> str:
     if not is_valid:
         raise Invalid("The {name} field must be a valid http or https URL.")
     if "@" in parts.netloc:
-        raise Invalid("The {name} field must not contain credentials.", is_told=False)
+        raise Invalid("The {name} field must not contain credentials.", shows_value=False)
     return text
 
 
 def _is_host(netloc: str, host: str) -> bool:
-    """Is this a name or an address? Raises ValueError for brackets around something else."""
+    """True for a name or an address. Raises ValueError for brackets around anything but an IPv6 address."""
     if "[" in netloc:
         return ipaddress.IPv6Address(host).scope_id is None
     return _HOST.fullmatch(host) is not None
@@ -141,7 +141,7 @@ def day(value: object) -> date:
     try:
         found = date.fromisoformat(match[1]) if match else None
     except ValueError:
-        found = None  # a day that its month doesn't have
+        found = None  # the month has no such day
     if found is None:
         raise Invalid("The {name} field must be a date in the format YYYY-MM-DD.")
     if found.year not in _YEARS:
@@ -150,7 +150,7 @@ def day(value: object) -> date:
 
 
 def start_time(value: object) -> int:
-    """HH:MM, as minutes after midnight."""
+    """HH:MM in minutes after midnight."""
     match = _TIME.fullmatch(value.strip()) if isinstance(value, str) else None
     if match is None:
         raise Invalid("The {name} field must be a time in the format HH:MM.")
@@ -172,5 +172,5 @@ def array(value: object) -> list[object]:
     if not isinstance(value, list):
         raise Invalid("The {name} field must be an array.")
     if not value:
-        raise Invalid("The {name} field is required.", is_told=False)
+        raise Invalid("The {name} field is required.", shows_value=False)
     return value

@@ -1,115 +1,88 @@
 """Phone numbers as customers write them, brought into one normal form.
 
 An entry is a number, its parameters and a message reference: `tel:+12223334444; ani=7778889999, marchcampaign`
-(reference, Create Campaign, `phone_numbers`; the product's documentation for the bare forms and `postd`). What is
-checked is the shape a number must have by E.164, not whether anybody was assigned it. What could mean two numbers is
-refused, since the price of a wrong guess is a call to a stranger.
+(reference, Create Campaign, `phone_numbers`; the product's documentation for the bare forms and `postd`). A number must
+have the shape that E.164 gives it; whether it is assigned to anybody is not checked. What could mean two numbers is
+refused, because a wrong guess calls a stranger.
 """
 
 import re
 from functools import lru_cache
-from typing import NoReturn
 
+from chalicelib.domain.faults import EntryFault, InvalidEntry
 from chalicelib.domain.models import Entry
-from chalicelib.errors import CallpacerError
 
 #: bytes of UTF-8
 MAX_REFERENCE_BYTES = 255
-#: how many characters of a value are told in a sentence about it
-_LONGEST_QUOTED = 40
 
-#: Control characters, separators of lines and halves of surrogate pairs: what no text of a customer's may hold, since
-#: it would break an entry's line in two or can't be written as UTF-8.
+#: Control characters, line separators and halves of surrogate pairs. No text of a customer may hold them: they would
+#: break an entry's line in two, or can't be encoded as UTF-8.
 UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
-#: E.164: at most 15 digits, the country code's first one not 0. The plan sets no minimum: 7 is the shortest
-#: in use (Niue: +683 and four digits). Country code 1 is left to the North American form below.
+#: E.164: at most 15 digits, and the country code doesn't begin with 0. The plan sets no minimum: 7 digits are the
+#: shortest in use (Niue: +683 and four digits). Numbers with country code 1 must match _NORTH_AMERICAN.
 _INTERNATIONAL_DIGITS = re.compile(r"[2-9][0-9]{6,14}")
 
-#: A number with a `+`, with the separators of RFC 3966 §3 and spaces between its groups of digits. A group in
-#: parentheses doesn't begin with 0, for `+44 (0)20…` and `+39 (06)…` mean opposite things by it. The last group has
-#: more than one digit, for `+442071234567.0` is what a spreadsheet makes of a number that it took for an amount.
+#: A number with a `+`. The separators of RFC 3966 §3 and spaces may divide its groups of digits. A group in parentheses
+#: doesn't begin with 0, because the 0 is not dialled in `+44 (0)20…`, but is dialled in `+39 (06)…`. The last group has
+#: more than one digit, because a spreadsheet that takes a number for an amount writes `+442071234567.0`.
 _INTERNATIONAL = re.compile(r"\+([2-9][0-9]*(?:[-. ]{1,3}[0-9]+|[-. ]{0,3}\([1-9][0-9]*\)[0-9]*)*)(?<=[0-9]{2})")
 
-#: Ten digits, or eleven that begin with 1, divided nowhere but where North American numbers are. Without a country
-#: code the area code's first digit is checked: a number that begins with 0 is another country's, written as one dials
-#: it there, and one that begins with 1 has lost a digit.
+#: Ten digits, or eleven that begin with 1, divided only where North American numbers are divided. Without a country
+#: code the area code must begin with 2 to 9: a number that begins with 0 is another country's, written as it is dialled
+#: there, and ten digits that begin with 1 have lost a digit.
 _NORTH_AMERICAN = re.compile(
     r"(?:\+?1[-. ]{0,3}|(?=\(?[2-9]))(?:\(([0-9]{3})\)|([0-9]{3}))[-. ]{0,3}([0-9]{3})[-. ]{0,3}([0-9]{4})"
 )
 
-#: What most entries are, and the quicker way to read them: ten digits, and a reference that can't be anything else.
+#: The form of most entries, for a fast path: ten digits, and a reference that can't be anything else.
 _PLAIN_ENTRY = re.compile(
     r"(?:tel:)?(?:\+?1)?([2-9][0-9]{9})(?:, ?([A-Za-z](?:[A-Za-z0-9 _-]{0,60}[A-Za-z0-9])?|[0-9]{1,6}))?"
 )
 
-#: a caller id, with or without its country code: kept as given
+#: A caller id, with or without its country code. It is kept as given.
 _ANI = re.compile(r"\+?[0-9]{1,15}")
 
-#: Digits to send once the call is answered. A menu's path or a calling card's number, not a text: the length keeps an
+#: Digits to send once the call is answered: a path through a menu, or the number of a calling card. The limit keeps an
 #: entry small.
 _POSTD = re.compile(r"[0-9*#]{1,64}")
 
-#: Two commas and digits: an address book's pauses, after which it sends the digits.
+#: What follows a number's comma if an address book wrote it: more commas, each a pause, then digits to send.
 _PAUSES = re.compile(r"\s*,[\s,]*[0-9*#][\s,0-9*#]*")
 
-#: Digits behind a number, as of an extension.
+#: digits behind a number, such as an extension
 _EXTENSION = re.compile(
     r"(?P<number>.*[0-9])\s*(?:(?:ext(?:ension|n)?|x|p|w|#|\*)[.:\s]*|[-/]\s*)[0-9*#]{1,8}",
     re.IGNORECASE,
 )
 
-#: `2.22E+09` and `2223334444.0`: a spreadsheet took a number for an amount.
+#: `2.22E+09` and `2223334444.0`: a spreadsheet took the number for an amount.
 _AMOUNT = re.compile(r"\+?[0-9](?:[.,][0-9]+)?E\+?[0-9]+|\+?[0-9]{7,15}[.,]0+", re.IGNORECASE)
 
-#: Characters that are not to be seen and say nothing within a number: joiners, marks of the writing direction, byte
-#: order marks, soft hyphens. Spreadsheets and address books leave them there.
+#: Invisible characters without a meaning in a number: joiners, marks of the writing direction, byte order marks, soft
+#: hyphens. Spreadsheets and address books leave them there.
 _MARKS = [0xAD, 0x61C, 0x180E, 0xFEFF, *range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x2070)]
-#: Spaces that are wider, narrower or don't break.
+#: wider, narrower and no-break spaces
 _SPACES = [0xA0, 0x1680, *range(0x2000, 0x200B), 0x202F, 0x205F, 0x3000]
-#: translates them away
+#: for `str.translate`: removes invisible characters
 INVISIBLE = dict.fromkeys(_MARKS)
-#: the same, and makes all spaces plain ones
+#: for `str.translate`: also makes all spaces plain ones
 PLAIN = {**INVISIBLE, **dict.fromkeys(_SPACES, " ")}
 
-#: What a number may be written with.
+#: a character that no number is written with
 _STRAY = re.compile("[^0-9+(). -]")
-#: characters of a piece that is looked at to say what is wrong with it
+#: characters of the longest number that `diagnosed` examines
 _LONGEST_NUMBER = 100
-POSTD_WANTED = "has digits behind its number: write ;postd= before digits to be sent once the call is answered."
-REFERENCE_TOO_LONG = f"has a message_reference greater than {MAX_REFERENCE_BYTES} bytes."
-_NO_NUMBER = "is not a valid phone number."
 #: A piece with so many digits is meant as a number.
 DIGITS_OF_A_NUMBER = 7
-
-
-class InvalidEntry(CallpacerError):
-    """An entry that can't be dialled as it stands."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self._reason = reason
-
-    @property
-    def reason(self) -> str:
-        """The sentence's predicate: "The phone_numbers.17 entry" goes before it."""
-        return self._reason
-
-
-class NoNumber(InvalidEntry):
-    """What stands where the number does is none. What is wrong with it is looked for only if somebody asks."""
-
-    @property
-    def reason(self) -> str:
-        return _what_is_wrong(self._reason)
 
 
 def parse(text: str) -> Entry:
     """One entry in its normal form: `tel:+12223334444;ani=7778889999`, and what follows the first comma, trimmed.
 
-    Ten digits are taken as North American, and so are eleven that begin with 1; any other number needs its `+`.
-    `tel:` may be left out, `;` and `,` may stand between spaces. Parameters may come in any order and case, each once;
-    they are kept in the order ani, postd. Raises InvalidEntry.
+    Ten digits are a North American number, and so are eleven that begin with 1; any other number needs its `+`. `tel:`
+    may be left out. Spaces may surround `;` and `,`. Parameters may come in any order and case, each once; the normal
+    form has ani before postd. Raises InvalidEntry; `diagnosed` tells more of its cause.
     """
     plain = _PLAIN_ENTRY.fullmatch(text)
     if plain is not None:
@@ -120,21 +93,41 @@ def parse(text: str) -> Entry:
     number, *parameters = destination.split(";")
     digits = _digits(number)
     if _PAUSES.fullmatch(reference):
-        _refuse(POSTD_WANTED)
+        raise InvalidEntry(EntryFault.DIGITS_BEHIND_NUMBER)
     return Entry(f"tel:+{digits}{_parameters(parameters)}", _reference(reference))
 
 
 def joined(phone_number: str, ani: str = "", postd: str = "", message_reference: str = "") -> Entry:
     """An entry whose parts are given apart; all but the number may be empty. Raises InvalidEntry."""
     if "," in phone_number:
-        _refuse("has a comma in its phone number.")
+        raise InvalidEntry(EntryFault.COMMA_IN_NUMBER)
     destination, _, before = parse(phone_number).destination.partition(";")
     if ani or postd or before:
         destination += _joined_parameters(before, ani, postd)
     return Entry(destination, _reference(message_reference))
 
 
-# A column of caller ids mostly holds the same one.
+def diagnosed(fault: InvalidEntry) -> InvalidEntry:
+    """The same fault, or what exactly is wrong with a number that `parse` refused.
+
+    `parse` doesn't look for that itself: an upload may have a million invalid numbers, of which few are listed.
+    """
+    number = fault.facts.get("number")
+    if fault.code is not EntryFault.NO_NUMBER or not isinstance(number, str) or len(number) > _LONGEST_NUMBER:
+        return fault
+    if _AMOUNT.fullmatch(number):
+        return InvalidEntry(EntryFault.AMOUNT)
+    extended = _EXTENSION.fullmatch(number)
+    if extended is not None and _digits_of(extended["number"].strip()) is not None:
+        return InvalidEntry(EntryFault.DIGITS_BEHIND_NUMBER)
+    stray = _STRAY.search(number)
+    if stray is not None and sum(map(str.isdecimal, number)) >= DIGITS_OF_A_NUMBER:
+        before = number[: stray.start()].strip()
+        return InvalidEntry(EntryFault.UNEXPECTED_CHARACTER, character=stray[0], before=before)
+    return fault
+
+
+# The cells of a column of caller ids are mostly the same.
 @lru_cache(maxsize=256)
 def _joined_parameters(before: str, ani: str, postd: str) -> str:
     parameters = before.split(";") if before else []
@@ -146,24 +139,12 @@ def _joined_parameters(before: str, ani: str, postd: str) -> str:
 
 
 def _caller_id(written: str) -> str:
-    """Digits as they are; what is written as a column of numbers may be, without its separators.
+    """Without its separators if it is written like a number; otherwise unchanged.
 
-    A date is digits with separators, too, but no number is divided like that.
+    A date has digits and separators, too, but no number is divided like one.
     """
     is_number = _NORTH_AMERICAN.fullmatch(written) or _INTERNATIONAL.fullmatch(written)
     return re.sub("[-. ()]", "", written) if is_number else written
-
-
-def _refuse(reason: str) -> NoReturn:
-    raise InvalidEntry(reason)
-
-
-def quoted(text: str) -> str:
-    """The text as it may stand in a sentence: not too long, and with nothing that isn't to be seen."""
-    text = text.strip()
-    if len(text) > _LONGEST_QUOTED:
-        text = text[:_LONGEST_QUOTED] + "\N{HORIZONTAL ELLIPSIS}"
-    return '"' + "".join(one if one.isprintable() else f"\\u{ord(one):04x}" for one in text) + '"'
 
 
 def _digits(number: str) -> str:
@@ -173,7 +154,7 @@ def _digits(number: str) -> str:
         number = number[4:].lstrip()
     digits = _digits_of(number)
     if digits is None:
-        raise NoNumber(number)
+        raise InvalidEntry(EntryFault.NO_NUMBER, number=number)
     return digits
 
 
@@ -189,49 +170,31 @@ def _digits_of(number: str) -> str | None:
     return None
 
 
-def _what_is_wrong(number: str) -> str:
-    if len(number) > _LONGEST_NUMBER:
-        return _NO_NUMBER
-    if _AMOUNT.fullmatch(number):
-        return "reads like an amount that a spreadsheet made of a number: format the column as text."
-    extended = _EXTENSION.fullmatch(number)
-    if extended is not None and _digits_of(extended["number"].strip()) is not None:
-        return POSTD_WANTED
-    stray = _STRAY.search(number)
-    if stray is not None and sum(map(str.isdecimal, number)) >= DIGITS_OF_A_NUMBER:
-        character = stray[0]
-        named = f'"{character}"' if character.isascii() and character.isprintable() else f"U+{ord(character):04X}"
-        before = number[: stray.start()].strip()
-        where = f"after {quoted(before)}" if before else "at its beginning"
-        return f"has an unexpected character {named} {where}."
-    return _NO_NUMBER
-
-
 def _parameters(parameters: list[str]) -> str:
     """The parameters in their normal form, each with the semicolon before it."""
     values: dict[str, str] = {}
     for parameter in parameters:
         name, _, value = parameter.partition("=")
         name, value = name.strip().lower(), value.strip()
+        if name == "ext":
+            raise InvalidEntry(EntryFault.DIGITS_BEHIND_NUMBER)
         if name not in ("ani", "postd"):
-            if name == "ext":
-                _refuse(POSTD_WANTED)
-            _refuse("has an unknown parameter: only ani and postd are known, and columns are separated by commas.")
+            raise InvalidEntry(EntryFault.UNKNOWN_PARAMETER)
         if name in values:
-            _refuse(f"has more than one {name}.")
+            raise InvalidEntry(EntryFault.REPEATED_PARAMETER, name=name)
         values[name] = value
     ani, postd = values.get("ani"), values.get("postd")
     if ani is not None and not _ANI.fullmatch(ani):
-        _refuse("has an invalid ani: it must be 1 to 15 digits, with or without a plus sign.")
+        raise InvalidEntry(EntryFault.INVALID_ANI)
     if postd is not None and not _POSTD.fullmatch(postd):
-        _refuse("has an invalid postd: it must be 1 to 64 digits, asterisks or number signs.")
+        raise InvalidEntry(EntryFault.INVALID_POSTD)
     return "".join(f";{name}={values[name]}" for name in ("ani", "postd") if name in values)
 
 
 def _reference(reference: str) -> str:
     reference = reference.strip()
     if UNPRINTABLE.search(reference):
-        _refuse("has control characters in its message_reference.")
+        raise InvalidEntry(EntryFault.CONTROL_CHARACTERS)
     if len(reference.encode()) > MAX_REFERENCE_BYTES:
-        _refuse(REFERENCE_TOO_LONG)
+        raise InvalidEntry(EntryFault.REFERENCE_TOO_LONG, limit=MAX_REFERENCE_BYTES)
     return reference

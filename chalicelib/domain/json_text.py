@@ -1,15 +1,15 @@
-"""JSON as it comes from strangers: a name that stands twice in an object says two things, and is refused."""
+"""JSON from customers. An object with the same name twice is ambiguous, and is refused."""
 
 import json
 from typing import Any
 
 
 class NameGivenTwice(ValueError):
-    """An object has the same name twice, of which `json` would keep the last without a word."""
+    """An object has the same name twice. `json` alone would silently keep the last."""
 
 
-def load(text: str) -> Any:  # what JSON says may be anything
-    """Raises ValueError (JSONDecodeError, NameGivenTwice, or for a number that is too long) and RecursionError."""
+def load(text: str) -> Any:  # JSON may hold any value
+    """Raises ValueError (JSONDecodeError, NameGivenTwice, or for an integer that is too long) and RecursionError."""
     return json.loads(text, object_pairs_hook=_unique)
 
 

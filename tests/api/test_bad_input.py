@@ -1,4 +1,4 @@
-"""Whatever is sent, the answer says what is wrong with it, and nothing has changed."""
+"""The answer to an invalid request says what is wrong with it, and nothing changes."""
 
 import json
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ WITH_ID = [(method, path) for path, endpoints in ENDPOINTS.items() if "{id}" in 
 WITH_BODY = [(method, path) for path, endpoints in ENDPOINTS.items() for method in endpoints if method[0] == "P"]
 POSTS = [path for path, endpoints in ENDPOINTS.items() if "POST" in endpoints]
 
-#: as they stand in a path
+#: percent-encoded, for a path
 ODD_IDS = [
     *("abc", "-1", "0", "1.0", "1e3", "+1", "%201", "1%20", "9" * 12, "9" * 30, "9" * 5000, "1" + "0" * 11),
     *("%00", "1%00", "%F0%9F%92%A9", "%D9%A3", "%C2%B2", "%EF%BC%91", "1%2F2", "..%2F..", "null", "1;drop", "%FF"),
@@ -40,7 +40,7 @@ def all_of_it(settled: Customer) -> list[Any]:
 
 @pytest.fixture
 def unharmed(settled: Customer, all_of_it: list[Any]) -> Iterator[Customer]:
-    """The same, of whom everything must be afterwards as it was before."""
+    """The same customer. A test must leave everything unchanged."""
     yield settled
     assert settled.everything() == all_of_it
 
@@ -72,8 +72,8 @@ CONTROL = "must not contain control characters."
 LONG = "must not be greater than 64 characters."
 PACE: dict[str, object] = {"period": 1, "amount_per_period": 1, "time_between_periods": 0}
 NUMBERS = "/api/campaigns/add-calls"
-#: sentences that tell the value, or are about none, or about one that isn't to be repeated
-ALREADY_TOLD = (" entry ", "one of", "required", "credentials", "invalid entr", "a file", "20 items", "an object")
+#: Words of the sentences that have the value elsewhere, have none, or must not repeat it. All others end with it.
+WITHOUT_VALUE = (" entry ", "one of", "required", "credentials", "invalid entr", "a file", "20 items", "an object")
 OTHER_NAMES = {"nickname": "name", "schedule": "schedule_id"}
 
 REFUSED: list[tuple[str, str, dict[str, object], dict[str, list[str]]]] = [
@@ -260,20 +260,20 @@ REFUSED: list[tuple[str, str, dict[str, object], dict[str, list[str]]]] = [
 
 
 @pytest.mark.parametrize(("method", "target", "fields", "faults"), REFUSED)
-def test_a_fault_is_told_by_its_field(
+def test_a_fault_is_named_by_its_field(
     unharmed: Customer, method: str, target: str, fields: dict[str, object], faults: dict[str, list[str]]
 ) -> None:
     reply = unharmed.ask(method, target, json.dumps(fields).encode())
-    assert (reply.status, reply.json) == (422, telling_values(faults, fields))
+    assert (reply.status, reply.json) == (422, with_values(faults, fields))
 
 
-def telling_values(faults: dict[str, list[str]], fields: dict[str, object]) -> dict[str, list[str]]:
-    """The same faults, each with the value that it is about, where that is to be told."""
-    return {name: [sentence + value_told(name, sentence, fields)] for name, (sentence,) in faults.items()}
+def with_values(faults: dict[str, list[str]], fields: dict[str, object]) -> dict[str, list[str]]:
+    """The same faults, each sentence followed by the value that it is about, if the answer has it."""
+    return {name: [sentence + shown_value(name, sentence, fields)] for name, (sentence,) in faults.items()}
 
 
-def value_told(name: str, sentence: str, fields: dict[str, object]) -> str:
-    if any(words in sentence for words in ALREADY_TOLD):
+def shown_value(name: str, sentence: str, fields: dict[str, object]) -> str:
+    if any(words in sentence for words in WITHOUT_VALUE):
         return ""
     value: Any = fields
     for key in name.split("."):
@@ -302,7 +302,7 @@ def test_a_list_goes_on_after_an_id(unharmed: Customer, path: str, after: str) -
 
 
 @pytest.mark.parametrize("identifier", ODD_IDS)
-def test_what_can_be_no_id_is_not_found(unharmed: Customer, identifier: str) -> None:
+def test_what_cannot_be_an_id_is_not_found(unharmed: Customer, identifier: str) -> None:
     for method, path in WITH_ID:
         reply = unharmed.ask(method, path.replace("{id}", identifier))
         assert (reply.status, reply.json["status"]) == (404, "error"), (method, path)
@@ -347,14 +347,14 @@ def test_a_body_that_cannot_be_read_is_refused_everywhere(unharmed: Customer, bo
 
 
 @pytest.mark.parametrize("path", POSTS)
-def test_a_post_of_nothing_is_told_all_that_is_missing(unharmed: Customer, path: str) -> None:
+def test_the_answer_to_an_empty_post_names_all_required_fields(unharmed: Customer, path: str) -> None:
     replies = [unharmed.ask("POST", path, body) for body in (b"", b"{}", b"\r\n", multipart())]
     assert [reply.status for reply in replies] == [422] * 4
     assert all(sentence.endswith(" field is required.") for reply in replies for (sentence,) in reply.json.values())
 
 
 @pytest.mark.parametrize("kind", ["schedules", "profiles", "campaigns"])
-def test_an_update_of_nothing_is_refused(unharmed: Customer, kind: str) -> None:
+def test_an_empty_update_is_refused(unharmed: Customer, kind: str) -> None:
     for method in ("PATCH", "PUT"):
         for body in (b"", b"{}", multipart()):
             reply = unharmed.ask(method, f"/api/{kind}/1", body)
@@ -364,7 +364,7 @@ def test_an_update_of_nothing_is_refused(unharmed: Customer, kind: str) -> None:
 
 @pytest.mark.parametrize(("method", "path"), WITH_BODY)
 @pytest.mark.parametrize("size", [MAX_BODY_BYTES + 1, 10_000_000])
-def test_a_body_over_the_limit_is_refused_and_told_the_limit(
+def test_a_body_over_the_limit_is_refused_and_the_answer_names_the_limit(
     unharmed: Customer, method: str, path: str, size: int
 ) -> None:
     body = b'{"days": "' + b"x" * (size - 12) + b'"}'
@@ -397,7 +397,7 @@ def test_a_file_that_is_no_list_of_numbers_is_refused(
     assert [(reply.status, reply.json) for reply in (added, made)] == [(422, faults)] * 2
 
 
-def test_what_is_refused_takes_no_id(customer: Customer) -> None:
+def test_a_refused_request_uses_no_id(customer: Customer) -> None:
     schedule, profile = customer.schedule("taken"), customer.profile("taken")
     for path in ("/api/schedules", "/api/profiles", "/api/campaigns"):
         assert customer.post(path, nickname="n" * 65).status == 422

@@ -1,4 +1,4 @@
-"""What clients send in their own manner is read as it is meant. What isn't understood is refused."""
+"""The forms in which different clients send requests are read. What isn't understood is refused."""
 
 import csv
 import io
@@ -41,7 +41,7 @@ KNOWN: list[tuple[str, str, dict[str, Any]]] = [
 
 @pytest.fixture
 def ready(customer: Customer) -> Customer:
-    """With a schedule `weekdays`, a profile `pace` and a campaign, each with the id 1."""
+    """A customer with a schedule `weekdays`, a profile `pace` and a campaign, each with the id 1."""
     customer.campaign(customer.schedule("weekdays"), customer.profile("pace"), phone_numbers=["+12223334444"])
     return customer
 
@@ -63,7 +63,7 @@ def test_an_unknown_field_is_refused_everywhere_and_nothing_is_done(
 
 
 def ask_for(customer: Customer, **fields: object) -> Reply:
-    """A campaign that could be made, but for the fields given."""
+    """Asks for a campaign that is valid except for the given fields."""
     return customer.ask("POST", "/api/campaigns", json.dumps(campaign_fields(**fields)).encode())
 
 
@@ -73,7 +73,7 @@ def test_an_unknown_member_of_a_profile_is_refused(ready: Customer) -> None:
     assert (reply.status, list(reply.json)) == (422, ["profiles.0.timezone"])
 
 
-def test_thousands_of_unknown_fields_are_not_all_told(ready: Customer) -> None:
+def test_thousands_of_unknown_fields_are_not_all_listed(ready: Customer) -> None:
     fields = {f"field{number}": 1 for number in range(50_000)}
     reply = ready.ask("POST", "/api/schedules", json.dumps(fields).encode())
     assert reply.status == 422
@@ -82,7 +82,7 @@ def test_thousands_of_unknown_fields_are_not_all_told(ready: Customer) -> None:
 
 @pytest.mark.parametrize("kind", ["schedules", "profiles", "campaigns"])
 @pytest.mark.parametrize("method", ["PATCH", "PUT"])
-def test_what_was_answered_can_be_sent_back(ready: Customer, kind: str, method: str) -> None:
+def test_an_answer_can_be_sent_back(ready: Customer, kind: str, method: str) -> None:
     shown = ready.get(f"/api/{kind}/1").json
     before = ready.everything()
     assert ready.ask(method, f"/api/{kind}/1", json.dumps(shown).encode()).status == 200
@@ -126,7 +126,7 @@ PHP_PROFILES = (
 
 
 @pytest.mark.parametrize("where", ["body", "query", "multipart"])
-def test_arrays_in_the_manner_of_php_and_node_are_arrays(ready: Customer, where: str) -> None:
+def test_arrays_as_php_and_node_write_them_are_arrays(ready: Customer, where: str) -> None:
     def patch(path: str, encoded: bytes) -> int:
         if where == "query":
             return ready.ask("PATCH", f"{path}?{encoded.decode()}").status
@@ -142,7 +142,7 @@ def test_arrays_in_the_manner_of_php_and_node_are_arrays(ready: Customer, where:
     assert (window["start_time"], window["end_time"]) == ("09:30", "11:00")
 
 
-def test_numbers_in_the_manner_of_php_are_queued(ready: Customer) -> None:
+def test_numbers_as_php_writes_them_are_queued(ready: Customer) -> None:
     body = b"campaign_id=1&phone_numbers%5B0%5D=%2B12225550142&phone_numbers%5B1%5D=%2B12225550143"
     assert ready.ask("POST", ADD, body).headers["x-numbers-accepted"] == "2"
     objects = b"campaign_id=1&phone_numbers[0][phone_number]=2225550144&phone_numbers[0][message_reference]=2024010512"
@@ -173,7 +173,7 @@ def test_multipart_bodies_of_all_kinds_are_read(ready: Customer, body: bytes, en
     assert ready.get("/api/schedules/1").json["days"] == ["sun"]
 
 
-def test_a_preamble_is_passed_over_where_the_header_names_the_boundary(ready: Customer) -> None:
+def test_a_preamble_is_ignored_if_the_header_names_the_boundary(ready: Customer) -> None:
     body = b"This is a multipart message.\r\n--B\r\n" + PART + b"--B--\r\n"
     headers = {"Content-Type": 'multipart/form-data; boundary="B"'}
     assert ready.ask("PATCH", "/api/schedules/1", body, headers).status == 200
@@ -192,14 +192,14 @@ def test_a_preamble_is_passed_over_where_the_header_names_the_boundary(ready: Cu
         b"days: mon",
     ],
 )
-def test_a_body_that_is_nothing_known_is_never_a_success(ready: Customer, body: bytes) -> None:
+def test_a_body_of_no_known_kind_is_never_a_success(ready: Customer, body: bytes) -> None:
     before = ready.everything()
     for method, path in (("PATCH", "/api/schedules/1"), ("POST", "/api/schedules"), ("PATCH", "/api/campaigns/1")):
         assert ready.ask(method, path, body).status == 422
     assert ready.everything() == before
 
 
-def test_a_file_keeps_every_byte_though_its_body_was_padded(ready: Customer) -> None:
+def test_a_file_keeps_every_byte_of_a_padded_body(ready: Customer) -> None:
     content = b'"2225550142","a\r\n'.replace(b"\r\n", b' --B -- folded"\r\n 2225550143,b\r\n')
     body = b'--B  \r\nContent-Disposition: form-data; name="campaign_id"\r\n\r\n1\r\n--B\r\n'
     body += b'Content-Disposition: form-data; name="phone_numbers"; filename="n.csv"\r\n\r\n' + content + b"\r\n--B--"
@@ -214,16 +214,16 @@ def test_a_dry_run_checks_all_and_queues_nothing(ready: Customer, path: str) -> 
     before = ready.everything()
     reply = ready.post(path, key="k", **fields, phone_numbers=numbers, unique=True, dry_run=True)
     assert (reply.status, reply.headers.get("x-numbers-accepted")) == (200, None)
-    told = reply.json["response"]
-    assert (told["dry_run"], told["queued"], told["dropped"]) == (True, 11, 1)
-    assert told["first"][:2] == [
+    response = reply.json["response"]
+    assert (response["dry_run"], response["queued"], response["dropped"]) == (True, 11, 1)
+    assert response["first"][:2] == [
         {"phone_number": "tel:+12223334444", "message_reference": "a"},
         {"phone_number": "tel:+14443332222;ani=777", "message_reference": ""},
     ]
-    assert len(told["first"]) == 5
+    assert len(response["first"]) == 5
     assert ready.post(path, **fields, phone_numbers=["2223334444", "112"], dry_run="true").status == 422
     assert ready.everything() == before
-    # nothing was done, so the key is still free
+    # Nothing was done, so the key is still unused.
     assert ready.post(path, key="k", **fields, phone_numbers=numbers).headers["x-numbers-accepted"] == "12"
 
 
@@ -283,8 +283,8 @@ class TestCallsAsAFile:
     @pytest.fixture
     def customer(self, customer: Customer) -> Customer:
         entries = [
-            {"phone_number": f"222333{place:04}", "ani": "777", "message_reference": reference}
-            for place, reference in enumerate(self.REFERENCES)
+            {"phone_number": f"222333{index:04}", "ani": "777", "message_reference": reference}
+            for index, reference in enumerate(self.REFERENCES)
         ]
         customer.any_campaign(phone_numbers=entries)
         return customer
@@ -309,7 +309,7 @@ class TestCallsAsAFile:
         assert accepted.text.startswith("\ufeffcall_id")
 
 
-def test_a_start_url_is_told_with_the_fault_that_is_in_it(ready: Customer) -> None:
+def test_the_answer_to_an_invalid_start_url_has_the_url(ready: Customer) -> None:
     reply = ask_for(ready, start_url="example.com/start")
     assert reply.json == {
         "start_url": ['The start_url field must be a valid http or https URL. It is "example.com/start".']

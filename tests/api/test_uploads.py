@@ -1,4 +1,4 @@
-"""Uploads through the API: all of a list, in its order, or nothing of it."""
+"""Uploads through the API: all of a list is queued, in its order, or nothing of it."""
 
 import json
 from datetime import date
@@ -18,7 +18,7 @@ ADD = "/api/campaigns/add-calls"
 
 
 def numbers(count: int, first: int = 0) -> list[str]:
-    return [f"tel:+1222{place:07};ani=7778889999" for place in range(first, first + count)]
+    return [f"tel:+1222{index:07};ani=7778889999" for index in range(first, first + count)]
 
 
 def file_of(lines: list[str], *, line_end: str = "\r\n") -> bytes:
@@ -27,21 +27,21 @@ def file_of(lines: list[str], *, line_end: str = "\r\n") -> bytes:
 
 @pytest.fixture
 def acme(world: World) -> Customer:
-    """With a campaign 1 that holds one number."""
+    """A customer whose campaign 1 holds one number."""
     customer = Customer(world.services)
     customer.any_campaign(phone_numbers=["+13334445555"])
     return customer
 
 
 def stored(database: Database) -> tuple[int, int]:
-    """How many segments and chunks there are, of whatever campaign."""
+    """How many segments and chunks all campaigns have."""
     return len(list(database.log.scan())), len(list(database.chunks.scan()))
 
 
 @pytest.mark.parametrize("form", ["json", "csv"])
 def test_a_hundred_thousand_numbers_in_one_request_are_queued_in_order(acme: Customer, form: str) -> None:
-    """About as much as a function can be sent."""
-    lines = [f"{number}, ref{place}" for place, number in enumerate(numbers(100_000))]
+    """The body is about as large as a body may be."""
+    lines = [f"{number}, ref{index}" for index, number in enumerate(numbers(100_000))]
     if form == "json":
         body = json.dumps({"campaign_id": 1, "phone_numbers": lines}, separators=(",", ":")).encode()
     else:
@@ -50,11 +50,11 @@ def test_a_hundred_thousand_numbers_in_one_request_are_queued_in_order(acme: Cus
     assert acme.ask("POST", ADD, body).json == {"status": "success"}
     assert acme.get("/api/campaigns/1").json["progress"]["queued"] == 100_001
     queue = acme.queue(1)
-    assert queue[1:] == [(number, f"ref{place}") for place, number in enumerate(numbers(100_000))]
+    assert queue[1:] == [(number, f"ref{index}") for index, number in enumerate(numbers(100_000))]
 
 
 def test_uploads_follow_each_other(acme: Customer) -> None:
-    """Each is kept in several pieces, of few long entries and of many short ones."""
+    """Each is stored in several chunks, some of few long entries and some of many short ones."""
     for first in (0, 3000, 6000):
         long = [f"{number}, {'x' * 200}" for number in numbers(1000, first)]
         assert acme.post(ADD, campaign_id=1, phone_numbers=[*long, *numbers(2000, first + 1000)]).status == 200
@@ -62,7 +62,7 @@ def test_uploads_follow_each_other(acme: Customer) -> None:
 
 
 @pytest.mark.parametrize("bad", ["12", "tel:+12223334444;fax=1", "+12223334444, " + "x" * 256, '"+12223334444'])
-def test_a_bad_line_is_told_by_its_number_and_nothing_is_left_behind(
+def test_an_invalid_line_is_named_by_its_number_and_nothing_is_left_behind(
     acme: Customer, database: Database, bad: str
 ) -> None:
     lines = numbers(5000)
@@ -94,12 +94,12 @@ def test_a_large_upload_to_no_campaign_leaves_nothing_behind(acme: Customer, dat
     assert (acme.everything(), stored(database)) == before
 
 
-def test_the_first_hundred_faults_are_told_and_how_many_there_are(customer: Customer) -> None:
+def test_the_first_hundred_faults_are_listed_and_all_are_counted(customer: Customer) -> None:
     customer.any_campaign()
     content = "\n".join(["rubbish"] * 150).encode()
-    told = customer.ask("POST", ADD, multipart(campaign_id="1", phone_numbers=content)).json
-    assert told.pop("phone_numbers") == ["The phone_numbers field has 150 invalid entries; the first 100 are listed."]
-    assert list(told) == [f"phone_numbers.{line}" for line in range(1, 101)]
+    faults = customer.ask("POST", ADD, multipart(campaign_id="1", phone_numbers=content)).json
+    assert faults.pop("phone_numbers") == ["The phone_numbers field has 150 invalid entries; the first 100 are listed."]
+    assert list(faults) == [f"phone_numbers.{line}" for line in range(1, 101)]
 
 
 def test_repeats_are_kept_unless_unique_is_asked_for(customer: Customer) -> None:
@@ -107,11 +107,11 @@ def test_repeats_are_kept_unless_unique_is_asked_for(customer: Customer) -> None
     twice: dict[str, Any] = {"campaign_id": 1, "phone_numbers": ["+12223334444", "222-333-4444, b", "+13334445555"]}
     assert customer.post(ADD, **twice).json == {"status": "success"}
     assert customer.post(ADD, **twice, unique=True).json == {"status": "success", "response": {"dropped": 1}}
-    # within the upload, not against what is there already
+    # Repeats within the upload are dropped, not repeats of numbers that are queued already.
     assert len(customer.queue(1)) == 3 + 2
 
 
-def test_a_campaign_made_with_unique_numbers_tells_how_many_were_dropped(customer: Customer) -> None:
+def test_the_answer_to_a_new_campaign_with_unique_numbers_says_how_many_were_dropped(customer: Customer) -> None:
     customer.schedule()
     customer.profile()
     fields = {
@@ -127,7 +127,7 @@ def test_a_campaign_made_with_unique_numbers_tells_how_many_were_dropped(custome
     assert customer.queue(1) == [("tel:+12223334444", "")]
 
 
-def test_every_form_of_a_number_is_kept_in_one(customer: Customer, services: Services) -> None:
+def test_every_form_of_a_number_is_queued_in_its_normal_form(customer: Customer, services: Services) -> None:
     customer.any_campaign()
     written = [
         *("tel:+12223334444", "+12223334444", "12223334444", "2223334444", "(222) 333-4444", " TEL:+1 222 333 4444 "),

@@ -15,7 +15,7 @@ from chalicelib.domain.models import Campaign, Counts, Cursor, Plan, Profile, St
 from chalicelib.domain.outcome import CalleeType, Outcome, Result
 from chalicelib.domain.sharding import Work
 from chalicelib.domain.tasks import DialTask, Lease, ReportTask, ScheduledTask, UncountedOutcome
-from chalicelib.errors import Busy, InUse, InvalidFields, NicknameTaken, NotFound, ReferenceGone
+from chalicelib.errors import Busy, InUse, NicknameTaken, NotFound, ReferenceGone
 from chalicelib.storage.accounts import Accounts, Kind
 from chalicelib.storage.campaign_items import SHARDS
 from chalicelib.storage.campaigns import Campaigns
@@ -930,7 +930,7 @@ class TestRaces:
             campaign = Campaign("acme", 100 + number, plan(schedule_id=100 + number), Status.CREATED)
             try:
                 campaigns.add(campaign, [], None, NOW)
-            except InvalidFields:
+            except ReferenceGone:
                 return False
             return True
 

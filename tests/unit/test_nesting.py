@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.api.nesting import nested
-from chalicelib.errors import InvalidFields
+from chalicelib.api.wording import InvalidFields
 
 words = st.text("abcxyz_é", min_size=1, max_size=6)
 texts = st.text(max_size=5)

@@ -8,7 +8,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from chalicelib.api.request import MAX_BODY_BYTES, MAX_FIELDS, FilePart, Parameters, read
-from chalicelib.errors import InvalidFields, TooLarge
+from chalicelib.api.wording import InvalidFields
+from chalicelib.errors import TooLarge
 
 #: --form 'days="[\"mon\", \"wed\", \"fri\"]"' --form 'nickname="3wkdays"'
 CURL_FORM = (

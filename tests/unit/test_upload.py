@@ -1,32 +1,41 @@
-"""Lists of phone numbers: CSV and TXT files, arrays, text (reference, `phone_numbers`; DESIGN §2)."""
+"""Lists of phone numbers: CSV and TXT files, arrays, text (reference, `phone_numbers`)."""
 
 import json
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chalicelib.domain.faults import EntryFault, FaultyEntry, InvalidEntries, UnreadableUpload, UploadFault
 from chalicelib.domain.models import Entry
 from chalicelib.domain.upload import Upload, read
-from chalicelib.errors import InvalidFields
 
 FIRST = Entry("tel:+12223334444")
 SECOND = Entry("tel:+14443332222")
-
-NOT_TEXT = {"phone_numbers": ["The phone_numbers field must be a CSV or TXT file in UTF-8: save it as CSV UTF-8."]}
-REQUIRED = {"phone_numbers": ["The phone_numbers field is required."]}
 
 
 def entries(value: object) -> list[Entry]:
     return list(read(value).entries)
 
 
-def faults(value: object) -> dict[str, list[str]]:
-    with pytest.raises(InvalidFields) as caught:
+def invalid(value: object) -> InvalidEntries:
+    with pytest.raises(InvalidEntries) as caught:
         read(value)
-    return caught.value.faults
+    return caught.value
+
+
+def only_fault(value: object) -> FaultyEntry:
+    found = invalid(value)
+    assert found.count == 1
+    (faulty,) = found.listed
+    return faulty
+
+
+def unreadable(value: object) -> UploadFault:
+    with pytest.raises(UnreadableUpload) as caught:
+        read(value)
+    return caught.value.code
 
 
 def test_a_file_has_one_entry_a_line_in_its_order() -> None:
@@ -36,7 +45,7 @@ def test_a_file_has_one_entry_a_line_in_its_order() -> None:
 
 @pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
 @pytest.mark.parametrize("begin", [b"", b"\xef\xbb\xbf"])
-def test_line_ends_of_every_system_and_a_byte_order_mark_are_taken(begin: bytes, end: bytes) -> None:
+def test_line_ends_of_every_system_and_a_byte_order_mark_are_read(begin: bytes, end: bytes) -> None:
     assert entries(begin + b"2223334444" + end + b"4443332222,caf\xc3\xa9" + end) == [
         FIRST,
         Entry(SECOND.destination, "café"),
@@ -62,14 +71,13 @@ def test_a_first_line_that_is_a_heading_is_skipped(heading: str) -> None:
 
 @pytest.mark.parametrize("line", ["not a number", "name,address", "222333", "Account Number,Name", "Phone,Mobile"])
 def test_a_first_line_that_is_neither_a_number_nor_a_known_heading_is_a_fault(line: str) -> None:
-    assert "phone_numbers.1" in faults(f"{line}\n2223334444".encode())
+    assert only_fault(f"{line}\n2223334444".encode()).index == 1
 
 
 def test_a_heading_is_only_skipped_as_the_first_line() -> None:
-    assert faults(b"2223334444\nphone_number\n") == {
-        "phone_numbers": ["The phone_numbers field has 1 invalid entry."],
-        "phone_numbers.2": ['The phone_numbers.2 entry "phone_number" is not a valid phone number.'],
-    }
+    assert only_fault(b"2223334444\nphone_number\n") == FaultyEntry(
+        2, "phone_number", EntryFault.NO_NUMBER, {"number": "phone_number"}
+    )
 
 
 @pytest.mark.parametrize(
@@ -102,19 +110,12 @@ def test_a_line_quoted_as_a_whole_is_read_as_what_it_quotes() -> None:
 
 
 def test_an_unclosed_quote_does_not_swallow_the_lines_after_it() -> None:
-    assert faults(b'2223334444,"march\n4443332222\n555333222\n') == {
-        "phone_numbers": ["The phone_numbers field has 2 invalid entries."],
-        "phone_numbers.1": ['The phone_numbers.1 entry "2223334444,"march" has a quotation mark that is not closed.'],
-        "phone_numbers.3": ['The phone_numbers.3 entry "555333222" is not a valid phone number.'],
-    }
-
-
-def only_fault(value: object) -> str:
-    """The one entry's fault, without what stands before it."""
-    found = faults(value)
-    assert found.pop("phone_numbers") == ["The phone_numbers field has 1 invalid entry."]
-    ((name, (sentence,)),) = found.items()
-    return sentence.removeprefix(f"The {name} entry ")
+    found = invalid(b'2223334444,"march\n4443332222\n555333222\n')
+    assert found.count == 2
+    assert found.listed == [
+        FaultyEntry(1, '2223334444,"march', EntryFault.UNCLOSED_QUOTATION_MARK, {}),
+        FaultyEntry(3, "555333222", EntryFault.NO_NUMBER, {"number": "555333222"}),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -126,8 +127,8 @@ def only_fault(value: object) -> str:
         "+12223334444, 4443332222;ani=1",
     ],
 )
-def test_a_second_number_on_a_files_line_is_refused_rather_than_kept_as_a_reference(line: str) -> None:
-    assert only_fault(line.encode()).endswith("has more than one phone number: each needs a line of its own.")
+def test_a_second_number_on_a_files_line_is_refused_instead_of_kept_as_a_reference(line: str) -> None:
+    assert only_fault(line.encode()).code is EntryFault.SEVERAL_NUMBERS
 
 
 @pytest.mark.parametrize("number", ["4443332222", "14443332222", "+442071234567", "(444) 333-2222", "+1444333222"])
@@ -138,9 +139,9 @@ def test_a_second_number_on_a_files_line_is_refused_rather_than_kept_as_a_refere
 def test_what_could_be_a_second_number_or_a_reference_is_refused(
     value: Callable[[str], object], line: str, number: str
 ) -> None:
-    fault = only_fault(value(line.format(number)))
-    assert f'has "{number}" behind its number, which could be another number or a reference' in fault
-    assert "tel:" in fault
+    found = only_fault(value(line.format(number)))
+    assert found.code is EntryFault.NUMBER_OR_REFERENCE
+    assert str(found.facts["piece"]).strip() == number
 
 
 @pytest.mark.parametrize("number", ["tel:+12223334444", "2223334444;ani=7", "tel:2223334444; postd=1"])
@@ -152,7 +153,7 @@ def test_behind_an_unmistakable_number_a_bare_one_is_a_reference(number: str, re
 
 
 CASES = [
-    # what it is, the file or array, and its entries by number and reference
+    # a description, the file or array, and how many entries it has
     ("an order number behind the reference's own format", ["tel:+12225550142; ani=2225550100, 2024010512"], 1),
     ("a reference that begins with a plus sign", ["2225550142, +12 months plan"], 1),
     ("marks of the writing direction", "\u202a+12225550142\u202c,".encode(), 1),
@@ -166,7 +167,7 @@ CASES = [
     ("an array as a file", b'["tel:+12225550142;ani=2225550100","tel:+12225550143"]', 2),
     ("an array as a file, behind a mark", b'\xef\xbb\xbf\n ["2225550142"]\n', 1),
     ("a number kept from being an amount", b'"=""2225550142""",Ann\r\n="2225550143",Bob\r\n', 2),
-    ("what is between columns, told first", b"sep=,\r\n2225550142,Ann\r\n", 1),
+    ("a first line that names the separator", b"sep=,\r\n2225550142,Ann\r\n", 1),
     ("the same, with semicolons and a heading", b"sep=;\r\nname;phone\r\nAnn;2225550142\r\n", 1),
     ("objects", [{"phone_number": "2225550142", "ani": "2225550100", "message_reference": "2024010512"}], 1),
     ("an object's numbers", [{"phone_number": 2225550142, "ani": 2225550100, "message_reference": 7}], 1),
@@ -195,28 +196,51 @@ def test_a_heading_says_what_each_column_is(heading: str, row: str, entry: Entry
 
 
 @pytest.mark.parametrize(
-    ("content", "part"),
+    ("content", "code", "facts"),
     [
-        ("Phone,Mobile\n2223334444,4443332222", '"Phone" and "Mobile" could both be the phone_number'),
-        ("Number,Name,Phone\n2024010512,Ann,2223334444", '"Number" and "Phone" could both be the phone_number'),
-        ("phone,ani,Caller ID\n2223334444,1,2", '"ani" and "Caller ID" could both be the ani'),
-        ("ani,reference\n1,2", "without a column for the number"),
-        ("phone,Name,City\n2223334444,Ann,Rome", '"Name", "City" could be the message_reference'),
-        ("phone,Name\n2223334444,Smith, Ann", "has 3 columns where the heading has 2"),
-        ("phone,Spare\n2223334444,4443332222", 'has "4443332222" in the column "Spare"'),
-        ("phone,ani\n2223334444;ani=1,2", "has more than one ani"),
-        ("phone,Name\n,Ann", "is not a valid phone number"),
-        ("Name\n2223334444", "Known are phone_number"),
-        ("2024010512,web,101,1,2225550142,,Ann", 'has "2225550142" behind its number'),
-        ("2225550142;Ann", "columns are separated by commas"),
-        ("2225550142, ani=2225550100", 'has "ani=2225550100" behind a comma'),
-        ("sep=;\n2225550142;ani=2225550100", 'has "ani=2225550100" behind a comma'),
-        ("tel:+12225550142,Ann, PostD = 1", "a parameter is separated from its number by a semicolon"),
-        ("2225550142\t4443332222", 'has "4443332222" behind its number'),
+        (
+            "Phone,Mobile\n2223334444,4443332222",
+            EntryFault.HEADING_REPEATS_PART,
+            {"first": "Phone", "second": "Mobile", "part": "phone_number"},
+        ),
+        (
+            "Number,Name,Phone\n2024010512,Ann,2223334444",
+            EntryFault.HEADING_REPEATS_PART,
+            {"first": "Number", "second": "Phone", "part": "phone_number"},
+        ),
+        (
+            "phone,ani,Caller ID\n2223334444,1,2",
+            EntryFault.HEADING_REPEATS_PART,
+            {"first": "ani", "second": "Caller ID", "part": "ani"},
+        ),
+        ("ani,reference\n1,2", EntryFault.HEADING_WITHOUT_NUMBER, {}),
+        (
+            "phone,Name,City\n2223334444,Ann,Rome",
+            EntryFault.HEADING_WITH_SEVERAL_REFERENCES,
+            {"columns": ["Name", "City"]},
+        ),
+        ("phone,Name\n2223334444,Smith, Ann", EntryFault.TOO_MANY_COLUMNS, {"columns": 3, "limit": 2}),
+        (
+            "phone,Spare\n2223334444,4443332222",
+            EntryFault.NUMBER_IN_ANOTHER_COLUMN,
+            {"cell": "4443332222", "column": "Spare"},
+        ),
+        ("phone,ani\n2223334444;ani=1,2", EntryFault.REPEATED_PARAMETER, {"name": "ani"}),
+        ("phone,Name\n,Ann", EntryFault.NO_NUMBER, {"number": ""}),
+        ("Name\n2223334444", EntryFault.UNKNOWN_HEADING, {}),
+        ("2024010512,web,101,1,2225550142,,Ann", EntryFault.NUMBER_OR_REFERENCE, {"piece": "2225550142"}),
+        ("2225550142;Ann", EntryFault.UNKNOWN_PARAMETER, {}),
+        ("2225550142, ani=2225550100", EntryFault.PARAMETER_BEHIND_COMMA, {"piece": " ani=2225550100"}),
+        ("sep=;\n2225550142;ani=2225550100", EntryFault.PARAMETER_BEHIND_COMMA, {"piece": "ani=2225550100"}),
+        ("tel:+12225550142,Ann, PostD = 1", EntryFault.PARAMETER_BEHIND_COMMA, {"piece": " PostD = 1"}),
+        ("2225550142\t4443332222", EntryFault.NUMBER_OR_REFERENCE, {"piece": "4443332222"}),
     ],
 )
-def test_what_could_be_read_in_two_ways_is_refused_with_what_it_is_about(content: str, part: str) -> None:
-    assert part in only_fault(content.encode())
+def test_what_could_be_read_in_two_ways_is_refused_with_what_it_is_about(
+    content: str, code: EntryFault, facts: Mapping[str, object]
+) -> None:
+    found = only_fault(content.encode())
+    assert (found.code, found.facts) == (code, facts)
 
 
 @pytest.mark.parametrize(
@@ -228,36 +252,43 @@ def test_what_could_be_read_in_two_ways_is_refused_with_what_it_is_about(content
     ],
 )
 @pytest.mark.parametrize("value", [str.encode, lambda text: [text]], ids=["file", "array"])
-def test_digits_behind_a_number_are_refused_and_postd_is_named(value: Callable[[str], object], written: str) -> None:
-    assert "write ;postd= before digits to be sent" in only_fault(value(written))
+def test_digits_behind_a_number_are_refused(value: Callable[[str], object], written: str) -> None:
+    assert only_fault(value(written)).code is EntryFault.DIGITS_BEHIND_NUMBER
 
 
 @pytest.mark.parametrize(
-    ("content", "fault"),
+    ("content", "code"),
     [
-        ('{"phone_numbers": ["2225550142"]}', "must be a JSON array"),
-        ('["2225550142"', "is not valid JSON"),
-        ("[2225550142] x", "is not valid JSON"),
+        ('{"phone_numbers": ["2225550142"]}', UploadFault.NO_JSON_ARRAY),
+        ('["2225550142"', UploadFault.NO_JSON),
+        ("[2225550142] x", UploadFault.NO_JSON),
     ],
 )
-def test_json_in_a_file_is_read_or_refused_as_json(content: str, fault: str) -> None:
-    assert fault in faults(content.encode())["phone_numbers"][0]
+def test_json_in_a_file_is_read_or_refused_as_json(content: str, code: UploadFault) -> None:
+    assert unreadable(content.encode()) is code
 
 
 @pytest.mark.parametrize(
-    ("element", "fault"),
+    ("element", "code", "name"),
     [
-        ({}, "is not a valid phone number."),
-        ({"phone_number": "2223334444", "name": "Ann"}, 'has an unknown member "name"'),
-        ({"phone_number": "2223334444, march"}, "has a comma in its phone number."),
-        ({"phone_number": "2223334444;ani=1", "ani": "2"}, "has more than one ani."),
-        ({"phone_number": ["2223334444"]}, "has a phone_number that is no text."),
-        ({"phone_number": "2223334444", "message_reference": 1.5}, "has a message_reference that is no text."),
-        ({"phone_number": "2223334444", "message_reference": "a\nb"}, "has control characters"),
+        ({}, EntryFault.NO_NUMBER, None),
+        ({"phone_number": "2223334444", "name": "Ann"}, EntryFault.UNKNOWN_MEMBER, "name"),
+        ({"phone_number": "2223334444, march"}, EntryFault.COMMA_IN_NUMBER, None),
+        ({"phone_number": "2223334444;ani=1", "ani": "2"}, EntryFault.REPEATED_PARAMETER, "ani"),
+        ({"phone_number": ["2223334444"]}, EntryFault.MEMBER_WITHOUT_TEXT, "phone_number"),
+        (
+            {"phone_number": "2223334444", "message_reference": 1.5},
+            EntryFault.MEMBER_WITHOUT_TEXT,
+            "message_reference",
+        ),
+        ({"phone_number": "2223334444", "message_reference": "a\nb"}, EntryFault.CONTROL_CHARACTERS, None),
     ],
 )
-def test_an_object_in_an_array_is_read_by_its_members_and_no_others(element: object, fault: str) -> None:
-    assert fault in only_fault([element])
+def test_an_object_in_an_array_is_read_by_its_members_and_no_others(
+    element: object, code: EntryFault, name: str | None
+) -> None:
+    found = only_fault([element])
+    assert (found.code, found.facts.get("name")) == (code, name)
 
 
 @pytest.mark.parametrize(
@@ -275,8 +306,8 @@ def test_an_object_in_an_array_is_read_by_its_members_and_no_others(element: obj
     ],
 )
 def test_a_number_anywhere_behind_a_bare_one_is_refused(piece: str) -> None:
-    assert "2225550142" in only_fault([f"2225550142, {piece}"])
-    assert "2225550142" in only_fault(f"2225550142,{piece}".encode())
+    for value in ([f"2225550142, {piece}"], f"2225550142,{piece}".encode()):
+        assert only_fault(value).code in (EntryFault.NUMBER_OR_REFERENCE, EntryFault.DIGITS_BEHIND_NUMBER)
 
 
 @pytest.mark.parametrize(
@@ -291,82 +322,68 @@ def test_a_number_anywhere_behind_a_bare_one_is_refused(piece: str) -> None:
         "order 7, 2 pcs",
     ],
 )
-def test_dates_and_numbers_that_nobody_could_dial_are_references(reference: str) -> None:
+def test_dates_and_numbers_that_cannot_be_dialled_are_references(reference: str) -> None:
     assert [entry.message_reference for entry in entries([f"2225550142, {reference}"])] == [reference]
 
 
 @pytest.mark.parametrize("piece", ["ext 12", "ext. 12", "x12", "12#", "*12", "Extension: 4"])
-def test_digits_to_send_behind_a_comma_are_refused_and_postd_is_named(piece: str) -> None:
-    assert "write ;postd=" in only_fault([f"2225550142, {piece}"])
-    assert "write ;postd=" in only_fault(f"2225550142,{piece}".encode())
+def test_digits_to_send_behind_a_comma_are_refused(piece: str) -> None:
+    assert only_fault([f"2225550142, {piece}"]).code is EntryFault.DIGITS_BEHIND_NUMBER
+    assert only_fault(f"2225550142,{piece}".encode()).code is EntryFault.DIGITS_BEHIND_NUMBER
 
 
 @pytest.mark.parametrize("mark", ["\u200b", "\u202a", "\ufeff"])
 def test_an_invisible_character_hides_no_second_number(mark: str) -> None:
     found = entries([f"tel:+12225550142, {mark}tel:+12225550143"])
     assert [entry.destination for entry in found] == ["tel:+12225550142", "tel:+12225550143"]
-    assert "more than one phone number" in only_fault(f"2225550142,{mark}tel:+12225550143".encode())
-    assert "behind a comma" in only_fault([f"2225550142,{mark}ani=777"])
+    assert only_fault(f"2225550142,{mark}tel:+12225550143".encode()).code is EntryFault.SEVERAL_NUMBERS
+    assert only_fault([f"2225550142,{mark}ani=777"]).code is EntryFault.PARAMETER_BEHIND_COMMA
+
+
+def test_a_number_in_a_column_of_another_name_is_ignored_if_a_column_is_the_reference() -> None:
+    content = b"Member Number,Phone (Home),Reference\n5551234567,2225550142,x"
+    assert [entry.destination for entry in entries(content)] == ["tel:+12225550142"]
 
 
 @pytest.mark.parametrize(
-    ("content", "part"),
+    ("content", "code"),
     [
-        ("Member Number,Phone (Home),Reference\n5551234567,2225550142,x", "5551234567"),
-        ("cell phone,phone (home),reference\n2225550142,2225550143,a", "could both be the phone_number"),
-        ("Phone 1 - Value,Phone 2 - Value\n2225550142,2225550143", "could both be the phone_number"),
-        ("phone,,name\n2225550142,2225550143,Ann", "in a column without a name"),
-        (",phone\n2225550142,2225550143", "in a column without a name"),
-        ("phone,cli,reference\n2225550142,2024-01-05,x", "has an invalid ani"),
-        ("phone,ref\n2225550142,ani=2225550100", "behind a comma"),
-        ("phone,alternates\n2225550142,2225550143 (home)", 'in the column "alternates"'),
-        ("222555, mobile\n2225550142", "is neither a phone number nor a heading"),
+        ("cell phone,phone (home),reference\n2225550142,2225550143,a", EntryFault.HEADING_REPEATS_PART),
+        ("Phone 1 - Value,Phone 2 - Value\n2225550142,2225550143", EntryFault.HEADING_REPEATS_PART),
+        ("phone,,name\n2225550142,2225550143,Ann", EntryFault.NUMBER_IN_NAMELESS_COLUMN),
+        (",phone\n2225550142,2225550143", EntryFault.NUMBER_IN_NAMELESS_COLUMN),
+        ("phone,cli,reference\n2225550142,2024-01-05,x", EntryFault.INVALID_ANI),
+        ("phone,ref\n2225550142,ani=2225550100", EntryFault.PARAMETER_BEHIND_COMMA),
+        ("phone,alternates\n2225550142,2225550143 (home)", EntryFault.NUMBER_IN_ANOTHER_COLUMN),
+        ("222555, mobile\n2225550142", EntryFault.UNKNOWN_HEADING),
     ],
 )
-def test_columns_in_which_a_number_could_hide_are_refused(content: str, part: str) -> None:
-    if content.startswith("Member"):
-        assert [entry.destination for entry in entries(content.encode())] == ["tel:+12225550142"]
-    else:
-        assert part in only_fault(content.encode())
+def test_columns_in_which_a_number_could_hide_are_refused(content: str, code: EntryFault) -> None:
+    assert only_fault(content.encode()).code is code
 
 
 def test_an_object_with_the_same_name_twice_is_refused() -> None:
     twice = '[{"phone_number":"2225550142","phone_number":"2225550143"}]'
-    assert (
-        faults(twice.encode())
-        == faults(twice)
-        == {"phone_numbers": ["The phone_numbers field has an object with the same name twice."]}
-    )
+    assert unreadable(twice.encode()) is unreadable(twice) is UploadFault.NAME_GIVEN_TWICE
 
 
-def test_a_heading_with_thousands_of_columns_costs_little_and_is_told_in_short() -> None:
-    begun = time.process_time()
-    found = faults(b"phone," + b"a," * 100_000 + b"\n" + b"2225550142\n" * 20_000)
-    assert time.process_time() - begun < 3
-    assert sum(len(sentence) for sentences in found.values() for sentence in sentences) < 50_000
-
-
-def test_a_byte_order_mark_before_any_line_says_nothing() -> None:
+def test_a_byte_order_mark_before_any_line_is_ignored() -> None:
     content = '\ufeff2225550142\r\n\ufeff"2225550143",Ann\r\n'.encode()
     assert [entry.message_reference for entry in entries(content)] == ["", "Ann"]
     assert len(entries("\ufeff\ufeff[2225550142]".encode())) == 1
 
 
-def test_a_fault_tells_the_value_that_it_is_about_in_short_and_with_nothing_invisible() -> None:
-    assert only_fault(["2223\x07\u202e" + "9" * 60]).startswith('"2223\\u0007\\u202e' + "9" * 34 + '\u2026" ')
-
-
-def test_a_fault_in_a_file_is_named_by_its_line_counted_from_1_blank_ones_and_the_heading_included() -> None:
+def test_a_fault_in_a_file_has_its_line_counted_from_1_blank_ones_and_the_heading_included() -> None:
     content = b"destination\r\n\r\n" + b"2223334444\r\n" * 997 + b"22233\r\n"
-    assert list(faults(content)) == ["phone_numbers", "phone_numbers.1000"]
+    found = only_fault(content)
+    assert (found.index, found.written) == (1000, "22233")
 
 
-def test_the_first_100_faults_are_listed_and_all_are_counted() -> None:
-    found = faults(b"2223334444\n" + b"x\n" * 250)
-    assert found["phone_numbers"] == [
-        "The phone_numbers field has 250 invalid entries; the first 100 are listed.",
-    ]
-    assert list(found)[1:] == [f"phone_numbers.{line}" for line in range(2, 102)]
+@pytest.mark.parametrize("count", [99, 100, 101, 102, 250])
+def test_the_first_100_faults_are_listed_and_all_are_counted(count: int) -> None:
+    found = invalid(b"2223334444\n" + b"x\n" * count)
+    assert found.count == count
+    assert [faulty.index for faulty in found.listed] == list(range(2, 2 + min(count, 100)))
 
 
 @pytest.mark.parametrize(
@@ -380,12 +397,12 @@ def test_the_first_100_faults_are_listed_and_all_are_counted() -> None:
     ],
 )
 def test_a_file_that_is_not_utf8_text_has_one_clear_fault(content: bytes) -> None:
-    assert faults(content) == NOT_TEXT
+    assert unreadable(content) is UploadFault.NO_UTF8
 
 
 @pytest.mark.parametrize("value", [b"", b"\xef\xbb\xbf", b"\r\n\r\n", b"destination\n", [], (), "", " ", "[]"])
 def test_an_upload_without_entries_is_refused(value: object) -> None:
-    assert faults(value) == REQUIRED
+    assert unreadable(value) is UploadFault.NO_ENTRIES
 
 
 def test_an_array_has_one_or_several_entries_an_element() -> None:
@@ -403,15 +420,13 @@ def test_an_integer_in_an_array_is_its_digits() -> None:
 
 @pytest.mark.parametrize("element", [True, 2223334444.0, None, ["2223334444"]])
 def test_an_element_that_is_neither_a_string_nor_an_integer_is_a_fault(element: object) -> None:
-    assert faults(["2223334444", element])["phone_numbers.1"][0].endswith(" must be a string.")
+    assert only_fault(["2223334444", element]) == FaultyEntry(1, element, EntryFault.NO_STRING, {})
 
 
 @pytest.mark.parametrize("element", ["", " ", -2223334444, 10**15, 222, "4443332222, tel:+222"])
-def test_a_fault_in_an_array_is_named_by_its_index_counted_from_0(element: object) -> None:
-    assert faults([element, "2223334444"]) == {
-        "phone_numbers": ["The phone_numbers field has 1 invalid entry."],
-        "phone_numbers.0": [f'The phone_numbers.0 entry "{str(element).strip()}" is not a valid phone number.'],
-    }
+def test_a_fault_in_an_array_has_its_index_counted_from_0(element: object) -> None:
+    found = only_fault([element, "2223334444"])
+    assert (found.index, found.written, found.code) == (0, element, EntryFault.NO_NUMBER)
 
 
 def test_an_array_may_come_as_json_text() -> None:
@@ -423,29 +438,31 @@ def test_an_array_may_come_as_json_text() -> None:
 
 def test_text_of_one_line_is_one_element_of_an_array() -> None:
     assert entries("2223334444, tel:4443332222, march") == [FIRST, Entry(SECOND.destination, "march")]
-    assert "phone_numbers.0" in faults("march")
+    assert only_fault("march").index == 0
 
 
 def test_text_of_several_lines_is_read_like_a_file() -> None:
     assert entries("\ufeffphone\n2223334444,march\n") == [Entry(FIRST.destination, "march")]
-    assert "phone_numbers.3" in faults("\n2223334444\nmarch\n")
+    assert only_fault("\n2223334444\nmarch\n").index == 3
 
 
 @pytest.mark.parametrize("text", ['["2223334444"', "[", '["2223334444"] x'])
-def test_broken_json_text_is_one_fault(text: str) -> None:
-    found = faults(text)
-    assert list(found) == ["phone_numbers"]
-    assert found["phone_numbers"][0].startswith("The phone_numbers field is not valid JSON: ")
+def test_broken_json_text_is_one_fault_with_the_parsers_message(text: str) -> None:
+    with pytest.raises(UnreadableUpload) as caught:
+        read(text)
+    with pytest.raises(json.JSONDecodeError) as decoding:
+        json.loads(text)
+    assert (caught.value.code, caught.value.parser_message) == (UploadFault.NO_JSON, str(decoding.value))
 
 
-def test_json_text_that_python_gives_up_on_is_one_fault() -> None:
-    reason = "The phone_numbers field is not valid JSON: nested too deeply or too long."
-    assert faults("[" * 100_000) == faults("[" + "1" * 5000 + "]") == {"phone_numbers": [reason]}
+@pytest.mark.parametrize("text", ["[" * 100_000, "[" + "1" * 5000 + "]"])
+def test_json_text_that_python_gives_up_on_is_one_fault(text: str) -> None:
+    assert unreadable(text) is UploadFault.JSON_TOO_LARGE
 
 
 @pytest.mark.parametrize("value", [None, 2223334444, {"0": "2223334444"}, True])
 def test_what_is_neither_a_file_nor_an_array_nor_text_is_one_fault(value: object) -> None:
-    assert faults(value) == {"phone_numbers": ["The phone_numbers field must be an array or a file."]}
+    assert unreadable(value) is UploadFault.NO_ARRAY_OR_FILE
 
 
 def test_repeats_are_kept() -> None:
@@ -466,7 +483,7 @@ def test_unique_keeps_other_extensions_of_the_same_number() -> None:
 
 
 def test_a_refused_upload_is_refused_whole_also_with_unique() -> None:
-    with pytest.raises(InvalidFields):
+    with pytest.raises(InvalidEntries):
         read(["2223334444", "2223334444", "x"], unique=True)
 
 
@@ -481,14 +498,3 @@ rows = st.builds(
 def test_a_file_of_entries_reads_back_as_those_entries(listed: list[Entry], end: str) -> None:
     assert entries(end.join(entry.line for entry in listed).encode()) == listed
     assert entries(json.dumps([entry.line for entry in listed])) == listed
-
-
-@given(st.binary() | st.text(alphabet='\r\n",;tel:+1234567890 [anipostd=]\x00').map(str.encode))
-def test_whatever_the_bytes_the_upload_is_read_or_refused_with_sentences(content: bytes) -> None:
-    try:
-        read(content)
-    except InvalidFields as refused:
-        sentences = [sentence for field in refused.faults.values() for sentence in field]
-    else:
-        sentences = []
-    assert all(sentence.endswith(".") for sentence in sentences)

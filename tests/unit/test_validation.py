@@ -1,4 +1,4 @@
-"""From parameters to typed values, with every fault told at once (reference; DESIGN §2)."""
+"""A request's parameters as typed values, and all of their faults at once (reference)."""
 
 import json
 from collections.abc import Callable
@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from chalicelib.api.request import FilePart, Parameters
 from chalicelib.api.validation import Form, Page, ProfileChoice, in_short
+from chalicelib.api.wording import InvalidFields
 from chalicelib.domain.models import Day, Entry
 from chalicelib.domain.upload import Upload
-from chalicelib.errors import InvalidFields
 
 WINDOW = {"profile": "MorningPace", "start_time": "08:00", "end_time": "11:00"}
 
@@ -28,20 +28,20 @@ def faults(form: Form) -> dict[str, list[str]]:
 
 
 def fault(read: Callable[[Form], object], **values: object) -> dict[str, list[str]]:
-    """The faults without the value that each must tell, where it is one that can be told in short."""
+    """The faults, without the value that each sentence must end with if it is text or a number."""
     form = form_of(**values)
     read(form)
     found = faults(form)
     for name, sentences in found.items():
         value = values.get(name, values.get({"nickname": "name", "schedule": "schedule_id"}.get(name, "")))
-        is_told = "required" not in sentences[0] and "credentials" not in sentences[0]
-        if isinstance(value, str | int | float) and is_told:
+        has_value = "required" not in sentences[0] and "credentials" not in sentences[0]
+        if isinstance(value, str | int | float) and has_value:
             assert sentences[0].endswith(f" It is {in_short(value)}.")
             found[name] = [sentences[0].removesuffix(f" It is {in_short(value)}.")]
     return found
 
 
-def test_a_fault_tells_the_value_in_short_with_nothing_invisible_and_no_password() -> None:
+def test_a_sentence_shortens_the_value_escapes_invisible_characters_and_has_no_password() -> None:
     form = form_of(start_url="\u202ehttp:" + "x" * 2000, result_url="http://me:secret@example.com/")
     form.url("start_url")
     form.url("result_url")
@@ -54,7 +54,7 @@ def test_a_fault_tells_the_value_in_short_with_nothing_invisible_and_no_password
     }
 
 
-def test_all_faults_are_told_at_once() -> None:
+def test_all_faults_are_answered_at_once() -> None:
     form = form_of(amount_per_period="many", nickname="n" * 65)
     form.integer("period", minimum=1, required=True)
     form.integer("amount_per_period", minimum=1, required=True)
@@ -88,7 +88,7 @@ def test_a_field_that_is_not_given_or_null_is_none_where_it_is_not_required() ->
     form.check()
 
 
-def test_given_tells_an_empty_field_from_none_at_all() -> None:
+def test_given_tells_an_empty_field_from_a_missing_one() -> None:
     form = form_of(nickname="", result_url=None, name="x", schedule_id="6")
     assert [form.given(name) for name in ("nickname", "result_url", "start_url", "schedule")] == [
         True,
@@ -245,7 +245,7 @@ def test_a_nickname_is_at_most_64_printable_characters(value: object, sentence: 
         "http://my_host.example./",
     ],
 )
-def test_an_http_or_https_url_with_a_host_is_taken(url: str) -> None:
+def test_an_http_or_https_url_with_a_host_is_valid(url: str) -> None:
     form = form_of(start_url=f" {url} ")
     assert form.url("start_url", required=True) == url
     form.check()
@@ -311,7 +311,7 @@ def test_an_optional_url_may_be_empty() -> None:
 
 
 @given(st.text() | st.text(alphabet="http:/[]@.%?#a1-\\").map("http://{}".format))
-def test_whatever_the_url_it_is_taken_or_refused(text: str) -> None:
+def test_any_url_is_valid_or_refused(text: str) -> None:
     form = form_of(start_url=text)
     url = form.url("start_url", required=True)
     try:
@@ -322,7 +322,7 @@ def test_whatever_the_url_it_is_taken_or_refused(text: str) -> None:
     assert url.isascii()
 
 
-def test_dates_are_days_of_the_calendar_and_both_ends_count() -> None:
+def test_dates_are_days_of_the_calendar_and_both_ends_are_included() -> None:
     form = form_of(start_date="2024-02-29", end_date=" 2024-02-29 ")
     assert form.date_range() == (date(2024, 2, 29), date(2024, 2, 29))
     form.check()
@@ -351,7 +351,7 @@ def test_an_end_before_the_start_is_refused() -> None:
     }
 
 
-def test_an_update_of_one_date_is_held_against_the_other() -> None:
+def test_an_update_of_one_date_is_compared_with_the_other() -> None:
     current = (date(2022, 1, 1), date(2022, 1, 31))
     form = form_of(end_date="2022-02-28")
     assert form.date_range(current) == (date(2022, 1, 1), date(2022, 2, 28))
@@ -372,7 +372,7 @@ def test_days_are_an_array_or_its_json_text_and_kept_once_in_the_weeks_order(val
     form.check()
 
 
-def test_each_day_that_is_none_is_named() -> None:
+def test_each_invalid_day_is_named() -> None:
     assert fault(Form.days, days=["mon", "monday", 3, ["tue"]]) == {
         "days.1": ['The days.1 field "monday" is invalid: one of mon, tue, wed, thu, fri, sat, sun.'],
         "days.2": ['The days.2 field "3" is invalid: one of mon, tue, wed, thu, fri, sat, sun.'],
@@ -388,7 +388,7 @@ def test_what_is_no_array_is_refused(value: object) -> None:
 
 
 @pytest.mark.parametrize("value", [[], "[]"])
-def test_an_empty_array_is_as_good_as_none(value: object) -> None:
+def test_an_empty_array_is_like_a_missing_one(value: object) -> None:
     assert fault(Form.days, days=value) == {"days": ["The days field is required."]}
 
 
@@ -405,13 +405,13 @@ def test_profiles_are_read_with_their_hours_in_minutes() -> None:
         form.check()
 
 
-def test_profiles_as_a_campaign_is_answered_with_them_are_taken() -> None:
+def test_profiles_are_read_as_the_answer_about_a_campaign_has_them() -> None:
     form = form_of(profiles=[{"profile_id": 5, "nickname": "MorningPace", "start_time": "00:00", "end_time": "23:59"}])
     assert form.profiles() == (ProfileChoice("5", 0, 1439, "MorningPace"),)
     form.check()
 
 
-def test_a_fault_in_a_profile_is_named_by_its_place() -> None:
+def test_a_fault_in_a_profile_is_named_by_its_index() -> None:
     listed = [
         WINDOW,
         "MorningPace",
@@ -459,11 +459,11 @@ def test_a_schedule_is_named_by_nickname_or_id_under_either_name(values: dict[st
 
 
 @pytest.mark.parametrize("value", [True, 6.5, -6, 10**11, ["6"], {"id": 6}, "n" * 65, "a\ud800"])
-def test_what_names_no_schedule_is_told_like_one_that_is_not_there(value: object) -> None:
+def test_a_value_that_names_no_schedule_is_answered_like_an_unknown_schedule(value: object) -> None:
     assert fault(Form.schedule, schedule_id=value) == {"schedule": ["The selected schedule is invalid."]}
 
 
-def test_a_missing_schedule_is_told_as_such() -> None:
+def test_a_missing_schedule_is_required() -> None:
     assert fault(lambda form: form.schedule(required=True)) == {"schedule": ["The schedule field is required."]}
 
 
@@ -474,7 +474,7 @@ def test_phone_numbers_come_in_a_file_an_array_or_text(value: object) -> None:
     form.check()
 
 
-def test_repeated_phone_numbers_are_dropped_if_asked() -> None:
+def test_repeated_phone_numbers_are_dropped_on_request() -> None:
     assert form_of(phone_numbers=["2223334444"] * 3).phone_numbers(unique=True, required=True).dropped == 2
 
 
@@ -536,7 +536,7 @@ names = ["period", "nickname", "days", "profiles", "schedule", "start_url", "sta
         | st.lists(st.dictionaries(st.sampled_from(["profile", "start_time", "end_time"]), json_values), min_size=1),
     )
 )
-def test_whatever_json_comes_every_field_is_read_or_refused_with_sentences(values: dict[str, object]) -> None:
+def test_any_json_is_read_or_refused_with_sentences(values: dict[str, object]) -> None:
     form = Form(Parameters(values))
     form.integer("period", required=True)
     form.nickname()

@@ -1,0 +1,132 @@
+"""The sentences in which the API answers faults. Domain and storage know only codes and facts."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from chalicelib.domain.faults import EntryFault, FaultyEntry, InvalidEntries, UnreadableUpload, UploadFault
+from chalicelib.errors import CallpacerError
+
+#: the field of an upload
+_FIELD = "phone_numbers"
+#: characters of a value that a sentence quotes
+_LONGEST_QUOTED = 40
+#: columns that a sentence names
+_MOST_COLUMNS_NAMED = 5
+
+
+class InvalidFields(CallpacerError):
+    """Parameters that break the contract: for each field's name, its faults as sentences."""
+
+    def __init__(self, faults: Mapping[str, Sequence[str]]) -> None:
+        super().__init__("; ".join(f"{name}: {' '.join(sentences)}" for name, sentences in faults.items()))
+        self.faults = {name: list(sentences) for name, sentences in faults.items()}
+
+
+def quoted(text: str) -> str:
+    """The text in quotation marks, shortened, with its invisible characters escaped."""
+    text = text.strip()
+    if len(text) > _LONGEST_QUOTED:
+        text = text[:_LONGEST_QUOTED] + "\N{HORIZONTAL ELLIPSIS}"
+    return '"' + "".join(one if one.isprintable() else f"\\u{ord(one):04x}" for one in text) + '"'
+
+
+#: the predicates of sentences about a whole upload
+_OF_UPLOADS: Mapping[UploadFault, str] = {
+    UploadFault.NO_ENTRIES: "is required.",
+    UploadFault.NO_ARRAY_OR_FILE: "must be an array or a file.",
+    UploadFault.NO_UTF8: "must be a CSV or TXT file in UTF-8: save it as CSV UTF-8.",
+    UploadFault.NO_JSON: "is not valid JSON: {parser_message}.",
+    UploadFault.JSON_TOO_LARGE: "is not valid JSON: nested too deeply or too long.",
+    UploadFault.NO_JSON_ARRAY: "must be a JSON array, if it is JSON.",
+    UploadFault.NAME_GIVEN_TWICE: "has an object with the same name twice.",
+}
+
+_KNOWN_COLUMNS = (
+    "phone_number (or phone, mobile, telephone, destination and the like), ani, postd and message_reference"
+)
+
+
+def _unexpected_character(character: str, before: str) -> str:
+    named = f'"{character}"' if character.isascii() and character.isprintable() else f"U+{ord(character):04X}"
+    where = f"after {quoted(before)}" if before else "at its beginning"
+    return f"has an unexpected character {named} {where}."
+
+
+def _several_references(columns: Sequence[str]) -> str:
+    which = ", ".join(map(quoted, columns[:_MOST_COLUMNS_NAMED]))
+    return f"is a heading in which {which} could be the message_reference: call one of them so."
+
+
+#: the predicates of sentences about an entry, made from the fault's facts
+_OF_ENTRIES: Mapping[EntryFault, Callable[..., str]] = {
+    EntryFault.NO_NUMBER: "is not a valid phone number.".format,
+    EntryFault.AMOUNT: "reads like an amount that a spreadsheet made of a number: format the column as text.".format,
+    EntryFault.DIGITS_BEHIND_NUMBER: (
+        "has digits behind its number: write ;postd= before digits to be sent once the call is answered."
+    ).format,
+    EntryFault.UNEXPECTED_CHARACTER: _unexpected_character,
+    EntryFault.COMMA_IN_NUMBER: "has a comma in its phone number.".format,
+    EntryFault.UNKNOWN_PARAMETER: (
+        "has an unknown parameter: only ani and postd are known, and columns are separated by commas."
+    ).format,
+    EntryFault.REPEATED_PARAMETER: "has more than one {name}.".format,
+    EntryFault.INVALID_ANI: "has an invalid ani: it must be 1 to 15 digits, with or without a plus sign.".format,
+    EntryFault.INVALID_POSTD: "has an invalid postd: it must be 1 to 64 digits, asterisks or number signs.".format,
+    EntryFault.CONTROL_CHARACTERS: "has control characters in its message_reference.".format,
+    EntryFault.REFERENCE_TOO_LONG: "has a message_reference greater than {limit} bytes.".format,
+    EntryFault.SEVERAL_NUMBERS: "has more than one phone number: each needs a line of its own.".format,
+    EntryFault.NUMBER_OR_REFERENCE: lambda piece: (
+        f"has {quoted(piece)} behind its number, which could be another number or a reference: write tel: before "
+        "each number, or give each an entry of its own."
+    ),
+    EntryFault.PARAMETER_BEHIND_COMMA: lambda piece: (
+        f"has {quoted(piece)} behind a comma: a parameter is separated from its number by a semicolon."
+    ),
+    EntryFault.UNCLOSED_QUOTATION_MARK: "has a quotation mark that is not closed.".format,
+    EntryFault.TOO_MANY_COLUMNS: (
+        "has {columns} columns where the heading has {limit}: what holds a separator needs quotation marks."
+    ).format,
+    EntryFault.NUMBER_IN_ANOTHER_COLUMN: lambda cell, column: (
+        f"has {quoted(cell)} in the column {quoted(column)}, which could be another number: call the column "
+        "message_reference if it isn't."
+    ),
+    EntryFault.NUMBER_IN_NAMELESS_COLUMN: lambda cell: f"has {quoted(cell)} in a column without a name.",
+    EntryFault.HEADING_REPEATS_PART: lambda first, second, part: (
+        f"is a heading in which {quoted(first)} and {quoted(second)} could both be the {part}: only one can be."
+    ),
+    EntryFault.HEADING_WITHOUT_NUMBER: (
+        f"is a heading without a column for the number; known are {_KNOWN_COLUMNS}.".format
+    ),
+    EntryFault.HEADING_WITH_SEVERAL_REFERENCES: _several_references,
+    EntryFault.UNKNOWN_HEADING: (
+        f"is neither a phone number nor a heading that is known. Known are {_KNOWN_COLUMNS}.".format
+    ),
+    EntryFault.NO_STRING: "must be a string.".format,
+    EntryFault.UNKNOWN_MEMBER: lambda name, known: (
+        f"has an unknown member {quoted(name)}: known are {', '.join(known)}."
+    ),
+    EntryFault.MEMBER_WITHOUT_TEXT: "has a {name} that is no text.".format,
+}
+
+
+def sentences_of(refused: UnreadableUpload | InvalidEntries) -> dict[str, list[str]]:
+    """The faults of an upload as the API answers them: for each field's name, its sentences."""
+    if isinstance(refused, UnreadableUpload):
+        predicate = _OF_UPLOADS[refused.code].format(parser_message=refused.parser_message)
+        return {_FIELD: [f"The {_FIELD} field {predicate}"]}
+    listed = {f"{_FIELD}.{faulty.index}": [_sentence(faulty)] for faulty in refused.listed}
+    return {_FIELD: [_summary(refused)], **listed}
+
+
+def _summary(refused: InvalidEntries) -> str:
+    if refused.count == 1:
+        return f"The {_FIELD} field has 1 invalid entry."
+    listed = len(refused.listed)
+    ending = f"; the first {listed} are listed" if listed < refused.count else ""
+    return f"The {_FIELD} field has {refused.count} invalid entries{ending}."
+
+
+def _sentence(faulty: FaultyEntry) -> str:
+    """What is wrong with the entry, and its value if that can be quoted."""
+    value = f" {quoted(str(faulty.written))}" if isinstance(faulty.written, str | int | float) else ""
+    predicate = _OF_ENTRIES[faulty.code](**faulty.facts)
+    return f"The {_FIELD}.{faulty.index} entry{value} {predicate}"
