@@ -1,6 +1,7 @@
 """An account sees and touches only its own things, and nobody without a token anything."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -98,6 +99,18 @@ def test_another_accounts_schedules_and_profiles_cannot_be_chosen(owner: Custome
 def test_lists_hold_only_what_is_the_accounts_own(owner: Customer, other_customer: Customer) -> None:
     assert len(owner.get("/api/campaigns").json) == 1
     assert other_customer.everything() == [[], [], []]
+
+
+def test_where_ids_coincide_each_account_reads_its_own(customer: Customer, other_customer: Customer) -> None:
+    for one in (customer, other_customer):
+        one.campaign(
+            one.schedule(one.account), one.profile(one.account), phone_numbers=[f"+12223334444, {one.account}"]
+        )
+    targets = ["schedules/1", "profiles/1", "campaigns/1", "campaigns/1/calls", "schedules", "profiles", "campaigns"]
+    for target in targets:
+        first, second = (one.get(f"/api/{target}") for one in (customer, other_customer))
+        assert customer.account in first.text
+        assert second == replace(first, text=first.text.replace(customer.account, other_customer.account))
 
 
 def test_accounts_count_and_name_by_themselves(owner: Customer, other_customer: Customer) -> None:
