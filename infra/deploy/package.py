@@ -144,7 +144,7 @@ def _make(project: Path, work: Path, processor: str) -> Path:
     overlay.write_text(json.dumps(merge_template()))
     chalice_package(sources, result, "--stage", STAGE, "--merge-template", str(overlay))
     _make_light(result / "deployment.zip", work / "light")
-    _check_complete(result, work / "unpacked")
+    check_complete(result, work / "unpacked")
     return result
 
 
@@ -204,7 +204,7 @@ def _environment(environment: Mapping[str, str]) -> dict[str, str]:
     return kept | nowhere | {"AWS_DEFAULT_REGION": "us-east-1"}
 
 
-def _check_complete(result: Path, unpacked: Path) -> None:
+def check_complete(result: Path, unpacked: Path) -> None:
     """Imports every function from the zip alone, and makes every client: what is missing there would be found in the
     caller's packages. What is compiled for another processor isn't tried; Python's own code stands in for it.
     """

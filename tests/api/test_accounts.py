@@ -29,7 +29,7 @@ ALL = [(method, path) for path, endpoints in ENDPOINTS.items() for method in end
         "é",
     ],
 )
-def test_without_a_token_that_was_given_out_nothing_is_done(customer: Customer, authorization: str | None) -> None:
+def test_a_request_without_a_valid_token_is_refused(customer: Customer, authorization: str | None) -> None:
     body = b'{"days": ["mon"], "period": 1, "amount_per_period": 1, "time_between_periods": 1}'
     headers = {} if authorization is None else {"Authorization": authorization.format(token=customer.account)}
     nobody = Client(customer.app, token=None)
@@ -40,7 +40,7 @@ def test_without_a_token_that_was_given_out_nothing_is_done(customer: Customer, 
     assert customer.everything() == [[], [], []]
 
 
-def test_the_scheme_and_the_headers_name_may_be_written_in_any_case(customer: Customer) -> None:
+def test_the_authorization_headers_name_and_scheme_may_have_any_case(customer: Customer) -> None:
     customer.schedule("weekdays")
     for name, scheme in (("authorization", "bearer"), ("AUTHORIZATION", "BEARER")):
         reply = customer.ask("GET", "/api/schedules/1", headers={name: f"{scheme} {customer.account}"})
@@ -73,7 +73,9 @@ def test_another_accounts_id_is_not_found(owner: Customer, other_customer: Custo
 
 
 @pytest.mark.parametrize("action", ["start", "stop", "add-calls"])
-def test_another_accounts_campaign_is_not_found(owner: Customer, other_customer: Customer, action: str) -> None:
+def test_an_action_on_another_accounts_campaign_is_not_found(
+    owner: Customer, other_customer: Customer, action: str
+) -> None:
     before = owner.everything()
     numbers: dict[str, Any] = {"phone_numbers": ["+19998887777"]} if action == "add-calls" else {}
     reply = other_customer.post(f"/api/campaigns/{action}", campaign_id=7, **numbers)
@@ -81,7 +83,7 @@ def test_another_accounts_campaign_is_not_found(owner: Customer, other_customer:
     assert owner.everything() == before
 
 
-def test_another_accounts_schedules_and_profiles_cannot_be_chosen(owner: Customer, other_customer: Customer) -> None:
+def test_a_campaign_cannot_use_another_accounts_schedule_and_profile(owner: Customer, other_customer: Customer) -> None:
     before = owner.everything()
     for schedule, profile in ((7, 7), ("weekdays", "pace")):
         reply = other_customer.post(
@@ -96,7 +98,7 @@ def test_another_accounts_schedules_and_profiles_cannot_be_chosen(owner: Custome
     assert owner.everything() == before
 
 
-def test_lists_hold_only_what_is_the_accounts_own(owner: Customer, other_customer: Customer) -> None:
+def test_lists_show_only_what_belongs_to_the_account(owner: Customer, other_customer: Customer) -> None:
     assert len(owner.get("/api/campaigns").json) == 1
     assert other_customer.everything() == [[], [], []]
 
@@ -113,7 +115,7 @@ def test_where_ids_coincide_each_account_reads_its_own(customer: Customer, other
         assert second == replace(first, text=first.text.replace(customer.account, other_customer.account))
 
 
-def test_accounts_count_and_name_by_themselves(owner: Customer, other_customer: Customer) -> None:
+def test_each_account_has_its_own_ids_and_nicknames(owner: Customer, other_customer: Customer) -> None:
     assert owner.schedule() == 8
     assert other_customer.schedule("weekdays") == other_customer.profile("pace") == 1
 
@@ -139,7 +141,7 @@ def test_an_unknown_path_is_not_found(customer: Customer, path: str) -> None:
         ("OPTIONS", "/api/campaigns/add-calls", "POST"),
     ],
 )
-def test_a_method_that_a_path_does_not_have_is_refused(
+def test_a_method_that_a_path_does_not_have_is_not_allowed(
     customer: Customer, method: str, path: str, allowed: str
 ) -> None:
     reply = customer.ask(method, path)
@@ -147,13 +149,13 @@ def test_a_method_that_a_path_does_not_have_is_refused(
     assert reply.headers["allow"] == allowed
 
 
-def test_a_slash_at_the_end_is_nothing(customer: Customer) -> None:
+def test_a_slash_at_the_end_of_a_path_is_ignored(customer: Customer) -> None:
     assert customer.post("/api/schedules/", days=["mon"]).status == 200
     assert [customer.get(path).status for path in ("/api/schedules/", "/api/schedules/1/")] == [200, 200]
 
 
 @pytest.mark.parametrize("content_type", ["application/xml", "text/plain", "image/png", "", "nonsense"])
-def test_the_content_type_is_not_what_a_request_is_read_by(customer: Customer, content_type: str) -> None:
+def test_a_request_is_read_whatever_its_content_type(customer: Customer, content_type: str) -> None:
     headers = {"Content-Type": content_type, "Accept": content_type}
     assert customer.ask("POST", "/api/schedules", b'{"days": ["mon"]}', headers).status == 200
     assert customer.ask("GET", "/api/schedules", headers=headers).json[0]["days"] == ["mon"]

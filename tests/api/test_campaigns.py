@@ -1,4 +1,4 @@
-"""A campaign as its owner sees it: its life, its updates, its calls and when it will be done."""
+"""A campaign as the API shows it: its status, updates, calls and forecast."""
 
 import csv
 import io
@@ -19,7 +19,7 @@ DATES = {"start_date": "2026-01-05", "end_date": "2026-01-09"}
 
 @pytest.fixture
 def acme(world: World) -> Customer:
-    """With a schedule of every day, and a profile of one call a second."""
+    """A customer with a schedule of every day and a profile of one call a second."""
     customer = Customer(world.services)
     customer.schedule("every day", "mon", "tue", "wed", "thu", "fri", "sat", "sun")
     customer.profile("pace", period=1, amount=60, pause=0)
@@ -31,29 +31,30 @@ def shown(customer: Customer, campaign: int = 1) -> Any:
 
 
 def counts(customer: Customer) -> dict[str, int]:
-    """The progress, without what is 0."""
+    """The progress, without zeros."""
     return {name: number for name, number in shown(customer)["progress"].items() if number}
 
 
-def turn(customer: Customer, action: str) -> None:
+def act(customer: Customer, action: str) -> None:
+    """Start or stop campaign 1."""
     assert customer.post(f"/api/campaigns/{action}", campaign_id=1).json == {"status": "success"}
 
 
-def test_a_campaigns_life(world: World, acme: Customer) -> None:
-    acme.campaign(1, 1, phone_numbers=[f"+1222333{place:04}" for place in range(90)], **DATES)
+def test_status_and_progress_follow_a_campaign_from_creation_to_deletion(world: World, acme: Customer) -> None:
+    acme.campaign(1, 1, phone_numbers=[f"+1222333{number:04}" for number in range(90)], **DATES)
     assert (shown(acme)["status"], counts(acme)) == ("created", {"total": 90, "queued": 90})
-    turn(acme, "start")
+    act(acme, "start")
     assert shown(acme)["status"] == "running"
     world.tick()
-    world.drain(world.clock.now() + timedelta(seconds=19))  # a message is there a second before its call is due
-    handed_over = len(world.handed_over)
-    progress = {"total": 90, "queued": 70 - handed_over, "dialling": handed_over, "completed": 20}
+    world.drain(world.clock.now() + timedelta(seconds=19))  # a message is visible a second before its call is due
+    dispatched = len(world.dispatched)
+    progress = {"total": 90, "queued": 70 - dispatched, "dialling": dispatched, "completed": 20}
     assert (shown(acme)["status"], counts(acme)) == ("running", progress)
-    turn(acme, "stop")
+    act(acme, "stop")
     world.run(minutes=2)
-    progress = {"total": 90, "queued": 70 - handed_over, "deferred": handed_over, "completed": 20}
+    progress = {"total": 90, "queued": 70 - dispatched, "deferred": dispatched, "completed": 20}
     assert (shown(acme)["status"], counts(acme)) == ("stopped", progress)
-    turn(acme, "start")
+    act(acme, "start")
     world.run(minutes=4)
     assert (shown(acme)["status"], counts(acme)) == ("completed", {"total": 90, "completed": 90})
     acme.post("/api/campaigns/add-calls", campaign_id=1, phone_numbers=NUMBERS)
@@ -69,12 +70,12 @@ def test_every_outcome_is_counted(world: World, acme: Customer) -> None:
     outcomes: Iterator[RequestResult] = iter([Answered(200, {}, b""), Answered(404, {}, b""), Unknown("timeout")])
     world.tenant.on_call = lambda _: next(outcomes)
     acme.campaign(1, 1, phone_numbers=NUMBERS, **DATES)
-    turn(acme, "start")
+    act(acme, "start")
     world.run(minutes=2)
     assert counts(acme) == {"total": 3, "completed": 1, "failed": 1, "uncertain": 1}
 
 
-def test_the_list_shows_what_each_campaign_shows(acme: Customer) -> None:
+def test_the_list_shows_each_campaign_as_it_is_shown_alone(acme: Customer) -> None:
     for _ in range(2):
         acme.campaign(1, 1, phone_numbers=NUMBERS, **DATES)
     assert acme.get("/api/campaigns").json == [shown(acme, 1), shown(acme, 2)]
@@ -108,7 +109,9 @@ def test_a_schedule_without_a_nickname_is_shown_by_its_id(acme: Customer) -> Non
         ),
     ],
 )
-def test_only_what_is_given_is_changed(customer: Customer, given: dict[str, Any], changed: dict[str, Any]) -> None:
+def test_an_update_changes_only_the_given_fields(
+    customer: Customer, given: dict[str, Any], changed: dict[str, Any]
+) -> None:
     customer.campaign(customer.schedule(), customer.profile("pace"), max_retries=1, phone_numbers=NUMBERS)
     customer.schedule("other")
     before = shown(customer)
@@ -117,7 +120,7 @@ def test_only_what_is_given_is_changed(customer: Customer, given: dict[str, Any]
     assert len(customer.queue(1)) == 3
 
 
-def test_dates_are_compared_with_those_that_stay(customer: Customer) -> None:
+def test_a_new_date_is_compared_with_the_stored_other_date(customer: Customer) -> None:
     customer.any_campaign(start_date="2022-01-05", end_date="2022-01-10")
     early = customer.patch("/api/campaigns/1", end_date="2022-01-04", start_url="http://new.example/")
     late = customer.patch("/api/campaigns/1", start_date="2022-01-11")
@@ -129,21 +132,21 @@ def test_dates_are_compared_with_those_that_stay(customer: Customer) -> None:
 
 def test_a_running_campaign_can_be_updated_and_keeps_running(acme: Customer) -> None:
     acme.campaign(1, 1, **DATES)
-    turn(acme, "start")
+    act(acme, "start")
     assert acme.patch("/api/campaigns/1", max_retries="2").status == 200
     assert (shown(acme)["status"], shown(acme)["max_retries"]) == ("running", 2)
 
 
-def test_stopping_what_was_never_started_changes_nothing(acme: Customer) -> None:
+def test_stopping_a_campaign_that_was_never_started_changes_nothing(acme: Customer) -> None:
     acme.campaign(1, 1, **DATES)
-    turn(acme, "stop")
+    act(acme, "stop")
     assert shown(acme)["status"] == "created"
 
 
-def test_the_calls_are_listed_with_what_has_become_of_them(world: World, acme: Customer) -> None:
+def test_the_list_of_calls_shows_their_outcomes(world: World, acme: Customer) -> None:
     world.tenant.on_call = lambda form: Answered(404 if form["message_reference"] else 200, {}, b'{"duration": 5}')
     acme.campaign(1, 1, phone_numbers=NUMBERS, **DATES)
-    turn(acme, "start")
+    act(acme, "start")
     world.run(minutes=2)
     acme.post("/api/campaigns/add-calls", campaign_id=1, phone_numbers=["+12223330003"])
     first, second, _, fourth = acme.get("/api/campaigns/1/calls").json
@@ -168,23 +171,23 @@ def test_the_calls_are_listed_with_what_has_become_of_them(world: World, acme: C
     assert (fourth["call_id"], fourth["state"], fourth["attempts"]) == (2**32 + 3, "queued", 0)
 
 
-def test_a_call_whose_record_has_expired_is_told_as_such_and_still_counted(
+def test_a_call_whose_record_has_expired_is_listed_as_expired_and_still_counted(
     world: World, acme: Customer, database: Database
 ) -> None:
     acme.campaign(1, 1, phone_numbers=NUMBERS, **DATES)
-    turn(acme, "start")
+    act(acme, "start")
     world.run(minutes=2)
     before = shown(acme)["progress"]
     for item in database.calls.scan():
-        item.delete()  # as DynamoDB does when the time has come
+        item.delete()  # as DynamoDB does after the retention
     world.run(minutes=10)
     assert shown(acme)["progress"] == before
     assert len(world.tenant.calls) == before["completed"] == 3
-    told = acme.get("/api/campaigns/1/calls").json
-    assert [(call["state"], call["attempts"], call["report"]) for call in told] == [("expired", None, None)] * 3
+    calls = acme.get("/api/campaigns/1/calls").json
+    assert [(call["state"], call["attempts"], call["report"]) for call in calls] == [("expired", None, None)] * 3
 
 
-def test_the_calls_are_listed_as_csv_if_asked_for(customer: Customer) -> None:
+def test_calls_are_listed_as_csv_on_request(customer: Customer) -> None:
     customer.any_campaign(phone_numbers=NUMBERS)
     listed = customer.get("/api/campaigns/1/calls").json
     by_query = customer.get("/api/campaigns/1/calls?format=csv")
@@ -199,26 +202,26 @@ def test_the_calls_are_listed_as_csv_if_asked_for(customer: Customer) -> None:
     }
 
 
-def test_the_calls_are_listed_by_page(customer: Customer) -> None:
+def test_calls_are_listed_in_pages(customer: Customer) -> None:
     customer.any_campaign()
-    customer.any_campaign(phone_numbers=[f"+1222333{place:04}" for place in range(600)])
+    customer.any_campaign(phone_numbers=[f"+1222333{number:04}" for number in range(600)])
     customer.post(
-        "/api/campaigns/add-calls", campaign_id=2, phone_numbers=[f"+1222444{place:04}" for place in range(600)]
+        "/api/campaigns/add-calls", campaign_id=2, phone_numbers=[f"+1222444{number:04}" for number in range(600)]
     )
 
-    def places(query: str) -> list[int]:
+    def sequences(query: str) -> list[int]:
         return [call["call_id"] - 2 * 2**32 for call in customer.get(f"/api/campaigns/2/calls{query}").json]
 
-    assert places("") == list(range(1000))
-    assert places(f"?after={2 * 2**32 + 999}") == list(range(1000, 1200))
-    assert places(f"?after={2 * 2**32 + 598}&limit=3") == [599, 600, 601]
-    assert places(f"?after={2 * 2**32 + 1199}") == places(f"?after={2**53 - 1}") == []
-    assert places("?after=5&limit=1") == [0]
+    assert sequences("") == list(range(1000))
+    assert sequences(f"?after={2 * 2**32 + 999}") == list(range(1000, 1200))
+    assert sequences(f"?after={2 * 2**32 + 598}&limit=3") == [599, 600, 601]
+    assert sequences(f"?after={2 * 2**32 + 1199}") == sequences(f"?after={2**53 - 1}") == []
+    assert sequences("?after=5&limit=1") == [0]
     assert customer.get("/api/campaigns/1/calls").json == []
 
 
-def test_the_forecast_tells_the_last_calls_instant(world: World, acme: Customer) -> None:
-    acme.campaign(1, 1, phone_numbers=[f"+1222333{place:04}" for place in range(150)], **DATES)
+def test_the_forecast_has_the_time_of_the_last_call(world: World, acme: Customer) -> None:
+    acme.campaign(1, 1, phone_numbers=[f"+1222333{number:04}" for number in range(150)], **DATES)
     last = (world.clock.now() + timedelta(seconds=150)).isoformat()
     assert acme.get("/api/campaigns/1/forecast").json == {
         "campaign_id": 1,
@@ -227,19 +230,23 @@ def test_the_forecast_tells_the_last_calls_instant(world: World, acme: Customer)
         "left_over": 0,
         "last_call_at": last,
     }
-    turn(acme, "start")
+    act(acme, "start")
     world.run(minutes=4)
     assert world.tenant.calls[-1].at.isoformat() == last
     done = {"campaign_id": 1, "queued": 0, "fits": True, "left_over": 0, "last_call_at": None}
     assert acme.get("/api/campaigns/1/forecast").json == done
 
 
-def test_the_forecast_tells_what_will_not_fit(acme: Customer) -> None:
+def test_the_forecast_counts_numbers_that_will_not_fit(acme: Customer) -> None:
     slow = acme.profile(period=60, amount=1, pause=0)
     acme.campaign(1, slow, phone_numbers=NUMBERS * 6, **DATES)
     acme.campaign(1, slow, phone_numbers=NUMBERS)
-    told = acme.get("/api/campaigns/1/forecast").json
-    # three calls a day for five days, but for the one that is due this very moment
-    assert (told["fits"], told["left_over"], told["last_call_at"]) == (False, 4, "2026-01-09T15:00:00+00:00")
+    forecast = acme.get("/api/campaigns/1/forecast").json
+    # There are three calls a day for five days, less the one that is due right now.
+    assert (forecast["fits"], forecast["left_over"], forecast["last_call_at"]) == (
+        False,
+        4,
+        "2026-01-09T15:00:00+00:00",
+    )
     over = {"campaign_id": 2, "queued": 3, "fits": False, "left_over": 3, "last_call_at": None}
     assert acme.get("/api/campaigns/2/forecast").json == over

@@ -1,4 +1,4 @@
-"""Nicknames, and what a schedule or profile is chosen by."""
+"""Schedules and profiles: their nicknames, fields, lists and deletion."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,18 +12,16 @@ NEW: dict[str, dict[str, Any]] = {
     "schedules": {"days": ["mon"]},
     "profiles": {"period": 1, "amount_per_period": 1, "time_between_periods": 0},
 }
-BOTH = pytest.mark.parametrize("kind", ["schedules", "profiles"])
+BOTH_KINDS = pytest.mark.parametrize("kind", ["schedules", "profiles"])
 
 
 def chosen(customer: Customer, schedule: object) -> int:
-    """Which schedule a campaign has that names it so."""
+    """The id of the schedule that a campaign gets by this reference."""
     return int(customer.get(f"/api/campaigns/{customer.campaign(schedule, customer.profile())}").json["schedule_id"])
 
 
-@BOTH
-def test_a_nickname_is_taken_once_in_an_account_and_kind(
-    customer: Customer, other_customer: Customer, kind: str
-) -> None:
+@BOTH_KINDS
+def test_a_nickname_is_unique_in_an_account_and_kind(customer: Customer, other_customer: Customer, kind: str) -> None:
     fields = NEW[kind] | {"nickname": "3wkdays"}
     (other_kind,) = NEW.keys() - {kind}
     assert customer.post(f"/api/{kind}", **fields).status == 200
@@ -34,14 +32,14 @@ def test_a_nickname_is_taken_once_in_an_account_and_kind(
     assert len(customer.get(f"/api/{kind}").json) == 1
 
 
-@BOTH
-def test_any_number_of_things_have_no_nickname(customer: Customer, kind: str) -> None:
+@BOTH_KINDS
+def test_a_nickname_may_be_left_out(customer: Customer, kind: str) -> None:
     for nickname in ({}, {"nickname": None}, {"nickname": ""}, {"nickname": "  "}):
         assert customer.post(f"/api/{kind}", **NEW[kind] | nickname).json["response"]["nickname"] is None
 
 
-@BOTH
-def test_a_nickname_can_be_changed_and_the_old_one_taken_again(customer: Customer, kind: str) -> None:
+@BOTH_KINDS
+def test_a_nickname_can_be_changed_and_the_old_one_used_again(customer: Customer, kind: str) -> None:
     customer.post(f"/api/{kind}", **NEW[kind], nickname="old")
     customer.post(f"/api/{kind}", **NEW[kind], nickname="other")
     assert customer.patch(f"/api/{kind}/1", nickname="other").json == TAKEN
@@ -51,9 +49,9 @@ def test_a_nickname_can_be_changed_and_the_old_one_taken_again(customer: Custome
     assert [one["nickname"] for one in customer.get(f"/api/{kind}").json] == ["new", "other", "old"]
 
 
-@BOTH
+@BOTH_KINDS
 @pytest.mark.parametrize("empty", ["", None])
-def test_an_empty_nickname_takes_it_away(customer: Customer, kind: str, empty: str | None) -> None:
+def test_an_empty_nickname_removes_it(customer: Customer, kind: str, empty: str | None) -> None:
     customer.post(f"/api/{kind}", **NEW[kind], nickname="old")
     path = f"/api/{kind}/1"
     body = b'{"nickname": null}' if empty is None else b"nickname="
@@ -63,16 +61,16 @@ def test_an_empty_nickname_takes_it_away(customer: Customer, kind: str, empty: s
     assert customer.post(f"/api/{kind}", **NEW[kind], nickname="old").status == 200
 
 
-@BOTH
-def test_a_deleted_things_nickname_can_be_taken_but_not_its_id(customer: Customer, kind: str) -> None:
+@BOTH_KINDS
+def test_after_a_delete_the_nickname_can_be_used_again_but_not_the_id(customer: Customer, kind: str) -> None:
     customer.post(f"/api/{kind}", **NEW[kind], nickname="3wkdays")
     assert customer.delete(f"/api/{kind}/1").json == {"status": "success"}
     assert customer.delete(f"/api/{kind}/1").status == 404
     assert customer.post(f"/api/{kind}", **NEW[kind], nickname="3wkdays").json["response"]["id"] == 2
 
 
-@BOTH
-def test_only_what_is_given_is_changed(customer: Customer, kind: str) -> None:
+@BOTH_KINDS
+def test_an_update_changes_only_the_given_fields(customer: Customer, kind: str) -> None:
     customer.post(f"/api/{kind}", **NEW[kind], nickname="kept")
     before = customer.get(f"/api/{kind}/1").json
     changes: dict[str, Any] = {"days": ["sat", "sun"]} if kind == "schedules" else {"period": 7}
@@ -84,36 +82,36 @@ def test_only_what_is_given_is_changed(customer: Customer, kind: str) -> None:
     "nickname", ["n" * 64, "é" * 64, "日本語", "🦜" * 64, "a/b", "' OR 1=1", "<b>", "%00", "null", "{}"]
 )
 def test_a_nickname_may_be_any_text(customer: Customer, nickname: str) -> None:
-    made = customer.post("/api/schedules", days=["mon"], nickname=nickname)
-    assert made.json["response"]["nickname"] == nickname
+    created = customer.post("/api/schedules", days=["mon"], nickname=nickname)
+    assert created.json["response"]["nickname"] == nickname
     assert customer.post("/api/schedules", days=["mon"], nickname=nickname).json == TAKEN
     assert customer.patch("/api/schedules/1", name=nickname).json["response"]["nickname"] == nickname
     assert chosen(customer, nickname) == 1
 
 
-def test_a_schedule_is_chosen_by_id_or_nickname(customer: Customer) -> None:
+def test_a_campaign_names_its_schedule_by_id_or_nickname(customer: Customer) -> None:
     customer.schedule("3wkdays")
     assert [chosen(customer, name) for name in (1, "1", "3wkdays", " 3wkdays ")] == [1] * 4
 
 
-def test_where_a_nickname_looks_like_an_id_the_id_wins(customer: Customer) -> None:
+def test_an_id_wins_over_a_nickname_that_looks_like_it(customer: Customer) -> None:
     customer.schedule("2")
     assert chosen(customer, "2") == 1
     customer.schedule()
     assert [chosen(customer, "2"), chosen(customer, 2)] == [2, 2]
 
 
-def test_the_days_are_answered_in_the_weeks_order_each_once(customer: Customer) -> None:
+def test_days_are_answered_once_each_in_the_order_of_the_week(customer: Customer) -> None:
     customer.schedule(None, "sun", "mon", "sun")
     assert customer.get("/api/schedules/1").json["days"] == ["mon", "sun"]
 
 
-def test_numbers_of_eleven_digits_are_kept_exactly(customer: Customer) -> None:
+def test_numbers_of_eleven_digits_are_stored_exactly(customer: Customer) -> None:
     customer.profile(period=99_999_999_999, amount=99_999_999_999, pause=99_999_999_999)
     assert set(customer.get("/api/profiles/1").json.values()) == {1, None, 99_999_999_999}
 
 
-def test_a_profiles_hours_go_from_midnight_to_midnight(customer: Customer) -> None:
+def test_a_windows_hours_may_reach_from_midnight_to_midnight(customer: Customer) -> None:
     profile = customer.profile()
     hours = [("00:00", "24:00"), ("23:59", "24:00"), ("00:00", "00:01")]
     windows = [{"profile": profile, "start_time": start, "end_time": end} for start, end in hours]
@@ -122,7 +120,7 @@ def test_a_profiles_hours_go_from_midnight_to_midnight(customer: Customer) -> No
     assert [(window["start_time"], window["end_time"]) for window in shown] == hours
 
 
-def test_a_thing_in_use_is_kept_until_its_last_campaign_lets_go(customer: Customer) -> None:
+def test_a_schedule_can_be_deleted_when_no_campaign_uses_it(customer: Customer) -> None:
     first, second, profile = customer.schedule("first"), customer.schedule(), customer.profile()
     campaigns = [customer.campaign(first, profile), customer.campaign(first, profile)]
     in_use = "Schedule first(id 1) is being used with campaign id {}."
@@ -136,7 +134,7 @@ def test_a_thing_in_use_is_kept_until_its_last_campaign_lets_go(customer: Custom
 
 
 @pytest.mark.parametrize("kind", ["schedules", "profiles", "campaigns"])
-def test_a_list_is_by_id_and_goes_on_after_one(customer: Customer, kind: str) -> None:
+def test_a_list_is_in_the_order_of_ids_and_continues_after_one(customer: Customer, kind: str) -> None:
     makers: dict[str, Callable[[], int]] = {
         "schedules": customer.schedule,
         "profiles": customer.profile,

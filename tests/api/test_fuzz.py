@@ -1,4 +1,4 @@
-"""Whatever is asked, the answer has one of the documented shapes, and is never the server's fault."""
+"""Whatever the request, the answer has a documented form, and is never a server error."""
 
 import json
 from typing import Any
@@ -56,7 +56,7 @@ headers = st.fixed_dictionaries(
 
 @pytest.fixture(scope="module")
 def busy(services: Services) -> Customer:
-    """With something of each kind."""
+    """A customer with a schedule, a profile and a campaign."""
     customer = new_customer(services)
     customer.campaign(
         customer.schedule("weekdays"), customer.profile("pace"), phone_numbers=["+12223334444", "+13334445555"]
@@ -93,10 +93,10 @@ def is_documented(reply: Reply) -> bool:
     body=bodies,
     headers=headers,
 )
-def test_whatever_is_asked_the_answer_is_documented(
+def test_the_answer_to_any_request_is_documented(
     busy: Customer, method: str, path: str, identifier: str, query: dict[str, str], body: bytes, headers: dict[str, str]
 ) -> None:
-    assume(method != "DELETE" or identifier != "1")  # what is there stays there, for the others
+    assume(method != "DELETE" or identifier != "1")  # other examples need it
     reply = busy.ask(method, f"{path.replace('{id}', identifier)}?{urlencode(query)}", body, headers)
     assert reply.status < 500
     assert is_documented(reply)

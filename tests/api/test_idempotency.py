@@ -1,4 +1,4 @@
-"""An Idempotency-Key on a POST: the same request again is answered as before, and does nothing."""
+"""A POST with an Idempotency-Key is done once. The same request again gets the same answer."""
 
 import json
 from datetime import timedelta
@@ -29,17 +29,17 @@ REQUESTS: dict[str, dict[str, object]] = {
 EVERY_POST = pytest.mark.parametrize(("path", "fields"), REQUESTS.items())
 
 
-def prepared(customer: Customer) -> Customer:
-    """With a campaign 1 that can be started and stopped."""
+def with_campaign(customer: Customer) -> Customer:
+    """The customer, with a campaign 1 that can be started and stopped."""
     customer.any_campaign(end_date="2026-01-31")
     return customer
 
 
 @EVERY_POST
-def test_the_same_request_is_answered_again_and_does_nothing(
+def test_a_repeated_request_gets_the_same_answer_and_does_nothing(
     customer: Customer, path: str, fields: dict[str, Any]
 ) -> None:
-    prepared(customer)
+    with_campaign(customer)
     first = customer.post(path, key="k", **fields)
     assert (first.status, first.headers.get("idempotency-replayed")) == (200, None)
     after = customer.everything()
@@ -51,7 +51,7 @@ def test_the_same_request_is_answered_again_and_does_nothing(
 
 @EVERY_POST
 def test_another_request_with_the_same_key_is_refused(customer: Customer, path: str, fields: dict[str, Any]) -> None:
-    prepared(customer)
+    with_campaign(customer)
     assert customer.post(path, key="k", **fields).status == 200
     after = customer.everything()
     reply = customer.post(path, key="k", **fields, more=1)
@@ -63,20 +63,20 @@ def test_another_request_with_the_same_key_is_refused(customer: Customer, path: 
 
 
 @EVERY_POST
-def test_a_key_is_forgotten_after_a_day(world: World, path: str, fields: dict[str, Any]) -> None:
-    customer = prepared(Customer(world.services))
+def test_a_key_can_be_used_again_after_a_day(world: World, path: str, fields: dict[str, Any]) -> None:
+    customer = with_campaign(Customer(world.services))
     assert customer.post(path, key="k", **fields).status == 200
     world.clock.turn_to(world.clock.now() + timedelta(hours=24, seconds=-1))
     assert customer.post(path, key="k", **fields).headers["idempotency-replayed"] == "true"
     world.clock.turn_to(world.clock.now() + timedelta(seconds=1))
     later = customer.post(path, key="k", **fields)
     assert "idempotency-replayed" not in later.headers
-    # done anew: the nickname is taken by now, anything else may be done twice
+    # The request is done again: only the nickname is taken.
     assert later.status == (422 if "nickname" in fields else 200)
 
 
-def test_the_same_key_to_another_endpoint_is_another_request(customer: Customer) -> None:
-    prepared(customer)
+def test_the_same_key_for_another_endpoint_is_refused(customer: Customer) -> None:
+    with_campaign(customer)
     assert customer.post("/api/campaigns/start", key="k", campaign_id=1).status == 200
     assert customer.post("/api/campaigns/stop", key="k", campaign_id=1).status == 409
     assert customer.get("/api/campaigns/1").json["status"] == "running"
@@ -89,16 +89,16 @@ def test_the_same_key_of_another_account_is_another_key(customer: Customer, othe
     assert second.json["response"] == {"id": 1, "nickname": None}
 
 
-def test_a_start_that_is_repeated_after_a_stop_starts_nothing(customer: Customer) -> None:
-    prepared(customer)
+def test_a_start_repeated_after_a_stop_does_nothing(customer: Customer) -> None:
+    with_campaign(customer)
     customer.post("/api/campaigns/start", key="k", campaign_id=1)
     customer.post("/api/campaigns/stop", campaign_id=1)
     assert customer.post("/api/campaigns/start", key="k", campaign_id=1).status == 200
     assert customer.get("/api/campaigns/1").json["status"] == "stopped"
 
 
-def test_a_start_that_had_nothing_to_do_is_remembered_too(customer: Customer) -> None:
-    prepared(customer)
+def test_a_start_of_a_running_campaign_has_a_receipt_too(customer: Customer) -> None:
+    with_campaign(customer)
     customer.post("/api/campaigns/start", campaign_id=1)
     customer.post("/api/campaigns/start", key="k", campaign_id=1)
     customer.post("/api/campaigns/stop", campaign_id=1)
@@ -116,31 +116,31 @@ def test_a_start_that_had_nothing_to_do_is_remembered_too(customer: Customer) ->
         ("/api/campaigns", REQUESTS["/api/campaigns"] | {"schedule": "later"}, 422),
     ],
 )
-def test_a_refusal_is_not_kept_so_the_mended_request_goes_through_with_the_same_key(
+def test_a_corrected_request_may_have_the_key_of_a_refused_one(
     customer: Customer, path: str, fields: dict[str, Any], status: int
 ) -> None:
-    prepared(customer)
+    with_campaign(customer)
     taken = customer.schedule("taken")
-    first = customer.post(path, key="k", **fields)
-    assert (first.status, first.headers.get("idempotency-replayed")) == (status, None)
-    again = customer.post(path, key="k", **fields)
-    assert (again.status, again.text, again.headers.get("idempotency-replayed")) == (status, first.text, None)
+    first, again = (customer.post(path, key="k", **fields) for _ in range(2))
+    assert first.status == again.status == status
+    assert first.text == again.text
+    assert "idempotency-replayed" not in {*first.headers, *again.headers}
     customer.delete(f"/api/schedules/{taken}")
     customer.schedule("later")
     customer.any_campaign()
-    mended = fields | ({"days": ["sun"]} if "days" in fields else {})
-    done = customer.post(path, key="k", **mended)
+    corrected = fields | ({"days": ["sun"]} if "days" in fields else {})
+    done = customer.post(path, key="k", **corrected)
     assert (done.status, done.headers.get("idempotency-replayed")) == (200, None)
     after = customer.everything()
-    repeated = customer.post(path, key="k", **mended)
+    repeated = customer.post(path, key="k", **corrected)
     assert (repeated.status, repeated.text, repeated.headers["idempotency-replayed"]) == (200, done.text, "true")
     assert repeated.headers.get("x-numbers-accepted") == done.headers.get("x-numbers-accepted")
     assert customer.everything() == after
 
 
-def test_a_repeated_form_is_known_by_what_it_says(customer: Customer) -> None:
-    """curl draws a new boundary each time."""
-    prepared(customer)
+def test_a_repeated_form_may_have_another_boundary(customer: Customer) -> None:
+    """curl draws a new one for each request."""
+    with_campaign(customer)
     body = multipart(campaign_id="1", phone_numbers=b"+12223334444\n")
     same = body.replace(b"--B", b"--another")
     other = body.replace(b"4444", b"5555")
@@ -158,12 +158,12 @@ def test_a_key_has_1_to_255_printable_characters(customer: Customer, key: str) -
     assert customer.get("/api/schedules").json == []
 
 
-def test_the_longest_key_is_a_key(customer: Customer) -> None:
+def test_a_key_of_255_characters_works(customer: Customer) -> None:
     replies = [customer.post("/api/schedules", key="k" * 255, days=["mon"]) for _ in range(2)]
     assert [reply.json["response"]["id"] for reply in replies] == [1, 1]
 
 
-def test_a_key_means_nothing_to_other_methods(customer: Customer) -> None:
+def test_a_key_has_no_effect_on_other_methods(customer: Customer) -> None:
     customer.schedule("a")
     for nickname in ("b", "c"):
         body = json.dumps({"nickname": nickname}).encode()
@@ -171,7 +171,7 @@ def test_a_key_means_nothing_to_other_methods(customer: Customer) -> None:
         assert reply.json["response"]["nickname"] == nickname
 
 
-def test_a_repeated_create_takes_no_id(customer: Customer) -> None:
+def test_a_repeated_create_uses_no_id(customer: Customer) -> None:
     for _ in range(3):
         customer.post("/api/schedules", key="k", days=["mon"])
     assert customer.schedule() == 2

@@ -1,17 +1,17 @@
-"""The app that is deployed serves the API, over what its environment names."""
+"""The deployed app serves the API, over the tables that its environment names."""
 
 import logging
 from collections.abc import Iterator
 
 import pytest
 from moto import mock_aws
-from pynamodb.models import Model
 
 from app import app
 from chalicelib.api.routes import ENDPOINTS, METHODS, from_environment
 from chalicelib.runtime.clock import SystemClock
 from chalicelib.storage.client import connect
 from chalicelib.storage.tokens import Tokens
+from tests.support.databases import create_tables
 from tests.support.http import TOKEN, Client
 
 SETTINGS = {
@@ -28,7 +28,7 @@ SETTINGS = {
 
 @pytest.fixture
 def client() -> Iterator[Client]:
-    """As in a function that has just started."""
+    """A client of a function that has just started."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     from_environment.cache_clear()
@@ -38,28 +38,24 @@ def client() -> Iterator[Client]:
     root.setLevel(level)
 
 
-def test_the_app_answers_from_the_tables_that_its_environment_names(
-    client: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_app_uses_the_tables_that_its_environment_names(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in SETTINGS.items():
         monkeypatch.setenv(name, value)
     with mock_aws():
         database = connect("wired")
-        for table in vars(database).values():
-            if isinstance(table, type) and issubclass(table, Model):
-                table.create_table(billing_mode="PAY_PER_REQUEST")
+        create_tables(database)
         Tokens(database).create("acme", TOKEN, SystemClock().now())
         assert client.post("/api/schedules", key="k", days=["mon"]).json["response"]["id"] == 1
         assert client.post("/api/schedules", key="k", days=["mon"]).headers["idempotency-replayed"] == "true"
         assert client.get("/api/schedules/1").json["days"] == ["mon"]
 
 
-def test_every_method_of_every_path_leads_to_the_app() -> None:
-    """A method that the gateway doesn't know would be answered by the gateway, as an unknown path."""
+def test_the_gateway_passes_every_method_of_every_path_to_the_app() -> None:
+    """The gateway answers a method that it doesn't know like an unknown path."""
     assert {path: set(methods) for path, methods in app.routes.items()} == {path: set(METHODS) for path in ENDPOINTS}
 
 
-def test_what_is_the_servers_fault_is_logged_and_not_told(
+def test_a_server_error_is_logged_and_its_cause_not_answered(
     client: Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.delenv("CALLPACER_TABLES", raising=False)

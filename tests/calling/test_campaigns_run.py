@@ -1,20 +1,23 @@
-"""What becomes of a campaign's numbers, from the upload to the last report."""
+"""A campaign's numbers, from the upload to the last report."""
 
 import asyncio
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
-from chalicelib.calling.dialer import Delivery
-from chalicelib.domain.keys import CallKey, CampaignKey
-from chalicelib.domain.models import Counts, Entry, Plan
+from chalicelib.domain.call import Claim
+from chalicelib.domain.keys import CallKey
+from chalicelib.domain.models import Counts, Entry
 from chalicelib.domain.outcome import Answered, NotSent, RequestResult, Unknown
 from chalicelib.domain.slicing import Limits
 from chalicelib.gateway.clients import LastLook
-from tests.support.campaigns import MINUTE, campaign, destinations, numbers, prepare, start, stop
+from tests.support.campaigns import MINUTE, campaign, destinations, numbers, prepare, prepare_running, start, stop
 from tests.support.databases import with_work
+from tests.support.examples import CAMPAIGN
 from tests.support.world import EIGHT, FakeTenant, World
 
 #: all calls of a tick in one message
@@ -23,26 +26,23 @@ ONE_SLICE = Limits(span=timedelta(hours=1), most=1000)
 
 def test_every_number_is_called_once_in_the_order_of_the_upload(world: World) -> None:
     entries = numbers(150)
-    prepare(world, entries)
-    start(world)
+    prepare_running(world, entries)
     world.run(minutes=4)
     assert world.tenant.called == destinations(entries)
     assert campaign(world).counts == Counts(completed=150)
 
 
 def test_calls_are_a_second_apart_at_sixty_a_minute(world: World) -> None:
-    prepare(world, numbers(150))
-    start(world)
+    prepare_running(world, numbers(150))
     world.run(minutes=4)
     starts = [call.at for call in world.tenant.calls]
-    # The first, a second after the opening, is held back for clocks that differ.
+    # The first, a second after the opening, is held since clocks differ.
     assert starts == [EIGHT + timedelta(seconds=second) for second in (1.5, *range(2, 151))]
 
 
-def test_the_first_slices_are_delivered_ahead_and_those_after_them_ever_less(world: World) -> None:
-    """A dialer must be woken for the first; waiting for the others would only cost."""
-    prepare(world, numbers(150))
-    start(world)
+def test_only_the_first_slices_of_a_tick_are_delivered_long_before_they_are_due(world: World) -> None:
+    """The first slices may have to start a dialer. For later ones a waiting dialer only costs."""
+    prepare_running(world, numbers(150))
     world.tick()
     ahead = {}
     for message in world.sqs.messages:
@@ -53,8 +53,7 @@ def test_the_first_slices_are_delivered_ahead_and_those_after_them_ever_less(wor
 
 
 def test_the_calls_of_four_seconds_are_one_message(world: World) -> None:
-    prepare(world, numbers(150))
-    start(world)
+    prepare_running(world, numbers(150))
     world.tick()
     seconds = [
         [(datetime.fromisoformat(dial["due"]) - EIGHT).total_seconds() for dial in json.loads(message.body)["dials"]]
@@ -64,15 +63,14 @@ def test_the_calls_of_four_seconds_are_one_message(world: World) -> None:
     assert sum(map(len, seconds)) == 75
 
 
-def test_a_created_campaign_calls_nobody(world: World) -> None:
+def test_a_campaign_that_is_not_started_calls_nobody(world: World) -> None:
     prepare(world, numbers(5))
     world.run(minutes=2)
     assert world.tenant.calls == []
 
 
-def test_the_call_is_told_what_it_is(world: World) -> None:
-    prepare(world, [Entry("tel:+12223334444;ani=7778889999", "march")])
-    start(world)
+def test_start_url_gets_the_calls_fields_and_ids(world: World) -> None:
+    prepare_running(world, [Entry("tel:+12223334444;ani=7778889999", "march")])
     world.run(minutes=2)
     (call,) = world.tenant.calls
     assert call.url == "http://tenant.example/start"
@@ -88,10 +86,9 @@ def test_the_call_is_told_what_it_is(world: World) -> None:
     assert call.headers["webhook-id"] == f"dial_{2**32}_1"
 
 
-def test_the_outcome_is_reported(world: World) -> None:
-    prepare(world, [Entry("tel:+12223334444", "march")])
+def test_result_url_gets_the_outcomes_fields(world: World) -> None:
     world.tenant.on_call = lambda _: Answered(200, {}, b'{"callee_type": "voice", "duration": 17}')
-    start(world)
+    prepare_running(world, [Entry("tel:+12223334444", "march")])
     world.run(minutes=2)
     (report,) = world.tenant.reports
     assert report.url == "http://tenant.example/result"
@@ -110,37 +107,32 @@ def test_the_outcome_is_reported(world: World) -> None:
 
 
 def test_a_message_delivered_twice_is_dialled_once(world: World) -> None:
-    prepare(world, numbers(1))
-    start(world)
-    world.tick()
-    (message,) = world.sqs.take(EIGHT + MINUTE)
+    prepare_running(world, numbers(1))
+    (message,) = world.dispatch()
     assert world.dial([message.body, message.body]) == []
     assert world.dial([message.body]) == []
     assert len(world.tenant.calls) == 1
 
 
-def test_numbers_added_while_it_runs_come_last(world: World) -> None:
-    prepare(world, numbers(30))
-    start(world)
+def test_numbers_added_to_a_running_campaign_come_last(world: World) -> None:
+    prepare_running(world, numbers(30))
     world.run(minutes=1)
-    world.services.campaigns.append(CampaignKey("acme", 1), numbers(30, first=30), None, world.clock.now())
+    world.services.campaigns.append(CAMPAIGN, numbers(30, first=30), None, world.clock.now())
     world.run(minutes=2)
     assert world.tenant.called == destinations(numbers(60))
 
 
-def test_an_empty_queue_leaves_no_slots_to_be_made_up(world: World) -> None:
-    prepare(world, numbers(1), period=60, amount=60)
-    start(world)
+def test_slots_of_an_empty_queue_are_not_made_up_for(world: World) -> None:
+    prepare_running(world, numbers(1), period=60, amount=60)
     world.run(minutes=30)
-    world.services.campaigns.append(CampaignKey("acme", 1), numbers(10, first=1), None, world.clock.now())
+    world.services.campaigns.append(CAMPAIGN, numbers(10, first=1), None, world.clock.now())
     world.tick()
-    assert len(world.handed_over) == 1  # the next minute's
+    assert len(world.dispatched) == 1  # the next minute's
 
 
 def test_a_stopped_campaign_keeps_its_queue(world: World) -> None:
     entries = numbers(200)
-    prepare(world, entries)
-    start(world)
+    prepare_running(world, entries)
     world.tick()
     world.drain(EIGHT + timedelta(seconds=20))
     called = len(world.tenant.calls)
@@ -153,9 +145,8 @@ def test_a_stopped_campaign_keeps_its_queue(world: World) -> None:
     assert campaign(world).counts == Counts(completed=200)
 
 
-def test_a_number_handed_over_before_a_restart_is_not_dialled_by_it(world: World) -> None:
-    prepare(world, numbers(1))
-    start(world)
+def test_a_call_dispatched_before_a_restart_is_not_made(world: World) -> None:
+    prepare_running(world, numbers(1))
     world.tick()
     stop(world)
     start(world)
@@ -165,11 +156,9 @@ def test_a_number_handed_over_before_a_restart_is_not_dialled_by_it(world: World
     assert len(world.tenant.calls) == 1
 
 
-def test_a_number_whose_period_is_over_waits_for_the_next(world: World) -> None:
-    prepare(world, numbers(1))
-    start(world)
-    world.tick()
-    (message,) = world.sqs.take(EIGHT + MINUTE)
+def test_a_call_whose_period_is_over_is_made_in_the_next(world: World) -> None:
+    prepare_running(world, numbers(1))
+    (message,) = world.dispatch()
     world.clock.turn_to(EIGHT + MINUTE)
     world.dial([message.body])
     assert world.tenant.calls == []
@@ -179,9 +168,8 @@ def test_a_number_whose_period_is_over_waits_for_the_next(world: World) -> None:
 
 def test_no_call_starts_once_the_window_is_about_to_close(world: World) -> None:
     closing = EIGHT + timedelta(hours=3)
-    prepare(world, numbers(1), amount=600)
     world.clock.turn_to(closing - timedelta(seconds=10))
-    start(world)
+    prepare_running(world, numbers(1), amount=600)
     world.tick()
     (message,) = world.sqs.take(closing)
     world.clock.turn_to(closing - timedelta(seconds=0.4))
@@ -190,10 +178,8 @@ def test_no_call_starts_once_the_window_is_about_to_close(world: World) -> None:
 
 
 def test_a_function_about_to_end_starts_no_call(world: World) -> None:
-    prepare(world, numbers(1))
-    start(world)
-    world.tick()
-    (message,) = world.sqs.take(EIGHT + MINUTE)
+    prepare_running(world, numbers(1))
+    (message,) = world.dispatch()
     world.dial([message.body], time_left=timedelta(seconds=20))
     assert world.tenant.calls == []
     world.run(minutes=1)
@@ -201,72 +187,59 @@ def test_a_function_about_to_end_starts_no_call(world: World) -> None:
 
 
 def test_a_deleted_campaign_calls_nobody(world: World) -> None:
-    prepare(world, numbers(5))
-    start(world)
+    prepare_running(world, numbers(5))
     world.tick()
-    world.services.campaigns.delete(CampaignKey("acme", 1), world.clock.now())
+    world.services.campaigns.delete(CAMPAIGN, world.clock.now())
     world.run(minutes=2)
     assert world.tenant.calls == []
 
 
-def test_a_new_start_url_holds_for_numbers_handed_over_already(world: World) -> None:
-    prepare(world, numbers(1))
-    start(world)
+def test_calls_that_are_already_dispatched_go_to_a_new_start_url(world: World) -> None:
+    prepare_running(world, numbers(1))
     world.tick()
-    world.services.campaigns.change(
-        CampaignKey("acme", 1), lambda plan: _with_start_url(plan, "http://new.example/"), EIGHT
-    )
+    world.services.campaigns.change(CAMPAIGN, lambda plan: replace(plan, start_url="http://new.example/"), EIGHT)
     world.drain(EIGHT + MINUTE)
     assert [call.url for call in world.tenant.calls] == ["http://new.example/"]
 
 
-def _with_start_url(plan: Plan, url: str) -> Plan:
-    return Plan(plan.start_date, plan.end_date, plan.schedule_id, plan.windows, url, plan.result_url)
-
-
-def test_what_was_surely_not_sent_is_dialled_later(world: World) -> None:
-    prepare(world, numbers(1))
+def test_a_call_that_was_surely_not_sent_is_made_later(world: World) -> None:
     answers = iter([NotSent("refused"), NotSent("dns")])
     world.tenant.on_call = lambda _: next(answers, Answered(200, {}, b""))
-    start(world)
+    prepare_running(world, numbers(1))
     world.run(minutes=6)
     assert [call.form["attempt"] for call in world.tenant.calls] == ["1", "1", "1"]
     assert campaign(world).counts == Counts(completed=1)
 
 
-def test_what_is_never_sent_has_failed_after_the_sixth_time(world: World) -> None:
-    prepare(world, numbers(1))
+def test_a_call_that_is_not_sent_six_times_has_failed(world: World) -> None:
     world.tenant.on_call = lambda _: NotSent("refused")
-    start(world)
+    prepare_running(world, numbers(1))
     world.run(minutes=40)
     assert len(world.tenant.calls) == 6
     assert campaign(world).counts == Counts(failed=1)
     assert [report.form["reason"] for report in world.tenant.reports] == ["refused"]
 
 
-def test_a_call_nobody_knows_of_is_uncertain_and_never_made_again(world: World) -> None:
-    prepare(world, numbers(1), max_retries=5)
+def test_an_uncertain_call_is_never_made_again(world: World) -> None:
     world.tenant.on_call = lambda _: Unknown("timeout")
-    start(world)
+    prepare_running(world, numbers(1), max_retries=5)
     world.run(minutes=10)
     assert len(world.tenant.calls) == 1
     assert campaign(world).counts == Counts(uncertain=1)
     assert [report.form["result"] for report in world.tenant.reports] == ["uncertain"]
 
 
-def test_a_failed_call_is_made_again_only_if_the_campaign_asks(world: World) -> None:
-    prepare(world, numbers(1))
+def test_a_failed_call_is_not_made_again_without_max_retries(world: World) -> None:
     world.tenant.on_call = lambda _: Answered(404, {}, b"")
-    start(world)
+    prepare_running(world, numbers(1))
     world.run(minutes=5)
     assert len(world.tenant.calls) == 1
     assert [report.form["reason"] for report in world.tenant.reports] == ["http_404"]
 
 
 def test_a_failed_call_is_made_again_after_the_interval_and_reported_once(world: World) -> None:
-    prepare(world, numbers(1), max_retries=2)
     world.tenant.on_call = lambda _: Answered(503, {}, b"")
-    start(world)
+    prepare_running(world, numbers(1), max_retries=2)
     world.run(minutes=10)
     assert [call.form["attempt"] for call in world.tenant.calls] == ["1", "2", "3"]
     assert all(
@@ -275,11 +248,10 @@ def test_a_failed_call_is_made_again_after_the_interval_and_reported_once(world:
     assert [report.form["attempts"] for report in world.tenant.reports] == ["3"]
 
 
-def test_a_report_that_fails_is_sent_again_with_the_same_ids_and_no_second_dial(world: World) -> None:
-    prepare(world, numbers(1))
+def test_a_report_that_fails_is_sent_again_with_the_same_ids_and_no_second_call(world: World) -> None:
     answers: Iterator[RequestResult] = iter([Answered(500, {}, b""), Unknown("timeout"), NotSent("refused")])
     world.tenant.on_report = lambda _: next(answers, Answered(204, {}, b""))
-    start(world)
+    prepare_running(world, numbers(1))
     world.run(minutes=15)
     assert len(world.tenant.calls) == 1
     assert len(world.tenant.reports) == 4
@@ -287,27 +259,24 @@ def test_a_report_that_fails_is_sent_again_with_the_same_ids_and_no_second_dial(
     assert len({json.dumps(report.form) for report in world.tenant.reports}) == 1
 
 
-def test_a_receiver_that_is_gone_is_told_no_more(world: World) -> None:
-    prepare(world, numbers(1))
+def test_a_report_answered_with_410_is_not_sent_again(world: World) -> None:
     world.tenant.on_report = lambda _: Answered(410, {}, b"")
-    start(world)
+    prepare_running(world, numbers(1))
     world.run(minutes=5)
     assert len(world.tenant.reports) == 1
 
 
 def test_without_a_result_url_nothing_is_reported(world: World) -> None:
-    prepare(world, numbers(3), result_url=None)
-    start(world)
+    prepare_running(world, numbers(3), result_url=None)
     world.run(minutes=2)
     assert world.tenant.reports == []
     assert campaign(world).counts == Counts(completed=3)
 
 
 def test_a_stopped_campaign_still_reports(world: World) -> None:
-    prepare(world, numbers(1))
     answers = iter([Answered(500, {}, b"")])
     world.tenant.on_report = lambda _: next(answers, Answered(200, {}, b""))
-    start(world)
+    prepare_running(world, numbers(1))
     world.tick()
     world.drain(EIGHT + MINUTE)
     stop(world)
@@ -315,17 +284,15 @@ def test_a_stopped_campaign_still_reports(world: World) -> None:
     assert len(world.tenant.reports) == 2
 
 
-def test_entries_that_the_queue_refuses_are_offered_again(world: World) -> None:
-    prepare(world, numbers(20))
-    start(world)
+def test_messages_that_the_queue_refuses_are_sent_again(world: World) -> None:
+    prepare_running(world, numbers(20))
     world.sqs.refuses = 3
     world.run(minutes=2)
     assert sorted(world.tenant.called) == destinations(numbers(20))
 
 
-def test_what_could_not_be_sent_is_not_passed(world: World) -> None:
-    prepare(world, numbers(20))
-    start(world)
+def test_the_head_does_not_move_past_numbers_that_were_not_sent(world: World) -> None:
+    prepare_running(world, numbers(20))
     world.sqs.refuses = 1000
     world.tick()
     assert campaign(world).head == 0
@@ -334,7 +301,7 @@ def test_what_could_not_be_sent_is_not_passed(world: World) -> None:
     assert sorted(world.tenant.called) == destinations(numbers(20))
 
 
-def test_a_message_that_cannot_be_read_goes_to_the_dead_letters(world: World) -> None:
+def test_an_unreadable_message_goes_to_the_dead_letters(world: World) -> None:
     assert world.dial(["rubbish", '{"dial": {}}', '{"fax": {}}', "[]", '{"report": {"account": 1}}']) == []
     assert len(world.dead.messages) == 5
 
@@ -347,89 +314,86 @@ def test_a_message_of_a_newer_version_is_left_in_the_queue(world: World) -> None
 def test_one_call_that_fails_does_not_hold_up_the_rest_of_its_slice(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    prepare(world, numbers(3))
-    world.pacer = world.pacer_with(ONE_SLICE)
-    start(world)
-    world.tick()
-    (message,) = world.sqs.take(EIGHT + MINUTE)
+    world.pacer = world.pacer_with(limits=ONE_SLICE)
+    prepare_running(world, numbers(3))
+    (message,) = world.dispatch()
     claim = world.services.calls.claim
 
-    def failing(key, *others):  # type: ignore[no-untyped-def] # claim's own signature
+    def fail_for_one(key: CallKey, *others: Any) -> Claim | None:
         if key.sequence == 1:
-            raise RuntimeError("a disk on fire")
+            raise RuntimeError("claim failed")
         return claim(key, *others)
 
-    monkeypatch.setattr(world.services.calls, "claim", failing)
-    assert world.dial([message.body]) == ["0"]
+    with monkeypatch.context() as patch:
+        patch.setattr(world.services.calls, "claim", fail_for_one)
+        assert world.dial([message.body]) == ["0"]
     assert len(world.tenant.calls) == 2
-    monkeypatch.undo()
     assert world.dial([message.body]) == []
     world.run(minutes=2)
     assert sorted(world.tenant.called) == destinations(numbers(3))
 
 
 class TestSlicesThatComeTooLate:
-    """They are returned whole, and take other slots."""
+    """They are returned whole, and their calls take other slots."""
 
-    def late(self, world: World, calls: int = 40) -> list[str]:
-        prepare(world, numbers(calls))
-        start(world)
+    def late_slices(self, world: World, calls: int = 40) -> list[str]:
+        prepare_running(world, numbers(calls))
         world.tick()
         world.clock.turn_to(EIGHT + timedelta(seconds=80))
         return [message.body for message in world.sqs.take(world.clock.now())]
 
     def test_none_of_their_numbers_is_claimed(self, world: World) -> None:
-        assert world.dial(self.late(world)) == []
-        assert list(world.services.calls.between(CampaignKey("acme", 1), 0, 40)) == []
-        assert world.services.tasks.returned_sequences(CampaignKey("acme", 1)) == set(range(40))
+        assert world.dial(self.late_slices(world)) == []
+        assert list(world.services.calls.between(CAMPAIGN, 0, 40)) == []
+        assert world.services.tasks.returned_sequences(CAMPAIGN) == set(range(40))
 
-    def test_they_cost_one_write_each(self, world: World) -> None:
-        bodies = self.late(world)
+    def test_each_takes_one_write(self, world: World) -> None:
+        bodies = self.late_slices(world)
         world.dial(bodies)
-        assert len(list(world.services.tasks.returned_slices(CampaignKey("acme", 1)))) == len(bodies) == 10
+        assert len(list(world.services.tasks.returned_slices(CAMPAIGN))) == len(bodies) == 10
 
-    def test_their_numbers_come_before_the_others_and_in_their_order(self, world: World) -> None:
-        world.dial(self.late(world, calls=100))
+    def test_their_numbers_come_next_in_their_order(self, world: World) -> None:
+        world.dial(self.late_slices(world, calls=100))
         world.run(minutes=6)
         assert world.tenant.called == destinations(numbers(100))
         assert campaign(world).counts == Counts(completed=100)
-        assert world.services.tasks.returned_sequences(CampaignKey("acme", 1)) == set()
+        assert world.services.tasks.returned_sequences(CAMPAIGN) == set()
 
-    def test_half_of_one_may_be_handed_over_again(self, world: World) -> None:
-        world.pacer = world.pacer_with(ONE_SLICE)
-        (body,) = self.late(world, calls=20)
+    def test_a_part_of_one_may_be_dispatched_again(self, world: World) -> None:
+        world.pacer = world.pacer_with(limits=ONE_SLICE)
+        (body,) = self.late_slices(world, calls=20)
         assert world.dial([body]) == []
         world.services.profiles.change("acme", 1, {"amount_per_period": 6})
         world.tick()
-        assert [one["sequence"] for one in world.handed_over] == list(range(5))
-        assert world.services.tasks.returned_sequences(CampaignKey("acme", 1)) == set(range(20))
-        (left,) = world.services.tasks.returned_slices(CampaignKey("acme", 1))
-        assert [one.key.sequence for one in left.tasks] == list(range(5, 20))
+        assert [one["sequence"] for one in world.dispatched] == list(range(5))
+        assert world.services.tasks.returned_sequences(CAMPAIGN) == set(range(20))
+        (rest,) = world.services.tasks.returned_slices(CAMPAIGN)
+        assert [one.key.sequence for one in rest.tasks] == list(range(5, 20))
         world.services.profiles.change("acme", 1, {"amount_per_period": 60})
         world.run(minutes=6)
         assert sorted(world.tenant.called) == destinations(numbers(20))
 
-    def test_what_another_has_claimed_is_not_returned(self, world: World) -> None:
-        world.pacer = world.pacer_with(ONE_SLICE)
-        (body,) = self.late(world, calls=3)
+    def test_a_number_that_another_dialer_has_claimed_is_not_returned(self, world: World) -> None:
+        world.pacer = world.pacer_with(limits=ONE_SLICE)
+        (body,) = self.late_slices(world, calls=3)
         entries = numbers(3)
-        world.services.calls.claim(CallKey("acme", 1, 1), entries[1], 1, world.clock.now())
+        world.services.calls.claim(CAMPAIGN.call(1), entries[1], 1, world.clock.now())
         world.dial([body])
-        assert world.services.tasks.returned_sequences(CampaignKey("acme", 1)) == {0, 2}
+        assert world.services.tasks.returned_sequences(CAMPAIGN) == {0, 2}
 
-    def test_they_are_not_taken_for_lost(self, world: World) -> None:
-        world.dial(self.late(world))
+    def test_their_numbers_do_not_count_as_lost(self, world: World) -> None:
+        world.dial(self.late_slices(world))
         world.switch.turn(on=False, now=world.clock.now())
         for _ in range(12):
             world.clock.turn_to(world.clock.now() + MINUTE)
             world.settle()
-        assert list(world.services.calls.between(CampaignKey("acme", 1), 0, 40)) == []
+        assert list(world.services.calls.between(CAMPAIGN, 0, 40)) == []
         world.switch.turn(on=True, now=world.clock.now())
         world.run(minutes=6)
         assert world.tenant.called == destinations(numbers(40))
 
-    def test_a_stopped_campaign_needs_no_more_looks_for_them(self, world: World) -> None:
-        world.dial(self.late(world))
+    def test_they_give_a_stopped_campaign_no_work(self, world: World) -> None:
+        world.dial(self.late_slices(world))
         stop(world)
         for _ in range(3):
             world.settle()
@@ -439,12 +403,11 @@ class TestSlicesThatComeTooLate:
         assert world.tenant.called == destinations(numbers(40))
 
 
-def test_an_amount_of_eleven_digits_costs_a_tick_no_more_than_a_small_one(world: World) -> None:
-    """Though it is far more than the dialers can do, so only a part of its slots is used."""
-    prepare(world, numbers(500), amount=99_999_999_999)
-    start(world)
+def test_an_amount_of_eleven_digits_makes_a_tick_no_slower(world: World) -> None:
+    """It is far more than the dialers can do, so only a part of its slots is used."""
+    prepare_running(world, numbers(500), amount=99_999_999_999)
     world.tick()
-    dues = [datetime.fromisoformat(one["due"]) for one in world.handed_over]
+    dues = [datetime.fromisoformat(one["due"]) for one in world.dispatched]
     assert len(dues) == 500
     assert max(dues) > min(dues)
     world.run(minutes=2)
@@ -452,8 +415,8 @@ def test_an_amount_of_eleven_digits_costs_a_tick_no_more_than_a_small_one(world:
 
 
 def test_a_slow_call_does_not_hold_up_the_others_of_its_batch(world: World) -> None:
-    class Slow(FakeTenant):
-        """Answers the first call when all the others are answered and reported."""
+    class SlowTenant(FakeTenant):
+        """Answers the first call after all the others are answered and reported."""
 
         others_reported = asyncio.Event()
 
@@ -471,23 +434,14 @@ def test_a_slow_call_does_not_hold_up_the_others_of_its_batch(world: World) -> N
                 self.others_reported.set()
             return request_result
 
-    prepare(world, numbers(3))
-    world.tenant = Slow(world.clock)
-    dialer = world.dialer_over(world.tenant)
-    start(world)
-    world.tick()
-    bodies = [message.body for message in world.sqs.take(EIGHT + MINUTE)]
-    deliveries = [Delivery(str(place), body) for place, body in enumerate(bodies)]
-    assert world.clock.run(dialer.handle_batch(deliveries, EIGHT + timedelta(seconds=90))) == []
-    assert [report.form["call_id"] for report in world.tenant.reports] == [
-        str(2**32 + 1),
-        str(2**32 + 2),
-        str(2**32),
-    ]
+    tenant = SlowTenant(world.clock)
+    world.dialer = world.dialer_over(tenant)
+    prepare_running(world, numbers(3))
+    assert world.dial([message.body for message in world.dispatch()]) == []
+    assert [report.form["call_id"] for report in tenant.reports] == [str(2**32 + n) for n in (1, 2, 0)]
 
 
-def test_nothing_of_a_finished_campaign_is_left_to_do(world: World) -> None:
-    prepare(world, numbers(3))
-    start(world)
+def test_a_finished_campaign_has_no_work(world: World) -> None:
+    prepare_running(world, numbers(3))
     world.run(minutes=3)
     assert with_work(world.progress, EIGHT + timedelta(days=365)) == []

@@ -1,9 +1,9 @@
-"""The operator halts all dialling at once, and it goes on where it was."""
+"""The operator halts all dialling at once. When the halt ends, dialling goes on where it stopped."""
 
 from datetime import timedelta
 
 from chalicelib.domain.outcome import Answered
-from tests.support.campaigns import destinations, numbers, prepare, start
+from tests.support.campaigns import destinations, numbers, prepare_running
 from tests.support.world import World
 
 
@@ -11,18 +11,16 @@ def turn(world: World, *, on: bool) -> None:
     world.switch.turn(on=on, now=world.clock.now())
 
 
-def test_while_it_is_halted_nothing_is_handed_over(world: World) -> None:
-    prepare(world, numbers(5))
-    start(world)
+def test_nothing_is_dispatched_during_a_halt(world: World) -> None:
+    prepare_running(world, numbers(5))
     turn(world, on=False)
     world.tick()
-    assert world.handed_over == []
+    assert world.dispatched == []
 
 
-def test_what_was_handed_over_already_is_not_dialled_and_not_lost(world: World) -> None:
+def test_calls_dispatched_before_a_halt_are_dialled_after_it(world: World) -> None:
     entries = numbers(20)
-    prepare(world, entries)
-    start(world)
+    prepare_running(world, entries)
     world.tick()
     turn(world, on=False)
     world.drain(world.clock.now() + timedelta(minutes=1))
@@ -32,9 +30,8 @@ def test_what_was_handed_over_already_is_not_dialled_and_not_lost(world: World) 
     assert world.tenant.called == destinations(entries)
 
 
-def test_outcomes_are_still_reported(world: World) -> None:
-    prepare(world, numbers(1))
-    start(world)
+def test_outcomes_are_reported_during_a_halt(world: World) -> None:
+    prepare_running(world, numbers(1))
     world.tenant.on_report = lambda _: Answered(500, {}, b"")
     world.run(minutes=1)
     assert len(world.tenant.reports) == 1

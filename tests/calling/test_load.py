@@ -1,27 +1,36 @@
-"""How much the pacer hands over, by what it finds of the calls that were made."""
+"""How many calls the pacer dispatches, judged by the newest calls that were made."""
 
 import json
 from datetime import timedelta
 
+import pytest
+
 from chalicelib.domain.call import ReportState
-from chalicelib.domain.keys import CallKey
 from chalicelib.domain.outcome import Outcome, Result
-from tests.support.campaigns import campaign, numbers, prepare, start
+from tests.support.campaigns import campaign, numbers, prepare_running
+from tests.support.examples import CAMPAIGN
 from tests.support.world import World
 
 
+@pytest.fixture
+def world(world: World) -> World:
+    """With one dialer."""
+    world.pacer = world.pacer_with(dialers=1)
+    return world
+
+
 def make_calls(world: World, first: int, beyond: int, takes: timedelta) -> None:
-    """As dialers do, without a settler that sees them."""
+    """Record calls as dialers do. No settler reads them."""
     entries = numbers(beyond)
     for sequence in range(first, beyond):
-        key, now = CallKey("acme", 1, sequence), world.clock.now()
+        key, now = CAMPAIGN.call(sequence), world.clock.now()
         claim = world.services.calls.claim(key, entries[sequence], 1, now)
         assert claim is not None
         world.services.calls.finish(claim, Outcome(Result.COMPLETED, "http_200"), now + takes, ReportState.NONE)
 
 
-def slices_of_a_tick(world: World) -> list[str]:
-    """What is handed over, a minute before the next tick."""
+def dispatch_slices(world: World) -> list[str]:
+    """The slices of one tick. A minute passes."""
     world.tick()
     slices = [message.body for message in world.sqs.messages]
     world.sqs.messages.clear()
@@ -33,46 +42,40 @@ def calls_in(slices: list[str]) -> int:
     return sum(len(json.loads(body)["dials"]) for body in slices)
 
 
-def handed_over(world: World) -> int:
-    """How many calls in one tick."""
-    return calls_in(slices_of_a_tick(world))
+def dispatch(world: World) -> int:
+    """How many calls one tick dispatches."""
+    return calls_in(dispatch_slices(world))
 
 
-def test_a_limit_by_what_came_back_holds_in_ticks_that_try_nothing_too(world: World) -> None:
-    """Slices that all come back, of a campaign that has a share of the dialers, too: a slice is tried now and then."""
-    world.pacer._dialers = 1
-    prepare(world, numbers(6000), amount=600)
-    start(world)
-    first = handed_over(world)
+def test_a_limit_from_returned_calls_holds_in_ticks_that_try_no_more(world: World) -> None:
+    """All slices come back, and the campaign has a share of the dialers. Only now and then does a tick try a slice."""
+    prepare_running(world, numbers(6000), amount=600)
+    first = dispatch(world)
     make_calls(world, 0, 60, takes=timedelta(seconds=20))
-    handed = []
+    dispatched = []
     for _ in range(14):
-        slices = slices_of_a_tick(world)
-        handed.append(calls_in(slices))
-        assert world.dial(slices) == []  # they come too late, and go back
+        slices = dispatch_slices(world)
+        dispatched.append(calls_in(slices))
+        assert world.dial(slices) == []  # they come too late, and are returned
     assert first > 100
-    assert max(handed[4:]) <= 60
-    assert 0 < sum(handed[4:]) <= 20 * len(handed[4:])
+    assert max(dispatched[4:]) <= 60
+    assert 0 < sum(dispatched[4:]) <= 20 * len(dispatched[4:])
 
 
-def test_calls_that_have_become_slow_are_seen_before_the_settler_says_so(world: World) -> None:
-    world.pacer._dialers = 1
-    prepare(world, numbers(900), amount=300)
-    start(world)
-    first = handed_over(world)
+def test_the_pacer_sees_that_calls_have_become_slow_before_the_settler_does(world: World) -> None:
+    prepare_running(world, numbers(900), amount=300)
+    first = dispatch(world)
     make_calls(world, 0, 250, takes=timedelta(seconds=5))
-    assert handed_over(world) < 0.9 * 300 < first
+    assert dispatch(world) < 0.9 * 300 < first
     assert campaign(world).call_time == timedelta(0)
 
 
-def test_calls_that_have_become_quick_are_seen_before_the_settler_says_so(world: World) -> None:
-    world.pacer._dialers = 1
-    prepare(world, numbers(1200), amount=300)
-    start(world)
-    first = handed_over(world)
+def test_the_pacer_sees_that_calls_have_become_quick_before_the_settler_does(world: World) -> None:
+    prepare_running(world, numbers(1200), amount=300)
+    first = dispatch(world)
     make_calls(world, 0, first, takes=timedelta(seconds=5))
     world.settle()
-    second = handed_over(world)
+    second = dispatch(world)
     make_calls(world, first, first + second - 50, takes=timedelta(seconds=0.2))
     assert campaign(world).call_time > timedelta(seconds=4)
-    assert second < 0.9 * 300 <= handed_over(world)
+    assert second < 0.9 * 300 <= dispatch(world)

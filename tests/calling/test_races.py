@@ -1,6 +1,6 @@
-"""What happens at once, in the order in which it does the most harm.
+"""Things that happen at the same time, each in the order that does the most harm.
 
-Each test lets something happen in the middle of something else, by a hand-made storage or queue that does it there.
+Each test makes one thing happen in the middle of another, right before or after a call to storage or the queue.
 """
 
 from collections.abc import Callable
@@ -12,38 +12,21 @@ import pytest
 from botocore.exceptions import ReadTimeoutError
 from pynamodb.exceptions import UpdateError
 
-from chalicelib.domain.call import Call, ReportState, State
-from chalicelib.domain.keys import CallKey, CampaignKey
+from chalicelib.domain.call import ReportState, State
 from chalicelib.domain.models import Counts, Plan, Window
 from chalicelib.domain.outcome import Answered
 from chalicelib.domain.slicing import Limits
 from chalicelib.errors import Busy
 from chalicelib.gateway.clients import LastLook
-from tests.support.campaigns import MINUTE, campaign, numbers, prepare, start, stop
+from tests.support.campaigns import MINUTE, campaign, numbers, prepare, prepare_running, start, stop
+from tests.support.examples import CAMPAIGN, recorded
+from tests.support.interruptions import after_first_call, before_first_call
 from tests.support.world import EIGHT, FakeTenant, World
 
-FIRST = CallKey("acme", 1, 0)
+FIRST = CAMPAIGN.call(0)
 
 
-def recorded(world: World, key: CallKey = FIRST) -> Call:
-    call = world.services.calls.get(key)
-    assert call is not None
-    return call
-
-
-def once(before: Callable[[], None], function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function, but the first time something happens before it."""
-    pending = [before]
-
-    def wrapped(*args: Any, **kwargs: Any) -> Any:
-        if pending:
-            pending.pop()()
-        return function(*args, **kwargs)
-
-    return wrapped
-
-
-def failing(*_: object, **__: object) -> None:
+def die(*_: object, **__: object) -> None:
     raise RuntimeError("killed")
 
 
@@ -52,7 +35,7 @@ def calls_between(world: World, since: datetime, until: datetime) -> int:
 
 
 def stop_with_numbers_deferred(world: World) -> None:
-    """Start, hand over the first minute's numbers, stop before they are dialled."""
+    """Start, dispatch the first minute's numbers, and stop before they are dialled."""
     start(world)
     world.tick()
     messages = world.sqs.take(EIGHT + 2 * MINUTE)
@@ -63,73 +46,64 @@ def stop_with_numbers_deferred(world: World) -> None:
     assert world.tenant.calls == []
 
 
-def test_two_reports_of_one_call_do_not_stand_in_each_others_way(world: World) -> None:
-    prepare(world, numbers(1))
+def change_windows(world: World, windows: tuple[Window, ...], meanwhile: Callable[[], object]) -> None:
+    """Change the campaign's windows. `meanwhile` happens after it was read and before it is written."""
+    pending = [meanwhile]
+
+    def revise(plan: Plan) -> Plan:
+        if pending:
+            pending.pop()()
+        return replace(plan, windows=windows)
+
+    world.services.campaigns.change(CAMPAIGN, revise, world.clock.now())
+
+
+def test_a_report_delivered_twice_does_not_stop_later_attempts(world: World) -> None:
     world.tenant.on_report = lambda _: Answered(500, {}, b"")
-    start(world)
+    prepare_running(world, numbers(1))
     world.run(minutes=1)
-    world.tick()
-    (message,) = world.sqs.take(world.clock.now() + MINUTE)
+    (message,) = world.dispatch()
     world.dial([message.body])
     world.clock.turn_to(world.clock.now() + timedelta(seconds=3))
-    world.dial([message.body])  # delivered twice
+    world.dial([message.body])  # the same message again
     world.clock.turn_to(world.clock.now() + timedelta(hours=1))
     world.tenant.on_report = lambda _: Answered(200, {}, b"")
     world.run(minutes=3)
-    assert recorded(world).report is ReportState.DELIVERED
+    assert recorded(world.services.calls, FIRST).report is ReportState.DELIVERED
 
 
-def test_numbers_uploaded_in_the_moment_of_the_start_are_called(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_numbers_uploaded_during_a_start_are_called(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     prepare(world, [])
-    stage = world.services.log.stage
-    monkeypatch.setattr(world.services.log, "stage", once(lambda: start(world), stage))
-    world.services.campaigns.append(CampaignKey("acme", 1), numbers(5), None, world.clock.now())
+    before_first_call(monkeypatch, world.services.log, "stage", lambda: start(world))
+    world.services.campaigns.append(CAMPAIGN, numbers(5), None, world.clock.now())
     world.run(minutes=2)
     assert len(world.tenant.calls) == 5
 
 
-def test_windows_changed_in_the_moment_of_the_start_are_paced(world: World) -> None:
+def test_windows_changed_during_a_start_are_paced(world: World) -> None:
     prepare(world, numbers(5))
-    pending = [lambda: start(world)]
-
-    def revise(plan: Plan) -> Plan:
-        if pending:
-            pending.pop()()
-        return replace(plan, windows=(Window(1, 480, 600), Window(1, 600, 660)))
-
-    world.services.campaigns.change(CampaignKey("acme", 1), revise, world.clock.now())
+    change_windows(world, (Window(1, 480, 600), Window(1, 600, 660)), meanwhile=lambda: start(world))
     world.run(minutes=2)
     assert len(world.tenant.calls) == 5
 
 
-def test_windows_changed_in_the_middle_of_a_tick_do_not_double_the_pace(world: World) -> None:
-    prepare(world, numbers(400))
-    start(world)
-    pending = [world.tick]
-
-    def revise(plan: Plan) -> Plan:
-        if pending:
-            pending.pop()()
-        return replace(plan, windows=(Window(1, 480, 600),))
-
-    world.services.campaigns.change(CampaignKey("acme", 1), revise, world.clock.now())
+def test_windows_changed_during_a_tick_do_not_double_the_pace(world: World) -> None:
+    prepare_running(world, numbers(400))
+    change_windows(world, (Window(1, 480, 600),), meanwhile=world.tick)
     world.run(minutes=1)
-    # A message is there a second before its call is due, so the last may be the next minute's.
+    # A message is visible a second before its call is due, so the last call may be in the next minute.
     assert 0 < calls_between(world, EIGHT, EIGHT + MINUTE) <= 60
     assert len({call.at for call in world.tenant.calls}) == len(world.tenant.calls)
 
 
-def test_an_upload_in_the_middle_of_a_tick_does_not_double_the_pace(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_upload_during_a_tick_does_not_double_the_pace(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     prepare(world, numbers(60))
     stop_with_numbers_deferred(world)
     begin = EIGHT + 3 * MINUTE
     world.clock.turn_to(begin)
     start(world)
-    stage = world.services.log.stage
-    monkeypatch.setattr(world.services.log, "stage", once(world.tick, stage))
-    world.services.campaigns.append(CampaignKey("acme", 1), numbers(200, 100), None, world.clock.now())
+    before_first_call(monkeypatch, world.services.log, "stage", world.tick)
+    world.services.campaigns.append(CAMPAIGN, numbers(200, 100), None, world.clock.now())
     world.run(minutes=1)
     assert 0 < calls_between(world, begin, begin + MINUTE) <= 60
 
@@ -140,48 +114,31 @@ def test_overlapping_ticks_do_not_double_the_pace(world: World, monkeypatch: pyt
     begin = EIGHT + 4 * MINUTE
     world.clock.turn_to(begin)
     start(world)
-    find = world.services.campaigns.find
-    seen = []
-
-    def then_another_tick(*key: Any) -> Any:
-        found = find(*key)
-        seen.append(found)
-        if len(seen) == 1:
-            world.tick()
-        return found
-
-    monkeypatch.setattr(world.services.campaigns, "find", then_another_tick)
+    after_first_call(monkeypatch, world.services.campaigns, "find", world.tick)
     world.tick()
-    monkeypatch.undo()
     world.drain(begin + MINUTE)
     assert 0 < calls_between(world, begin, begin + MINUTE) <= 20
 
 
-def test_a_tick_that_dies_after_sending_costs_slots_not_numbers(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_tick_that_dies_after_sending_costs_slots_and_no_numbers(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     prepare(world, numbers(60), amount=20, period=2)
     stop_with_numbers_deferred(world)
     begin = EIGHT + 4 * MINUTE
     world.clock.turn_to(begin)
     start(world)
-    send = world.sqs.send_message_batch
-
-    def then_die(**request: Any) -> None:
-        send(**request)
-        raise RuntimeError("killed")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(world.sqs, "send_message_batch", then_die)
-        with pytest.raises(ExceptionGroup):
-            world.tick()
+    after_first_call(monkeypatch, world.sqs, "send_message_batch", die)
+    with pytest.raises(ExceptionGroup):
+        world.tick()
     world.run(minutes=2)
     assert 0 < calls_between(world, begin, begin + 2 * MINUTE) <= 20
     world.run(minutes=30)
     assert len(world.tenant.calls) == len(set(world.tenant.called)) == 60
 
 
-def test_a_slot_is_lost_if_it_could_not_be_reserved_for_sure(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    prepare(world, numbers(5))
-    start(world)
+def test_a_tick_that_cannot_reserve_slots_sends_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepare_running(world, numbers(5))
 
     def busy(*_: object) -> None:
         raise Busy("throttled")
@@ -195,9 +152,7 @@ def test_a_slot_is_lost_if_it_could_not_be_reserved_for_sure(world: World, monke
     assert len(world.tenant.calls) == 5
 
 
-def test_a_slip_of_an_older_attempt_does_not_take_the_place_of_a_newer_one(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_task_of_an_older_attempt_does_not_replace_a_newer_one(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     prepare(world, numbers(1), max_retries=3)
     stop_with_numbers_deferred(world)
     world.tenant.on_call = lambda _: Answered(500, {}, b"")
@@ -207,12 +162,12 @@ def test_a_slip_of_an_older_attempt_does_not_take_the_place_of_a_newer_one(
     (message,) = world.sqs.take(EIGHT + 5 * MINUTE)
     world.clock.turn_to(message.visible_at)
     with monkeypatch.context() as patch:
-        patch.setattr(world.services.tasks, "delete_lease", failing)
-        world.dial([message.body])  # the first attempt is made, then the dialer dies
+        patch.setattr(world.services.tasks, "delete_lease", die)
+        world.dial([message.body])  # the dialer makes the first attempt and dies
     world.clock.turn_to(EIGHT + 6 * MINUTE)
     world.tick()
     stop(world)
-    world.drain(EIGHT + 8 * MINUTE)  # the second is refused
+    world.drain(EIGHT + 8 * MINUTE)  # the second attempt is refused
     world.clock.turn_to(EIGHT + 25 * MINUTE)
     world.settle()
     start(world)
@@ -221,7 +176,7 @@ def test_a_slip_of_an_older_attempt_does_not_take_the_place_of_a_newer_one(
     assert campaign(world).counts == Counts(failed=1)
 
 
-def test_a_campaign_does_not_rest_while_its_last_number_is_handed_over(
+def test_a_campaign_keeps_its_work_flag_while_its_last_number_is_dispatched(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     prepare(world, numbers(1))
@@ -231,40 +186,31 @@ def test_a_campaign_does_not_rest_while_its_last_number_is_handed_over(
     start(world)
     world.clock.turn_to(EIGHT + 3 * MINUTE)
     world.settle()
-    look = world.services.tasks.any_in_progress
-
-    def then_a_tick(*key: Any, spread: int) -> bool:
-        found = look(*key, spread=spread)
-        world.tick()
-        return found
-
-    with monkeypatch.context() as patch:
-        patch.setattr(world.services.tasks, "any_in_progress", then_a_tick)
-        world.settle()
+    after_first_call(monkeypatch, world.services.tasks, "any_in_progress", world.tick)
+    world.settle()
     (message,) = world.sqs.take(EIGHT + 9 * MINUTE)
     world.clock.turn_to(world.clock.now() + MINUTE)
-    world.dial([message.body])  # too late, so it waits again
+    world.dial([message.body])  # too late, so the number waits again
     world.run(minutes=10)
     assert len(world.tenant.calls) == 1
 
 
-def test_a_call_whose_pacer_and_dialer_died_is_uncertain_though_the_campaign_is_stopped(
+def test_a_call_of_a_stopped_campaign_becomes_uncertain_when_pacer_and_dialer_die(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    prepare(world, numbers(3))
-    world.pacer = world.pacer_with(Limits(most=1, most_slow=1))
-    start(world)
+    world.pacer = world.pacer_with(limits=Limits(most=1, most_slow=1))
+    prepare_running(world, numbers(3))
     with monkeypatch.context() as patch:
-        patch.setattr(world.progress, "advance_head", failing)
+        patch.setattr(world.progress, "advance_head", die)
         with pytest.raises(ExceptionGroup):
             world.tick()
         (message, *_) = world.sqs.take(EIGHT + MINUTE)
         world.clock.turn_to(message.visible_at)
-        patch.setattr(world.services.calls, "finish", failing)
+        patch.setattr(world.services.calls, "finish", die)
         assert world.dial([message.body]) == ["0"]
     stop(world)
     world.run(minutes=15)
-    assert recorded(world).state is State.UNCERTAIN
+    assert recorded(world.services.calls, FIRST).state is State.UNCERTAIN
     assert [report.form["result"] for report in world.tenant.reports] == ["uncertain"]
     assert campaign(world).counts == Counts(uncertain=1)
     start(world)
@@ -272,53 +218,42 @@ def test_a_call_whose_pacer_and_dialer_died_is_uncertain_though_the_campaign_is_
     assert campaign(world).counts == Counts(completed=2, uncertain=1)
 
 
-def test_an_outcome_is_recorded_though_the_database_does_not_answer_at_first(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    prepare(world, numbers(1))
-    start(world)
-
-    def timeout() -> None:
+def test_an_outcome_is_recorded_after_a_timeout_of_the_database(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def time_out() -> None:
         raise UpdateError("no answer", cause=ReadTimeoutError(endpoint_url="here"))
 
-    monkeypatch.setattr(world.services.calls, "finish", once(timeout, world.services.calls.finish))
+    prepare_running(world, numbers(1))
+    before_first_call(monkeypatch, world.services.calls, "finish", time_out)
     world.run(minutes=1)
-    assert recorded(world).state is State.COMPLETED
+    assert recorded(world.services.calls, FIRST).state is State.COMPLETED
 
 
 @pytest.mark.parametrize(
     "rubbish", ['{"dial": {"account": "a", "campaign_id": Infinity, "sequence": 1, "slip": null}}', "[" * 100_000]
 )
-def test_a_message_from_elsewhere_does_not_cut_off_the_calls_beside_it(world: World, rubbish: str) -> None:
-    prepare(world, numbers(1))
-    start(world)
-    world.tick()
-    (message,) = world.sqs.take(EIGHT + MINUTE)
+def test_an_unreadable_message_does_not_stop_the_calls_of_its_batch(world: World, rubbish: str) -> None:
+    prepare_running(world, numbers(1))
+    (message,) = world.dispatch()
     assert world.dial([message.body, rubbish]) == []
     assert len(world.tenant.calls) == len(world.dead.messages) == 1
 
 
-def test_a_server_that_is_slow_to_connect_is_called_all_the_same(world: World) -> None:
-    class Distant(FakeTenant):
+def test_a_server_that_is_slow_to_connect_is_called(world: World) -> None:
+    class SlowTenant(FakeTenant):
         async def place_call(self, *args: Any, last_look: LastLook) -> Any:
             await self.clock.sleep(4)
             return await super().place_call(*args, last_look=last_look)
 
-    prepare(world, numbers(1))
-    tenant = Distant(world.clock)
+    tenant = SlowTenant(world.clock)
     world.dialer = world.dialer_over(tenant)
-    start(world)
+    prepare_running(world, numbers(1))
     world.run(minutes=2)
     assert len(tenant.calls) == 1
 
 
-def test_a_campaign_stopped_while_it_was_read_slowly_is_not_called(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    prepare(world, numbers(1))
-    start(world)
-    world.tick()
-    (message,) = world.sqs.take(EIGHT + MINUTE)
+def test_a_campaign_stopped_during_a_slow_read_is_not_called(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepare_running(world, numbers(1))
+    (message,) = world.dispatch()
     get = world.services.schedules.get
     stopped: list[datetime] = []
 
@@ -332,12 +267,11 @@ def test_a_campaign_stopped_while_it_was_read_slowly_is_not_called(
     monkeypatch.setattr(world.services.schedules, "get", slowly)
     world.dial([message.body])
     assert world.tenant.calls == []
-    assert recorded(world).reason in ("unsure", "stopped", "late")
+    assert recorded(world.services.calls, FIRST).reason in ("unsure", "stopped", "late")
 
 
 def test_a_delivered_report_stays_delivered(world: World) -> None:
-    prepare(world, numbers(1))
-    start(world)
+    prepare_running(world, numbers(1))
     world.run(minutes=1)
     world.services.calls.report_ended(FIRST, ReportState.GIVEN_UP, 1, "http_410")
-    assert recorded(world).report is ReportState.DELIVERED
+    assert recorded(world.services.calls, FIRST).report is ReportState.DELIVERED

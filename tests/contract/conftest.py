@@ -1,21 +1,26 @@
-"""The databases that storage must keep its promises on."""
+"""The databases that storage must keep its promises on, and stores over each of them."""
 
 from collections.abc import Iterator
 from typing import cast
 
 import pytest
-from botocore.session import get_session
-from moto import mock_aws
 
+from chalicelib.storage.calls import Calls
+from chalicelib.storage.campaigns import Campaigns
+from chalicelib.storage.catalog import Profiles, Schedules
 from chalicelib.storage.database import Database, DynamoDB
+from chalicelib.storage.progress import ProgressStore
+from chalicelib.storage.stores import Stores
+from chalicelib.storage.tasks import TaskStore
 from infra.local.emulator import Emulator
 from tests.fake_aws.dynamodb import SimulatedDynamoDB
-from tests.support.databases import with_tables
+from tests.support.databases import moto_client, with_tables
+from tests.support.examples import NOW, profile, schedule
 
 
 @pytest.fixture(scope="session")
 def emulated(emulator: Emulator) -> DynamoDB:
-    """One client for all tests: making one takes longer than most of them."""
+    """One client for all tests: creating it takes longer than most tests."""
     return cast(DynamoDB, emulator.client("dynamodb"))
 
 
@@ -28,12 +33,38 @@ def dynamodb(request: pytest.FixtureRequest) -> Iterator[DynamoDB]:
     elif request.node.get_closest_marker("real_database"):
         pytest.skip("moto can't show this")
     else:
-        with mock_aws():
-            session = get_session()
-            session.set_credentials("test", "test")
-            yield cast(DynamoDB, session.create_client("dynamodb", region_name="us-east-1"))
+        with moto_client("dynamodb") as client:
+            yield cast(DynamoDB, client)
 
 
 @pytest.fixture
 def database(dynamodb: DynamoDB) -> Database:
     return with_tables(dynamodb)
+
+
+@pytest.fixture
+def schedules(database: Database) -> Schedules:
+    return Schedules(database)
+
+
+@pytest.fixture
+def campaigns(database: Database) -> Campaigns:
+    """No campaign yet, but the schedule and the profile that examples refer to."""
+    Schedules(database).add(schedule(), None, NOW)
+    Profiles(database).add(profile(), None, NOW)
+    return Stores.of(database).campaigns
+
+
+@pytest.fixture
+def progress(database: Database) -> ProgressStore:
+    return ProgressStore(database)
+
+
+@pytest.fixture
+def calls(database: Database) -> Calls:
+    return Stores.of(database).calls
+
+
+@pytest.fixture
+def tasks(database: Database) -> TaskStore:
+    return TaskStore(database)

@@ -1,4 +1,4 @@
-"""The answer to a write is lost on its way, and the SDK sends it again: it is done once, and known as done."""
+"""The answer to a write is lost, and the SDK sends the write again. It takes effect once, and the caller knows."""
 
 import copy
 from dataclasses import replace
@@ -6,29 +6,28 @@ from typing import Any
 
 import pytest
 
-from chalicelib.domain.call import ReportState, State
-from chalicelib.domain.keys import CampaignKey
-from chalicelib.domain.models import Campaign, Counts, Status
+from chalicelib.domain.call import State
+from chalicelib.domain.models import Counts
 from chalicelib.errors import InUse
 from chalicelib.storage.accounts import Accounts, Kind
+from chalicelib.storage.calls import Calls
 from chalicelib.storage.campaigns import Campaigns
-from chalicelib.storage.catalog import Profiles, Schedules
+from chalicelib.storage.catalog import Schedules
 from chalicelib.storage.database import Database, DynamoDB
 from chalicelib.storage.log import Log
 from chalicelib.storage.progress import ProgressStore
-from chalicelib.storage.stores import Stores
 from chalicelib.storage.tasks import TaskStore
 from chalicelib.storage.tokens import Tokens
 from chalicelib.storage.writes import WriteRefused, conditional
 from tests.support.databases import with_tables
-from tests.support.examples import ENTRY, KEY, NOW, OUTCOME, entries, plan, profile, receipt, schedule
+from tests.support.examples import CAMPAIGN, ENTRY, KEY, NOW, add, claimed, entries, finished, receipt
 from tests.support.tasks import waiting
 
 WRITES = {"PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem", "TransactWriteItems"}
 
 
-class Repeating:
-    """A client whose every write is done without an answer at first, and sent again as the SDK would."""
+class RepeatingClient:
+    """Sends every write twice, as the SDK does when the first answer is lost."""
 
     def __init__(self, client: DynamoDB) -> None:
         self._client = client
@@ -41,26 +40,23 @@ class Repeating:
 
 @pytest.fixture
 def database(dynamodb: DynamoDB) -> Database:
-    return with_tables(Repeating(dynamodb))
+    return with_tables(RepeatingClient(dynamodb))
 
 
-def test_a_write_without_a_mark_of_its_own_would_be_taken_for_somebody_elses(database: Database) -> None:
+def test_a_repeated_write_without_a_nonce_is_refused(database: Database) -> None:
     item = database.catalog("acme", "one", id=1)
     with pytest.raises(WriteRefused), conditional():
         item.save(condition=database.catalog.key.does_not_exist())
 
 
-def test_a_claim_is_had_and_its_outcome_written(database: Database) -> None:
-    calls = Stores.of(database).calls
-    claim = calls.claim(KEY, ENTRY, 1, NOW)
-    assert claim is not None
+def test_a_claim_is_given_once_and_its_outcome_is_written(calls: Calls) -> None:
+    claim = claimed(calls)
     assert calls.claim(KEY, ENTRY, 1, NOW) is None
-    finished = calls.finish(claim, OUTCOME, NOW, ReportState.NONE)
-    assert finished is not None
-    assert (finished.state, finished.attempt) == (State.COMPLETED, 1)
+    call = finished(calls, claim)
+    assert (call.state, call.attempt) == (State.COMPLETED, 1)
 
 
-def test_a_token_and_a_secret_are_given_to_who_asked(database: Database) -> None:
+def test_a_token_and_a_secret_are_created(database: Database) -> None:
     assert Tokens(database).create("acme", "3cbde128-32b6", NOW).account == "acme"
     assert Accounts(database).ensure("acme", "whsec_first") == "whsec_first"
 
@@ -73,53 +69,43 @@ def test_an_id_is_given_out_once(database: Database) -> None:
 
 @pytest.mark.real_database
 class TestTransactions:
-    """moto does each of them twice."""
+    """moto does a repeated transaction twice."""
 
     @pytest.fixture
-    def campaigns(self, database: Database) -> Campaigns:
+    def campaigns(self, campaigns: Campaigns) -> Campaigns:
         """Campaign 1 has ten numbers."""
-        Schedules(database).add(schedule(), None, NOW)
-        Profiles(database).add(profile(), None, NOW)
-        campaigns = Stores.of(database).campaigns
-        campaigns.add(Campaign("acme", 1, plan(), Status.CREATED), entries(10), None, NOW)
+        add(campaigns, numbers=10)
         return campaigns
 
     def test_numbers_are_queued_once(self, campaigns: Campaigns, database: Database) -> None:
-        campaigns.append(CampaignKey("acme", 1), entries(5, first=10), receipt(), NOW)
-        assert campaigns.get(CampaignKey("acme", 1)).tail == 15
-        assert [entry for _, entry in Log(database).read(CampaignKey("acme", 1), 0, 100)] == entries(15)
+        campaigns.append(CAMPAIGN, entries(5, first=10), receipt(), NOW)
+        assert campaigns.get(CAMPAIGN).tail == 15
+        assert [entry for _, entry in Log(database).read(CAMPAIGN, 0, 100)] == entries(15)
 
-    def test_a_start_is_one_start(self, campaigns: Campaigns) -> None:
-        campaigns.start(CampaignKey("acme", 1), receipt(), NOW)
-        assert campaigns.get(CampaignKey("acme", 1)).generation == 1
+    def test_a_start_is_one_generation(self, campaigns: Campaigns) -> None:
+        campaigns.start(CAMPAIGN, receipt(), NOW)
+        assert campaigns.get(CAMPAIGN).generation == 1
 
-    def test_users_are_counted_once(self, campaigns: Campaigns, database: Database) -> None:
-        schedules = Schedules(database)
+    def test_the_uses_of_a_schedule_are_counted_once(self, campaigns: Campaigns, schedules: Schedules) -> None:
         with pytest.raises(InUse):
             schedules.delete("acme", 1)
-        campaigns.delete(CampaignKey("acme", 1), NOW)
+        campaigns.delete(CAMPAIGN, NOW)
         schedules.delete("acme", 1)
 
-    def test_slots_are_had_by_who_reserved_them_and_counts_by_who_counted(
-        self, campaigns: Campaigns, database: Database
+    def test_slots_are_reserved_once_and_outcomes_counted_once(
+        self, campaigns: Campaigns, progress: ProgressStore
     ) -> None:
-        progress = ProgressStore(database)
-        campaigns.start(CampaignKey("acme", 1), None, NOW)
-        before = campaigns.get(CampaignKey("acme", 1))
+        campaigns.start(CAMPAIGN, None, NOW)
+        before = campaigns.get(CAMPAIGN)
         reserved = progress.reserve(before, 4, before.cursors, spread=1)
         assert reserved is not None
         assert progress.reserve(before, 4, before.cursors, spread=1) is None
         after = replace(reserved, settled=2, counts=Counts(1, 1, 0))
         assert progress.settle(reserved, after)
         assert not progress.settle(reserved, after)
-        assert campaigns.get(CampaignKey("acme", 1)) == after
+        assert campaigns.get(CAMPAIGN) == after
 
-    def test_a_deferred_number_has_one_slip(self, database: Database) -> None:
-        calls = Stores.of(database).calls
-        claim = calls.claim(KEY, ENTRY, 1, NOW)
-        assert claim is not None
-        assert calls.defer_unsent(claim, "dns", NOW)
-        assert waiting(TaskStore(database), CampaignKey("acme", 1), spread=1) == [KEY.sequence]
-        again = calls.claim(KEY, ENTRY, 1, NOW)
-        assert again is not None
-        assert again.unsent == 1
+    def test_a_deferred_number_has_one_task(self, calls: Calls, tasks: TaskStore) -> None:
+        assert calls.defer_unsent(claimed(calls), "dns", NOW)
+        assert waiting(tasks, CAMPAIGN, spread=1) == [KEY.sequence]
+        assert claimed(calls).unsent == 1

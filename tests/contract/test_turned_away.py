@@ -1,4 +1,4 @@
-"""What DynamoDB leaves undone, or lets another transaction stand in the way of, is asked for again, ever later."""
+"""Storage repeats what DynamoDB leaves undone, or refuses for a conflict, with ever longer pauses."""
 
 from typing import Any
 
@@ -15,8 +15,8 @@ from tests.support.examples import ENTRY, NOW
 KEYS = [CallKey("acme", 1, sequence) for sequence in range(5)]
 
 
-class Reluctant:
-    """Leaves all but one part of a batch undone, and refuses writes for a conflict, so many times."""
+class ReluctantClient:
+    """For the next `times` requests, does only the first part of a batch, and refuses updates for a conflict."""
 
     def __init__(self, client: DynamoDB) -> None:
         self._client = client
@@ -39,48 +39,49 @@ class Reluctant:
         return {**answer, "UnprocessedItems": {table: wanted[1:]} if wanted[1:] else {}}
 
 
-class Paused:
-    """A database, and the pauses that it makes."""
+class PausingDatabase:
+    """A database over a reluctant client. Its pauses are recorded, in seconds."""
 
     def __init__(self, dynamodb: DynamoDB) -> None:
         self.pauses: list[float] = []
-        self.client = Reluctant(dynamodb)
+        self.client = ReluctantClient(dynamodb)
         self.database = Database("reluctant", self.client, self.pauses.append)
+        self.calls = Stores.of(self.database).calls
         create_tables(self.database)
 
 
 @pytest.fixture
-def paused(dynamodb: DynamoDB) -> Paused:
-    return Paused(dynamodb)
+def pausing(dynamodb: DynamoDB) -> PausingDatabase:
+    return PausingDatabase(dynamodb)
 
 
-def test_what_a_batch_of_reads_leaves_undone_is_read_later(paused: Paused) -> None:
-    calls = Stores.of(paused.database).calls
+def test_the_rest_of_a_batch_of_reads_is_read_later(pausing: PausingDatabase) -> None:
     for key in KEYS:
-        calls.claim(key, ENTRY, 1, NOW)
-    paused.client.times = 3
-    assert {call.key for call in calls.among(KEYS)} == set(KEYS)
-    assert len(paused.pauses) == 3
+        pausing.calls.claim(key, ENTRY, 1, NOW)
+    pausing.client.times = 3
+    assert {call.key for call in pausing.calls.among(KEYS)} == set(KEYS)
+    assert len(pausing.pauses) == 3
 
 
-def test_what_a_batch_of_writes_leaves_undone_is_written_later(paused: Paused) -> None:
-    paused.client.times = 3
-    with paused.database.tasks.batch_write() as batch:
+def test_the_rest_of_a_batch_of_writes_is_written_later(pausing: PausingDatabase) -> None:
+    pausing.client.times = 3
+    items = pausing.database.tasks
+    with items.batch_write() as batch:
         for number in range(5):
-            batch.save(paused.database.tasks("acme/1", f"dial/0/{number}", sequence=number))
-    assert paused.client.batches == len(paused.pauses) == 3
-    assert len(list(paused.database.tasks.query("acme/1", consistent_read=True))) == 5
+            batch.save(items("acme/1", f"dial/0/{number}", sequence=number))
+    assert pausing.client.batches == len(pausing.pauses) == 3
+    assert len(list(items.query("acme/1", consistent_read=True))) == 5
 
 
-def test_a_write_in_conflict_with_a_transaction_is_made_later(paused: Paused) -> None:
-    paused.client.times = 4
-    assert Stores.of(paused.database).calls.claim(CallKey("globex", 1, 0), ENTRY, 1, NOW) is not None
-    assert len(paused.pauses) == 4
+def test_a_write_in_conflict_with_a_transaction_is_made_later(pausing: PausingDatabase) -> None:
+    pausing.client.times = 4
+    assert pausing.calls.claim(CallKey("globex", 1, 0), ENTRY, 1, NOW) is not None
+    assert len(pausing.pauses) == 4
 
 
-def test_it_ends(paused: Paused) -> None:
-    paused.client.times = 1000
+def test_repetition_ends_with_busy_within_five_seconds(pausing: PausingDatabase) -> None:
+    pausing.client.times = 1000
     with pytest.raises(Busy):
-        Stores.of(paused.database).calls.claim(KEYS[0], ENTRY, 1, NOW)
-    assert 5 < len(paused.pauses) < 20
-    assert sum(paused.pauses) < 5
+        pausing.calls.claim(KEYS[0], ENTRY, 1, NOW)
+    assert 5 < len(pausing.pauses) < 20
+    assert sum(pausing.pauses) < 5

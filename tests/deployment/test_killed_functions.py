@@ -1,8 +1,8 @@
-"""A campaign whose functions are killed, all of them, in the middle of their work, as `kill -9` does.
+"""A campaign whose functions are all killed in the middle of their work, as `kill -9` does.
 
-It runs on a stack of its own, and is killed twice, each time with calls under way: when the pacer has handed numbers
-over and not passed them, and when the dialers have just come to work again. The emulator starts the functions anew, as
-AWS would. The tests look at what was left in the end.
+It runs on a stack of its own. Its functions are killed twice, each time with calls in progress: after a pacer has
+dispatched numbers and before it moves the head, and when the dialers have just started to call again. The emulator
+starts the functions again, as AWS does. The tests read what is there at the end.
 """
 
 import json
@@ -29,9 +29,9 @@ from tests.support.processes import alive, kill
 from tests.support.tenant import Tenant, serve
 from tests.support.ticks import TICK
 
-#: Seconds until all is settled. Usually it takes seven or eight minutes, since a number that was lost is missed after
-#: five. But where dialers start so slowly that the first numbers are deferred, the pacer that is killed has handed over
-#: those, and they are missed after a quarter of an hour.
+#: Seconds until all is settled. Usually it takes seven or eight minutes, since a lost number is found after five. But
+#: if dialers start so slowly that the first numbers are deferred, the killed pacer has leased those, and their lease
+#: expires after a quarter of an hour.
 PATIENCE = 1200
 
 COUNT = 300
@@ -45,17 +45,17 @@ class Story:
     """What became of the campaign."""
 
     tenant: Tenant
-    #: as the API tells it at the end
+    #: the campaign and its calls, as the API shows them at the end
     shown: Any
     calls: Any
-    #: how many numbers the pacer had handed over that was killed, of those that it had not passed
-    handed_over: int
-    #: what the emulator wrote down of its functions
+    #: how many numbers the killed pacer had dispatched without moving the head
+    dispatched: int
+    #: the emulator's log of its functions
     log: str
 
 
 class Backstage:
-    """The campaign as only those see it who run callpacer."""
+    """The campaign in storage, and the functions' processes."""
 
     def __init__(self, stack: LocalDeployment, account: str, identifier: int) -> None:
         self._stack = stack
@@ -67,44 +67,44 @@ class Backstage:
         return self._campaigns.get(self._key)
 
     def functions(self, name: str = "") -> list[int]:
-        """The processes of all functions, or of one of them. Each has a directory of its own, which tells its name."""
+        """The processes of all functions, or of one. Each has a directory of its own with the function's name."""
         return alive(str(self._stack.directory), f"ministack-lambda-callpacer-{STAGE}-{name}")
 
-    def wake(self, name: str) -> None:
-        """Out of turn, as a rule may do that fires twice; so the test needn't wait for a minute each time."""
+    def invoke(self, name: str) -> None:
+        """Invoke a function between two ticks, as a rule does that fires twice. So the test needn't wait a minute."""
         self._lambda.invoke(FunctionName=f"callpacer-{STAGE}-{name}", InvocationType="Event", Payload=json.dumps(TICK))
 
     def kill_functions(self) -> None:
         kill(self.functions())
 
 
-def _tell(stack: LocalDeployment, directory: Path) -> Story:
+def _run_story(stack: LocalDeployment, directory: Path) -> Story:
     account = "killed"
     token, _ = stack.open_account(account)
     caller = Caller(stack.url, token, directory)
     with serve(seconds_per_call=2) as tenant:
         campaign = caller.campaign(tenant, "".join(f"+1222333{n:04d}\n" for n in range(COUNT)), PER_MINUTE)
         backstage = Backstage(stack, account, campaign)
-        backstage.wake("settler")  # it has its process then, before there are many to be started
+        backstage.invoke("settler")  # its process starts before many others have to
         caller.ask("start", campaign)
-        backstage.wake("pacer")
+        backstage.invoke("pacer")
         wait(lambda: backstage.campaign().head > 0, patience=60)
-        backstage.wake("settler")  # what it finds handed over now, and misses in five minutes, is lost
+        backstage.invoke("settler")  # numbers that it sees as dispatched now are lost if unclaimed in five minutes
         wait(lambda: len(tenant.calls) >= PER_MINUTE // 3, patience=120)
-        handed_over = _let_a_pacer_die(stack, backstage)
+        dispatched = _run_dying_pacer(stack, backstage)
         backstage.kill_functions()
         killed = time.time()
         wait(lambda: sum(call.at > killed for call in tenant.under_way.copy()) >= 2, patience=120, pause=0.05)
         backstage.kill_functions()
         shown = caller.run_to_the_end(campaign, PATIENCE, pause=2)
-        return Story(tenant, shown, caller.calls(campaign), handed_over, stack.functions_log.read_text())
+        return Story(tenant, shown, caller.calls(campaign), dispatched, stack.functions_log.read_text())
 
 
-def _let_a_pacer_die(stack: LocalDeployment, backstage: Backstage) -> int:
-    """It has handed numbers over and passed none of them. Answers how many it had handed over.
+def _run_dying_pacer(stack: LocalDeployment, backstage: Backstage) -> int:
+    """A pacer dispatches numbers and dies before it moves the head. Answers how many it dispatched.
 
-    A pacer of the test's own, beside the emulator's: theirs is at it for some hundredths of a second, which a test can
-    miss.
+    It is not the emulator's pacer: that is between the two steps for some hundredths of a second only, which a test
+    can miss.
     """
     environment = plain_environment() | {"AWS_ENDPOINT_URL": stack.endpoint} | stack.environment
     for _ in range(10):
@@ -113,23 +113,23 @@ def _let_a_pacer_die(stack: LocalDeployment, backstage: Backstage) -> int:
         ended = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, timeout=60, check=False)
         if ended.returncode == -signal.SIGKILL and backstage.campaign().head == before.head:
             return int(ended.stdout)
-        time.sleep(10)  # for slots that aren't handed over yet, or until the emulator's own pacer is done
-    raise AssertionError("there was nothing to hand over")
+        time.sleep(10)  # until there are new slots, or the emulator's own pacer is done
+    raise AssertionError("there was nothing to dispatch")
 
 
 @pytest.fixture(scope="module")
 def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     with LocalDeployment(tmp_path_factory.mktemp("killed")) as stack:
-        yield _tell(stack, tmp_path_factory.mktemp("caller"))
+        yield _run_story(stack, tmp_path_factory.mktemp("caller"))
 
 
-def test_dialers_died_while_their_calls_were_under_way(story: Story) -> None:
+def test_dialers_died_during_calls(story: Story) -> None:
     assert re.search(r"-dialer Worker process died", story.log)
     assert len(story.tenant.cut_off) >= 2
 
 
-def test_the_pacer_died_between_handing_numbers_over_and_passing_them(story: Story) -> None:
-    assert story.handed_over >= 1
+def test_a_pacer_died_after_dispatching_and_before_moving_the_head(story: Story) -> None:
+    assert story.dispatched >= 1
 
 
 def test_no_number_is_called_twice(story: Story) -> None:
@@ -151,13 +151,13 @@ def test_a_call_that_was_cut_off_is_uncertain(story: Story) -> None:
     assert {states[call.form["call_id"]] for call in story.tenant.cut_off} == {"uncertain"}
 
 
-def test_each_outcome_is_reported_and_always_by_the_same_id(story: Story) -> None:
+def test_each_outcome_is_reported_and_always_with_the_same_id(story: Story) -> None:
     reported = {(report.form["call_id"], report.form["result"], report.webhook_id) for report in story.tenant.reports}
     assert reported == {(str(call["call_id"]), call["state"], f"report_{call['call_id']}") for call in story.calls}
     assert {call["report"] for call in story.calls} == {"delivered"}
 
 
-def test_the_campaign_is_completed_and_all_of_its_numbers_are_counted(story: Story) -> None:
+def test_the_campaign_is_completed_and_all_its_numbers_are_counted(story: Story) -> None:
     states = Counter(call["state"] for call in story.calls)
     assert story.shown["status"] == "completed"
     assert story.shown["progress"] == {

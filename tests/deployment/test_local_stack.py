@@ -1,4 +1,4 @@
-"""The local stack as its callers find it: the API's server, the functions, and the token tool."""
+"""The local stack from outside: the API's server, the functions, and the tools."""
 
 import http.client
 import json
@@ -21,34 +21,35 @@ TOO_LARGE = {"status": "error", "error": f"The request body is larger than the l
 NOT_FOUND = {"status": "error", "error": "Not found."}
 
 
-def connection(stack: LocalDeployment) -> closing[http.client.HTTPConnection]:
+def connect(stack: LocalDeployment) -> closing[http.client.HTTPConnection]:
     return closing(http.client.HTTPConnection(stack.url.split("/")[2], timeout=30))
 
 
 def request(
     stack: LocalDeployment, method: str, path: str, body: Any = None, token: str | None = None
 ) -> tuple[int, Any]:
-    with connection(stack) as caller:
-        caller.request(method, path, body, {"Authorization": f"Bearer {token or stack.token}"})
-        answer = caller.getresponse()
+    with connect(stack) as connection:
+        connection.request(method, path, body, {"Authorization": f"Bearer {token or stack.token}"})
+        answer = connection.getresponse()
         text = answer.read()
         return answer.status, json.loads(text) if text else None
 
 
-def raw(stack: LocalDeployment, text: str) -> str:
+def send_raw(stack: LocalDeployment, text: str) -> str:
+    """Send these bytes. Answers all that the server sends until it closes."""
     host, port = stack.url.split("/")[2].split(":")
-    with socket.create_connection((host, int(port)), timeout=30) as caller:
-        caller.sendall(text.encode())
-        with caller.makefile("rb") as answer:
+    with socket.create_connection((host, int(port)), timeout=30) as connection:
+        connection.sendall(text.encode())
+        with connection.makefile("rb") as answer:
             return answer.read().decode()
 
 
 def test_all_tests_of_a_stack_run_in_one_worker(request: pytest.FixtureRequest, stack: LocalDeployment) -> None:
-    """Or each worker would have a stack of its own, and the machine no time for any of them."""
+    """Otherwise each worker would start a stack of its own, too many for the machine."""
     assert "PYTEST_XDIST_WORKER" not in os.environ or request.node.nodeid.endswith("@stack"), stack
 
 
-def test_the_token_opens_the_api(stack: LocalDeployment) -> None:
+def test_the_stacks_token_opens_the_api(stack: LocalDeployment) -> None:
     assert request(stack, "GET", "/api/schedules")[0] == 200
     assert request(stack, "GET", "/api/schedules", token="somebody-else")[0] == 401
 
@@ -63,20 +64,20 @@ def test_a_path_without_a_route_is_not_found(stack: LocalDeployment) -> None:
     assert request(stack, "GET", "/") == (404, NOT_FOUND)
 
 
-def test_an_answer_does_not_wait_for_the_client(stack: LocalDeployment) -> None:
-    """Nagle's algorithm would hold each one back for 40 ms."""
-    with connection(stack) as caller:
+def test_an_answer_is_not_delayed_by_nagles_algorithm(stack: LocalDeployment) -> None:
+    """It would delay each answer by 40 ms."""
+    with connect(stack) as connection:
 
         def seconds() -> float:
-            begun = time.perf_counter()
-            caller.request("GET", "/api/schedules", headers={"Authorization": f"Bearer {stack.token}"})
-            caller.getresponse().read()
-            return time.perf_counter() - begun
+            began = time.perf_counter()
+            connection.request("GET", "/api/schedules", headers={"Authorization": f"Bearer {stack.token}"})
+            connection.getresponse().read()
+            return time.perf_counter() - began
 
         assert min(seconds() for _ in range(30)) < 0.03
 
 
-def test_a_body_over_the_gateways_limit_is_refused_whole(stack: LocalDeployment) -> None:
+def test_a_body_over_the_gateways_limit_is_refused(stack: LocalDeployment) -> None:
     assert request(stack, "POST", "/api/schedules", b"x" * 11_000_000) == (413, TOO_LARGE)
 
 
@@ -88,8 +89,8 @@ def test_a_body_may_come_in_chunks(stack: LocalDeployment) -> None:
 
 
 @pytest.mark.parametrize("header", ["Content-Length: many", "Transfer-Encoding: chunked"])
-def test_a_length_that_is_no_number_is_a_bad_request(stack: LocalDeployment, header: str) -> None:
-    answer = raw(stack, f"POST /api/schedules HTTP/1.1\r\nHost: here\r\n{header}\r\n\r\nxyz\r\n")
+def test_a_malformed_length_is_a_bad_request(stack: LocalDeployment, header: str) -> None:
+    answer = send_raw(stack, f"POST /api/schedules HTTP/1.1\r\nHost: here\r\n{header}\r\n\r\nxyz\r\n")
     assert answer.startswith("HTTP/1.1 400 ")
     assert json.loads(answer.partition("\r\n\r\n")[2])["status"] == "error"
 
@@ -97,7 +98,7 @@ def test_a_length_that_is_no_number_is_a_bad_request(stack: LocalDeployment, hea
 def test_an_answer_to_head_has_no_body(stack: LocalDeployment) -> None:
     head = "HEAD /api/schedules HTTP/1.1\r\nHost: here\r\n\r\n"
     get = "GET /api/nowhere HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n"
-    first, _, rest = raw(stack, head + get).partition("\r\n\r\n")
+    first, _, rest = send_raw(stack, head + get).partition("\r\n\r\n")
     assert rest.startswith("HTTP/1.1 404 "), first
 
 
@@ -108,24 +109,24 @@ def test_the_minutely_functions_run(stack: LocalDeployment, name: str) -> None:
     assert (answer["StatusCode"], answer.get("FunctionError")) == (200, None), answer["Payload"].read()
 
 
-def test_a_minutely_rule_waits_for_each_of_them(stack: LocalDeployment) -> None:
+def test_each_minutely_function_has_a_rule(stack: LocalDeployment) -> None:
     rules = stack.client("events").list_rules()["Rules"]
     assert sorted(rule["ScheduleExpression"] for rule in rules) == ["rate(1 minute)"] * 2
 
 
-def test_the_queue_feeds_the_dialer(stack: LocalDeployment) -> None:
+def test_the_queue_invokes_the_dialer(stack: LocalDeployment) -> None:
     (mapping,) = stack.client("lambda").list_event_source_mappings()["EventSourceMappings"]
     assert mapping["EventSourceArn"].endswith(":callpacer-local-calls")
     assert (mapping["BatchSize"], mapping["FunctionResponseTypes"]) == (1, ["ReportBatchItemFailures"])
 
 
-def test_nobody_else_starts_with_the_same_state(stack: LocalDeployment) -> None:
+def test_no_second_stack_starts_with_the_same_state(stack: LocalDeployment) -> None:
     with pytest.raises(LocalDeploymentFailed, match="already"):
         LocalDeployment(stack.directory).start()
     assert request(stack, "GET", "/api/schedules")[0] == 200
 
 
-def test_a_taken_port_is_named(stack: LocalDeployment, tmp_path: Path) -> None:
+def test_a_taken_port_is_named_in_the_error(stack: LocalDeployment, tmp_path: Path) -> None:
     port = int(stack.url.split("/")[2].split(":")[1])
     with pytest.raises(LocalDeploymentFailed, match=f"Port {port}: .* --port"):
         LocalDeployment(tmp_path / "state", port).start()
@@ -133,50 +134,47 @@ def test_a_taken_port_is_named(stack: LocalDeployment, tmp_path: Path) -> None:
 
 
 class TestHalt:
-    """The tool; what it does to calls is told where no other test waits for some."""
-
-    def run(self, stack: LocalDeployment, *turn: str) -> int:
-        return halt.main([*turn, "--local", str(stack.directory)])
+    """The halt tool, without turning it: other tests wait for calls of the same stack."""
 
     def test_a_new_stack_dials(self, stack: LocalDeployment, capsys: pytest.CaptureFixture[str]) -> None:
-        assert self.run(stack) == 0
+        assert halt.main(["--local", str(stack.directory)]) == 0
         assert capsys.readouterr().out == "callpacer-local dials.\n"
 
-    def test_without_a_stack_it_says_so(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_the_tool_says_that_no_stack_runs(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert halt.main(["on", "--local", str(tmp_path)]) == 1
         assert "No callpacer runs" in capsys.readouterr().err
 
 
 class TestTokens:
-    """The tool, on the tables of the stack that runs."""
+    """The token tool, on the tables of the running stack."""
 
     def run(self, stack: LocalDeployment, command: str, *arguments: str) -> int:
         return tokens.main([command, "--local", str(stack.directory), *arguments])
 
     def test_create_opens_an_account(self, stack: LocalDeployment, capsys: pytest.CaptureFixture[str]) -> None:
         assert self.run(stack, "create", "--account", "tool-create") == 0
-        said = dict(line.split() for line in capsys.readouterr().out.splitlines())
-        assert said["secret:"].startswith("whsec_")
-        assert request(stack, "GET", "/api/schedules", token=said["token:"]) == (200, [])
+        printed = dict(line.split() for line in capsys.readouterr().out.splitlines())
+        assert printed["secret:"].startswith("whsec_")
+        assert request(stack, "GET", "/api/schedules", token=printed["token:"]) == (200, [])
 
     def test_an_account_keeps_its_secret(self, stack: LocalDeployment) -> None:
         (first, secret), (second, same) = (stack.open_account("tool-secret") for _ in range(2))
         assert (first != second, secret == same) == (True, True)
 
-    def test_list_shows_how_tokens_begin_and_no_more(
+    def test_list_shows_only_the_beginning_of_tokens(
         self, stack: LocalDeployment, capsys: pytest.CaptureFixture[str]
     ) -> None:
         token, _ = stack.open_account("tool-list")
         assert self.run(stack, "list", "--account", "tool-list") == 0
-        said = capsys.readouterr().out
-        assert said.startswith(f"{token[:8]}…")
-        assert token not in said
+        listed = capsys.readouterr().out
+        assert listed.startswith(f"{token[:8]}…")
+        assert token not in listed
 
-    def test_a_token_is_kept_as_its_digest(self, stack: LocalDeployment) -> None:
+    def test_a_token_is_stored_as_a_digest(self, stack: LocalDeployment) -> None:
         token, _ = stack.open_account("tool-digest")
-        kept = json.dumps(stack.client("dynamodb").scan(TableName=f"{stack.settings.tables}-tokens")["Items"])
-        assert token[:8] in kept
-        assert token not in kept
+        stored = json.dumps(stack.client("dynamodb").scan(TableName=f"{stack.settings.tables}-tokens")["Items"])
+        assert token[:8] in stored
+        assert token not in stored
 
     def test_a_revoked_token_opens_nothing(self, stack: LocalDeployment, capsys: pytest.CaptureFixture[str]) -> None:
         (token, _), (other, _) = (stack.open_account("tool-revoke") for _ in range(2))
@@ -185,7 +183,7 @@ class TestTokens:
         assert request(stack, "GET", "/api/schedules", token=token)[0] == 401
         assert request(stack, "GET", "/api/schedules", token=other)[0] == 200
 
-    def test_only_ones_own_tokens_can_be_revoked(
+    def test_only_tokens_of_the_named_account_can_be_revoked(
         self, stack: LocalDeployment, capsys: pytest.CaptureFixture[str]
     ) -> None:
         token, _ = stack.open_account("tool-own")
@@ -193,7 +191,7 @@ class TestTokens:
         assert "No token of tool-stranger" in capsys.readouterr().err
         assert Tokens(stack.database()).account_of(token) == "tool-own"
 
-    def test_a_hint_that_fits_several_revokes_none(
+    def test_a_prefix_of_several_tokens_revokes_none(
         self, stack: LocalDeployment, capsys: pytest.CaptureFixture[str]
     ) -> None:
         for ending in "ab":
@@ -204,18 +202,20 @@ class TestTokens:
         (left,) = Tokens(stack.database()).of_account("tool-twins")
         assert self.run(stack, "revoke", "--account", "tool-twins", left.digest[:12]) == 0
 
-    def test_a_token_has_one_account(self, stack: LocalDeployment, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_a_token_of_another_account_is_refused(
+        self, stack: LocalDeployment, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         assert self.run(stack, "create", "--account", "tool-thief", "--token", stack.token) == 1
         assert "another account" in capsys.readouterr().err
 
     @pytest.mark.parametrize("account", ["", "a/b", "ä", "a" * 65])
-    def test_an_account_name_fits_a_key(
+    def test_an_account_name_that_does_not_fit_a_key_is_refused(
         self, stack: LocalDeployment, account: str, capsys: pytest.CaptureFixture[str]
     ) -> None:
         with pytest.raises(SystemExit):
             self.run(stack, "create", "--account", account)
         assert "letters, digits" in capsys.readouterr().err
 
-    def test_without_a_stack_it_says_so(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_the_tool_says_that_no_stack_runs(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert tokens.main(["list", "--account", "a", "--local", str(tmp_path)]) == 1
         assert "No callpacer runs" in capsys.readouterr().err

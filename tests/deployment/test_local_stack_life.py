@@ -1,4 +1,4 @@
-"""The program behind `make run`, from outside: it starts, is stopped or loses a part, and starts again."""
+"""The program behind `make run`, from outside: how it starts, stops, loses a part, and starts again."""
 
 import json
 import os
@@ -18,20 +18,27 @@ ROOT = Path(__file__).parents[2]
 
 
 class Program:
-    """One that is ready."""
+    """A stack that is ready."""
 
-    def __init__(self, process: subprocess.Popen[str], said: str) -> None:
+    def __init__(self, process: subprocess.Popen[str], output: str) -> None:
         self.process = process
-        self.said = said
-        ready = re.fullmatch(r"callpacer is ready: (http://127\.0\.0\.1:\d+/api)  token: (\S+)", said.splitlines()[0])
+        self.output = output
+        pattern = r"callpacer is ready: (http://127\.0\.0\.1:\d+/api)  token: (\S+)"
+        ready = re.fullmatch(pattern, output.splitlines()[0])
         assert ready is not None
         self.url, self.token = ready.groups()
 
     def stop(self, number: signal.Signals) -> tuple[int, str]:
-        """Its exit code, and what it said on standard error."""
+        """The exit code, and the standard error."""
         self.process.send_signal(number)
-        _, complaint = self.process.communicate(timeout=60)
-        return self.process.returncode, complaint
+        _, errors = self.process.communicate(timeout=60)
+        return self.process.returncode, errors
+
+    def kill_emulator(self, state: Path) -> str:
+        """Kill the emulator, and wait until the program has ended. Answers its standard error."""
+        (emulator,) = (pid for pid in alive(str(state)) if pid != self.process.pid)
+        os.kill(emulator, signal.SIGKILL)
+        return self.process.communicate(timeout=30)[1]
 
     def schedules(self) -> list[str]:
         request = urllib.request.Request(f"{self.url}/schedules", headers={"Authorization": f"Bearer {self.token}"})
@@ -57,23 +64,29 @@ def running(*arguments: str) -> Iterator[Program]:
     with process:
         try:
             assert process.stdout is not None
-            said = ""
-            while "Ctrl-C" not in said:
+            output = ""
+            while "Ctrl-C" not in output:
                 line = process.stdout.readline()
                 assert line, process.communicate()[1]
-                said += line
-            yield Program(process, said)
+                output += line
+            yield Program(process, output)
         finally:
             if process.poll() is None:
                 process.terminate()
                 process.communicate(timeout=60)
 
 
-def test_what_was_there_is_there_again(tmp_path: Path) -> None:
+def halt(state: Path, *turn: str) -> str:
+    """Run the halt tool. Answers what it prints."""
+    tool = [sys.executable, "-m", "infra.operator.halt", *turn, "--local", str(state)]
+    return subprocess.run(tool, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+
+def test_a_stopped_stack_keeps_its_state(tmp_path: Path) -> None:
     with running("--state", str(tmp_path)) as first:
         first.add_schedule("kept")
-        code, complaint = first.stop(signal.SIGINT)
-        assert (code, complaint.splitlines()[-1]) == (0, "callpacer: stopped")
+        code, errors = first.stop(signal.SIGINT)
+        assert (code, errors.splitlines()[-1]) == (0, "callpacer: stopped")
     with running("--state", str(tmp_path)) as second:
         assert second.token == first.token
         assert second.schedules() == ["kept"]
@@ -81,36 +94,26 @@ def test_what_was_there_is_there_again(tmp_path: Path) -> None:
     assert alive(str(tmp_path)) == []
 
 
-def test_it_stays_halted_until_it_is_let_go_on(tmp_path: Path) -> None:
-    def turned(*turn: str) -> str:
-        tool = [sys.executable, "-m", "infra.operator.halt", *turn, "--local", str(tmp_path)]
-        return subprocess.run(tool, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-
+def test_a_halted_stack_stays_halted_after_a_restart(tmp_path: Path) -> None:
     with running("--state", str(tmp_path)):
-        assert turned("on") == "callpacer-local is halted: it dials nobody.\n"
+        assert halt(tmp_path, "on") == "callpacer-local is halted: it dials nobody.\n"
     with running("--state", str(tmp_path)):
-        assert turned() == "callpacer-local is halted: it dials nobody.\n"
-        assert turned("off") == "callpacer-local dials.\n"
+        assert halt(tmp_path) == "callpacer-local is halted: it dials nobody.\n"
+        assert halt(tmp_path, "off") == "callpacer-local dials.\n"
 
 
-def test_it_is_halted_when_it_may_have_forgotten_whom_it_called(tmp_path: Path) -> None:
-    def stands() -> str:
-        tool = [sys.executable, "-m", "infra.operator.halt", "--local", str(tmp_path)]
-        return subprocess.run(tool, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-
+def test_a_stack_that_may_have_lost_records_of_calls_is_halted(tmp_path: Path) -> None:
     with running("--state", str(tmp_path)) as program:
         assert program.stop(signal.SIGTERM)[0] == 0
     with running("--state", str(tmp_path)) as program:
-        assert stands() == "callpacer-local dials.\n"
-        (emulator,) = (pid for pid in alive(str(tmp_path)) if pid != program.process.pid)
-        os.kill(emulator, signal.SIGKILL)
-        program.process.communicate(timeout=30)
+        assert halt(tmp_path) == "callpacer-local dials.\n"
+        program.kill_emulator(tmp_path)
     with running("--state", str(tmp_path)) as program:
-        assert stands() == "callpacer-local is halted: it dials nobody.\n"
+        assert halt(tmp_path) == "callpacer-local is halted: it dials nobody.\n"
         assert "infra.operator.halt off" in program.stop(signal.SIGTERM)[1]
 
 
-def test_several_run_side_by_side(tmp_path: Path) -> None:
+def test_several_stacks_run_side_by_side(tmp_path: Path) -> None:
     token = "3cbde128-32b6-47d6-a1b7-cdc2a0c7e7b3"
     with (
         running("--state", str(tmp_path / "a"), "--token", token) as one,
@@ -121,7 +124,7 @@ def test_several_run_side_by_side(tmp_path: Path) -> None:
         assert (one.schedules(), other.schedules()) == (["only here"], [])
 
 
-def test_a_taken_port_takes_one_line_to_tell(tmp_path: Path) -> None:
+def test_a_taken_port_is_named_in_one_line(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         done = subprocess.run(
@@ -131,28 +134,26 @@ def test_a_taken_port_takes_one_line_to_tell(tmp_path: Path) -> None:
     assert str(port) in done.stderr
 
 
-def test_without_its_emulator_it_gives_up(tmp_path: Path) -> None:
+def test_a_stack_ends_when_its_emulator_dies(tmp_path: Path) -> None:
     with running("--state", str(tmp_path)) as program:
-        (emulator,) = (pid for pid in alive(str(tmp_path)) if pid != program.process.pid)
-        os.kill(emulator, signal.SIGKILL)
-        _, complaint = program.process.communicate(timeout=30)
+        errors = program.kill_emulator(tmp_path)
     assert program.process.returncode == 1
-    assert "emulator died" in complaint
+    assert "emulator died" in errors
     assert alive(str(tmp_path)) == []
 
 
-def test_its_children_do_not_outlive_it(tmp_path: Path) -> None:
+def test_a_killed_stack_leaves_no_child_and_starts_again(tmp_path: Path) -> None:
     with running("--state", str(tmp_path)) as program:
-        program.add_schedule("before the fall")
+        program.add_schedule("before the kill")
         program.process.kill()
         program.process.communicate()
     with running("--state", str(tmp_path)) as again:
-        assert again.schedules() == ["before the fall"]
+        assert again.schedules() == ["before the kill"]
 
 
-def test_what_it_prints_can_be_pasted(tmp_path: Path) -> None:
+def test_the_printed_command_lines_work(tmp_path: Path) -> None:
     with running("--state", str(tmp_path)) as program:
-        curls = [line for line in program.said.splitlines() if line.startswith("curl ")]
+        curls = [line for line in program.output.splitlines() if line.startswith("curl ")]
         answers = [
             subprocess.run(["sh", "-c", f"{curl} --silent --fail"], capture_output=True, text=True, check=True).stdout
             for curl in curls

@@ -134,16 +134,20 @@ def test_only_what_functions_need_is_packed() -> None:
     assert not top & {"infra", "tests", "ministack", "moto", "boto3"}
 
 
-def test_a_zip_that_lacks_something_is_noticed(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("missing", "error"),
+    [("pynamodb/", "No module named 'pynamodb'"), ("botocore/data/sqs/", "Unknown service: 'sqs'")],
+)
+def test_a_zip_that_lacks_a_package_or_a_service_is_refused(tmp_path: Path, missing: str, error: str) -> None:
     """The packages of this environment must not make up for it."""
-    made = build()
-    shutil.copy(made.template, tmp_path / "sam.json")
-    with zipfile.ZipFile(made.archive) as whole, zipfile.ZipFile(tmp_path / "deployment.zip", "w") as part:
+    complete = build()
+    shutil.copy(complete.template, tmp_path / "sam.json")
+    with zipfile.ZipFile(complete.archive) as whole, zipfile.ZipFile(tmp_path / "deployment.zip", "w") as part:
         for name in whole.namelist():
-            if not name.startswith("pynamodb/"):
+            if not name.startswith(missing):
                 part.writestr(name, whole.read(name))
-    with pytest.raises(PackagingFailed, match="No module named 'pynamodb'"):
-        package._check_complete(tmp_path, tmp_path / "unpacked")
+    with pytest.raises(PackagingFailed, match=error):
+        package.check_complete(tmp_path, tmp_path / "unpacked")
 
 
 def test_another_source_makes_another_package(tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
-"""The package under AWS's own runtime client: each function handles an event of the shape that AWS sends it.
+"""The package under AWS's own runtime client. Each function handles an event of the shape that AWS sends.
 
-The emulator holds the deployed tables and queues, and runs nothing by itself here: its rules and its event source are
-off, so that each invocation is a test's.
+The emulator holds the deployed tables and queues. Its rules and its event source are off, so it invokes nothing.
 """
 
 import base64
@@ -28,27 +27,27 @@ from tests.support.execution_environment import ExecutionEnvironment, Function, 
 from tests.support.http import event, multipart
 from tests.support.runtime_api import Kind, Outcome
 from tests.support.tenant import Tenant, serve
-from tests.support.ticks import TICK
+from tests.support.ticks import TICK, disable_triggers
 
 STAGE = "runtime"
 ACCOUNT = "acme"
 NUMBERS = ("tel:+12223330001", "tel:+12223330002;ani=7778889999", "tel:+12223330003")
-#: Windows that overlap pace each by itself, so their calls are due together.
+#: Overlapping windows are paced separately, so their calls are due together.
 WINDOWS = [{"profile": "steady", "start_time": "00:00", "end_time": "24:00"}] * len(NUMBERS)
-#: so that a call is at most six seconds away, and may be three seconds late
+#: so that the next call is at most six seconds away, and may be three seconds late
 PER_MINUTE = 10
-#: seconds until start_url answers, in which a call is under way
+#: seconds until start_url answers
 SECONDS_PER_CALL = 1.0
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="the runtime client is made for Linux alone"),
-    # they share what one of them has to wait for
+    # They share the story, which takes a while.
     pytest.mark.xdist_group("runtime"),
 ]
 
 
 class Deployment:
-    """What is deployed into the emulator."""
+    """A deployment in the emulator."""
 
     def __init__(self, emulator: Emulator, machine: Machine) -> None:
         package = build()
@@ -59,26 +58,17 @@ class Deployment:
         self.queue_url = outputs["QueueUrl"]
         self.database = Database(outputs["Tables"], emulator.client("dynamodb"))
         self._functions = emulator.client("lambda")
-        self._let_nothing_run_by_itself(emulator)
+        disable_triggers(emulator.client, STAGE)
         Switch(self.database, outputs["Deployment"]).turn(on=True, now=datetime.now(UTC))
         template = json.loads(package.template.read_text())
         self.resources: Sequence[str] = list(template["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]["paths"])
 
-    def _let_nothing_run_by_itself(self, emulator: Emulator) -> None:
-        events = emulator.client("events")
-        for rule in events.list_rules()["Rules"]:
-            if STAGE in rule["Name"]:
-                events.disable_rule(Name=rule["Name"])
-        for source in self._functions.list_event_source_mappings()["EventSourceMappings"]:
-            if STAGE in source["FunctionArn"]:
-                self._functions.update_event_source_mapping(UUID=source["UUID"], Enabled=False)
-
     def function(self, name: str) -> Function:
-        """As the template has it, with the names and variables that CloudFormation made of it."""
+        """The deployed function, with the names and variables that CloudFormation gave it."""
         return Function.of(self._functions.get_function_configuration(FunctionName=f"callpacer-{STAGE}-{name}"))
 
     def receive_all(self) -> list[dict[str, Any]]:
-        """Whatever is in the queue, as soon as it is visible."""
+        """All messages of the queue, each when it becomes visible."""
         received: list[dict[str, Any]] = []
         while self._waiting():
             answer = self.sqs.receive_message(
@@ -95,19 +85,19 @@ class Deployment:
 
 @dataclass
 class Api:
-    """The API's function, asked as API Gateway asks it."""
+    """The API's function, invoked as API Gateway invokes it."""
 
     environment: ExecutionEnvironment
     resources: Sequence[str]
     token: str
 
     def ask(self, method: str, target: str, **fields: str | bytes) -> tuple[int, Any]:
-        """The status and the JSON of the answer; the fields go as a multipart form, which arrives base64-encoded."""
+        """The status and the JSON of the answer. The fields are sent as a multipart form, base64-encoded."""
         headers = {"Host": "callpacer.example", "Authorization": f"Bearer {self.token}"}
         if fields:
             headers["Content-Type"] = "multipart/form-data; boundary=B"
-        asked = event(self.resources, method, f"/api{target}", multipart(**fields) if fields else b"", headers)
-        outcome = self.environment.invoke(asked)
+        request = event(self.resources, method, f"/api{target}", multipart(**fields) if fields else b"", headers)
+        outcome = self.environment.invoke(request)
         assert outcome.kind is Kind.RESPONSE, outcome
         body = outcome.body["body"]
         if outcome.body.get("isBase64Encoded"):
@@ -117,24 +107,24 @@ class Api:
 
 @dataclass
 class Story:
-    """A campaign from its upload to its end, each step by an invocation."""
+    """A campaign from its upload to its end. Each step is an invocation."""
 
     tenant: Tenant
     created: tuple[int, Any]
     read_back: tuple[int, Any]
     paced: Outcome
-    #: what the pacer put into the queue
+    #: the messages that the pacer sent
     messages: Sequence[Mapping[str, Any]]
-    #: of the invocation that made the calls, and of those that got the same messages too: one while the calls were
-    #: under way, and one without a database
+    #: the outcome of the invocation that made the calls, and of two that got the same messages: one during the calls,
+    #: and one without a database
     dialled: Outcome
     dialled_again: Outcome
-    dialled_in_vain: Outcome
+    dialled_without_tables: Outcome
     settled: Outcome
-    #: the campaign and its calls, as the API tells them afterwards
+    #: the campaign and its calls, as the API shows them afterwards
     shown: Any
     calls: Any
-    #: what the dialer wrote down
+    #: the dialer's output
     log: str
 
 
@@ -146,7 +136,7 @@ def deployment(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 def sqs_event(messages: Sequence[Mapping[str, Any]], queue: str) -> dict[str, Any]:
-    """As Lambda's event source makes it: https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html."""
+    """The event of Lambda's event source: https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html."""
     return {
         "Records": [
             {
@@ -165,17 +155,17 @@ def sqs_event(messages: Sequence[Mapping[str, Any]], queue: str) -> dict[str, An
     }
 
 
-def _tell(deployment: Deployment, tenant: Tenant, running: Mapping[str, ExecutionEnvironment]) -> Story:
+def _run_story(deployment: Deployment, tenant: Tenant, running: Mapping[str, ExecutionEnvironment]) -> Story:
     token, _ = open_account(deployment.database, ACCOUNT)
     api = Api(running["api"], deployment.resources, token)
-    # Warm: what is left of a call's time is for the call.
+    # Dialers that have started don't make the calls late.
     for name in ("dialer", "second dialer"):
         running[name].invoke({"Records": []})
     created = api.ask("POST", "/schedules", days='["mon","tue","wed","thu","fri","sat","sun"]', nickname="täglich")
     read_back = api.ask("GET", f"/schedules/{created[1]['response']['id']}")
     pace = {"period": "1", "amount_per_period": str(PER_MINUTE), "time_between_periods": "0"}
     api.ask("POST", "/profiles", nickname="steady", **pace)
-    status, made = api.ask(
+    status, answer = api.ask(
         "POST",
         "/campaigns",
         start_date="2026-01-01",
@@ -186,8 +176,8 @@ def _tell(deployment: Deployment, tenant: Tenant, running: Mapping[str, Executio
         result_url=tenant.result_url,
         phone_numbers="\r\n".join(NUMBERS).encode(),
     )
-    assert status == 200, made
-    campaign = made["response"]["id"]
+    assert status == 200, answer
+    campaign = answer["response"]["id"]
     api.ask("POST", "/campaigns/start", campaign_id=str(campaign))
     paced = running["pacer"].invoke(TICK)
     messages = deployment.receive_all()
@@ -196,11 +186,11 @@ def _tell(deployment: Deployment, tenant: Tenant, running: Mapping[str, Executio
     wait(lambda: len(tenant.calls) == len(NUMBERS), patience=30, pause=0.02)
     dialled_again = running["second dialer"].invoke(batch)
     dialled = running["dialer"].end()
-    dialled_in_vain = running["dialer without tables"].invoke(batch)
+    dialled_without_tables = running["dialer without tables"].invoke(batch)
     settled = running["settler"].invoke(TICK)
     _, shown = api.ask("GET", f"/campaigns/{campaign}")
     _, calls = api.ask("GET", f"/campaigns/{campaign}/calls")
-    log = running["dialer"].said()
+    log = running["dialer"].output()
     return Story(
         tenant,
         created,
@@ -209,7 +199,7 @@ def _tell(deployment: Deployment, tenant: Tenant, running: Mapping[str, Executio
         messages,
         dialled,
         dialled_again,
-        dialled_in_vain,
+        dialled_without_tables,
         settled,
         shown,
         calls,
@@ -221,13 +211,13 @@ def _tell(deployment: Deployment, tenant: Tenant, running: Mapping[str, Executio
 def story(deployment: Deployment) -> Iterator[Story]:
     functions = {name: deployment.function(name) for name in ("api", "pacer", "dialer", "settler")}
     functions["second dialer"] = functions["dialer"]
-    functions["dialer without tables"] = functions["dialer"].told(CALLPACER_TABLES="nowhere")
+    functions["dialer without tables"] = functions["dialer"].with_variables(CALLPACER_TABLES="nowhere")
     with ExitStack() as stack:
         tenant = stack.enter_context(serve(SECONDS_PER_CALL))
         running = {
             title: stack.enter_context(deployment.machine.start(function)) for title, function in functions.items()
         }
-        yield _tell(deployment, tenant, running)
+        yield _run_story(deployment, tenant, running)
 
 
 def test_a_schedule_is_created_from_an_encoded_form_and_read_back(story: Story) -> None:
@@ -250,17 +240,17 @@ def test_each_call_is_made_once_and_reported(story: Story) -> None:
     assert sorted(report.form["phone_number"] for report in story.tenant.reports) == sorted(NUMBERS)
 
 
-def test_messages_that_are_dealt_with_are_not_asked_for_again(story: Story) -> None:
+def test_finished_messages_are_not_asked_for_again(story: Story) -> None:
     assert (story.dialled.kind, story.dialled.body) == (Kind.RESPONSE, {"batchItemFailures": []})
 
 
-def test_messages_that_come_twice_make_no_second_call(story: Story) -> None:
+def test_a_message_that_comes_twice_makes_no_second_call(story: Story) -> None:
     assert story.dialled_again.kind is Kind.RESPONSE
     assert len(story.tenant.calls) == len(NUMBERS)
 
 
-def test_messages_that_are_not_dealt_with_are_named_in_the_answer(story: Story) -> None:
-    named = {failure["itemIdentifier"] for failure in story.dialled_in_vain.body["batchItemFailures"]}
+def test_failed_messages_are_named_in_the_answer(story: Story) -> None:
+    named = {failure["itemIdentifier"] for failure in story.dialled_without_tables.body["batchItemFailures"]}
     assert named == {message["MessageId"] for message in story.messages}
 
 
@@ -270,16 +260,16 @@ def test_outcomes_are_settled(story: Story) -> None:
     assert [(call["state"], call["report"]) for call in story.calls] == [("completed", "delivered")] * len(NUMBERS)
 
 
-def test_a_function_logs_json_alone_and_each_line_once(story: Story) -> None:
-    """The runtime client has a log handler of its own, by which each line would come twice."""
+def test_a_function_logs_only_json_and_each_line_once(story: Story) -> None:
+    """The runtime client has a log handler of its own. With both handlers, each line would come twice."""
     lines = [json.loads(line) for line in story.log.splitlines()]
     logged = [line["message"] for line in lines if "message" in line]
     assert logged.count("completed: http_200") == len(NUMBERS)
 
 
-def test_what_a_handler_raises_is_reported_as_an_error_and_the_function_goes_on(deployment: Deployment) -> None:
-    untold = deployment.function("pacer").told(CALLPACER_TABLES="", CALLPACER_QUEUE_URL="")
-    with deployment.machine.start(untold) as pacer:
+def test_an_exception_of_a_handler_is_an_error_and_the_function_goes_on(deployment: Deployment) -> None:
+    without_settings = deployment.function("pacer").with_variables(CALLPACER_TABLES="", CALLPACER_QUEUE_URL="")
+    with deployment.machine.start(without_settings) as pacer:
         for _ in range(2):
             outcome = pacer.invoke(TICK)
             assert (outcome.kind, outcome.body["errorType"]) == (Kind.ERROR, "MissingSettings")
@@ -288,9 +278,9 @@ def test_what_a_handler_raises_is_reported_as_an_error_and_the_function_goes_on(
 
 
 def test_a_handler_that_is_not_in_the_package_is_an_error_at_the_start(deployment: Deployment) -> None:
-    """Nothing of this environment makes up for what the package lacks."""
-    absent = deployment.function("pacer").with_handler("moto.mock_aws")
-    with deployment.machine.start(absent) as nobody:
-        outcome = nobody.invoke(TICK)
+    """Packages of this environment can't be imported."""
+    without_handler = deployment.function("pacer").with_handler("moto.mock_aws")
+    with deployment.machine.start(without_handler) as environment:
+        outcome = environment.invoke(TICK)
         assert (outcome.kind, outcome.body["errorType"]) == (Kind.INIT_ERROR, "Runtime.ImportModuleError")
         assert "No module named 'moto'" in outcome.body["errorMessage"]

@@ -1,6 +1,6 @@
-"""Campaigns on the whole local stack, by HTTP, with the functions from the package, the real rule and the real queue.
+"""Campaigns on the whole local stack, by HTTP, with the packaged functions, their rules and their queue.
 
-They run at the same time, each of its own account, and the tests look at what was left of them.
+They run at the same time, each in an account of its own. The tests read what is there at the end.
 """
 
 import time
@@ -22,7 +22,7 @@ PATIENCE = 420
 
 pytestmark = pytest.mark.timeout(PATIENCE + 60)
 
-#: a heading, a quoted field with a comma in it, a blank line, spaces
+#: a heading, a quoted field with a comma, a blank line, and fields with spaces
 FIRST_LINES = (
     "phone_number,reference",
     '"(222) 333-0000","quoted, with a comma"',
@@ -31,14 +31,14 @@ FIRST_LINES = (
 )
 
 
-def csv_line(place: int) -> str:
+def csv_line(index: int) -> str:
     forms = (
-        f"tel:+1222333{place:04d};ani=7778889999,ref {place}",
-        f"222333{place:04d},ref {place}",
-        f'"1222333{place:04d}","ref {place}"',
-        f"tel:+1222333{place:04d}; ani=7778889999",
+        f"tel:+1222333{index:04d};ani=7778889999,ref {index}",
+        f"222333{index:04d},ref {index}",
+        f'"1222333{index:04d}","ref {index}"',
+        f"tel:+1222333{index:04d}; ani=7778889999",
     )
-    return forms[place % 4]
+    return forms[index % 4]
 
 
 def csv(count: int) -> str:
@@ -47,8 +47,8 @@ def csv(count: int) -> str:
 
 def expected(count: int) -> list[str]:
     """The numbers of `csv(count)` in their normal form."""
-    with_ani = [place == 1 or (place > 1 and place % 4 in (0, 3)) for place in range(count)]
-    return [f"tel:+1222333{place:04d}" + ";ani=7778889999" * ani for place, ani in enumerate(with_ani)]
+    with_ani = [index == 1 or (index > 1 and index % 4 in (0, 3)) for index in range(count)]
+    return [f"tel:+1222333{index:04d}" + ";ani=7778889999" * ani for index, ani in enumerate(with_ani)]
 
 
 @dataclass
@@ -57,15 +57,15 @@ class Story:
 
     tenant: Tenant
     count: int
-    #: as the API tells it at the end
+    #: the campaign and its calls, as the API shows them at the end
     shown: Any
     calls: Any
-    #: Unix seconds, when the first start was asked
+    #: Unix seconds: when the first start was requested
     started: float
-    #: Unix seconds, when the stop was answered, and when the start after it was asked
+    #: Unix seconds: when the stop was answered, and when the next start was requested
     stopped: float = 0.0
     restarted: float = 0.0
-    #: at the end of the pause
+    #: the progress right before the next start
     progress_while_stopped: Any = None
 
 
@@ -86,28 +86,28 @@ def _with_a_stop_in_the_middle(caller: Caller, count: int) -> Story:
         wait(lambda: len(tenant.calls) >= count // 3, PATIENCE)
         caller.ask("stop", campaign)
         stopped = time.time()
-        time.sleep(20)  # there are calls of the next minute in the queue
-        paused = caller.show(campaign)["progress"]
+        time.sleep(20)  # calls of the next minute are in the queue
+        progress_while_stopped = caller.show(campaign)["progress"]
         restarted = time.time()
         caller.ask("start", campaign)
         shown = caller.run_to_the_end(campaign, PATIENCE)
         calls = caller.calls(campaign)
-        return Story(tenant, count, shown, calls, started, stopped, restarted, paused)
+        return Story(tenant, count, shown, calls, started, stopped, restarted, progress_while_stopped)
 
 
 @pytest.fixture(scope="module")
 def stories(stack: LocalDeployment, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Story]]:
-    def tell(name: str, story: Callable[[Caller, int], Story], count: int, url: str) -> Story:
+    def run(name: str, story: Callable[[Caller, int], Story], count: int, url: str) -> Story:
         token, _ = stack.open_account(f"story-{name}")
         return story(Caller(url, token, tmp_path_factory.mktemp(name)), count)
 
     with ThreadPoolExecutor(3) as threads:
-        told = {
-            "straight": threads.submit(tell, "straight", _straight_through, 150, stack.url),
-            "stopped": threads.submit(tell, "stopped", _with_a_stop_in_the_middle, 90, stack.url),
-            "deployed": threads.submit(tell, "deployed", _straight_through, 20, stack.gateway_url),
+        running = {
+            "straight": threads.submit(run, "straight", _straight_through, 150, stack.url),
+            "stopped": threads.submit(run, "stopped", _with_a_stop_in_the_middle, 90, stack.url),
+            "deployed": threads.submit(run, "deployed", _straight_through, 20, stack.gateway_url),
         }
-        yield {name: story.result() for name, story in told.items()}
+        yield {name: story.result() for name, story in running.items()}
 
 
 @pytest.fixture
@@ -122,20 +122,20 @@ def stopped(stories: dict[str, Story]) -> Story:
 
 @pytest.fixture
 def deployed(stories: dict[str, Story]) -> Story:
-    """Asked for at the gateway of the deployment, and so of the function there."""
+    """The customer's requests go through the deployment's gateway to the deployed function."""
     return stories["deployed"]
 
 
-def test_a_campaign_that_is_asked_for_at_the_gateway_runs_like_any_other(deployed: Story) -> None:
+def test_a_campaign_created_at_the_gateway_runs_to_its_end(deployed: Story) -> None:
     assert sorted(deployed.tenant.numbers_called()) == sorted(expected(deployed.count))
     assert (deployed.shown["status"], deployed.shown["progress"]["completed"]) == ("completed", deployed.count)
     assert [call["report"] for call in deployed.calls] == ["delivered"] * deployed.count
 
 
-def test_what_became_of_a_number_is_kept_for_four_hundred_days(stack: LocalDeployment, deployed: Story) -> None:
+def test_a_calls_record_is_kept_for_four_hundred_days(stack: LocalDeployment, deployed: Story) -> None:
     items = [item for item in stack.database().calls.scan() if item.call.startswith("story-deployed/")]
     assert len(items) == deployed.count
-    # TTL knows whole seconds
+    # A TTL has whole seconds.
     assert {round((item.expires_at - item.last_attempt_at) / timedelta(days=1), 3) for item in items} == {400.0}
 
 
@@ -149,9 +149,9 @@ def test_about_one_call_starts_a_second_and_never_more_than_three(straight: Stor
     assert starts[-1] - starts[0] <= straight.count + 60
 
 
-def test_what_is_made_up_for_is_the_time_since_the_start_and_no_more(straight: Story) -> None:
+def test_slots_before_the_start_are_not_made_up_for(straight: Story) -> None:
     starts = sorted(call.at for call in straight.tenant.calls)
-    assert all(at >= straight.started + place for place, at in enumerate(starts))
+    assert all(at >= straight.started + second for second, at in enumerate(starts))
 
 
 def test_no_minute_has_more_than_its_sixty_calls(straight: Story) -> None:
@@ -185,7 +185,7 @@ def test_references_arrive_as_they_were_uploaded(straight: Story) -> None:
     assert references["tel:+12223330006"] == "ref 6"
 
 
-def test_a_finished_campaign_reads_completed(straight: Story) -> None:
+def test_a_finished_campaign_is_shown_as_completed(straight: Story) -> None:
     assert straight.shown["status"] == "completed"
     assert straight.shown["progress"] == {
         "total": straight.count,
@@ -206,11 +206,11 @@ def test_no_call_starts_later_than_two_seconds_after_the_stop(stopped: Story) ->
 
 
 def test_a_stopped_campaign_loses_nothing(stopped: Story) -> None:
-    paused = dict(stopped.progress_while_stopped)
-    assert paused.pop("total") == sum(paused.values()) == stopped.count
-    assert paused["completed"] < stopped.count
+    progress = dict(stopped.progress_while_stopped)
+    assert progress.pop("total") == sum(progress.values()) == stopped.count
+    assert progress["completed"] < stopped.count
 
 
-def test_after_the_start_the_rest_follows_and_nobody_is_called_twice(stopped: Story) -> None:
+def test_after_the_next_start_the_rest_is_called_and_nobody_twice(stopped: Story) -> None:
     assert sorted(stopped.tenant.numbers_called()) == sorted(expected(stopped.count))
     assert stopped.shown["progress"]["completed"] == stopped.count

@@ -1,4 +1,4 @@
-"""The account that the reference's examples belong to: in this process, and in a deployment."""
+"""The account of the reference's examples, in this process and in a deployment."""
 
 import uuid
 from collections.abc import Iterator, Mapping
@@ -15,12 +15,12 @@ from tests.support.databases import in_moto
 from tests.support.http import TOKEN, Reply
 from tests.support.world import HandClock
 
-#: of an answer, what is the API's own; the gateway adds more
-_HEADERS = ("content-type", "idempotency-replayed", "allow", "x-numbers-accepted", "link")
+#: the headers that the API itself sets; the gateway adds more
+_API_HEADERS = ("content-type", "idempotency-replayed", "allow", "x-numbers-accepted", "link")
 
 
-class AtTheGateway(Customer):
-    """Asks over HTTP: what is asked goes through API Gateway to the deployed function, by a token of its own."""
+class GatewayCustomer(Customer):
+    """Sends requests over HTTP, through API Gateway to the deployed function, with a token of its own."""
 
     def __init__(self, services: Services, gateway_url: str) -> None:
         self._own_token = str(uuid.uuid4())
@@ -29,7 +29,7 @@ class AtTheGateway(Customer):
 
     def ask(self, method: str, target: str, body: bytes = b"", headers: Mapping[str, str] | None = None) -> Reply:
         sent = {"Authorization": f"Bearer {self._own_token}", **(headers or {})}
-        # The examples' own token would be everybody's here; and their host is not where the gateway is.
+        # All tests share the deployment, so the examples' token is replaced. Their host isn't the gateway's.
         sent["Authorization"] = sent["Authorization"].replace(TOKEN, self._own_token)
         sent.pop("Host", None)
         connection = HTTPConnection(self._gateway.hostname or "", self._gateway.port, timeout=30)
@@ -39,8 +39,8 @@ class AtTheGateway(Customer):
             text = answer.read().decode()
         finally:
             connection.close()
-        found = {name.lower(): value for name, value in answer.getheaders() if name.lower() in _HEADERS}
-        return Reply(answer.status, found, text)
+        headers_of_api = {name.lower(): value for name, value in answer.getheaders() if name.lower() in _API_HEADERS}
+        return Reply(answer.status, headers_of_api, text)
 
 
 @pytest.fixture(scope="session")
@@ -52,7 +52,7 @@ def deployed(stack: LocalDeployment) -> Services:
 def customer(request: pytest.FixtureRequest) -> Iterator[Customer]:
     if request.param == "deployed":
         stack: LocalDeployment = request.getfixturevalue("stack")
-        yield AtTheGateway(request.getfixturevalue("deployed"), stack.gateway_url)
+        yield GatewayCustomer(request.getfixturevalue("deployed"), stack.gateway_url)
         return
     with in_moto() as database:
         yield Customer(Services.over(database, HandClock()))

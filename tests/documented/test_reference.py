@@ -1,7 +1,7 @@
-"""Each example of the reference, asked in the bytes that curl sends and answered as the reference has it.
+"""Each example of the reference, sent as the bytes that curl sends, has the answer that the reference shows.
 
-Where an answer here says more than the reference's, or its example can't be right, the reference's own answer stands
-beside it as `documented`.
+Where an answer has more than the reference's, or the reference's example can't be right, `documented` has the
+reference's own answer.
 """
 
 from typing import Any
@@ -17,31 +17,40 @@ JSON = {"content-type": "application/json"}
 
 
 def accepting(numbers: int) -> dict[str, str]:
-    """The headers of an answer that took so many numbers."""
+    """The headers of an answer that accepts so many numbers."""
     return JSON | {"x-numbers-accepted": str(numbers)}
 
 
 SUCCESS = {"status": "success"}
+NICKNAME_TAKEN = {"nickname": ["The nickname has already been taken."]}
 NO_PROGRESS = dict.fromkeys(("total", "queued", "dialling", "deferred", "completed", "failed", "uncertain"), 0)
 TWO_NUMBERS = [("tel:+12223334444;ani=7778889999", ""), ("tel:+14443332222;ani=9998887777", "")]
 TWO_NUMBERS_ONE_NAMED = [("tel:+12223334444;ani=7778889999", ""), ("tel:+14443332222;ani=9998887777", "march campaign")]
+
+
+def success(**response: object) -> dict[str, object]:
+    return {"status": "success", "response": response}
 
 
 def whole(reply: Reply) -> tuple[int, dict[str, str], Any]:
     return reply.status, dict(reply.headers), reply.json
 
 
-def says(answer: Any, documented: Any) -> bool:
-    """Is all that is documented there, with the values it has there?"""
+def error(text: str) -> dict[str, str]:
+    return {"status": "error", "error": text}
+
+
+def includes(answer: Any, documented: Any) -> bool:
+    """True if the answer has all that is documented, with the documented values."""
     if isinstance(documented, dict):
         return isinstance(answer, dict) and all(
-            name in answer and says(answer[name], value) for name, value in documented.items()
+            name in answer and includes(answer[name], value) for name, value in documented.items()
         )
     if isinstance(documented, list):
         return (
             isinstance(answer, list)
             and len(answer) == len(documented)
-            and all(says(*pair) for pair in zip(answer, documented, strict=True))
+            and all(includes(*pair) for pair in zip(answer, documented, strict=True))
         )
     return bool(answer == documented)
 
@@ -51,24 +60,19 @@ def pace(period: int, amount: int, pause: int) -> dict[str, int]:
 
 
 @pytest.mark.parametrize("name", ["create_schedule", "create_schedule_json", "create_schedule_urlencoded"])
-def test_create_schedule(customer: Customer, name: str) -> None:
+def test_a_schedule_is_created(customer: Customer, name: str) -> None:
     customer.skip_to(Kind.SCHEDULE, 6)
-    assert whole(replay(customer, name)) == (
-        200,
-        JSON,
-        {"status": "success", "response": {"id": 6, "nickname": "3wkdays"}},
-    )
+    assert whole(replay(customer, name)) == (200, JSON, success(id=6, nickname="3wkdays"))
     assert customer.get("/api/schedules/6").json["days"] == ["mon", "wed", "fri"]
 
 
-def test_create_schedule_with_a_nickname_that_is_taken(customer: Customer) -> None:
+def test_a_schedule_with_a_taken_nickname_is_refused(customer: Customer) -> None:
     customer.schedule("3wkdays")
-    taken = {"nickname": ["The nickname has already been taken."]}
-    assert whole(replay(customer, "create_schedule")) == (422, JSON, taken)
+    assert whole(replay(customer, "create_schedule")) == (422, JSON, NICKNAME_TAKEN)
 
 
 @pytest.mark.parametrize("name", ["get_schedules", "get_schedules_xml"])
-def test_get_schedules(customer: Customer, name: str) -> None:
+def test_schedules_are_listed(customer: Customer, name: str) -> None:
     customer.skip_to(Kind.SCHEDULE, 6)
     customer.schedule("3wkdays", "mon", "wed", "fri")
     assert whole(replay(customer, name)) == (
@@ -81,53 +85,48 @@ def test_get_schedules(customer: Customer, name: str) -> None:
 @pytest.mark.parametrize(
     "name", ["update_schedule", "update_schedule_encoded", "update_schedule_put", "update_schedule_form"]
 )
-def test_update_schedule(customer: Customer, name: str) -> None:
+def test_a_schedule_is_updated(customer: Customer, name: str) -> None:
     customer.skip_to(Kind.SCHEDULE, 15)
     customer.schedule("MonWedOnly", "fri")
-    assert whole(replay(customer, name)) == (
-        200,
-        JSON,
-        {"status": "success", "response": {"id": 15, "days": '["mon","wed"]', "nickname": "MonWedOnly"}},
-    )
+    assert whole(replay(customer, name)) == (200, JSON, success(id=15, days='["mon","wed"]', nickname="MonWedOnly"))
     assert customer.get("/api/schedules/15").json["days"] == ["mon", "wed"]
 
 
-def test_delete_schedule(customer: Customer) -> None:
+def test_a_schedule_is_deleted(customer: Customer) -> None:
     customer.skip_to(Kind.SCHEDULE, 4)
     customer.schedule()
     assert whole(replay(customer, "delete_schedule")) == (200, JSON, SUCCESS)
     assert customer.get("/api/schedules").json == []
 
 
-def test_delete_schedule_that_campaigns_use(customer: Customer) -> None:
+def test_a_schedule_in_use_is_not_deleted(customer: Customer) -> None:
     customer.skip_to(Kind.SCHEDULE, 6)
     schedule, profile = customer.schedule("3wkdays"), customer.profile()
     assert [customer.campaign(schedule, profile) for _ in range(3)] == [1, 2, 3]
     assert whole(replay(customer, "delete_schedule_in_use")) == (
         409,
         JSON,
-        {"status": "error", "error": "Schedule 3wkdays(id 6) is being used with campaign id 3."},
+        error("Schedule 3wkdays(id 6) is being used with campaign id 3."),
     )
     assert len(customer.get("/api/schedules").json) == 1
 
 
-def test_create_profile(customer: Customer) -> None:
+def test_a_profile_is_created(customer: Customer) -> None:
     customer.skip_to(Kind.PROFILE, 6)
     reply = replay(customer, "create_profile")
-    assert whole(reply) == (200, JSON, {"status": "success", "response": {"id": 6, "nickname": "MorningPace"}})
-    # The reference answers with the nickname of its example of a schedule, which the request doesn't name.
+    assert whole(reply) == (200, JSON, success(id=6, nickname="MorningPace"))
+    # The reference's answer has the nickname of its example of a schedule, which this request doesn't send.
     documented = {"status": "success", "response": {"id": 6, "nickname": "3wkdays"}}
     assert documented["response"].keys() == reply.json["response"].keys()  # type: ignore[attr-defined] # a dict
     assert customer.get("/api/profiles/6").json == {"profile_id": 6, "nickname": "MorningPace", **pace(30, 100, 10)}
 
 
-def test_create_profile_with_a_nickname_that_is_taken(customer: Customer) -> None:
+def test_a_profile_with_a_taken_nickname_is_refused(customer: Customer) -> None:
     customer.profile("MorningPace")
-    taken = {"nickname": ["The nickname has already been taken."]}
-    assert whole(replay(customer, "create_profile")) == (422, JSON, taken)
+    assert whole(replay(customer, "create_profile")) == (422, JSON, NICKNAME_TAKEN)
 
 
-def test_get_profiles(customer: Customer) -> None:
+def test_profiles_are_listed(customer: Customer) -> None:
     customer.skip_to(Kind.PROFILE, 5)
     customer.profile("MorningPace", period=30, amount=100, pause=10)
     customer.profile("MorningCalls", period=15, amount=50, pause=0)
@@ -141,49 +140,41 @@ def test_get_profiles(customer: Customer) -> None:
         ],
     )
     documented = [{"profile_id": 5, "nickname": "MorningPace"}, {"profile_id": 6, "nickname": "MorningCalls"}]
-    assert says(reply.json, documented)
+    assert includes(reply.json, documented)
 
 
 @pytest.mark.parametrize("name", ["update_profile", "update_profile_put"])
-def test_update_profile(customer: Customer, name: str) -> None:
+def test_a_profile_is_updated(customer: Customer, name: str) -> None:
     customer.skip_to(Kind.PROFILE, 17)
     customer.profile("MorningPace")
-    assert whole(replay(customer, name)) == (
-        200,
-        JSON,
-        {"status": "success", "response": {"id": 17, "nickname": "30-100-10"}},
-    )
+    assert whole(replay(customer, name)) == (200, JSON, success(id=17, nickname="30-100-10"))
     assert customer.get("/api/profiles/17").json == {"profile_id": 17, "nickname": "30-100-10", **pace(31, 101, 11)}
 
 
-def test_delete_profile(customer: Customer) -> None:
+def test_a_profile_is_deleted(customer: Customer) -> None:
     customer.skip_to(Kind.PROFILE, 7)
     customer.profile()
     assert whole(replay(customer, "delete_profile")) == (200, JSON, SUCCESS)
     assert customer.get("/api/profiles").json == []
 
 
-def test_delete_profile_that_a_campaign_uses(customer: Customer) -> None:
+def test_a_profile_in_use_is_not_deleted(customer: Customer) -> None:
     customer.skip_to(Kind.PROFILE, 5)
     customer.skip_to(Kind.CAMPAIGN, 4)
     customer.campaign(customer.schedule(), customer.profile("MorningPace"))
     assert whole(replay(customer, "delete_profile_in_use")) == (
         409,
         JSON,
-        {"status": "error", "error": "Profile MorningPace(id 5) is being used with campaign id 4."},
+        error("Profile MorningPace(id 5) is being used with campaign id 4."),
     )
 
 
-def test_create_campaign(customer: Customer) -> None:
+def test_a_campaign_is_created(customer: Customer) -> None:
     customer.skip_to(Kind.SCHEDULE, 6)
     customer.skip_to(Kind.CAMPAIGN, 2)
     customer.schedule("3wkdays")
     customer.profile("MorningPace")
-    assert whole(replay(customer, "create_campaign")) == (
-        200,
-        accepting(2),
-        {"status": "success", "response": {"id": 2}},
-    )
+    assert whole(replay(customer, "create_campaign")) == (200, accepting(2), success(id=2))
     assert customer.get("/api/campaigns/2").json == {
         "campaign_id": 2,
         "status": "created",
@@ -204,21 +195,21 @@ def test_create_campaign(customer: Customer) -> None:
     ]
 
 
-def test_create_campaign_without_numbers_and_with_two_profiles(customer: Customer) -> None:
+def test_a_campaign_is_created_without_numbers_and_with_two_profiles(customer: Customer) -> None:
     customer.schedule("3wkdays")
     customer.profile("MorningPace")
     customer.profile("AfternoonPace")
     reply = replay(customer, "create_campaign_without_numbers")
-    assert whole(reply) == (200, accepting(0), {"status": "success", "response": {"id": 1}})
-    made = customer.get("/api/campaigns/1").json
-    assert made["profiles"] == [
+    assert whole(reply) == (200, accepting(0), success(id=1))
+    created = customer.get("/api/campaigns/1").json
+    assert created["profiles"] == [
         {"profile_id": 1, "nickname": "MorningPace", "start_time": "08:00", "end_time": "11:00"},
         {"profile_id": 2, "nickname": "AfternoonPace", "start_time": "12:00", "end_time": "16:00"},
     ]
-    assert (made["result_url"], made["progress"]) == (None, NO_PROGRESS)
+    assert (created["result_url"], created["progress"]) == (None, NO_PROGRESS)
 
 
-def test_get_campaigns(customer: Customer) -> None:
+def test_campaigns_are_listed(customer: Customer) -> None:
     customer.skip_to(Kind.SCHEDULE, 6)
     customer.skip_to(Kind.PROFILE, 5)
     customer.skip_to(Kind.CAMPAIGN, 12)
@@ -246,7 +237,7 @@ def test_get_campaigns(customer: Customer) -> None:
 
 
 @pytest.mark.parametrize("name", ["start_campaign", "start_campaign_json"])
-def test_start_campaign(customer: Customer, name: str) -> None:
+def test_a_campaign_is_started(customer: Customer, name: str) -> None:
     customer.skip_to(Kind.CAMPAIGN, 6)
     customer.any_campaign(end_date="2099-12-31")
     assert whole(replay(customer, name)) == (200, JSON, SUCCESS)
@@ -254,7 +245,7 @@ def test_start_campaign(customer: Customer, name: str) -> None:
     assert whole(replay(customer, name)) == (200, JSON, SUCCESS)
 
 
-def test_stop_campaign(customer: Customer) -> None:
+def test_a_campaign_is_stopped(customer: Customer) -> None:
     customer.skip_to(Kind.CAMPAIGN, 2)
     customer.any_campaign(end_date="2099-12-31")
     customer.post("/api/campaigns/start", campaign_id=2)
@@ -274,7 +265,7 @@ def test_stop_campaign(customer: Customer) -> None:
         ("add_calls_txt", [("tel:+12223334444", ""), ("tel:+14443332222;ani=9998887777", "march campaign")]),
     ],
 )
-def test_add_calls(customer: Customer, name: str, added: list[tuple[str, str]]) -> None:
+def test_numbers_are_added(customer: Customer, name: str, added: list[tuple[str, str]]) -> None:
     customer.skip_to(Kind.CAMPAIGN, 2)
     customer.any_campaign(phone_numbers=["+13334445555"])
     assert whole(replay(customer, name)) == (200, accepting(len(added)), SUCCESS)
@@ -282,14 +273,14 @@ def test_add_calls(customer: Customer, name: str, added: list[tuple[str, str]]) 
 
 
 @pytest.mark.parametrize("name", ["update_campaign", "update_campaign_encoded"])
-def test_update_campaign(customer: Customer, name: str) -> None:
+def test_a_campaign_is_updated(customer: Customer, name: str) -> None:
     customer.skip_to(Kind.CAMPAIGN, 26)
     customer.any_campaign()
     customer.skip_to(Kind.SCHEDULE, 11)
     customer.schedule("weekend", "sat", "sun")
     customer.profile("MorningPace")
     before = customer.get("/api/campaigns/26").json
-    assert whole(replay(customer, name)) == (200, JSON, {"status": "success", "response": {"id": 26}})
+    assert whole(replay(customer, name)) == (200, JSON, success(id=26))
     assert customer.get("/api/campaigns/26").json == before | {
         "schedule_id": 11,
         "schedule_nickname": "weekend",
@@ -300,7 +291,7 @@ def test_update_campaign(customer: Customer, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["update_campaign_without_id", "update_campaign_with_empty_id"])
-def test_update_campaign_without_an_id_answers_the_list_and_changes_nothing(customer: Customer, name: str) -> None:
+def test_an_update_without_an_id_answers_the_list_and_changes_nothing(customer: Customer, name: str) -> None:
     customer.any_campaign()
     customer.any_campaign()
     listed = customer.get("/api/campaigns")
@@ -309,7 +300,7 @@ def test_update_campaign_without_an_id_answers_the_list_and_changes_nothing(cust
     assert whole(customer.get("/api/campaigns")) == whole(listed)
 
 
-def test_delete_campaign(customer: Customer) -> None:
+def test_a_campaign_is_deleted(customer: Customer) -> None:
     customer.skip_to(Kind.CAMPAIGN, 11)
     customer.campaign(customer.schedule("3wkdays"), customer.profile("MorningPace"))
     assert whole(replay(customer, "delete_campaign")) == (200, JSON, SUCCESS)

@@ -1,16 +1,28 @@
 """A campaign of the account `acme`, and what tests do with it."""
 
 from datetime import date, timedelta
+from typing import TypedDict, Unpack
 
 from chalicelib.domain.keys import CampaignKey
 from chalicelib.domain.models import Campaign, Day, Entry, Plan, Profile, Schedule, Status, Window
+from tests.support.examples import CAMPAIGN
 from tests.support.world import EIGHT, World
 
 MINUTE = timedelta(minutes=1)
 
 
+class Settings(TypedDict, total=False):
+    """What `prepare` takes by name."""
+
+    amount: int
+    period: int
+    result_url: str | None
+    max_retries: int
+    account: str
+
+
 def numbers(count: int, first: int = 0) -> list[Entry]:
-    return [Entry(f"tel:+1222{place:07d}", f"ref {place}") for place in range(first, first + count)]
+    return [Entry(f"tel:+1222{number:07d}", f"ref {number}") for number in range(first, first + count)]
 
 
 def prepare(
@@ -40,16 +52,22 @@ def prepare(
     return world.services.campaigns.get(CampaignKey(account, 1))
 
 
-def start(world: World) -> None:
-    world.services.campaigns.start(CampaignKey("acme", 1), None, world.clock.now())
+def prepare_running(world: World, entries: list[Entry], **settings: Unpack[Settings]) -> None:
+    """The same campaign, started."""
+    prepare(world, entries, **settings)
+    start(world, settings.get("account", "acme"))
+
+
+def start(world: World, account: str = "acme") -> None:
+    world.services.campaigns.start(CampaignKey(account, 1), None, world.clock.now())
 
 
 def stop(world: World) -> None:
-    world.services.campaigns.stop(CampaignKey("acme", 1), None, world.clock.now())
+    world.services.campaigns.stop(CAMPAIGN, None, world.clock.now())
 
 
 def campaign(world: World) -> Campaign:
-    found = world.services.campaigns.find(CampaignKey("acme", 1))
+    found = world.services.campaigns.find(CAMPAIGN)
     assert found is not None
     return found
 

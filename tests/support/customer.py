@@ -1,4 +1,4 @@
-"""A customer of the API, with what a test needs made through it."""
+"""A customer of the API, who creates what a test needs."""
 
 import json
 import uuid
@@ -22,10 +22,10 @@ class Customer(Client):
         self.services = services
 
     def schedule(self, nickname: str | None = None, *days: str) -> int:
-        return self._made("/api/schedules", nickname=nickname, days=list(days) or ["mon", "wed", "fri"])
+        return self._create("/api/schedules", nickname=nickname, days=list(days) or ["mon", "wed", "fri"])
 
     def profile(self, nickname: str | None = None, *, period: int = 30, amount: int = 100, pause: int = 10) -> int:
-        return self._made(
+        return self._create(
             "/api/profiles", nickname=nickname, period=period, amount_per_period=amount, time_between_periods=pause
         )
 
@@ -34,28 +34,28 @@ class Customer(Client):
         windows = [{"profile": profile, "start_time": "08:00", "end_time": "11:00"} for profile in profiles]
         dates = {"start_date": "2022-01-01", "end_date": "2022-01-05"}
         urls = {"start_url": START_URL, "result_url": RESULT_URL}
-        return self._made("/api/campaigns", **{**dates, **urls, "schedule": schedule, "profiles": windows, **fields})
+        return self._create("/api/campaigns", **{**dates, **urls, "schedule": schedule, "profiles": windows, **fields})
 
     def any_campaign(self, **fields: object) -> int:
-        """One that refers to a schedule and a profile of its own."""
+        """With a schedule and a profile of its own."""
         return self.campaign(self.schedule(), self.profile(), **fields)
 
     def skip_to(self, kind: Kind, identifier: int) -> None:
-        """The next of this kind gets this id, as if those before had been made and deleted."""
+        """The next of this kind gets this id, as if earlier ones had been created and deleted."""
         while self.services.accounts.next_id(self.account, kind) < identifier - 1:
             pass
 
     def queue(self, campaign: int) -> list[tuple[str, str]]:
-        """Each number of the campaign with its reference, from first to last."""
+        """Each number of the campaign with its reference, in the order of the queue."""
         read = self.services.log.read(CampaignKey(self.account, campaign), 0, 2**32)
         return [(entry.destination, entry.message_reference) for _, entry in read]
 
     def everything(self) -> list[Any]:
-        """All that the API tells of the account: two of these are equal if nothing has changed in between."""
+        """All that the API shows of the account. Two of these are equal if nothing has changed in between."""
         lists = [self.get(f"/api/{kind}").json for kind in ("schedules", "profiles", "campaigns")]
         return [*lists, *(self.queue(campaign["campaign_id"]) for campaign in lists[2])]
 
-    def _made(self, target: str, **fields: object) -> int:
+    def _create(self, target: str, **fields: object) -> int:
         reply = self.ask("POST", target, json.dumps(fields).encode())
         assert reply.status == 200, reply.text
         return int(reply.json["response"]["id"])
@@ -68,12 +68,12 @@ def new_customer(services: Services) -> Customer:
 
 
 def campaign_fields(**fields: object) -> dict[str, object]:
-    """A campaign that could be made, but for the fields given."""
-    good = {
+    """A request for a valid campaign, with the given fields in place of its own."""
+    valid = {
         "start_date": "2026-01-05",
         "end_date": "2026-01-09",
         "schedule": "weekdays",
         "profiles": [{"profile": "pace", "start_time": "08:00", "end_time": "11:00"}],
         "start_url": START_URL,
     }
-    return good | fields
+    return valid | fields

@@ -17,15 +17,22 @@ from chalicelib.storage.progress import ProgressStore
 
 
 @contextmanager
-def in_moto() -> Iterator[Database]:
+def moto_client(service: str) -> Iterator[Any]:
+    """A client of an AWS service in moto, with nothing in it."""
     with mock_aws():
         session = get_session()
         session.set_credentials("test", "test")
-        yield with_tables(session.create_client("dynamodb", region_name="us-east-1"))
+        yield session.create_client(service, region_name="us-east-1")
+
+
+@contextmanager
+def in_moto() -> Iterator[Database]:
+    with moto_client("dynamodb") as client:
+        yield with_tables(client)
 
 
 def with_tables(client: Any) -> Database:
-    """New tables, wherever the client leads to."""
+    """A database with tables of its own, over this client."""
     database = Database(f"test-{uuid.uuid4().hex[:8]}", client)
     create_tables(database)
     return database

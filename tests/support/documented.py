@@ -1,9 +1,9 @@
-"""The reference's command lines, word for word, and some more that it describes in words."""
+"""The reference's command lines, word for word, and those that it describes in words only."""
 
-#: the host that the reference asks
+#: the host in the reference's command lines
 HOST = "https://scheduler.vxml.sharpencx.com"
 
-#: the files that the command lines send, by the paths they name
+#: the files that the command lines upload, by path
 FILES = {
     "/C:/Users/jrobe/Desktop/api-test-1.csv": (
         b"tel:+12223334444; ani=7778889999\r\ntel:+14443332222; ani=9998887777, marchcampaign\r\n"
@@ -15,7 +15,7 @@ FILES = {
     "/C:/Users/My Account/Desktop/PhoneNumbers.txt": b"2223334444\n14443332222;ani=9998887777,march campaign",
 }
 
-#: each under the name of the file in `requests` that holds what curl sends for it
+#: each by the name of the file in `requests` that holds what curl sends for it
 REFERENCE = {
     "create_schedule": r"""
 curl --location --request POST 'https://scheduler.vxml.sharpencx.com/api/schedules' \
@@ -82,7 +82,7 @@ curl --location --request DELETE 'https://scheduler.vxml.sharpencx.com/api/campa
 --header 'Authorization: Bearer 3cbde128-32b6-47aa-9e62-6353f8b06812'""",
 }
 
-#: What the reference says in words only: PUT for PATCH, JSON, files, other content types, an update without an id.
+#: What the reference describes in words only: PUT for PATCH, JSON, files, other content types, an update without an id.
 VARIATIONS = {
     "create_schedule_json": r"""
 curl --request POST 'https://scheduler.vxml.sharpencx.com/api/schedules' \

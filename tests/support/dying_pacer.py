@@ -1,7 +1,7 @@
-"""A pacer that kills itself, as `kill -9` does, when it has handed numbers over and before it passes them.
+"""A pacer that kills itself, as `kill -9` does, after it has dispatched numbers and before it moves the head.
 
-A program of its own: it paces the callpacer that its environment names, and prints how many numbers it handed over. If
-there are none it ends in peace.
+It is a program of its own. It paces the deployment that its environment names, and prints how many numbers it
+dispatched. If there are none, it ends normally.
 """
 
 import os
@@ -27,8 +27,8 @@ from chalicelib.storage.switch import Switch
 from tests.support.databases import with_work
 
 
-class DeadlyAdvances(ProgressStore):
-    """Whoever wants to pass numbers dies before."""
+class DeadlyProgress(ProgressStore):
+    """Kills the process that moves the head past dispatched numbers, before the write."""
 
     def advance_head(self, campaign: Campaign, head: int, load: Load | None = None) -> bool:
         if head > campaign.head:
@@ -42,7 +42,7 @@ def main() -> None:
     session = get_session()
     database = connect(settings.tables, session)
     clock = SystemClock()
-    stores = replace(Stores.of(database), progress=DeadlyAdvances(database))
+    stores = replace(Stores.of(database), progress=DeadlyProgress(database))
     pacer = Pacer(
         stores=stores,
         switch=Switch(database, settings.deployment),

@@ -1,7 +1,7 @@
-"""A function in a process of its own under AWS's runtime client, from the unpacked package, as Lambda runs it.
+"""A function from the unpacked package, in a process of its own under AWS's runtime client, as Lambda runs it.
 
 Its environment is the one that Lambda documents: https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html.
-The runtime client lies beside the package, as in Lambda, and nothing else of this machine's Python is there to import.
+The runtime client is beside the package, as in Lambda. Nothing else of this machine's Python can be imported.
 """
 
 import importlib.util
@@ -19,13 +19,13 @@ from typing import Any, Self
 from infra.local.emulator import REGION, plain_environment
 from tests.support.runtime_api import Invocation, Outcome, RuntimeApi, serve_runtime_api
 
-#: the runtime client, its part in C, and what it imports
+#: the runtime client, its C extension, and what it imports
 _RUNTIME = ("awslambdaric", "runtime_client", "simplejson", "snapshot_restore_py")
 
 
 @dataclass(frozen=True)
 class Function:
-    """As it is deployed."""
+    """A deployed function."""
 
     name: str
     arn: str
@@ -39,7 +39,7 @@ class Function:
 
     @classmethod
     def of(cls, configuration: Mapping[str, Any]) -> Self:
-        """From what Lambda's GetFunctionConfiguration answers."""
+        """From the answer of Lambda's GetFunctionConfiguration."""
         return cls(
             configuration["FunctionName"],
             configuration["FunctionArn"],
@@ -49,17 +49,16 @@ class Function:
             configuration["Environment"]["Variables"],
         )
 
-    def told(self, **variables: str) -> Self:
-        """The same function, with other variables."""
+    def with_variables(self, **variables: str) -> Self:
         return replace(self, variables={**self.variables, **variables})
 
     def with_handler(self, handler: str) -> Self:
         return replace(self, handler=handler)
 
     def environment(self, api: str, task_root: Path, runtime: Path, endpoint: str) -> dict[str, str]:
-        """What the process finds in its environment; `endpoint` is where AWS is."""
+        """The process's environment; `endpoint` is the URL of AWS."""
         version = f"python{sys.version_info.major}.{sys.version_info.minor}"
-        # Lambda's are temporary ones of the function's role.
+        # In Lambda, the credentials are temporary and those of the function's role.
         return {
             **plain_environment(),
             "AWS_SESSION_TOKEN": "local",
@@ -83,7 +82,7 @@ class Function:
 
 
 class ExecutionEnvironment:
-    """One process of a function, which handles one event after the other."""
+    """One process of a function, which handles one event after another."""
 
     def __init__(self, function: Function, api: RuntimeApi, process: subprocess.Popen[bytes], log: Path) -> None:
         self._function = function
@@ -92,7 +91,7 @@ class ExecutionEnvironment:
         self._log = log
 
     def begin(self, event: Mapping[str, Any]) -> Invocation:
-        """Hands an event over, and doesn't wait for what comes of it."""
+        """Send an event, without waiting for the outcome."""
         root = f"1-{int(time.time()):08x}-{uuid.uuid4().hex[:24]}"
         invocation = Invocation(
             request_id=str(uuid.uuid4()),
@@ -101,18 +100,18 @@ class ExecutionEnvironment:
             trace_id=f"Root={root};Parent=53995c3f42cd8ad8;Sampled=0",
             event=event,
         )
-        self._api.hand_over(invocation)
+        self._api.put(invocation)
         return invocation
 
     def end(self) -> Outcome:
-        """The next outcome. Fails if the process dies, or takes longer than the function may."""
+        """The next outcome. Fails if the process dies, or exceeds the function's timeout."""
         deadline = time.monotonic() + self._function.timeout
         while time.monotonic() < deadline:
             try:
                 return self._api.outcomes.get(timeout=0.2)
             except queue.Empty:
-                assert self._process.poll() is None, self.said()
-        raise AssertionError(f"{self._function.name} takes longer than {self._function.timeout} s\n{self.said()}")
+                assert self._process.poll() is None, self.output()
+        raise AssertionError(f"{self._function.name} takes longer than {self._function.timeout} s\n{self.output()}")
 
     def invoke(self, event: Mapping[str, Any]) -> Outcome:
         invocation = self.begin(event)
@@ -120,21 +119,21 @@ class ExecutionEnvironment:
         assert outcome.request_id in (invocation.request_id, ""), outcome
         return outcome
 
-    def said(self) -> str:
-        """What it wrote to its standard output and error so far."""
+    def output(self) -> str:
+        """What it has written to standard output and error so far."""
         return self._log.read_text()
 
 
 @dataclass(frozen=True)
 class Machine:
-    """Where execution environments are started."""
+    """The machine on which execution environments are started."""
 
     task_root: Path
     #: the folder of the runtime client
     runtime: Path
-    #: the URL at which functions find AWS
+    #: the URL of AWS
     endpoint: str
-    #: where they write what they say
+    #: the folder of their output
     logs: Path
 
     @contextmanager
@@ -142,7 +141,7 @@ class Machine:
         log = self.logs / f"{function.name}-{uuid.uuid4().hex[:8]}.log"
         with serve_runtime_api() as api, log.open("wb") as output:
             process = subprocess.Popen(
-                # The client's own first argument is the handler; -S keeps this environment's packages away.
+                # The runtime client takes the handler as its argument; -S hides this environment's packages.
                 [sys.executable, "-S", "-m", "awslambdaric", function.handler],
                 cwd=self.task_root,
                 env=function.environment(api.address, self.task_root, self.runtime, self.endpoint),
@@ -158,13 +157,13 @@ class Machine:
 
 
 def lay_out_runtime(folder: Path) -> Path:
-    """Puts the runtime client into a folder of its own, as Lambda has it in /var/runtime."""
+    """Put the runtime client into a folder of its own, as Lambda does with /var/runtime."""
     folder.mkdir()
     for name in _RUNTIME:
         found = importlib.util.find_spec(name)
         assert found is not None, f"{name} is not installed"
         assert found.origin is not None
         origin = Path(found.origin)
-        place = origin.parent if found.submodule_search_locations else origin
-        (folder / place.name).symlink_to(place)
+        source = origin.parent if found.submodule_search_locations else origin
+        (folder / source.name).symlink_to(source)
     return folder

@@ -1,8 +1,8 @@
-"""A client of the API in process: a request comes as API Gateway hands it to the function, and the function's answer is
-what API Gateway would have to send.
+"""A client of the API in this process. It calls the function with the event that API Gateway would send, and reads the
+answer that API Gateway would get.
 
-The events are built by hand, after API Gateway's REST proxy integration with `*/*` as binary media type: Chalice's own
-test client never encodes a body.
+The events are those of API Gateway's REST proxy integration with `*/*` as binary media type. Chalice's own test client
+is no substitute: it never encodes a body.
 """
 
 import base64
@@ -34,7 +34,7 @@ class Reply:
 
 
 class Client:
-    """Asks with one account's token, unless a request says otherwise."""
+    """Sends one account's token, unless a request has an Authorization header of its own."""
 
     def __init__(self, app: Chalice, token: str | None = TOKEN) -> None:
         self.app = app
@@ -47,19 +47,19 @@ class Client:
         return self.ask("DELETE", target, headers=_names(headers))
 
     def post(self, target: str, *, key: str | None = None, **fields: object) -> Reply:
-        """The fields as a JSON object; `key` is an Idempotency-Key."""
+        """Send the fields as a JSON object; `key` is the Idempotency-Key."""
         headers = {} if key is None else {"Idempotency-Key": key}
         return self.ask("POST", target, json.dumps(fields).encode(), headers)
 
     def patch(self, target: str, **fields: object) -> Reply:
-        """The fields in the query, as the reference has it: text as it is, anything else as JSON text."""
+        """Send the fields in the query, as the reference does: text as it is, anything else as JSON text."""
         query = urlencode(
             {name: value if isinstance(value, str) else json.dumps(value) for name, value in fields.items()}
         )
         return self.ask("PATCH", f"{target}?{query}")
 
     def ask(self, method: str, target: str, body: bytes = b"", headers: Mapping[str, str] | None = None) -> Reply:
-        """`target` is what stands in a request's first line: path and query, encoded."""
+        """`target` is the path and query of the request's first line, encoded."""
         named = {"Host": "callpacer.example", **(headers or {})}
         if self._token is not None and "authorization" not in {name.lower() for name in named}:
             named["Authorization"] = f"Bearer {self._token}"
@@ -67,7 +67,7 @@ class Client:
 
 
 def multipart(**fields: str | bytes) -> bytes:
-    """A form's body: text is a field, bytes are a file."""
+    """A form's body: a text is a field, bytes are a file."""
     parts = []
     for name, value in fields.items():
         filename = '; filename="numbers.csv"' if isinstance(value, bytes) else ""
@@ -77,7 +77,7 @@ def multipart(**fields: str | bytes) -> bytes:
 
 
 def app_over(services: Services) -> Chalice:
-    """The API alone, over services with a clock that can be turned."""
+    """The API alone, over these services."""
     app = Chalice("callpacer", configure_logs=False)
     app.register_blueprint(blueprint(lambda: services))
     return app
@@ -86,10 +86,10 @@ def app_over(services: Services) -> Chalice:
 def event(
     resources: Sequence[str], method: str, target: str, body: bytes, headers: Mapping[str, str]
 ) -> dict[str, Any]:
-    """What API Gateway makes of a request. What it would answer by itself, an unknown path, is handed over too."""
+    """The event of a request. An unknown path has one too, though API Gateway itself would answer it."""
     path, _, query_text = target.partition("?")
     path = unquote(path)
-    resource, captured = _route(resources, path)
+    resource, parameters = _route(resources, path)
     query = parse_qs(query_text, keep_blank_values=True)
     return {
         "resource": resource,
@@ -99,7 +99,7 @@ def event(
         "multiValueHeaders": {name: [value] for name, value in headers.items()},
         "queryStringParameters": {name: values[-1] for name, values in query.items()} or None,
         "multiValueQueryStringParameters": query or None,
-        "pathParameters": captured or None,
+        "pathParameters": parameters or None,
         "stageVariables": None,
         "requestContext": {"resourcePath": resource, "httpMethod": method, "path": f"/api{path}", "stage": "api"},
         "body": base64.b64encode(body).decode() if body else None,
@@ -108,7 +108,7 @@ def event(
 
 
 def _route(resources: Sequence[str], path: str) -> tuple[str, dict[str, str]]:
-    """The resource that a path belongs to, a literal one first, and what stands in the place of its parameters."""
+    """The resource of a path, and the values of its parameters. A literal resource wins over one with parameters."""
     if path != "/":
         path = path.removesuffix("/")  # as API Gateway does
     pieces = path.split("/")
@@ -121,13 +121,13 @@ def _route(resources: Sequence[str], path: str) -> tuple[str, dict[str, str]]:
     return path, {}
 
 
-def _reply(answered: dict[str, Any]) -> Reply:
-    json.dumps(answered, allow_nan=False)  # as the Lambda runtime does
-    assert not answered.get("isBase64Encoded")
-    assert answered.get("multiValueHeaders", {}) == {}
-    text = answered["body"]
+def _reply(answer: dict[str, Any]) -> Reply:
+    json.dumps(answer, allow_nan=False)  # as the Lambda runtime does
+    assert not answer.get("isBase64Encoded")
+    assert answer.get("multiValueHeaders", {}) == {}
+    text = answer["body"]
     text.encode()
-    return Reply(answered["statusCode"], {name.lower(): value for name, value in answered["headers"].items()}, text)
+    return Reply(answer["statusCode"], {name.lower(): value for name, value in answer["headers"].items()}, text)
 
 
 def _names(headers: Mapping[str, str]) -> dict[str, str]:

@@ -1,15 +1,17 @@
-"""When a window is open and which calls are due in it, said again: slowly, minute by minute, without callpacer's code.
+"""When a window is open and which calls are due in it, computed a second time: slowly, minute by minute, without
+callpacer's code.
 
-The code under test computes with intervals, offsets and whole microseconds. Here every minute of three years is
-looked up on a wall clock in New York, and three questions are put to it. Is its day one of the campaign's? Does its
-local time lie in the window? And how many minutes has the window been open by then, that is, which calls are due?
+The code under test computes with intervals, offsets and whole microseconds. The oracle looks up every minute of three
+years on a wall clock in New York, and answers three questions about it. Is its day one of the campaign's? Is its local
+time in the window? For how many minutes has the window been open by then, and so which calls are due?
 
-Nothing is lost by what is done once instead of over and over:
+Three shortcuts leave the answers unchanged:
 
-- The walk over the minutes doesn't depend on the window, so it is done once. It keeps the local time of every minute,
-  day by day; two days whose clocks showed the same minutes in the same order share them, and the answer for a window.
-- An opening is a run of minutes that follow each other, so two lists of openings are equal just if they agree on
-  every minute. The code is asked for intervals of instants; that these begin and end with a minute is compared, too.
+- The scan of the minutes doesn't depend on the window, so it is done once. It keeps the local time of every minute, day
+  by day. Days whose clocks showed the same minutes in the same order share them, and the answer for a window.
+- An opening is a run of consecutive minutes. So two lists of openings are equal if, and only if, they agree on every
+  minute. The code under test answers intervals of instants; the tests also compare that these begin and end with a
+  minute.
 - An opening lies within one local day. So the openings of a set of weekdays, or of a campaign's dates, are those of
   every day, without those of the other days.
 """
@@ -29,7 +31,7 @@ LAST_DAY = date(2026, 12, 31)
 
 _NEW_YORK = ZoneInfo("America/New_York")
 _MINUTE = timedelta(minutes=1)
-#: what is walked before and after the years, so that there are days that don't count
+#: days scanned before and after the three years, so that some days don't count
 _MARGIN = timedelta(days=10)
 _A_MONDAY = date(2024, 1, 1)
 _WEEK = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -43,7 +45,7 @@ class Shape(NamedTuple):
 
 
 class Rate(NamedTuple):
-    """A pace as a customer states it: so many calls in so many minutes, then minutes of rest."""
+    """A pace as a customer states it: so many calls in so many minutes, then so many minutes of rest."""
 
     amount: int
     period: int
@@ -52,11 +54,11 @@ class Rate(NamedTuple):
 
 @dataclass(frozen=True)
 class LocalDay:
-    """A day in New York, as its minutes passed."""
+    """A day in New York, minute by minute."""
 
     day: date
     begins: datetime
-    #: what the wall clock showed in each of its minutes, in minutes after midnight
+    #: what the wall clock showed in each minute, in minutes after midnight
     shown: tuple[int, ...]
 
     @property
@@ -66,7 +68,7 @@ class LocalDay:
 
 @dataclass(frozen=True)
 class Opening:
-    """Minutes of one local day that follow each other, with none before or after them that belongs to them."""
+    """The longest run of consecutive minutes of one local day in which the window is open."""
 
     day: LocalDay
     opens: datetime
@@ -79,7 +81,7 @@ class Opening:
 
 @cache
 def local_days() -> tuple[LocalDay, ...]:
-    """The days of the three years and some around them, from a walk over all of their minutes."""
+    """The days of the three years and some around them, from a scan of all their minutes."""
     begins: dict[date, datetime] = {}
     shown: dict[date, list[int]] = {}
     instant = datetime(FIRST_DAY.year, FIRST_DAY.month, FIRST_DAY.day, tzinfo=UTC) - _MARGIN
@@ -89,26 +91,26 @@ def local_days() -> tuple[LocalDay, ...]:
         local = instant.astimezone(_NEW_YORK)
         day = local.date()
         if day != latest:
-            assert day > latest, "a day that was over came back"
+            assert day > latest, "a day began twice"
             latest, begins[day], shown[day] = day, instant, []
-        assert local.second == local.microsecond == 0, "minutes begin elsewhere in New York"
+        assert local.second == local.microsecond == 0, "a minute in New York doesn't begin with a UTC minute"
         shown[day].append(local.hour * 60 + local.minute)
         instant += _MINUTE
     patterns: dict[tuple[int, ...], tuple[int, ...]] = {}
     days = [LocalDay(day, begins[day], patterns.setdefault(tuple(shown[day]), tuple(shown[day]))) for day in begins]
-    return tuple(days[1:-1])  # the walk began and ended somewhere within a day
+    return tuple(days[1:-1])  # the scan began and ended within a day
 
 
 @cache
 def _runs(shown: tuple[int, ...], shape: Shape) -> tuple[tuple[int, int], ...]:
-    """Where the minutes that the window names begin among those of a day, and how many follow each other."""
+    """The runs of a day's minutes that are in the window: the index of each run's first minute, and its length."""
     runs: list[tuple[int, int]] = []
     length = 0
-    for place, minute in enumerate(shown):
+    for index, minute in enumerate(shown):
         if shape.start <= minute < shape.end:
             length += 1
         elif length:
-            runs.append((place - length, length))
+            runs.append((index - length, length))
             length = 0
     if length:
         runs.append((len(shown) - length, length))
@@ -117,28 +119,28 @@ def _runs(shown: tuple[int, ...], shape: Shape) -> tuple[tuple[int, int], ...]:
 
 @cache
 def daily_openings(shape: Shape) -> tuple[Opening, ...]:
-    """The openings of a window on every day that was walked."""
+    """The openings of a window on every scanned day."""
     return tuple(
-        Opening(day, day.begins + place * _MINUTE, minutes)
+        Opening(day, day.begins + first * _MINUTE, minutes)
         for day in local_days()
-        for place, minutes in _runs(day.shown, shape)
+        for first, minutes in _runs(day.shown, shape)
     )
 
 
 def openings(
     shape: Shape, weekdays: Collection[str], first: date = FIRST_DAY, last: date = LAST_DAY
 ) -> Iterator[Opening]:
-    """The openings of a campaign's window: those on its weekdays and between its dates, both included."""
+    """The openings of a campaign's window: those on its weekdays and between its dates, both inclusive."""
     for opening in daily_openings(shape):
         if opening.day.weekday in weekdays and first <= opening.day.day <= last:
             yield opening
 
 
 def calls(minute: int, rate: Rate) -> range:
-    """Which of their period's calls, counted from 0, are due in this minute of an opening.
+    """Which calls of a period, counted from 0, are due in this minute of an opening.
 
-    Call j is due `j * period / amount` minutes into the period. Asking for the least j at or after the beginning of
-    the minute, and for the least at or after its end, spares asking every one of 99,999,999,999.
+    Call j is due `j * period / amount` minutes into the period. The range goes from the least j at or after the
+    minute's beginning to the least j at or after its end, so an amount of 99,999,999,999 takes no longer.
     """
     into = minute % (rate.period + rate.rest)
     if into >= rate.period:
@@ -156,7 +158,7 @@ def due_at(minute: int, call: int, rate: Rate) -> Fraction:
 
 
 def microseconds(at: Fraction) -> timedelta:
-    """Minutes as a clock tells them: whole microseconds, those that have passed."""
+    """Minutes as whole microseconds, rounded down."""
     return timedelta(microseconds=math.floor(at * 60_000_000))
 
 
@@ -178,7 +180,7 @@ def instants(opening: Opening, rate: Rate) -> Iterator[datetime]:
 
 
 def instant_of(number: int, opening: Opening, rate: Rate) -> datetime | None:
-    """When the call of this number, counted from 0 at the opening, is due; None if there is none of this number."""
+    """When the opening's call of this number, counted from 0, is due; None if the opening has fewer calls."""
     for minute, count in enumerate(counts(opening.minutes, rate)):
         if number < count:
             return opening.opens + microseconds(due_at(minute, calls(minute, rate)[number], rate))

@@ -1,6 +1,6 @@
-"""What the functions ask of AWS, and what their roles let them ask, in the same words.
+"""What the functions request of AWS, and what their roles permit, in the same terms.
 
-A permission is an action and the last name of what it is done to, such as `dynamodb:Query` and
+A permission is an action and the last part of its resource's name, such as `dynamodb:Query` and
 `campaigns/index/work`.
 """
 
@@ -13,7 +13,7 @@ from infra.template.functions import PREFIX
 Permission: TypeAlias = tuple[str, str]
 
 _PREFIX = f"{PREFIX['Fn::Sub']}-"
-#: A transaction is permitted part by part, by the actions that do the same alone.
+#: Each part of a transaction needs the permission of the action that does the same by itself.
 _PARTS = {"Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem", "ConditionCheck": "ConditionCheckItem"}
 
 
@@ -33,18 +33,18 @@ def asked_of_dynamodb(operation: str, request: Mapping[str, Any]) -> Iterator[Pe
 
 
 def asked_of_sqs(operation: str, request: Mapping[str, Any]) -> Iterator[Permission]:
-    """The same; sending a batch is permitted as sending is."""
+    """The permissions that a request needs. A batch needs the same one as a single message."""
     yield f"sqs:{operation.removesuffix('Batch')}", request["QueueUrl"].rpartition("/")[2]
 
 
 def asked_of_lambda(operation: str, request: Mapping[str, Any]) -> Iterator[Permission]:
-    """The same; invoking goes by another name."""
+    """The permission that an invocation needs. It is named `InvokeFunction`, not `Invoke`."""
     assert operation == "Invoke"
     yield "lambda:InvokeFunction", _last_name(request["FunctionName"])
 
 
 def granted(template: Mapping[str, Any]) -> dict[str, set[Permission]]:
-    """What each function's role lets it do, in the template that is deployed or in the one that is merged over it."""
+    """What each function's role permits, in the deployed template or in the one that is merged over it."""
     resources = template["Resources"]
     return {
         name: set(_granted(resource["Properties"]["Role"], resources))
@@ -56,17 +56,21 @@ def granted(template: Mapping[str, Any]) -> dict[str, set[Permission]]:
 def _granted(role: Any, resources: Mapping[str, Any]) -> Iterator[Permission]:
     (name, _) = role["Fn::GetAtt"]
     properties = resources[name]["Properties"]
-    assert properties.keys() == {"AssumeRolePolicyDocument", "Policies"}, f"{name} may do more than is understood here"
+    assert properties.keys() == {"AssumeRolePolicyDocument", "Policies"}, (
+        f"{name} has properties that this check doesn't read"
+    )
     for policy in properties["Policies"]:
         for statement in policy["PolicyDocument"]["Statement"]:
-            assert statement.keys() == {"Effect", "Action", "Resource"}, f"a statement of {name} is not understood here"
+            assert statement.keys() == {"Effect", "Action", "Resource"}, (
+                f"a statement of {name} has parts that this check doesn't read"
+            )
             assert statement["Effect"] == "Allow"
             for action in statement["Action"]:
                 yield action, _named(statement["Resource"], resources)
 
 
 def _named(resource: Any, resources: Mapping[str, Any]) -> str:
-    """The last name of a resource that the template makes, as a policy points to it; anything else as it is."""
+    """The last part of the name of a resource of the template, as a policy refers to it; anything else unchanged."""
     match resource:
         case {"Fn::GetAtt": [name, "Arn"]}:
             return _name(resources[name])
@@ -78,12 +82,12 @@ def _named(resource: Any, resources: Mapping[str, Any]) -> str:
 
 
 def _name(resource: Mapping[str, Any]) -> str:
-    """Of a table or queue without what tells deployments apart; of a log group the whole."""
+    """A table's or queue's name without the deployment's prefix; a log group's whole name."""
     properties = resource["Properties"]
     (name,) = (properties[key]["Fn::Sub"] for key in ("TableName", "QueueName", "LogGroupName") if key in properties)
     return str(name).removeprefix(_PREFIX)
 
 
 def _last_name(table: str) -> str:
-    """Without the prefix that tells deployments, or tests, apart."""
+    """Without the prefix of the deployment or test."""
     return table.rpartition("-")[2]

@@ -1,4 +1,4 @@
-"""What runs on this machine: as `ps` lists it, on Linux and on macOS."""
+"""The processes of this machine, as `ps` lists them on Linux and on macOS."""
 
 import os
 import signal
@@ -15,7 +15,7 @@ def alive(*parts: str) -> list[int]:
 
 
 def kill(processes: Iterable[int]) -> None:
-    """As `kill -9` does, whatever they are at."""
+    """As `kill -9` does."""
     for process in processes:
-        with suppress(ProcessLookupError):  # it ended by itself
+        with suppress(ProcessLookupError):  # it has already ended
             os.kill(process, signal.SIGKILL)

@@ -1,7 +1,7 @@
 """Lambda's runtime API on this machine, for one execution environment.
 
 It is documented at https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html.
-The runtime client asks for the next invocation, waits until there is one, and posts the handler's answer or its error.
+The runtime client asks for the next invocation, waits for it, and posts the handler's answer or error.
 """
 
 import json
@@ -27,7 +27,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Invocation:
-    """What Lambda tells the runtime about one event."""
+    """One event, and what Lambda sends the runtime with it."""
 
     request_id: str
     #: Unix milliseconds; the context's remaining time counts down to it
@@ -61,28 +61,28 @@ class Outcome:
 class RuntimeApi:
     #: host and port, as AWS_LAMBDA_RUNTIME_API has them
     address: str = ""
-    #: each outcome in the order in which it was posted
+    #: in the order in which they were posted
     outcomes: queue.Queue[Outcome] = field(default_factory=queue.Queue)
     _waiting: queue.Queue[Invocation | None] = field(default_factory=queue.Queue)
-    #: the invocations that the runtime has taken, and has posted nothing of
+    #: the ids of invocations that the runtime has received, and has posted no outcome of
     _open: set[str] = field(default_factory=set)
 
-    def hand_over(self, invocation: Invocation) -> None:
+    def put(self, invocation: Invocation) -> None:
         self._waiting.put(invocation)
 
     def close(self) -> None:
-        """There is no next invocation any more, and whoever waits for it waits in vain."""
+        """Release a runtime that waits for the next invocation: there is none."""
         self._waiting.put(None)
 
     def next(self) -> Invocation | None:
-        """Blocks until there is one, or none any more."""
+        """Waits for the next invocation. None after `close`."""
         invocation = self._waiting.get()
         if invocation is not None:
             self._open.add(invocation.request_id)
         return invocation
 
-    def take(self, outcome: Outcome) -> bool:
-        """False for an outcome of an invocation that isn't under way."""
+    def accept(self, outcome: Outcome) -> bool:
+        """False for an outcome of an invocation that isn't open."""
         if outcome.kind is not Kind.INIT_ERROR:
             if outcome.request_id not in self._open:
                 return False
@@ -110,9 +110,9 @@ def serve_runtime_api() -> Iterator[RuntimeApi]:
                 self._answer(200, invocation.event, invocation.headers())
 
         def do_POST(self) -> None:
-            # An answer that is streamed has no length; none of ours is.
+            # A streamed answer has no length; callpacer streams none.
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            if api.take(_outcome(self.path, json.loads(body))):
+            if api.accept(_outcome(self.path, json.loads(body))):
                 self._answer(202, {"status": "OK"})
             else:
                 self._answer(400, {"errorMessage": self.path, "errorType": "InvalidRequestID"})
@@ -127,7 +127,7 @@ def serve_runtime_api() -> Iterator[RuntimeApi]:
             self.wfile.write(content)
 
         def log_message(self, *_: object) -> None:
-            """The test's output is for its failures."""
+            """Log nothing: the output of a test shows its failures."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         api.address = f"127.0.0.1:{server.server_port}"
@@ -142,8 +142,8 @@ def serve_runtime_api() -> Iterator[RuntimeApi]:
 
 
 def _outcome(path: str, body: Any) -> Outcome:
-    rest = path.removeprefix(f"{_VERSION}/")
-    if rest == Kind.INIT_ERROR:
+    name = path.removeprefix(f"{_VERSION}/")
+    if name == Kind.INIT_ERROR:
         return Outcome(Kind.INIT_ERROR, "", body)
-    _, request_id, kind = rest.split("/")
+    _, request_id, kind = name.split("/")
     return Outcome(Kind(kind), request_id, body)

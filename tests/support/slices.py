@@ -1,4 +1,4 @@
-"""Dials at given instants."""
+"""Dials that are due so many seconds after `NOW`."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -14,6 +14,6 @@ NOW = datetime(2026, 1, 5, 13, tzinfo=UTC)
 def dials(seconds: Sequence[float], entry: Entry = Entry("tel:+12223334444"), generation: int = 1) -> list[Dial]:  # noqa: B008 # it is frozen
     dues = [NOW + timedelta(seconds=second) for second in seconds]
     return [
-        Dial(CallKey("acme", 1, place), 1, entry, generation, due, due + SPAN, due + SPAN)
-        for place, due in enumerate(dues)
+        Dial(CallKey("acme", 1, sequence), 1, entry, generation, due, due + SPAN, due + SPAN)
+        for sequence, due in enumerate(dues)
     ]

@@ -1,5 +1,6 @@
-"""The event by which the rule invokes the pacer and the settler each minute."""
+"""The event with which a rule invokes the pacer or the settler each minute, and a deployment without such events."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,12 +21,23 @@ TICK: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class FakeContext:
-    """As Lambda's."""
+    """The one attribute of Lambda's context that callpacer reads."""
 
     invoked_function_arn: str
 
 
 def tick_of(function: str, **detail: object) -> CloudWatchEvent:
-    """As Chalice hands it to the function's handler."""
+    """The event that Chalice passes to the function's handler."""
     arn = f"arn:aws:lambda:us-east-1:000000000000:function:callpacer-prod-{function}"
-    return CloudWatchEvent({**TICK, "detail": detail}, FakeContext(arn))  # type: ignore[arg-type] # no mapping, whatever chalice says
+    return CloudWatchEvent({**TICK, "detail": detail}, FakeContext(arn))  # type: ignore[arg-type] # Chalice types the context as a mapping
+
+
+def disable_triggers(client: Callable[[str], Any], stage: str) -> None:
+    """From now on, no rule and no queue of the deployment invokes a function. `client` makes a service's client."""
+    events, functions = client("events"), client("lambda")
+    for rule in events.list_rules()["Rules"]:
+        if stage in rule["Name"]:
+            events.disable_rule(Name=rule["Name"])
+    for source in functions.list_event_source_mappings()["EventSourceMappings"]:
+        if stage in source["FunctionArn"]:
+            functions.update_event_source_mapping(UUID=source["UUID"], Enabled=False)

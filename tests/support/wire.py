@@ -1,4 +1,4 @@
-"""Requests as bytes: as files, and as curl sends them."""
+"""Requests as bytes: recorded in files, and as curl sends them now."""
 
 import re
 import shlex
@@ -12,17 +12,17 @@ from tests.support.http import Client, Reply
 
 REQUESTS = Path(__file__).parents[1] / "documented" / "requests"
 
-#: curl draws another for each request
+#: in place of the boundary that curl draws for each request
 _BOUNDARY = b"------------------------0123456789abcdef"
 
 
 def recorded(name: str) -> bytes:
-    """What curl 7.88.1 sends, with a fixed boundary."""
+    """What curl 7.88.1 sends, with the boundary replaced."""
     return (REQUESTS / f"{name}.http").read_bytes()
 
 
 def replay(client: Client, name: str) -> Reply:
-    """The recorded request's bytes, asked of the API."""
+    """Send the recorded request to the API."""
     head, _, body = recorded(name).partition(b"\r\n\r\n")
     first, *lines = head.decode("latin-1").split("\r\n")
     method, target, _ = first.split(" ")
@@ -32,31 +32,31 @@ def replay(client: Client, name: str) -> Reply:
 
 
 def sent_by_curl(command: str, folder: Path) -> bytes:
-    """What the curl of this machine sends for the command line, with a fixed boundary, to the reference's host.
+    """What this machine's curl sends for the command line, as if to the reference's host and with a fixed boundary.
 
-    The files that the command line names are made in `folder`: curl tells a server only their last names.
+    The files that the command line names are created in `folder`. curl sends a server only their last names.
     """
     with socket.create_server(("127.0.0.1", 0)) as listener:
         host = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        # a shell joins lines at a backslash, shlex doesn't
+        # A shell joins lines at a backslash; shlex doesn't.
         arguments = [word.replace(HOST, host) for word in shlex.split(command.replace("\\\n", ""))]
         for path, content in FILES.items():
             (folder / Path(path).name).write_bytes(content)
             arguments = [word.replace(path, str(folder / Path(path).name)) for word in arguments]
         received: list[bytes] = []
-        server = threading.Thread(target=lambda: received.append(_take_one(listener)))
+        server = threading.Thread(target=lambda: received.append(_receive_one(listener)))
         server.start()
-        # -q: without the settings of whoever runs this
+        # -q: without the user's own settings
         subprocess.run(
             ["curl", "-q", "--silent", "--show-error", "--noproxy", "*", "--max-time", "10", *arguments[1:]],  # noqa: S607
             check=True,
             capture_output=True,
         )
         server.join()
-    return _with_fixed_names(received[0])
+    return _normalized(received[0])
 
 
-def _take_one(listener: socket.socket) -> bytes:
+def _receive_one(listener: socket.socket) -> bytes:
     connection, _ = listener.accept()
     with connection:
         connection.settimeout(10)
@@ -71,7 +71,7 @@ def _take_one(listener: socket.socket) -> bytes:
     return head + b"\r\n\r\n" + body
 
 
-def _with_fixed_names(request: bytes) -> bytes:
+def _normalized(request: bytes) -> bytes:
     boundary = re.search(rb"boundary=(\S+)", request)
     if boundary is not None:
         request = request.replace(boundary[1], _BOUNDARY)

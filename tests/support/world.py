@@ -1,7 +1,7 @@
-"""A small world in one process: the real pacer, dialer, settler and storage, over moto's DynamoDB, with a clock that is
-turned by hand, a queue that can be looked into, and a tenant's server that writes down what it is asked.
+"""The real pacer, dialer, settler and storage in one process, over moto's DynamoDB. A test turns the clock, reads the
+queue's messages, and reads the requests that the tenant's server received.
 
-Nothing about races, lost answers or limits is shown here; that needs a real server.
+Tests over this world show nothing about races between threads, lost answers or limits: that needs a real server.
 """
 
 import json
@@ -40,7 +40,7 @@ EIGHT = datetime(2026, 1, 5, 13, tzinfo=UTC)
 
 
 class HandClock(SimulatedClock):
-    """Stands still until somebody turns it, or all that is run by it wait."""
+    """Stands still until a test turns it, or until all that runs by it waits."""
 
     def __init__(self, now: datetime = EIGHT) -> None:
         super().__init__(now)
@@ -50,22 +50,21 @@ class HandClock(SimulatedClock):
 
 
 @dataclass
-class Queued:
-    """A message in the queue."""
-
+class QueuedMessage:
     body: str
     visible_at: datetime
 
 
 @dataclass
 class FakeSQS:
-    """Keeps messages until their delay is over. `refuses` says how many entries to refuse before it takes any."""
+    """A queue whose messages become visible after their delay."""
 
     clock: Clock
-    messages: list[Queued] = field(default_factory=list)
+    messages: list[QueuedMessage] = field(default_factory=list)
     requests: list[int] = field(default_factory=list)
+    #: how many entries it refuses before it takes any
     refuses: int = 0
-    #: told of each request, by the name of the operation
+    #: called with each request, and the name of its operation
     listen: Callable[[str, Mapping[str, Any]], None] = lambda *_: None
 
     def send_message_batch(self, **request: Any) -> dict[str, Any]:
@@ -80,17 +79,17 @@ class FakeSQS:
                 answer["Failed"].append({"Id": entry["Id"], "Code": "InternalError", "SenderFault": False})
                 continue
             delay = timedelta(seconds=entry["DelaySeconds"])
-            self.messages.append(Queued(entry["MessageBody"], self.clock.now() + delay))
+            self.messages.append(QueuedMessage(entry["MessageBody"], self.clock.now() + delay))
             answer["Successful"].append({"Id": entry["Id"]})
         return answer
 
     def send_message(self, **request: Any) -> dict[str, Any]:
         self.listen("SendMessage", request)
-        self.messages.append(Queued(request["MessageBody"], self.clock.now()))
+        self.messages.append(QueuedMessage(request["MessageBody"], self.clock.now()))
         return {}
 
-    def take(self, until: datetime) -> list[Queued]:
-        """The messages visible by `until`, soonest first."""
+    def take(self, until: datetime) -> list[QueuedMessage]:
+        """Remove the messages that are visible by `until`, and answer them, soonest first."""
         due = sorted((one for one in self.messages if one.visible_at <= until), key=lambda one: one.visible_at)
         self.messages = [one for one in self.messages if one.visible_at > until]
         return due
@@ -98,7 +97,7 @@ class FakeSQS:
 
 @dataclass(frozen=True)
 class ReceivedRequest:
-    """A request that the tenant's server got."""
+    """A request as the tenant's server received it."""
 
     at: datetime
     url: str
@@ -108,7 +107,7 @@ class ReceivedRequest:
 
 @dataclass
 class FakeTenant:
-    """Answers calls and reports as it is told to, by default with 200."""
+    """Answers calls with `on_call` and reports with `on_report`, by default with 200."""
 
     clock: Clock
     calls: list[ReceivedRequest] = field(default_factory=list)
@@ -164,13 +163,19 @@ class World:
         self.progress = services.progress
         self.switch = Switch(database, "this one")
         self.switch.turn(on=True, now=clock.now())
-        self.pacer = self.pacer_with(Limits())
+        self.pacer = self.pacer_with()
         self.dialer = self.dialer_over(self.tenant)
         self.settler = Settler(
             services, clock, self.metrics, map, Sleeper(services, clock, random_fraction=lambda: 1.0)
         )
 
-    def pacer_with(self, limits: Limits, calls_per_partition: float = spreading.CALLS_PER_PARTITION) -> Pacer:
+    def pacer_with(
+        self,
+        *,
+        limits: Limits = Limits(),  # noqa: B008 # it is frozen
+        calls_per_partition: float = spreading.CALLS_PER_PARTITION,
+        dialers: int = 50,
+    ) -> Pacer:
         return Pacer(
             stores=self.services,
             switch=self.switch,
@@ -178,7 +183,7 @@ class World:
             clock=self.clock,
             metrics=self.metrics,
             for_each=map,
-            dialers=50,
+            dialers=dialers,
             limits=limits,
             calls_per_partition=calls_per_partition,
         )
@@ -192,7 +197,7 @@ class World:
             result_url_client=tenant,
             clock=self.clock,
             metrics=self.metrics,
-            run_blocking=_at_once,
+            run_blocking=_run_directly,
             random_fraction=lambda: 0.0,
         )
 
@@ -202,19 +207,24 @@ class World:
     def settle(self) -> None:
         self.settler.settle(self.clock.now() + timedelta(seconds=45), with_work(self.progress, self.clock.now()))
 
+    def dispatch(self) -> list[QueuedMessage]:
+        """Tick, and take the messages that become visible within a minute."""
+        self.tick()
+        return self.sqs.take(self.clock.now() + timedelta(minutes=1))
+
     def dial(self, bodies: Sequence[str], time_left: timedelta = timedelta(seconds=90)) -> list[str]:
-        """Deliver these messages in one batch; answers those that must come again."""
-        deliveries = [Delivery(str(place), body) for place, body in enumerate(bodies)]
+        """Deliver these messages in one batch. Answers the ids, from 0, of those that must come again."""
+        deliveries = [Delivery(str(index), body) for index, body in enumerate(bodies)]
         return self.clock.run(self.dialer.handle_batch(deliveries, self.clock.now() + time_left))
 
     def drain(self, until: datetime) -> None:
-        """Deliver each message when it becomes visible, one after the other."""
+        """Deliver each message, one after another, when it becomes visible."""
         for message in self.sqs.take(until):
             self.clock.turn_to(message.visible_at)
             assert self.dial([message.body]) == []
 
     def run(self, minutes: int) -> None:
-        """Tick, dial and settle as the rules and the queue would."""
+        """Run pacer, dialer and settler as the minutely rules and the queue do."""
         for _ in range(minutes):
             minute = self.clock.now() + timedelta(minutes=1)
             self.tick()
@@ -223,11 +233,11 @@ class World:
             self.settle()
 
     @property
-    def handed_over(self) -> list[dict[str, Any]]:
-        """What is in the queue: the calls and reports of all slices."""
+    def dispatched(self) -> list[dict[str, Any]]:
+        """The calls and reports of all slices in the queue."""
         slices = [json.loads(message.body) for message in self.sqs.messages]
         return [one for fields in slices for one in [*fields.get("dials", []), *fields.get("reports", [])]]
 
 
-async def _at_once(function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+async def _run_directly(function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
     return function(*args, **kwargs)

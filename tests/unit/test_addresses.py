@@ -1,3 +1,5 @@
+"""Which addresses and URLs the gateway may reach."""
+
 import socket
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 
 from chalicelib.gateway.addresses import BAD_PORTS, LONGEST_URL, REFUSED, Target, UrlFault, is_allowed, read_url
 
-#: An address from inside every range, and from both of its ends, written down apart from the list under test.
+#: The first, the last and some other address of every range, written down without the list under test.
 NOT_PUBLIC = """
     0.0.0.0 0.1.2.3 0.255.255.255
     10.0.0.0 10.20.30.40 10.255.255.255
@@ -57,7 +59,7 @@ NOT_PUBLIC = """
     ff00:: ff02::1 ff0e::1 ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff
 """
 
-#: Right before and right after the ranges, and some that everybody knows.
+#: The addresses right before and right after the ranges, and some well-known ones.
 PUBLIC = """
     1.0.0.0 9.255.255.255 11.0.0.0 100.63.255.255 100.128.0.0 126.255.255.255 128.0.0.0 168.63.129.15 168.63.129.17
     169.253.255.255 169.255.0.0 172.15.255.255 172.32.0.0 191.255.255.255 192.0.1.0 192.0.3.0 192.31.195.255
@@ -71,17 +73,17 @@ PUBLIC = """
 
 @pytest.mark.parametrize("loopback", [True, False])
 @pytest.mark.parametrize("address", NOT_PUBLIC.split())
-def test_no_address_that_is_not_public_is_allowed_whatever_the_setting(address: str, loopback: bool) -> None:
+def test_an_address_that_is_not_public_is_never_allowed(address: str, loopback: bool) -> None:
     assert not is_allowed(address, allow_loopback=loopback)
 
 
 @pytest.mark.parametrize("address", PUBLIC.split())
-def test_public_addresses_are_allowed_up_to_the_edges_of_the_ranges(address: str) -> None:
+def test_a_public_address_is_allowed(address: str) -> None:
     assert is_allowed(address, allow_loopback=False)
 
 
 @pytest.mark.parametrize("address", ["127.0.0.0", "127.0.0.1", "127.255.255.255", "::1", "0:0:0:0:0:0:0:1"])
-def test_this_machine_is_allowed_by_setting_only(address: str) -> None:
+def test_loopback_is_allowed_only_by_the_setting(address: str) -> None:
     assert is_allowed(address, allow_loopback=True)
     assert not is_allowed(address, allow_loopback=False)
 
@@ -89,20 +91,18 @@ def test_this_machine_is_allowed_by_setting_only(address: str) -> None:
 @pytest.mark.parametrize(
     "text", ["", "example.com", "127.1", "0x7f.1", "0177.0.0.1", "2130706433", "8.8.8.8/32", "2606::1%eth0", "::1%lo"]
 )
-def test_text_that_is_no_address_or_names_a_zone_is_refused(text: str) -> None:
+def test_a_text_that_is_no_address_or_has_a_zone_is_not_allowed(text: str) -> None:
     assert not is_allowed(text, allow_loopback=True)
 
 
 @pytest.mark.parametrize("network", [str(network) for network in REFUSED])
-def test_every_range_of_the_list_is_refused_from_its_first_address_to_its_last(network: str) -> None:
+def test_every_refused_range_is_refused_from_its_first_address_to_its_last(network: str) -> None:
     for address in (ip_network(network)[0], ip_network(network)[-1]):
         assert str(address) == "::1" or not is_allowed(str(address), allow_loopback=True)
 
 
 @given(st.ip_addresses())
-def test_what_is_allowed_is_globally_reachable_by_the_standard_library_too(
-    address: IPv4Address | IPv6Address,
-) -> None:
+def test_an_allowed_address_is_global_by_the_standard_library(address: IPv4Address | IPv6Address) -> None:
     assert address.is_global or not is_allowed(str(address), allow_loopback=False)
 
 
@@ -145,43 +145,43 @@ NOT_WEB = """
 
 
 @pytest.mark.parametrize("url", ["", *NOT_WEB.split()])
-def test_only_http_and_https_are_dialled(url: str) -> None:
+def test_only_http_and_https_are_allowed(url: str) -> None:
     assert read_url(url, allow_loopback=True) is UrlFault.SCHEME
 
 
 @pytest.mark.parametrize("userinfo", ["user", "user:password", ":", "", "example.com:80", "%40"])
-def test_a_url_with_credentials_is_refused_even_if_they_are_empty(userinfo: str) -> None:
+def test_a_url_with_credentials_even_empty_ones_is_refused(userinfo: str) -> None:
     assert read_url(f"http://{userinfo}@example.com/", allow_loopback=True) is UrlFault.CREDENTIALS
 
 
 @pytest.mark.parametrize("port", [0, 1, 22, 25, 79, 81, 442, 444, 1023, 65_536, 99_999, 5060, 6667])
-def test_low_ports_and_those_of_other_protocols_are_refused(port: int) -> None:
+def test_other_low_ports_and_ports_of_other_protocols_are_refused(port: int) -> None:
     assert read_url(f"http://example.com:{port}/", allow_loopback=False) is UrlFault.PORT
 
 
 @pytest.mark.parametrize("port", [80, 443, 1024, 3000, 8000, 8080, 8443, 65_535])
-def test_the_ports_of_the_web_and_all_high_ones_are_allowed(port: int) -> None:
+def test_ports_80_and_443_and_all_high_ones_are_allowed(port: int) -> None:
     target = read_url(f"http://example.com:{port}/", allow_loopback=False)
     assert isinstance(target, Target)
     assert target.port == port
 
 
-def test_where_loopback_is_allowed_so_is_every_port() -> None:
+def test_every_port_is_allowed_together_with_loopback() -> None:
     for port in (1, 81, 1023, *BAD_PORTS):
         assert isinstance(read_url(f"http://127.0.0.1:{port}/", allow_loopback=True), Target)
     assert read_url("http://127.0.0.1:0/", allow_loopback=True) is UrlFault.PORT
     assert read_url("http://127.0.0.1:65536/", allow_loopback=True) is UrlFault.PORT
 
 
-#: The last three are what IDNA turns into 127.0.0.1: circled digits, wide digits, other dots.
-THIS_MACHINE = """
+#: IDNA turns the last three into 127.0.0.1: circled digits, wide digits, other dots.
+LOOPBACK_HOSTS = """
     127.0.0.1 127.0.0.1. 127.0.0.2 [::1] [0:0::1] localhost LOCALHOST. a.localhost
     ①②⑦.⓪.⓪.① １２７.0.0.1 127。0。0。1
 """  # noqa: RUF001
 
 
-@pytest.mark.parametrize("host", THIS_MACHINE.split())
-def test_this_machine_is_known_however_it_is_written_and_allowed_by_setting_only(host: str) -> None:
+@pytest.mark.parametrize("host", LOOPBACK_HOSTS.split())
+def test_loopback_is_allowed_only_by_the_setting_however_it_is_written(host: str) -> None:
     assert read_url(f"http://{host}:8000/", allow_loopback=False) is UrlFault.ADDRESS
     assert isinstance(read_url(f"http://{host}:8000/", allow_loopback=True), Target)
 
@@ -193,11 +193,11 @@ HOSTS_NOT_PUBLIC = """
 
 
 @pytest.mark.parametrize("host", HOSTS_NOT_PUBLIC.split())
-def test_an_address_that_is_not_public_is_refused_whatever_the_setting(host: str) -> None:
+def test_a_url_of_an_address_that_is_not_public_is_always_refused(host: str) -> None:
     assert read_url(f"http://{host}/", allow_loopback=True) is UrlFault.ADDRESS
 
 
-DOUBTFUL_HOSTS = """
+AMBIGUOUS_HOSTS = """
     0x7f.1 0x7f000001 2130706433 0177.0.0.1 017700000001 127.1 127.0.1 127.0.0.01 1.2.3.4.5 256.0.0.1 127.0.0.0x1
     0x a.0x1 example.1 127.0.0.1.. １27.1 0ｘ7f.1
     . .. a..b .a -a.com a-.com a%20b %31%32%37.0.0.1 127.0.0.1%00.com a\b a!b a,b a℀b
@@ -205,13 +205,13 @@ DOUBTFUL_HOSTS = """
 """  # noqa: RUF001
 
 
-@pytest.mark.parametrize("host", ["", "a b", "a" * 64 + ".com", "a." * 127 + "com", *DOUBTFUL_HOSTS.split()])
-def test_a_host_that_readers_might_take_for_something_else_is_refused(host: str) -> None:
+@pytest.mark.parametrize("host", ["", "a b", "a" * 64 + ".com", "a." * 127 + "com", *AMBIGUOUS_HOSTS.split()])
+def test_a_host_that_can_be_read_in_two_ways_is_refused(host: str) -> None:
     assert read_url(f"http://{host}/", allow_loopback=True) is UrlFault.MALFORMED
 
 
 @pytest.mark.parametrize("character", [" ", "\t", "\r", "\n", "\0", "\x1f", "\x7f", "\\", "\ud800"])
-def test_blanks_control_characters_and_backslashes_are_refused_anywhere(character: str) -> None:
+def test_a_url_with_a_space_control_character_or_backslash_is_refused(character: str) -> None:
     for url in (
         f"http://exa{character}mple.com/",
         f"http://example.com/{character}",
@@ -220,7 +220,7 @@ def test_blanks_control_characters_and_backslashes_are_refused_anywhere(characte
         assert read_url(url, allow_loopback=True) is UrlFault.MALFORMED
 
 
-def test_a_url_may_have_two_thousand_characters() -> None:
+def test_a_url_has_two_thousand_characters_at_most() -> None:
     longest = "http://example.com/".ljust(LONGEST_URL, "a")
     assert isinstance(read_url(longest, allow_loopback=False), Target)
     assert read_url(longest + "a", allow_loopback=False) is UrlFault.MALFORMED
@@ -228,7 +228,7 @@ def test_a_url_may_have_two_thousand_characters() -> None:
 
 @st.composite
 def spelled_addresses(draw: st.DrawFn) -> str:
-    """An IPv4 address as C's inet_aton would read it: one to four parts, the last filling the rest, in any base."""
+    """An IPv4 address as C's inet_aton reads it: one to four parts in any base, the last of which fills the rest."""
     number = int(draw(st.ip_addresses(v=4)))
     count = draw(st.integers(1, 4))
     parts = [number >> (24 - 8 * index) & 0xFF for index in range(count - 1)]
@@ -240,16 +240,16 @@ def spelled_addresses(draw: st.DrawFn) -> str:
 
 
 @given(spelled_addresses())
-def test_no_spelling_of_an_ipv4_address_that_the_resolver_knows_slips_through(host: str) -> None:
-    meant = IPv4Address(socket.inet_aton(host))
+def test_no_spelling_of_an_ipv4_address_gets_past_the_check(host: str) -> None:
+    resolved = IPv4Address(socket.inet_aton(host))
     target = read_url(f"http://{host}/", allow_loopback=False)
     if isinstance(target, Target):
-        assert ip_address(target.host) == meant
-        assert is_allowed(str(meant), allow_loopback=False)
+        assert ip_address(target.host) == resolved
+        assert is_allowed(str(resolved), allow_loopback=False)
 
 
 @given(st.text(max_size=80).map("http://".__add__) | st.text(max_size=80))
-def test_no_text_breaks_the_reader_and_what_it_reads_is_plain_ascii(url: str) -> None:
+def test_any_text_is_refused_or_read_as_plain_ascii(url: str) -> None:
     target = read_url(url, allow_loopback=False)
     if isinstance(target, Target):
         assert (target.host + target.path + target.query).isascii()

@@ -1,4 +1,4 @@
-"""Which findings of checkov the audit accepts."""
+"""Which findings of checkov the audit refuses."""
 
 from pathlib import Path
 
@@ -9,19 +9,19 @@ from infra.deploy.audit import ACCEPTED, AuditFailed, Finding, find_faults, run_
 OPEN = Finding("CKV_AWS_1", "Nothing is open", "AWS::SQS::Queue.CallQueue")
 
 
-def test_what_is_found_and_not_accepted_is_a_fault() -> None:
+def test_a_finding_that_is_not_accepted_is_a_fault() -> None:
     assert find_faults([OPEN], {}) == ["AWS::SQS::Queue.CallQueue: Nothing is open (CKV_AWS_1)"]
     assert find_faults([OPEN, OPEN], {"CKV_AWS_1": "It is meant to be open."}) == []
 
 
-def test_what_is_accepted_and_not_found_is_a_fault() -> None:
+def test_an_accepted_check_without_a_finding_is_a_fault() -> None:
     assert find_faults([], {"CKV_AWS_1": "It was meant to be open."}) == [
         "CKV_AWS_1 is accepted, but checkov doesn't report it any more"
     ]
 
 
 @pytest.mark.parametrize("check", ACCEPTED)
-def test_each_exception_has_its_reason_in_words(check: str) -> None:
+def test_each_accepted_check_has_a_reason(check: str) -> None:
     assert len(ACCEPTED[check].split()) > 5
     assert ACCEPTED[check].endswith(".")
 
@@ -36,7 +36,7 @@ def test_each_exception_has_its_reason_in_words(check: str) -> None:
         '{"results": {"failed_checks": [], "passed_checks": [{}], "parsing_errors": ["template.json"]}}',
     ],
 )
-def test_a_program_that_has_not_read_the_template_lets_nothing_pass(output: str, tmp_path: Path) -> None:
+def test_the_audit_fails_if_checkov_has_checked_nothing(output: str, tmp_path: Path) -> None:
     program = tmp_path / "checkov"
     program.write_text(f"#!/bin/sh\ncat <<'END'\n{output}\nEND\n")
     program.chmod(0o755)

@@ -1,4 +1,4 @@
-"""What importing the app needs. import-linter checks which module may import which (pyproject.toml)."""
+"""Importing the app. import-linter checks which module may import which (pyproject.toml)."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Log lines: JSON, by campaign and call, without a whole phone number."""
+"""Log lines are JSON, name their campaign and call, and have no whole phone number."""
 
 import io
 import json
@@ -17,7 +17,7 @@ ENTRY = Entry("tel:+12223334444;ani=7778889999", "march")
 
 
 @pytest.fixture
-def said() -> Iterator[io.StringIO]:
+def output() -> Iterator[io.StringIO]:
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     stream = io.StringIO()
@@ -27,15 +27,15 @@ def said() -> Iterator[io.StringIO]:
     root.setLevel(level)
 
 
-def only_line(said: io.StringIO) -> dict[str, Any]:
-    (line,) = said.getvalue().splitlines()
-    found: dict[str, Any] = json.loads(line)
-    return found
+def only_line(output: io.StringIO) -> dict[str, Any]:
+    (line,) = output.getvalue().splitlines()
+    fields: dict[str, Any] = json.loads(line)
+    return fields
 
 
-def test_a_line_says_which_call_it_is_about(said: io.StringIO) -> None:
+def test_a_line_names_its_call(output: io.StringIO) -> None:
     logging.getLogger("chalicelib.calling.dialer").info("not now: %s", "late", extra=logs.about(KEY, ENTRY, 2))
-    line = only_line(said)
+    line = only_line(output)
     assert line.pop("timestamp").endswith("+00:00")
     assert line == {
         "level": "INFO",
@@ -48,25 +48,25 @@ def test_a_line_says_which_call_it_is_about(said: io.StringIO) -> None:
     }
 
 
-def test_an_exception_is_a_part_of_its_line(said: io.StringIO) -> None:
+def test_a_line_includes_its_exception(output: io.StringIO) -> None:
     try:
         raise ValueError("for a reason")
     except ValueError:
         logging.getLogger("chalicelib.calling.pacer").exception(
             "not paced", extra=logs.about_campaign(CampaignKey("acme", 7))
         )
-    line = only_line(said)
+    line = only_line(output)
     assert line["campaign"] == "acme/7"
     assert line["exception"].endswith("ValueError: for a reason")
 
 
-def test_configured_twice_it_says_things_once(said: io.StringIO) -> None:
-    logs.configure(said)
+def test_a_second_configuration_does_not_repeat_lines(output: io.StringIO) -> None:
+    logs.configure(output)
     logging.getLogger("chalicelib").info("once")
-    assert only_line(said)["message"] == "once"
+    assert only_line(output)["message"] == "once"
 
 
-def test_details_and_the_sdk_are_not_said(said: io.StringIO) -> None:
+def test_debug_lines_and_lines_of_the_sdk_are_left_out(output: io.StringIO) -> None:
     logging.getLogger("chalicelib").debug("a detail")
     logging.getLogger("botocore.credentials").info("found credentials")
-    assert said.getvalue() == ""
+    assert output.getvalue() == ""

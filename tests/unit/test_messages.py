@@ -15,7 +15,7 @@ from chalicelib.domain.models import Entry
 
 MINUTE = timedelta(minutes=1)
 KEYS = st.builds(CallKey, st.text(), st.integers(1, 10**6), st.integers(0, 2**32 - 1))
-#: entries as they are stored: a reference has neither line ends nor outer spaces
+#: entries as they are stored: references without line ends and outer spaces
 ENTRIES = st.builds(Entry, st.just("tel:+12223334444;ani=7778889999"), st.text("ab,;é🎉 ", max_size=20))
 INSTANTS = st.datetimes(timezones=st.just(UTC))
 
@@ -34,14 +34,14 @@ DIALS = st.builds(Dial, KEYS, st.integers(1, 11), ENTRIES, st.just(3), INSTANTS,
 def test_a_slice_is_read_back_as_it_was_written(
     account: str, campaign_id: int, dials: list[Dial], reports: list[Report], lease: str | None, spread: int
 ) -> None:
-    ours = Slice(
+    slice_ = Slice(
         CampaignKey(account, campaign_id),
         tuple(replace(dial, key=CallKey(account, campaign_id, dial.key.sequence)) for dial in dials),
         tuple(replace(report, key=CallKey(account, campaign_id, report.key.sequence)) for report in reports),
         lease,
         spread,
     )
-    assert from_message(to_message(ours)) == ours
+    assert from_message(to_message(slice_)) == slice_
 
 
 NOW = datetime(2026, 1, 5, 13, tzinfo=UTC)
@@ -67,48 +67,48 @@ GOOD = to_message(replace(WRITTEN, dials=WRITTEN.dials[:1]))
 
 
 class TestVersions:
-    """Each file in `messages` is as some version wrote it, or may write it one day. None is ever changed."""
+    """Each file in `messages` is as a version wrote it, or as a later one may. No file is ever changed."""
 
     def body(self, name: str) -> str:
         return (Path(__file__).parent / "messages" / name).read_text()
 
-    def test_what_is_written_is_what_the_file_of_this_version_has(self) -> None:
+    def test_a_slice_is_written_as_in_the_file_of_this_version(self) -> None:
         assert json.loads(to_message(WRITTEN)) == json.loads(self.body("version-2-lease.json"))
 
-    def test_this_version_is_read(self) -> None:
+    def test_a_message_of_this_version_is_read(self) -> None:
         assert from_message(self.body("version-2-lease.json")) == WRITTEN
 
     @pytest.mark.parametrize(("name", "spread"), [("version-2.json", 1), ("version-2-spread.json", 14)])
-    def test_a_lease_is_read_by_the_name_that_version_2_first_had_for_it(self, name: str, spread: int) -> None:
+    def test_a_lease_is_read_by_its_first_name_in_version_2(self, name: str, spread: int) -> None:
         lease = "handed-dial/2026-01-05T13:15:00/000000000018/mark"
         assert from_message(self.body(name)) == replace(WRITTEN, lease=lease, spread=spread)
 
-    def test_the_spread_is_written_only_where_there_are_several_partitions(self) -> None:
+    def test_the_spread_is_written_only_for_several_partitions(self) -> None:
         spread = replace(WRITTEN, spread=14)
         assert json.loads(to_message(spread)) == json.loads(self.body("version-2-lease-spread.json"))
         assert from_message(self.body("version-2-lease-spread.json")) == spread
         assert "spread" not in to_message(WRITTEN)
 
-    def test_a_single_call_as_version_1_wrote_it(self) -> None:
+    def test_a_call_of_version_1_is_read(self) -> None:
         dial = replace(WRITTEN.dials[0], attempt=1)
         expected = Slice(CampaignKey("acme", 1), dials=(dial,))
         assert from_message(self.body("version-1-dial.json")) == expected
 
-    def test_a_single_report_as_version_1_wrote_it(self) -> None:
+    def test_a_report_of_version_1_is_read(self) -> None:
         lease = "handed-report/2026-01-05T13:15:00/000000000004/mark"
         assert from_message(self.body("version-1-report.json")) == Slice(
             CampaignKey("acme", 1), reports=WRITTEN.reports, lease=lease
         )
 
-    def test_what_is_left_out_has_its_default(self) -> None:
+    def test_a_missing_field_has_its_default(self) -> None:
         first = replace(WRITTEN.dials[0], attempt=1)
         assert from_message(self.body("version-2-sparse.json")) == Slice(CampaignKey("acme", 1), dials=(first,))
 
-    def test_what_a_later_change_adds_is_left_alone(self) -> None:
+    def test_an_unknown_field_is_ignored(self) -> None:
         lease = "handed-dial/2026-01-05T13:15:00/000000000018/mark"
         assert from_message(self.body("version-2-with-more.json")) == replace(WRITTEN, lease=lease)
 
-    def test_a_newer_version_is_left_to_newer_code(self) -> None:
+    def test_a_message_of_a_newer_version_is_not_read(self) -> None:
         with pytest.raises(Newer):
             from_message(self.body("version-3.json"))
 
@@ -134,13 +134,13 @@ class TestVersions:
         "[" * 100_000,
     ],
 )
-def test_what_no_pacer_wrote_is_unreadable(body: str) -> None:
+def test_a_message_that_no_pacer_wrote_is_unreadable(body: str) -> None:
     with pytest.raises(Unreadable):
         from_message(body)
 
 
 @given(st.text() | st.recursive(st.none() | st.integers() | st.text(), st.lists).map(str))
-def test_no_message_can_do_worse_than_be_unreadable(body: str) -> None:
+def test_any_text_is_at_worst_unreadable(body: str) -> None:
     with pytest.raises(Unreadable):
         from_message(body)
 
@@ -148,17 +148,17 @@ def test_no_message_can_do_worse_than_be_unreadable(body: str) -> None:
 def dials(*seconds: float, campaign: int = 1) -> list[Dial]:
     dues = [NOW + timedelta(seconds=second) for second in seconds]
     return [
-        Dial(CallKey("acme", campaign, place), 1, Entry("tel:+12223334444"), 1, due, due, due)
-        for place, due in enumerate(dues)
+        Dial(CallKey("acme", campaign, sequence), 1, Entry("tel:+12223334444"), 1, due, due, due)
+        for sequence, due in enumerate(dues)
     ]
 
 
-def test_calls_on_time_are_begun_at_their_instants() -> None:
+def test_calls_that_are_not_late_begin_when_they_are_due() -> None:
     early = dials(1, 2, 3)
     assert begins(early, NOW) == {dial: dial.due for dial in early}
 
 
-def test_calls_that_come_late_together_are_begun_as_far_apart_as_they_were_meant_to_be() -> None:
+def test_late_calls_begin_as_far_apart_as_they_were_due() -> None:
     late = dials(-2, -1.5, 0, 5)
     begun = [(begin - NOW).total_seconds() for begin in begins(reversed(late), NOW).values()]
     assert begun == [0, 0.5, 2, 5 + 2]

@@ -1,5 +1,7 @@
 """Brackets in the names of form fields."""
 
+from random import Random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,7 +18,7 @@ fields = st.dictionaries(
 
 
 def written(name: str, value: object) -> list[tuple[str, str]]:
-    """As PHP's http_build_query writes it."""
+    """The field as PHP's http_build_query writes it."""
     if isinstance(value, dict):
         return [pair for key, member in value.items() for pair in written(f"{name}[{key}]", member)]
     if isinstance(value, list):
@@ -25,15 +27,13 @@ def written(name: str, value: object) -> list[tuple[str, str]]:
 
 
 @given(fields, st.randoms())
-def test_what_is_written_with_brackets_is_read_as_it_was_in_whatever_order(
-    value: dict[str, object], random_fraction: object
-) -> None:
+def test_a_value_written_with_brackets_is_read_back_in_any_order(value: dict[str, object], random: Random) -> None:
     pairs = [pair for name, member in value.items() for pair in written(name, member)]
-    random_fraction.shuffle(pairs)  # type: ignore[attr-defined]
+    random.shuffle(pairs)
     assert nested(pairs) == value
 
 
-def test_a_name_that_comes_again_and_empty_brackets_are_arrays() -> None:
+def test_repeated_names_and_empty_brackets_are_arrays() -> None:
     assert nested([("a", "1"), ("a", "2"), ("b[]", "3"), ("c", "4")]) == {"a": ["1", "2"], "b": ["3"], "c": "4"}
     assert nested([("a[b][]", "1"), ("a[b][]", "2")]) == {"a": {"b": ["1", "2"]}}
 
@@ -62,7 +62,7 @@ def test_a_name_that_comes_again_and_empty_brackets_are_arrays() -> None:
         (["a[-1]", "a[0]"], "is written in several ways"),
     ],
 )
-def test_what_leaves_something_out_or_can_be_read_in_two_ways_is_refused(names: list[str], what: str) -> None:
+def test_names_with_gaps_or_two_readings_are_refused(names: list[str], what: str) -> None:
     with pytest.raises(InvalidFields) as caught:
         nested([("other", "x"), *((name, "1") for name in names)])
     ((_, (sentence,)),) = caught.value.faults.items()
@@ -70,7 +70,7 @@ def test_what_leaves_something_out_or_can_be_read_in_two_ways_is_refused(names: 
 
 
 @given(st.lists(st.tuples(st.text("ab[]01", max_size=8), texts), max_size=6))
-def test_whatever_the_names_they_are_read_or_refused(pairs: list[tuple[str, str]]) -> None:
+def test_any_names_are_read_or_refused(pairs: list[tuple[str, str]]) -> None:
     try:
         read = nested(pairs)
     except InvalidFields:

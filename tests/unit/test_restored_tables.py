@@ -1,4 +1,4 @@
-"""Restoring tables on a DynamoDB that takes its time, as AWS documents it."""
+"""Restoring tables on a DynamoDB that takes as long as AWS documents."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -29,7 +29,7 @@ def refused(code: str) -> ClientError:
 
 @dataclass
 class HandTime:
-    """Time passes only while somebody waits."""
+    """Time passes only in a pause."""
 
     seconds: float = 0
 
@@ -42,7 +42,7 @@ class HandTime:
 
 @dataclass
 class SlowDynamoDB:
-    """A restored table is there after `restore_takes` seconds, and has backups `backups_take` seconds later."""
+    """A restored table is active after `restore_takes` seconds, and can have backups `backups_take` seconds later."""
 
     time: HandTime
     restore_takes: float = 3600
@@ -50,7 +50,7 @@ class SlowDynamoDB:
     tables: dict[str, dict[str, Any]] = field(default_factory=dict)
     expiring: set[str] = field(default_factory=set)
     with_backups: set[str] = field(default_factory=set)
-    asked: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
 
     def describe_table(self, *, TableName: str) -> dict[str, Any]:  # noqa: N803 # as botocore has it
         if TableName not in self.tables:
@@ -62,11 +62,11 @@ class SlowDynamoDB:
     def _active(self, table: str) -> float:
         return float(self.tables[table]["begun"]) + self.restore_takes
 
-    def restore_table_to_point_in_time(self, **asked: Any) -> None:
-        self.asked.append(f"restore {asked['TargetTableName']}")
-        source = f"arn:aws:dynamodb:us-east-1:000000000000:table/{asked['SourceTableName']}"
-        summary = {"SourceTableArn": source, "RestoreDateTime": asked["RestoreDateTime"]}
-        self.tables[asked["TargetTableName"]] = {"RestoreSummary": summary, "begun": self.time.now()}
+    def restore_table_to_point_in_time(self, **request: Any) -> None:
+        self.requests.append(f"restore {request['TargetTableName']}")
+        source = f"arn:aws:dynamodb:us-east-1:000000000000:table/{request['SourceTableName']}"
+        summary = {"SourceTableArn": source, "RestoreDateTime": request["RestoreDateTime"]}
+        self.tables[request["TargetTableName"]] = {"RestoreSummary": summary, "begun": self.time.now()}
 
     def update_table(self, *, TableName: str, DeletionProtectionEnabled: bool) -> None:  # noqa: N803
         self.tables[TableName]["DeletionProtectionEnabled"] = DeletionProtectionEnabled
@@ -92,13 +92,14 @@ def dynamodb() -> SlowDynamoDB:
 
 
 def restore(dynamodb: SlowDynamoDB) -> list[str]:
+    """The lines that are printed."""
     lines: list[str] = []
     waiting = Waiting(dynamodb.time.now, dynamodb.time.pause)
     RestoredTables(dynamodb, TABLES, waiting, lines.append).restore("prod", AT, "prod2")
     return lines
 
 
-def test_it_waits_for_hours_and_says_what_for(dynamodb: SlowDynamoDB) -> None:
+def test_a_restore_waits_for_hours_and_says_what_it_waits_for(dynamodb: SlowDynamoDB) -> None:
     lines = restore(dynamodb)
     assert dynamodb.time.now() >= dynamodb.restore_takes
     assert lines[:2] == ["callpacer-prod2-calls: restore started", "callpacer-prod2-log: restore started"]
@@ -106,7 +107,7 @@ def test_it_waits_for_hours_and_says_what_for(dynamodb: SlowDynamoDB) -> None:
     assert lines.count("still being restored: callpacer-prod2-calls, callpacer-prod2-log") == 12
 
 
-def test_tables_get_back_what_a_restore_leaves_out_although_their_backups_come_late(dynamodb: SlowDynamoDB) -> None:
+def test_restored_tables_get_the_settings_that_a_restore_leaves_out(dynamodb: SlowDynamoDB) -> None:
     restore(dynamodb)
     names = {"callpacer-prod2-calls", "callpacer-prod2-log"}
     assert dynamodb.with_backups == names
@@ -114,29 +115,29 @@ def test_tables_get_back_what_a_restore_leaves_out_although_their_backups_come_l
     assert dynamodb.expiring == {"callpacer-prod2-calls"}
 
 
-def test_what_is_refused_for_too_long_is_told(dynamodb: SlowDynamoDB) -> None:
+def test_a_setting_that_is_refused_for_too_long_raises_the_refusal(dynamodb: SlowDynamoDB) -> None:
     dynamodb.backups_take = 3600
     with pytest.raises(ClientError, match="ContinuousBackupsUnavailableException"):
         restore(dynamodb)
     assert dynamodb.time.now() < dynamodb.restore_takes + 700
 
 
-def test_a_restore_that_never_ends_is_told(dynamodb: SlowDynamoDB) -> None:
+def test_a_restore_that_takes_longer_than_a_day_fails(dynamodb: SlowDynamoDB) -> None:
     dynamodb.restore_takes = 10**6
     with pytest.raises(WaitedInVain, match="the restore isn't done after 86400 s"):
         restore(dynamodb)
 
 
-def test_whoever_runs_it_again_restores_nothing_twice(dynamodb: SlowDynamoDB) -> None:
+def test_a_second_run_restores_nothing_twice(dynamodb: SlowDynamoDB) -> None:
     restore(dynamodb)
     assert restore(dynamodb)[:2] == [
         "callpacer-prod2-calls: restored before, or still being restored",
         "callpacer-prod2-log: restored before, or still being restored",
     ]
-    assert dynamodb.asked == ["restore callpacer-prod2-calls", "restore callpacer-prod2-log"]
+    assert dynamodb.requests == ["restore callpacer-prod2-calls", "restore callpacer-prod2-log"]
 
 
-def test_a_table_that_comes_from_elsewhere_is_not_taken_for_a_restored_one(dynamodb: SlowDynamoDB) -> None:
+def test_a_table_that_was_not_restored_from_the_source_is_refused(dynamodb: SlowDynamoDB) -> None:
     dynamodb.tables["callpacer-prod2-log"] = {"begun": 0}
     with pytest.raises(DeploymentFailed, match="callpacer-prod2-log exists, and isn't callpacer-prod-log"):
         restore(dynamodb)

@@ -1,4 +1,4 @@
-"""What a function is told by its environment."""
+"""The settings in a function's environment."""
 
 from datetime import timedelta
 
@@ -16,13 +16,13 @@ NAMED = {
 }
 
 
-def test_all_that_is_missing_is_named_at_once() -> None:
+def test_all_missing_settings_are_named_at_once() -> None:
     with pytest.raises(MissingSettings) as missing:
         Settings.from_env({})
     assert all(name in str(missing.value) for name in NAMED)
 
 
 @pytest.mark.parametrize(("days", "kept"), [("400", timedelta(days=400)), ("0", None), (None, None)])
-def test_records_are_kept_for_so_many_days_or_for_ever(days: str | None, kept: timedelta | None) -> None:
+def test_records_are_kept_for_the_days_of_the_setting_or_for_ever(days: str | None, kept: timedelta | None) -> None:
     environment = NAMED | ({} if days is None else {"CALLPACER_RETENTION_DAYS": days})
     assert Settings.from_env(environment).retention == kept

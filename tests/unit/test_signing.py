@@ -1,3 +1,5 @@
+"""Signatures by Standard Webhooks."""
+
 import base64
 import shutil
 import subprocess
@@ -15,7 +17,7 @@ BODY = b'{"test": 2432232314}'
 SIGNATURE = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 
 
-def test_the_published_example_gets_its_published_signature() -> None:
+def test_the_published_example_has_its_published_signature() -> None:
     assert signed_headers(SECRET, ID, SENT, BODY) == {
         "webhook-id": ID,
         "webhook-timestamp": "1614265330",
@@ -38,7 +40,7 @@ def test_openssl_computes_the_same_signature_of_a_form() -> None:
     assert headers["webhook-signature"] == "v1," + base64.b64encode(openssl.stdout).decode()
 
 
-def test_id_time_body_and_secret_each_change_the_signature() -> None:
+def test_the_signature_depends_on_id_time_body_and_secret() -> None:
     others = [
         signed_headers(SECRET, "msg_other", SENT, BODY),
         signed_headers(SECRET, ID, SENT + timedelta(seconds=1), BODY),
@@ -48,7 +50,7 @@ def test_id_time_body_and_secret_each_change_the_signature() -> None:
     assert len({SIGNATURE, *(headers["webhook-signature"] for headers in others)}) == 5
 
 
-def test_the_timestamp_is_whole_unix_seconds_whatever_the_zone() -> None:
+def test_the_timestamp_is_whole_unix_seconds_in_any_zone() -> None:
     eastern = (SENT + timedelta(milliseconds=999)).astimezone(timezone(-timedelta(hours=5)))
     assert signed_headers(SECRET, ID, eastern, BODY)["webhook-signature"] == SIGNATURE
 
@@ -60,7 +62,8 @@ def test_a_new_secret_is_whsec_and_32_random_bytes_in_base64() -> None:
     assert secret != another
 
 
-def test_an_id_with_a_full_stop_is_refused_since_it_could_pass_for_another_message() -> None:
+def test_an_id_with_a_full_stop_is_refused() -> None:
+    """It could be read as another id and time."""
     with pytest.raises(ValueError, match="full stop"):
         signed_headers(SECRET, "msg.1", SENT, BODY)
 
@@ -68,7 +71,7 @@ def test_an_id_with_a_full_stop_is_refused_since_it_could_pass_for_another_messa
 @pytest.mark.parametrize(
     "secret", ["", "whsec_", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_MfKQ9r8G?", "whsec_MfKQ9r8", "whsec_\xfc"]
 )
-def test_a_secret_that_cannot_be_one_is_refused_without_being_told(secret: str) -> None:
+def test_an_invalid_secret_is_refused_and_not_shown(secret: str) -> None:
     with pytest.raises(ValueError, match=r"secret|base64|padding|ASCII") as refused:
         signed_headers(secret, ID, SENT, BODY)
     assert "MfKQ" not in str(refused.value)
