@@ -24,7 +24,7 @@ class Opening:
 class Timetable:
     """The days and hours of one campaign."""
 
-    #: both days are calling days
+    #: the first day and the last, both included
     start_date: date
     end_date: date
     days: frozenset[Day]

@@ -44,7 +44,7 @@ def part_of(event: CloudWatchEvent) -> float:
 def fan_out(
     event: CloudWatchEvent, shards: Sequence[int], part: float, connect: Callable[[], Lambda] = _connect
 ) -> None:
-    """Invoke the function again, for these shards and this part of the dialers. Lambda accepts the event at once."""
+    """Invoke the function again, for these shards and this part of the dialers. Returns when Lambda has the event."""
     context = cast(Context, event.context)  # chalice's own type for it is a mapping, which it isn't
     connect().invoke(
         FunctionName=context.invoked_function_arn,
