@@ -14,6 +14,7 @@ from chalicelib.storage.campaign_items import to_item
 from chalicelib.storage.database import Database
 from chalicelib.storage.switch import Switch
 from infra.deploy import __main__ as program
+from infra.deploy import bring_up as bringing_up
 from infra.deploy import restore as restoring
 from infra.deploy.bring_up import bring_up
 from infra.deploy.cloudformation import DeploymentFailed, deploy
@@ -37,7 +38,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulated]:
 @pytest.fixture(autouse=True)
 def _this_python_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
     """AWS may not take it any more; the emulator does."""
-    monkeypatch.setattr(program, "build_for_aws", build)
+    monkeypatch.setattr(bringing_up, "build_for_aws", build)
 
 
 def parameters(cloud: Emulated, stage: str) -> dict[str, str]:
@@ -113,6 +114,27 @@ def test_a_deployment_that_fails_tells_its_own_fault_and_not_an_older_one(cloud:
     assert protected(cloud, "twice") == {True}
     # what is there is what is wanted, whatever failed before
     assert "callpacer-twice is deployed." in bring_up(cloud, "twice", {})
+
+
+def deployed_code(cloud: Emulated, stack: str) -> tuple[set[str], str]:
+    """The keys of the functions' code in S3, and when the dialer was updated last."""
+    body = cloud.client("cloudformation").get_template(StackName=stack)["TemplateBody"]
+    made = [one for one in body["Resources"].values() if one["Type"] == "AWS::Lambda::Function"]
+    dialer = cloud.client("lambda").get_function_configuration(FunctionName=f"{stack}-dialer")
+    return {function["Properties"]["Code"]["S3Key"] for function in made}, dialer["LastModified"]
+
+
+def test_a_package_with_another_digest_updates_the_functions_though_the_template_is_the_same(cloud: Emulated) -> None:
+    """As after a change of the lock, which is part of the digest and of nothing else."""
+    first = build()
+    second = replace(first, digest=first.digest[::-1])
+    seen = []
+    for made in (first, second, second):
+        deploy(made, "callpacer-locked", {"Stage": "locked"}, cloud)
+        seen.append(deployed_code(cloud, "callpacer-locked"))
+    (_, before), (_, after), (_, unchanged) = seen
+    assert [keys for keys, _ in seen] == [{f"{one.digest}.zip"} for one in (first, second, second)]
+    assert before < after == unchanged
 
 
 def test_it_dials_unless_it_finds_what_another_deployment_left(cloud: Emulated) -> None:
