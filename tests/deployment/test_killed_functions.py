@@ -3,6 +3,8 @@
 It runs on a stack of its own, and is killed twice, each time with calls under way: when the pacer has handed numbers
 over and not passed them, and when the dialers have just come to work again. The emulator starts the functions anew, as
 AWS would. The tests look at what was left in the end.
+
+A sample has nothing of it: a lost number is missed after five minutes, and no sooner.
 """
 
 import json
@@ -26,6 +28,7 @@ from infra.local.deployment import STAGE, LocalDeployment
 from infra.local.emulator import plain_environment
 from tests.support.caller import Caller, wait
 from tests.support.processes import alive, kill
+from tests.support.sampling import whole_only
 from tests.support.tenant import Tenant, serve
 from tests.support.ticks import TICK
 
@@ -37,7 +40,7 @@ PATIENCE = 1200
 COUNT = 300
 PER_MINUTE = 90
 
-pytestmark = [pytest.mark.timeout(PATIENCE + 300), pytest.mark.xdist_group("killed")]
+pytestmark = [pytest.mark.timeout(PATIENCE + 300), pytest.mark.xdist_group("killed"), whole_only]
 
 
 @dataclass
