@@ -1,14 +1,14 @@
-# `make run` starts callpacer on this machine, `make test` runs every test. All that they need goes into .venv; what is
-# there already must be Python 3.11 or newer, with its venv module.
+# `make run` starts callpacer on this machine, `make test` runs the tests, `make check` is what CI runs. All that they
+# need goes into .venv; what is there already must be Python 3.11 or newer, with its venv module.
 
 PYTHON ?= python3
-# what else the program is to be told, such as ARGS="--port 8001 --state .other"
+# further arguments of the program, such as ARGS="--port 8001 --state .other"
 ARGS ?=
 # which deployment on AWS
 STAGE ?= prod
-# how many stories `make simulate` tells
+# how many stories `make simulate` runs
 SEEDS ?= 10000
-# how many steps two accounts take beside each other, at several a second
+# how many steps two accounts take in `make isolation`, at several a second
 STEPS ?= 10000
 # how many calls `make cost` makes, and how long a start_url takes to answer
 CALLS ?= 10000
@@ -17,17 +17,23 @@ LATENCY_MS ?= 200
 BIN := .venv/bin
 INSTALLED := .venv/installed
 AUDITOR := .venv/checkov
+# Makes an environment what a lock says: nothing is missing, nothing else is there, and every file has its hash.
+SYNC := $(BIN)/uv pip sync --require-hashes
+# Takes the newest versions that the ranges admit, and those for each Python and platform at once.
+LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+	--custom-compile-command 'make lock'
+PYTEST := $(BIN)/python -m pytest --numprocesses 4 --dist loadgroup
 
-.PHONY: help install run demo test simulate isolation cost scale coldstart bench lint types audit check package deploy \
-	clean
+.PHONY: help install lock run demo test test-whole test-pythons simulate isolation cost scale coldstart bench lint \
+	types audit check package deploy clean
 
 help: ## List what can be made
-	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | while IFS='	' read -r target does; do \
-		printf '%-10s %s\n' "$$target" "$$does"; done
+	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | while IFS='	' read -r target does; do \
+		printf '%-12s %s\n' "$$target" "$$does"; done
 
 install: $(INSTALLED) ## Make .venv with all that is needed
 
-$(INSTALLED): requirements.txt requirements-dev.txt
+$(INSTALLED): requirements-dev.txt
 	@command -v $(PYTHON) >/dev/null || { \
 		echo "callpacer needs Python 3.11 or newer; there is no $(PYTHON). Name another with PYTHON=..." >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -35,62 +41,82 @@ $(INSTALLED): requirements.txt requirements-dev.txt
 		exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 		echo "$(PYTHON) lacks its venv module. On Debian and Ubuntu it is in the package python3-venv." >&2; exit 1; }
-	@echo "Installing into .venv; this takes a minute."
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt
+	@test -x $(BIN)/python || { echo "Making .venv with $$($(PYTHON) -V)."; $(PYTHON) -m venv .venv; }
+	@echo "Installing uv, which installs the rest."
+	@sed -n '/^uv==/,/# via/p' requirements-dev.txt >.venv/uv.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement .venv/uv.txt
+	@echo "Installing what requirements-dev.txt names."
+	@$(SYNC) --python .venv requirements-dev.txt
 	@touch $@
+
+# The environments of `make test-pythons`.
+.venv-%/installed: requirements-dev.txt | $(INSTALLED)
+	@test -x .venv-$*/bin/python || { echo "Making .venv-$* with $$($(PYTHON) -V)."; $(PYTHON) -m venv .venv-$*; }
+	@$(SYNC) --python .venv-$* requirements-dev.txt
+	@touch $@
+
+# First all that is tested, then the part of it that is shipped: so both have the same versions.
+lock: $(INSTALLED) ## Renew the locks: the newest versions that the ranges in requirements*.in admit
+	@$(LOCK) requirements-dev.in --output-file requirements-dev.txt
+	@$(LOCK) requirements.in --constraint requirements-dev.txt --output-file requirements.txt
+	@$(LOCK) requirements-checkov.in --output-file requirements-checkov.txt
 
 run: $(INSTALLED) ## Start callpacer on this machine, until Ctrl-C
 	@$(BIN)/python -m infra.local $(ARGS)
 
-demo: $(INSTALLED) ## Watch 300 numbers go out, beside make run
+demo: $(INSTALLED) ## Watch 300 numbers being called, while make run runs
 	@$(BIN)/python -m demo $(ARGS)
 
-test: $(INSTALLED) ## Run every test
-	@$(BIN)/python -m pytest --numprocesses 4 --dist loadgroup $(ARGS)
+test: $(INSTALLED) ## Run the tests, and a sample of those that take long; ARGS="tests/unit" for some of them
+	@$(PYTEST) $(ARGS)
 
-# More of what `make test` tells a thousand seeds of: stories in which all goes wrong that can.
-simulate: $(INSTALLED) ## Tell SEEDS more stories in which all goes wrong that can
+test-whole: $(INSTALLED) ## Run every test, whole
+	@$(PYTEST) --whole $(ARGS)
+
+test-pythons: $(INSTALLED) ## Run unit and package tests on the other Pythons that are installed
+	@.ci/test-pythons
+
+# `make test-whole` runs the stories of the first thousand seeds.
+simulate: $(INSTALLED) ## Simulate SEEDS stories with crashes, lost answers, duplicates and wrong clocks
 	@$(BIN)/python -m tests.simulation --seeds $(SEEDS) $(ARGS)
 
-isolation: $(INSTALLED) ## Let two accounts take STEPS steps beside each other
+isolation: $(INSTALLED) ## Let two accounts take STEPS steps, and check that they stay apart
 	@ISOLATION_STEPS=$(STEPS) $(BIN)/python -m pytest tests/isolation/test_two_accounts.py --timeout 14400 $(ARGS)
 
-# How long each function takes to its first answer, beside a bare hello world; fails if the API is too slow.
+# Compares each function with a bare hello world, and fails if the API is too slow.
 coldstart: $(INSTALLED) ## Measure how long each function takes to its first answer
 	@$(BIN)/python -m benchmarks.coldstart $(ARGS)
 
-# How fast it is beside what it could be at best, such as ARGS="uploads gateway" for two of the benchmarks; about
-# twenty minutes for all.
+# Compares how fast it is with how fast it could be at best. All benchmarks take about twenty minutes.
 bench: $(INSTALLED) ## Measure how fast it is; ARGS="uploads gateway" for some of it
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-# What a million calls cost on AWS, and what for.
-cost: $(INSTALLED) ## Tell what a million calls cost on AWS
+cost: $(INSTALLED) ## Estimate what a million calls cost on AWS, and what for
 	@$(BIN)/python -m benchmarks.cost --calls $(CALLS) --latency-ms $(LATENCY_MS) $(ARGS)
 
-# How much one deployment carries, on simulated time; about an hour, and 6 GB of memory.
-scale: $(INSTALLED) ## Tell how much one deployment carries
+# On simulated time. It takes about an hour, and 6 GB of memory.
+scale: $(INSTALLED) ## Measure how much one deployment carries
 	@$(BIN)/python -m benchmarks.cost.scale
 
-lint: $(INSTALLED) ## Look at style
+lint: $(INSTALLED) ## Check style, and which module imports which
 	@$(BIN)/python -m ruff check
 	@$(BIN)/python -m ruff format --check
+	@$(BIN)/lint-imports
 
 types: $(INSTALLED) ## Check types
 	@$(BIN)/python -m mypy
 
-# A second look at the template, by a program that has an environment of its own.
-audit: $(INSTALLED) $(AUDITOR)/installed ## Have the template looked at by checkov
+# checkov has an environment of its own.
+audit: $(INSTALLED) $(AUDITOR)/installed ## Check the template with checkov
 	@$(BIN)/python -m infra.deploy.audit $(AUDITOR)/bin/checkov
 
 $(AUDITOR)/installed: requirements-checkov.txt | $(INSTALLED)
-	@echo "Installing checkov into $(AUDITOR); this takes a minute."
+	@echo "Installing what requirements-checkov.txt names into $(AUDITOR)."
 	@$(BIN)/python -m venv $(AUDITOR)
-	@$(AUDITOR)/bin/python -m pip install --quiet --disable-pip-version-check --requirement requirements-checkov.txt
+	@$(SYNC) --python $(AUDITOR) requirements-checkov.txt
 	@touch $@
 
-check: lint types audit test ## Run what CI runs
+check: lint types audit test-pythons test-whole ## Run what CI runs
 
 package: $(INSTALLED) ## Build what is deployed
 	@$(BIN)/python -m infra.deploy.package --for-aws
@@ -98,7 +124,7 @@ package: $(INSTALLED) ## Build what is deployed
 deploy: $(INSTALLED) ## Deploy it to AWS as STAGE
 	@$(BIN)/python -m infra.deploy --stage $(STAGE) $(ARGS)
 
-# What the local stack keeps, in .callpacer, stays.
-clean: ## Remove all that was made, but for .callpacer
-	rm -rf .venv build .hypothesis .mypy_cache .pytest_cache .ruff_cache
+# .callpacer holds the local stack's data.
+clean: ## Remove everything that was made, except .callpacer
+	rm -rf .venv .venv-* build .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find app.py benchmarks chalicelib infra tests -name __pycache__ -prune -exec rm -rf {} +

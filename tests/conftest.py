@@ -13,15 +13,39 @@ from tests.support.databases import in_moto
 from tests.support.world import HandClock, World
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    told = "run the tests that take long whole, as CI does, and not a sample of them"
+    parser.addoption("--whole", action="store_true", help=told)
+
+
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With several workers, all tests on the stack go to one of them: there is one stack, and no crowd on the machine.
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    _leave_out_what_is_not_in_the_sample(config, items)
+    _give_all_tests_on_the_stack_to_one_worker(items)
+
+
+def _leave_out_what_is_not_in_the_sample(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--whole"):
+        return
+    left_out = [item for item in items if item.get_closest_marker("whole") is not None]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item.get_closest_marker("whole") is None]
+
+
+def _give_all_tests_on_the_stack_to_one_worker(items: list[pytest.Item]) -> None:
+    """There is one stack then, and it doesn't compete with others for the machine.
 
     A test with an `xdist_group` of its own keeps it, and may get another stack.
     """
     for item in items:
         if "stack" in getattr(item, "fixturenames", ()) and item.get_closest_marker("xdist_group") is None:
             item.add_marker(pytest.mark.xdist_group("stack"))
+
+
+@pytest.fixture(scope="session")
+def whole(pytestconfig: pytest.Config) -> bool:
+    """False if a sample will do."""
+    return bool(pytestconfig.getoption("--whole"))
 
 
 @pytest.fixture(scope="session")

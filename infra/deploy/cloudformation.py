@@ -1,4 +1,4 @@
-"""Puts a package where it is to run, by CloudFormation: the same way on AWS and in the emulator."""
+"""Deploys a package with CloudFormation, to AWS and to the emulator in the same way."""
 
 import json
 import uuid
@@ -11,31 +11,32 @@ from infra.deploy.cloud import Cloud
 from infra.deploy.package import Package
 from infra.deploy.waiting import WaitedInVain, Waiting
 
-#: seconds between two looks at a deployment under way: a thousandth of what it may take, a second at most
+#: The most seconds between two looks at a deployment under way. The pause is a thousandth of the time that it may take,
+#: if that is less.
 _LONGEST_PAUSE = 1.0
-#: A stack whose first deployment failed, or was never carried out. It can only be deleted:
+#: States of a stack whose first deployment failed or was never carried out. Such a stack can only be deleted:
 #: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/view-stack-events.html
 _NEVER_WAS = frozenset({"CREATE_FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "REVIEW_IN_PROGRESS"})
 
 
 class DeploymentFailed(Exception):
-    """CloudFormation refused the template, or a resource in it."""
+    """CloudFormation refused the template, or could not make one of its resources."""
 
 
 def deploy(
     package: Package, stack: str, parameters: Mapping[str, str], cloud: Cloud, waiting: Waiting | None = None
 ) -> dict[str, str]:
-    """Creates the stack or brings it up to date; nothing happens if nothing changed. Returns its outputs.
+    """Creates the stack, or updates it if anything has changed. Returns its outputs.
 
-    Parameters that aren't named stay as they are. A stack whose first deployment failed is deleted first: it holds
-    nothing, since CloudFormation has taken back what it had made. Raises DeploymentFailed.
+    Parameters that aren't given keep their values. A stack whose first deployment failed is deleted first: it is empty,
+    since CloudFormation has deleted what it had made. Raises DeploymentFailed.
     """
     cloudformation, waiting = cloud.client("cloudformation"), waiting or Waiting()
     clear(cloudformation, stack, cloud.patience, waiting)
     before = parameters_of(cloudformation, stack)
     kept = {name: value for name, value in (before or {}).items() if name in _declared(package)}
     wanted = {**kept, **parameters}
-    # Events of the stack carry the token of the operation they belong to.
+    # Each event of the stack carries the token of the operation that it belongs to.
     token = str(uuid.uuid4())
     request = {
         "StackName": stack,
@@ -52,7 +53,8 @@ def deploy(
     except ClientError as error:
         if "No updates are to be performed" not in str(error):
             raise DeploymentFailed(str(error)) from error
-        # It may have been rolled back before; then it was rolled back to this.
+        # A changed package isn't lost here: its digest is in CodeUri, so the template has changed. The stack may have
+        # been rolled back before. Then it was rolled back to this very template.
         return _outputs(_describe(cloudformation, stack))
     return await_completion(cloudformation, stack, token, cloud.patience, waiting)
 
@@ -63,10 +65,10 @@ def _declared(package: Package) -> Mapping[str, Any]:
 
 
 def _publish(package: Package, parameters: Mapping[str, str], cloud: Cloud) -> str:
-    """Puts the archive and the template, which is too long for a request, into S3. Returns the template's URL."""
+    """Uploads the archive and the template to S3. Returns the template's URL: as text it is too long for a request."""
     cloud.make_bucket()
     s3 = cloud.client("s3")
-    # Names that another package never has, so that a changed one is deployed.
+    # The keys hold the digest. CloudFormation updates functions only if the key of their code changes.
     archive, template = f"{package.digest}.zip", f"{package.digest}.json"
     with package.archive.open("rb") as content:
         s3.put_object(Bucket=cloud.bucket, Key=archive, Body=content)
@@ -80,7 +82,7 @@ def _template(package: Package, place: Mapping[str, str], parameters: Mapping[st
     for resource in template["Resources"].values():
         if resource["Type"] == "AWS::Serverless::Function":
             resource["Properties"]["CodeUri"] = dict(place)
-    # The emulator hands every parameter on as text, and can't count with some of them.
+    # The emulator passes every parameter on as text, and fails where it needs a number.
     numbers = {
         name: int(parameters.get(name, declared["Default"]))
         for name, declared in template["Parameters"].items()
@@ -101,7 +103,7 @@ def _with_numbers(part: Any, numbers: Mapping[str, int]) -> Any:
 
 
 def parameters_of(cloudformation: Any, stack: str) -> dict[str, str] | None:
-    """As they were given last; None if there is no such stack."""
+    """The values of the last deployment; None if there is no such stack."""
     found = find_stack(cloudformation, stack)
     if found is None:
         return None
@@ -109,7 +111,7 @@ def parameters_of(cloudformation: Any, stack: str) -> dict[str, str] | None:
 
 
 def find_stack(cloudformation: Any, stack: str) -> dict[str, Any] | None:
-    """By its name or id; None if there is no such stack."""
+    """Finds a stack by its name or id; None if there is no such stack."""
     try:
         return _describe(cloudformation, stack)
     except ClientError as error:
@@ -128,20 +130,20 @@ def _outputs(description: Mapping[str, Any]) -> dict[str, str]:
 
 
 def clear(cloudformation: Any, stack: str, patience: float, waiting: Waiting) -> None:
-    """Deletes a stack that never came to be, so that another can have its name. Raises DeploymentFailed."""
+    """Deletes a stack whose first deployment failed, to free its name. Raises DeploymentFailed."""
     found = find_stack(cloudformation, stack)
     if found is None or found["StackStatus"] not in _NEVER_WAS:
         return
-    # Only by its id is a stack found that has been deleted.
+    # A deleted stack is found by its id only.
     identifier, token = found["StackId"], str(uuid.uuid4())
     cloudformation.delete_stack(StackName=stack, ClientRequestToken=token)
     _await(cloudformation, identifier, "DELETE_COMPLETE", token, patience, waiting)
 
 
 def await_completion(cloudformation: Any, stack: str, token: str, patience: float, waiting: Waiting) -> dict[str, str]:
-    """The stack's outputs, as soon as nothing is done to it any more. Raises DeploymentFailed.
+    """Waits for the operation that was requested with `token`. Returns the stack's outputs.
 
-    `token` is what the operation was asked for with: only its failures are told.
+    Raises DeploymentFailed with a failure of this operation, not of an earlier one.
     """
     return _outputs(_await(cloudformation, stack, "COMPLETE", token, patience, waiting))
 
@@ -149,7 +151,9 @@ def await_completion(cloudformation: Any, stack: str, token: str, patience: floa
 def _await(
     cloudformation: Any, stack: str, wanted: str, token: str, patience: float, waiting: Waiting
 ) -> dict[str, Any]:
-    """The stack, when its status ends in what is wanted and nothing was rolled back."""
+    """Waits until nothing is in progress. Raises DeploymentFailed unless the status ends with `wanted`, or if anything
+    was rolled back.
+    """
     description: dict[str, Any] = {}
 
     def done() -> bool:
@@ -169,7 +173,7 @@ def _await(
 
 
 def _first_fault(cloudformation: Any, stack: str, token: str) -> str:
-    """Events come newest first; the operation's oldest failure is the cause of its others."""
+    """The operation's oldest failure, which caused the others. Events come newest first."""
     pages = cloudformation.get_paginator("describe_stack_events").paginate(StackName=stack)
     faults = [
         event

@@ -1,7 +1,11 @@
-"""Packages the functions: the zip and the CloudFormation template that are deployed, on AWS and on a laptop alike.
+"""Builds what is deployed: a zip that holds all functions, and a CloudFormation template. AWS and laptops get the same.
 
-python -m infra.deploy.package            # for whatever Python and processor this is
-python -m infra.deploy.package --for-aws  # only with a Python that Lambda still takes, and for the processor used there
+python -m infra.deploy.package            # for this Python and this processor
+python -m infra.deploy.package --for-aws  # for AWS's processor; refuses a Python that Lambda takes no new functions for
+
+Chalice writes the template and packs the sources. The dependencies are installed from requirements.txt, the lock, into
+the folder that Chalice packs as it is: https://aws.github.io/chalice/topics/packaging.html. Chalice's own installer
+isn't used: it fetches wheels for another processor by name and version alone, without a look at hashes.
 """
 
 import argparse
@@ -25,53 +29,58 @@ from pathlib import Path
 from infra.template.template import merge_template
 
 ROOT = Path(__file__).resolve().parents[2]
-#: what goes into a package, besides the Python that makes it
-SOURCES = ("app.py", "chalicelib", "requirements.txt", ".chalice")
-#: the Pythons in which new functions can be made on AWS
+#: The lock of all that is shipped. `make lock` writes it.
+LOCK = "requirements.txt"
+#: What a package is made of, besides the Python that makes it. Another lock makes another package.
+SOURCES = ("app.py", "chalicelib", LOCK, ".chalice")
+#: The Pythons that Lambda takes new functions for, of those that callpacer runs on.
 AWS_PYTHONS = ((3, 12), (3, 13))
-#: What functions on AWS run on: it costs a fifth less. A laptop's run on its own.
+#: The processor of functions on AWS: a fifth cheaper than x86_64. On a laptop they run on its own processor.
 AWS_PROCESSOR = "arm64"
 OWN_PROCESSOR = "arm64" if platform.machine() in ("aarch64", "arm64") else "x86_64"
 STAGE = "prod"
-#: the API's stage in API Gateway, as .chalice/config.json has it
+#: the API's stage in API Gateway; .chalice/config.json names it, too
 GATEWAY_STAGE = "v1"
-#: The AWS services that functions have clients for. What botocore knows of four hundred others isn't packed: it would
-#: be most of the package, and botocore looks through it all for each client.
+#: The AWS services that functions have clients for. botocore describes four hundred more. They aren't packed: they
+#: would be most of the package, and botocore reads through all of them to make a client.
 SERVICES = ("dynamodb", "sqs", "lambda")
-#: The one time zone that anything asks for, of six hundred files.
+#: The only time zone that is packed, of six hundred files. No other is used.
 ZONE = Path("America/New_York")
 _CHALICE = "from chalice.cli import main; main()"
-#: where Lambda unpacks it
+#: Wheels for this glibc or an older one run in Lambda, which has glibc 2.34 from Python 3.12 on:
+#: https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html
+_PLATFORMS = {"x86_64": "x86_64-manylinux_2_28", "arm64": "aarch64-manylinux_2_28"}
+#: the folder in a project that Chalice packs as it is
+_VENDORED = "vendor"
+#: the folder in which Lambda unpacks the zip
 _TASK_ROOT = "/var/task"
-#: folders among the sources that Python and Chalice keep for themselves
-_LEFTOVERS = frozenset({"__pycache__", "deployed", "deployments"})
 
 
 class WrongPython(Exception):
-    """What AWS runs is built by another Python; the message says how."""
+    """This Python can't build for AWS. The message says which one can."""
 
 
 class PackagingFailed(Exception):
-    """The package could not be made; the message is for whoever asked for it."""
+    """The package could not be made. The message is meant for whoever asked for it."""
 
 
 @dataclass(frozen=True)
 class Package:
-    #: the CloudFormation template, in which every CodeUri names the archive
+    #: the CloudFormation template; in it every CodeUri names the archive
     template: Path
     #: the zip that all functions share
     archive: Path
-    #: tells this package from any that another source makes
+    #: Other sources, another lock or another Python give another digest.
     digest: str
 
 
 def build(output: Path = ROOT / "build", project: Path = ROOT, processor: str = OWN_PROCESSOR) -> Package:
-    """The package of these sources. Made anew only if something in it has changed."""
+    """Builds the package, unless it is there already and nothing in it has changed."""
     runtime = f"python{sys.version_info.major}.{sys.version_info.minor}-{processor}"
     place = output / runtime
     place.mkdir(parents=True, exist_ok=True)
-    with _alone(place / "lock"):
-        digest = _digest(project, runtime)
+    with _one_at_a_time(place / "lock"):
+        digest = digest_of(project, runtime)
         stamp, finished = place / "digest", place / "package"
         package = Package(finished / "sam.json", finished / "deployment.zip", digest)
         if stamp.exists() and stamp.read_text() == digest and package.template.exists() and package.archive.exists():
@@ -91,14 +100,14 @@ def build_for_aws() -> Package:
     if running not in AWS_PYTHONS:
         raise WrongPython(
             f"What is deployed to AWS is built with Python 3.12 or 3.13; this is {running[0]}.{running[1]}.\n"
-            "Make the environment anew with one of them: make clean install PYTHON=python3.13"
+            "Make a new environment with one of them: make clean install PYTHON=python3.13"
         )
     return build(processor=AWS_PROCESSOR)
 
 
 @contextmanager
-def _alone(lock: Path) -> Iterator[None]:
-    """Two stacks that start together don't package over each other."""
+def _one_at_a_time(lock: Path) -> Iterator[None]:
+    """Two stacks that start together would otherwise write over each other's package."""
     with lock.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
@@ -112,7 +121,7 @@ def _files(project: Path) -> Iterator[Path]:
             continue
         for file in sorted(path.rglob("*")):
             within = file.relative_to(project)
-            # Chalice keeps notes of its own beside its configuration.
+            # Chalice keeps files of its own beside its configuration.
             if (
                 file.is_file()
                 and "__pycache__" not in within.parts
@@ -121,7 +130,7 @@ def _files(project: Path) -> Iterator[Path]:
                 yield file
 
 
-def _digest(project: Path, runtime: str) -> str:
+def digest_of(project: Path, runtime: str) -> str:
     digest = hashlib.sha256()
     for file in _files(project):
         content = file.read_bytes()
@@ -133,12 +142,15 @@ def _digest(project: Path, runtime: str) -> str:
 
 
 def _make(project: Path, work: Path, processor: str) -> Path:
-    """Packages a copy of the sources: nothing that changes meanwhile gets in, and Chalice leaves nothing behind."""
+    """Packages a copy of the sources, so that later changes don't get in and Chalice leaves no files behind."""
     sources, result, overlay = work / "sources", work / "package", work / "overlay.json"
     for file in _files(project):
         copy = sources / file.relative_to(project)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, copy)
+    # Chalice must not find the lock: it would install from it, too.
+    lock = (sources / LOCK).rename(work / LOCK)
+    _install(lock, sources / _VENDORED, processor)
     config = sources / ".chalice" / "config.json"
     config.write_text(json.dumps(json.loads(config.read_text()) | {"lambda_architecture": processor}))
     overlay.write_text(json.dumps(merge_template()))
@@ -148,8 +160,23 @@ def _make(project: Path, work: Path, processor: str) -> Path:
     return result
 
 
+def _install(lock: Path, folder: Path, processor: str) -> None:
+    """Installs what the lock names, as wheels for Lambda. A file whose hash isn't in the lock is refused.
+
+    uv evaluates the lock's markers for that platform; pip would evaluate them for this machine.
+    """
+    how = ["--require-hashes", "--only-binary", ":all:", "--link-mode", "copy", "--quiet"]
+    where = ["--python", sys.executable, "--python-platform", _PLATFORMS[processor], "--target", str(folder)]
+    _run([sys.executable, "-m", "uv", "pip", "install", *how, *where, "--requirement", str(lock)], os.environ)
+    # Programs for a terminal name this machine's Python, and records hold their hashes. Without both, the zip is the
+    # same on all machines.
+    shutil.rmtree(folder / "bin", ignore_errors=True)
+    for leftover in (*folder.glob("*.dist-info/RECORD"), folder / ".lock"):
+        leftover.unlink(missing_ok=True)
+
+
 def chalice_package(sources: Path, result: Path, *options: str) -> None:
-    """What Chalice itself makes of a project."""
+    """Has Chalice package a project."""
     said = _run(
         [sys.executable, "-c", _CHALICE, "--project-dir", str(sources), "package", *options, str(result)],
         _environment(os.environ),
@@ -159,7 +186,7 @@ def chalice_package(sources: Path, result: Path, *options: str) -> None:
 
 
 def _make_light(archive: Path, unpacked: Path) -> None:
-    """Makes functions start faster: with bytecode, which wheels don't have, and without what no function looks at."""
+    """Makes functions start faster: adds bytecode, which wheels lack, and removes files that no function reads."""
     with zipfile.ZipFile(archive) as packed:
         packed.extractall(unpacked)
     for known in (unpacked / "botocore" / "data").iterdir():
@@ -174,14 +201,14 @@ def _make_light(archive: Path, unpacked: Path) -> None:
 
 
 def compile_all(folder: Path) -> None:
-    """Puts bytecode beside every module, which Python then takes without a look at the module.
+    """Puts bytecode beside every module. Python loads it without comparing it with the module.
 
-    Lambda can't keep what it compiles, and a zip doesn't keep the times by which Python usually tells whether bytecode
-    is still good. The sources stay, for tracebacks and for another Python than the one that has packaged.
+    Lambda can't keep bytecode that it compiles. A zip doesn't keep the times by which Python usually tells whether
+    bytecode is up to date. The sources stay: tracebacks show them, and another Python than this one compiles them.
     """
-    # The places of tracebacks are those in Lambda, not those of this machine.
+    # Tracebacks name paths in Lambda, not on this machine.
     how = ["-q", "--invalidation-mode", "unchecked-hash", "-s", str(folder), "-p", _TASK_ROOT]
-    # Sets, and so constants that are sets, have an order of their own with each hash seed.
+    # The order of a constant set depends on the hash seed. With a fixed seed the bytecode is always the same.
     _run([sys.executable, "-m", "compileall", *how, str(folder)], {"PYTHONHASHSEED": "0"})
 
 
@@ -192,21 +219,23 @@ def pack(folder: Path, archive: Path) -> None:
             if file.is_file():
                 entry = zipfile.ZipInfo(str(file.relative_to(folder)))
                 entry.compress_type = zipfile.ZIP_DEFLATED
-                # Lambda runs as another user than the one it unpacks as.
+                # Everybody may read: Lambda runs functions as another user than the one that unpacks the zip.
                 entry.external_attr = 0o644 << 16
                 packed.writestr(entry, file.read_bytes())
 
 
 def _environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """The caller's, without what ties it to an AWS account: packaging asks AWS nothing."""
+    """The same environment without AWS settings, since packaging makes no request to AWS."""
     kept = {name: value for name, value in environment.items() if not name.startswith(("AWS_", "CALLPACER_"))}
     nowhere = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
     return kept | nowhere | {"AWS_DEFAULT_REGION": "us-east-1"}
 
 
 def check_complete(result: Path, unpacked: Path) -> None:
-    """Imports every function from the zip alone, and makes every client: what is missing there would be found in the
-    caller's packages. What is compiled for another processor isn't tried; Python's own code stands in for it.
+    """Imports every function from the zip alone, and makes every client.
+
+    Only the zip is on the path: this environment's packages would hide that one is missing. Extension modules for
+    another processor can't be loaded here; their packages fall back to Python code.
     """
     with zipfile.ZipFile(result / "deployment.zip") as archive:
         archive.extractall(unpacked)
@@ -236,7 +265,7 @@ for service in services:
 
 
 def _run(command: list[str], environment: Mapping[str, str]) -> str:
-    """What the program said, both ways."""
+    """Returns what the program printed to both outputs. Raises PackagingFailed with it if the program fails."""
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     said = (done.stdout + done.stderr).strip()
     if done.returncode != 0:

@@ -116,6 +116,27 @@ def test_a_deployment_that_fails_tells_its_own_fault_and_not_an_older_one(cloud:
     assert "callpacer-twice is deployed." in bring_up(cloud, "twice", {})
 
 
+def deployed_code(cloud: Emulated, stack: str) -> tuple[set[str], str]:
+    """The keys of the functions' code in S3, and when the dialer was updated last."""
+    body = cloud.client("cloudformation").get_template(StackName=stack)["TemplateBody"]
+    made = [one for one in body["Resources"].values() if one["Type"] == "AWS::Lambda::Function"]
+    dialer = cloud.client("lambda").get_function_configuration(FunctionName=f"{stack}-dialer")
+    return {function["Properties"]["Code"]["S3Key"] for function in made}, dialer["LastModified"]
+
+
+def test_a_package_with_another_digest_updates_the_functions_though_the_template_is_the_same(cloud: Emulated) -> None:
+    """As after a change of the lock, which is part of the digest and of nothing else."""
+    first = build()
+    second = replace(first, digest=first.digest[::-1])
+    seen = []
+    for made in (first, second, second):
+        deploy(made, "callpacer-locked", {"Stage": "locked"}, cloud)
+        seen.append(deployed_code(cloud, "callpacer-locked"))
+    (_, before), (_, after), (_, unchanged) = seen
+    assert [keys for keys, _ in seen] == [{f"{one.digest}.zip"} for one in (first, second, second)]
+    assert before < after == unchanged
+
+
 def test_it_dials_unless_it_finds_what_another_deployment_left(cloud: Emulated) -> None:
     outputs = deploy(build(), "callpacer-restored", {"Stage": "restored"}, cloud)
     database = Database(outputs["Tables"], cloud.client("dynamodb"))

@@ -1,22 +1,26 @@
 """The package: the merged template holds together, and the zip is enough."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
 import zipfile
 from collections import Counter
+from email import message_from_bytes
 from pathlib import Path
 from typing import Any
 
 import pytest
 from chalice.config import Config
 from chalice.deploy.validate import validate_configuration
+from packaging.utils import canonicalize_name
 
 from app import app
 from infra.deploy import package
 from infra.deploy.audit import as_cloudformation
-from infra.deploy.package import PackagingFailed, build
+from infra.deploy.package import AWS_PROCESSOR, LOCK, PackagingFailed, build
+from tests.support.locks import locked
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +135,49 @@ def test_only_what_functions_need_is_packed() -> None:
     with zipfile.ZipFile(build().archive) as archive:
         top = {name.partition("/")[0] for name in archive.namelist()}
     assert {"app.py", "chalicelib", "chalice", "pynamodb", "aiohttp", "tzdata"} <= top
-    assert not top & {"infra", "tests", "ministack", "moto", "boto3"}
+    assert not top & {"infra", "tests", "ministack", "moto", "boto3", "bin"}
+
+
+def packed(archive: Path) -> dict[str, str]:
+    """The version of each package in a zip, by its name."""
+    with zipfile.ZipFile(archive) as content:
+        found = [
+            message_from_bytes(content.read(name))
+            for name in content.namelist()
+            if name.endswith(".dist-info/METADATA")
+        ]
+    return {canonicalize_name(one["Name"]): one["Version"] for one in found}
+
+
+@pytest.mark.parametrize(("processor", "machine"), [(AWS_PROCESSOR, "aarch64"), ("x86_64", "x86_64")])
+def test_a_package_holds_just_what_the_lock_names_for_its_processor(processor: str, machine: str) -> None:
+    archive = build(processor=processor).archive
+    platform = {"sys_platform": "linux", "platform_system": "Linux", "platform_machine": machine}
+    assert packed(archive) == locked(package.ROOT / LOCK, platform)
+    with zipfile.ZipFile(archive) as content:
+        extensions = [name for name in content.namelist() if name.endswith(".so")]
+    assert extensions != []
+    assert [name for name in extensions if f"-{machine}-linux-gnu" not in name] == []
+
+
+def test_chalice_in_the_package_is_the_one_that_is_locked_for_the_tests() -> None:
+    """Chalice copies its own runtime into what it packs."""
+    with zipfile.ZipFile(build().archive) as archive:
+        shipped = archive.read("chalice/app.py").decode()
+    version = locked(package.ROOT / "requirements-dev.txt")["chalice"]
+    assert re.findall(r"^__version__\b.* = '(.+)'$", shipped, re.MULTILINE) == [version]
+
+
+@pytest.mark.parametrize("fault", ["another hash", "no hash"])
+def test_a_file_that_the_lock_has_no_hash_of_is_not_packed(tmp_path: Path, fault: str) -> None:
+    for source in ("app.py", ".chalice/config.json"):
+        (tmp_path / source).parent.mkdir(exist_ok=True)
+        shutil.copy(package.ROOT / source, tmp_path / source)
+    hashes = {"another hash": f" --hash=sha256:{64 * '0'}", "no hash": ""}
+    version = locked(package.ROOT / LOCK)["six"]
+    (tmp_path / LOCK).write_text(f"six=={version}{hashes[fault]}\n")
+    with pytest.raises(PackagingFailed, match=r"(?i)hash"):
+        build(tmp_path / "build", tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -153,12 +199,19 @@ def test_a_zip_that_lacks_a_package_or_a_service_is_refused(tmp_path: Path, miss
 def test_another_source_makes_another_package(tmp_path: Path) -> None:
     for source in ("app.py", "chalicelib/calling/pacer.py", "requirements.txt", ".chalice/config.json"):
         copy = tmp_path / source
-        copy.parent.mkdir(exist_ok=True)
+        copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(package.ROOT / source, copy)
-    before = package._digest(tmp_path, "python3.13")
+    before = package.digest_of(tmp_path, "python3.13")
     (tmp_path / "chalicelib" / "__pycache__").mkdir()
     (tmp_path / "chalicelib" / "__pycache__" / "pacer.pyc").write_text("left over")
-    assert package._digest(tmp_path, "python3.13") == before
-    assert package._digest(tmp_path, "python3.12") != before
-    (tmp_path / "chalicelib" / "pacer.py").write_text("changed")
-    assert package._digest(tmp_path, "python3.13") != before
+    assert package.digest_of(tmp_path, "python3.13") == before
+    assert package.digest_of(tmp_path, "python3.12") != before
+    (tmp_path / "chalicelib" / "calling" / "pacer.py").write_text("changed")
+    assert package.digest_of(tmp_path, "python3.13") != before
+
+
+def test_another_lock_makes_another_package(tmp_path: Path) -> None:
+    (tmp_path / LOCK).write_text("six==1.17.0")
+    before = package.digest_of(tmp_path, "python3.13")
+    (tmp_path / LOCK).write_text("six==1.17.1")
+    assert package.digest_of(tmp_path, "python3.13") != before

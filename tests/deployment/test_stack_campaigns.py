@@ -1,6 +1,7 @@
 """Campaigns on the whole local stack, by HTTP, with the packaged functions, their rules and their queue.
 
-They run at the same time, each in an account of its own. The tests read what is there at the end.
+They run at the same time, each in an account of its own. The tests read what is there at the end. In a sample they have
+fewer numbers, and call for half a minute instead of three.
 """
 
 import time
@@ -96,15 +97,18 @@ def _with_a_stop_in_the_middle(caller: Caller, count: int) -> Story:
 
 
 @pytest.fixture(scope="module")
-def stories(stack: LocalDeployment, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Story]]:
+def stories(
+    stack: LocalDeployment, tmp_path_factory: pytest.TempPathFactory, whole: bool
+) -> Iterator[dict[str, Story]]:
     def run(name: str, story: Callable[[Caller, int], Story], count: int, url: str) -> Story:
         token, _ = stack.open_account(f"story-{name}")
         return story(Caller(url, token, tmp_path_factory.mktemp(name)), count)
 
+    straight, stopped = (150, 90) if whole else (30, 30)
     with ThreadPoolExecutor(3) as threads:
         running = {
-            "straight": threads.submit(run, "straight", _straight_through, 150, stack.url),
-            "stopped": threads.submit(run, "stopped", _with_a_stop_in_the_middle, 90, stack.url),
+            "straight": threads.submit(run, "straight", _straight_through, straight, stack.url),
+            "stopped": threads.submit(run, "stopped", _with_a_stop_in_the_middle, stopped, stack.url),
             "deployed": threads.submit(run, "deployed", _straight_through, 20, stack.gateway_url),
         }
         yield {name: story.result() for name, story in running.items()}

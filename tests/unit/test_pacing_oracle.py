@@ -8,6 +8,8 @@ fails here, and has been seen to, is named by what was done to the code:
 - a closing minute that counts, a last date that doesn't, a day of the week that is UTC's;
 - a rest that isn't kept, or is counted into the period; calls rounded up to their microsecond, or reckoned in floating
   point; a call too few at the beginning of a minute; a call at the closing.
+
+A sample leaves out the windows of more than three hours where each minute of three years is walked.
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,6 +26,7 @@ from chalicelib.domain.pacing import Pace, Slot
 from chalicelib.domain.timetable import Timetable
 from tests.support import pacing_oracle as oracle
 from tests.support.pacing_oracle import FIRST_DAY, LAST_DAY, LocalDay, Opening, Rate, Shape
+from tests.support.sampling import sampled
 
 MINUTE = timedelta(minutes=1)
 MICROSECOND = timedelta(microseconds=1)
@@ -71,6 +74,8 @@ SHAPES = {
     "working hours": Shape(540, 1020),
     "until midnight": Shape(1320, 1440),
 }
+#: minutes
+LONGEST_IN_SAMPLE = 180
 OVERLAPS = (
     (SHAPES["morning"], SHAPES["late morning"]),
     (SHAPES["into the repeated hour"], SHAPES["within the repeated hour"]),
@@ -124,6 +129,9 @@ HUGE = (
 RATES = SPARSE + DENSE + HUGE
 
 each_shape = pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+each_shape_or_a_sample = pytest.mark.parametrize(
+    "shape", sampled(SHAPES, lambda shape: shape.end - shape.start <= LONGEST_IN_SAMPLE)
+)
 each_weekday_set = pytest.mark.parametrize("weekdays", WEEKDAY_SETS, ids=WEEKDAYS)
 
 
@@ -284,14 +292,14 @@ def test_overlapping_windows_are_open_until_the_last_of_those_that_are_open_clos
             assert table.open_until(instant) == max(closings, default=None), instant
 
 
-@each_shape
+@each_shape_or_a_sample
 def test_no_minute_disagrees_on_how_many_calls_are_due(shape: Shape) -> None:
     """The openings are those of every day: of them every set of weekdays has some, and no others."""
     for turn, opening in enumerate(oracle.openings(shape, EVERY_DAY)):
         assert_counts(opening, RATES[turn % len(RATES)])
 
 
-@each_shape
+@each_shape_or_a_sample
 def test_no_minute_disagrees_on_how_many_calls_are_due_at_any_pace_where_the_clocks_change(shape: Shape) -> None:
     for opening in openings_on(around_the_changes(FIRST_DAY.year), shape):
         for rate in RATES:
@@ -306,7 +314,7 @@ def assert_counts(opening: Opening, rate: Rate) -> None:
     assert ours == [0, *oracle.counts(opening.minutes, rate), 0], (opening.opens, rate)
 
 
-@each_shape
+@each_shape_or_a_sample
 def test_no_instant_of_three_years_disagrees(shape: Shape) -> None:
     for turn in range(2):
         weekdays = WEEKDAY_SETS[(place_of(shape) + turn * 3) % len(WEEKDAY_SETS)]
@@ -320,7 +328,7 @@ def test_no_instant_of_three_years_disagrees(shape: Shape) -> None:
             assert (slot.instant, slot.due) == (at, at), rate
 
 
-@each_shape
+@each_shape_or_a_sample
 def test_a_tick_a_minute_hands_over_each_instant_of_an_opening_once(shape: Shape) -> None:
     table = timetable(shape)
     for turn, opening in enumerate(openings_on(around_the_changes(), shape)):
