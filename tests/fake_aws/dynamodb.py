@@ -99,14 +99,14 @@ class SimulatedDynamoDB:
 
     def __init__(
         self,
-        random_fraction: random.Random | None = None,
+        generator: random.Random | None = None,
         *,
         page_size: int = 7,
         index_lag: Callable[[], int] = lambda: 0,
         fault: Callable[[str], str | None] = lambda _: None,
         unprocessed: Callable[[int], int] = lambda _: 0,
     ) -> None:
-        self._random_fraction = random_fraction or random.Random(0)  # noqa: S311 # no secret
+        self._generator = generator or random.Random(0)  # noqa: S311 # no secret
         self._page_size = page_size
         self._index_lag = index_lag
         self._fault = fault
@@ -148,7 +148,7 @@ class SimulatedDynamoDB:
             return
         if operation == "TransactWriteItems" and code in _CANCELLED_FOR:
             reasons = [("None", "")] * len(request["TransactItems"])
-            reasons[self._random_fraction.randrange(len(reasons))] = (_CANCELLED_FOR[code], "by `fault`")
+            reasons[self._generator.randrange(len(reasons))] = (_CANCELLED_FOR[code], "by `fault`")
             raise _cancelled(reasons)
         raise Refused(code, "by `fault`")
 
@@ -295,7 +295,7 @@ class SimulatedDynamoDB:
             table = self._table({"TableName": name})
             found.append((name, key, table, table.key_of(kept_item(key))))
         _refuse_duplicates((name, key) for name, _, _, key in found)
-        self._random_fraction.shuffle(found)
+        self._generator.shuffle(found)
         left = self._left(len(found))
         answer: dict[str, Any] = {"Responses": {name: [] for name in request["RequestItems"]}, "UnprocessedKeys": {}}
         for name, key, _, _ in found[:left]:
@@ -317,7 +317,7 @@ class SimulatedDynamoDB:
             makes = {"PutRequest": self._put, "DeleteRequest": self._delete}[kind]
             writes.append((name, part, makes({"TableName": name, **body})))
         _refuse_duplicates(write.target for _, _, write in writes)
-        self._random_fraction.shuffle(writes)
+        self._generator.shuffle(writes)
         left = self._left(len(writes))
         answer: dict[str, Any] = {"UnprocessedItems": {}}
         for name, part, _ in writes[:left]:

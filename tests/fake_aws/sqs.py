@@ -57,12 +57,12 @@ class SimulatedSQS:
     def __init__(
         self,
         now: Callable[[], datetime],
-        random_fraction: random.Random | None = None,
+        generator: random.Random | None = None,
         *,
         refuses: Callable[[str], bool] = lambda _: False,
     ) -> None:
         self._now = now
-        self._random_fraction = random_fraction or random.Random(0)  # noqa: S311 # no secret
+        self._generator = generator or random.Random(0)  # noqa: S311 # no secret
         self._refuses = refuses
         self._queues: dict[str, _Queue] = {}
         self._ids = count()
@@ -153,7 +153,7 @@ class SimulatedSQS:
 
     def _any(self, queue: _Queue) -> _Message | None:
         """Take a random visible message; None if that one is deleted, or has become a dead letter."""
-        place = self._random_fraction.randrange(len(queue.visible))
+        place = self._generator.randrange(len(queue.visible))
         queue.visible[place], queue.visible[-1] = queue.visible[-1], queue.visible[place]
         message = queue.messages.get(queue.visible.pop())
         if message is None or queue.dead_letters is None or message.received < (queue.most_receipts or 0):
