@@ -1,4 +1,4 @@
-"""Time that passes only when everybody waits for it."""
+"""A simulated clock: its time passes only while all tasks of the event loop wait."""
 
 import asyncio
 import selectors
@@ -29,14 +29,14 @@ class SimulatedClock(Clock):
         await asyncio.sleep(seconds)
 
     def run(self, main: Coroutine[Any, Any, R]) -> R:
-        """Run `main` on an event loop that, instead of waiting, turns this clock."""
+        """Run `main` on an event loop that advances this clock instead of waiting."""
         with asyncio.Runner(loop_factory=lambda: _Loop(self)) as runner:
             return runner.run(main)
 
 
 @dataclass(frozen=True)
 class SkewedClock(Clock):
-    """Another machine's clock, which runs as fast and shows another time."""
+    """Another machine's clock, which is a constant time ahead."""
 
     true: Clock
     ahead: timedelta
@@ -58,7 +58,7 @@ class _Loop(asyncio.SelectorEventLoop):
 
 
 class _Selector(selectors.SelectSelector):
-    """Nothing is ever ready to be read, so a wait is just time that passes."""
+    """There are no sockets to wait for, so a wait only advances the clock."""
 
     def __init__(self, clock: SimulatedClock) -> None:
         super().__init__()
@@ -66,8 +66,8 @@ class _Selector(selectors.SelectSelector):
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         if timeout is None:
-            raise RuntimeError("everybody waits for something that never comes")
+            raise RuntimeError("every task waits for something that never happens")
         if timeout > 0:
-            # At least a microsecond, or a wait shorter than the clock's resolution would never end.
+            # A wait shorter than the clock's resolution, a microsecond, would never end.
             self._clock.advance(max(timeout, 1e-6))
         return []

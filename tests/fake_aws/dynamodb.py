@@ -1,7 +1,7 @@
-"""DynamoDB in memory: the low-level operations that storage uses, as pynamodb asks for them.
+"""DynamoDB in memory: the low-level operations that pynamodb asks for on behalf of storage.
 
-What DynamoDB may do but seldom does is asked of functions that the simulation hands in: refuse a request, leave a part
-of a batch undone, answer from an index that is behind. What it doesn't know it doesn't pass over: it raises
+The simulation passes functions that decide what DynamoDB seldom does: refuse a request, leave a part of a batch
+unprocessed, answer from an index that is behind. An operation, option or expression that isn't implemented raises
 NotImplementedError.
 """
 
@@ -19,14 +19,14 @@ from botocore.exceptions import ClientError
 from tests.fake_aws import expressions
 from tests.fake_aws.expressions import KeyTest, Values
 from tests.fake_aws.tables import Index, Partition, Partitions, Place, Schema, Table, spread
-from tests.fake_aws.values import LARGEST_ITEM, Item, Refused, copied, invalid, kept, kept_item, size_of
+from tests.fake_aws.values import LARGEST_ITEM, Item, Refused, copied, invalid, kept_item, size_of
 
 _BATCH_GET = 100
 _BATCH_WRITE = 25
 _TRANSACTION = 100
 #: bytes
 _LARGEST_TRANSACTION = 4 * 1024 * 1024
-#: errors that a transaction is cancelled for, and their names among its reasons
+#: errors that cancel a transaction, and the codes of their reasons
 _CANCELLED_FOR = {
     "ProvisionedThroughputExceededException": "ProvisionedThroughputExceeded",
     "ThrottlingException": "ThrottlingError",
@@ -35,25 +35,22 @@ _CANCELLED_FOR = {
 _IGNORED = frozenset({"ReturnConsumedCapacity", "ReturnItemCollectionMetrics"})
 _NAMES_AND_VALUES = frozenset({"ExpressionAttributeNames", "ExpressionAttributeValues"})
 _WRITE = frozenset({"TableName", "ConditionExpression", *_NAMES_AND_VALUES})
-_READ = frozenset({"ConsistentRead", "ProjectionExpression", *_NAMES_AND_VALUES})
-_SCAN = frozenset({"TableName", "IndexName", "Limit", "ExclusiveStartKey", "FilterExpression"}) | _READ
+_QUERY = frozenset({"TableName", "IndexName", "ConsistentRead", "Limit", "ExclusiveStartKey", "ScanIndexForward"})
 _TABLE = frozenset({"TableName", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode"})
+#: the options of each operation, and of each part of a transaction
 _KNOWN = {
     "CreateTable": _TABLE,
     "DescribeTable": frozenset({"TableName"}),
     "UpdateTimeToLive": frozenset({"TableName", "TimeToLiveSpecification"}),
-    "GetItem": frozenset({"TableName", "Key"}) | _READ,
+    "GetItem": frozenset({"TableName", "Key", "ConsistentRead"}),
     "PutItem": frozenset({"Item"}) | _WRITE,
     "UpdateItem": frozenset({"Key", "UpdateExpression", "ReturnValues"}) | _WRITE,
     "DeleteItem": frozenset({"Key"}) | _WRITE,
-    "Query": frozenset({"KeyConditionExpression", "ScanIndexForward"}) | _SCAN,
-    "Scan": _SCAN,
+    "Query": frozenset({"KeyConditionExpression", "FilterExpression"}) | _QUERY | _NAMES_AND_VALUES,
+    "Scan": frozenset({"TableName", "Limit", "ExclusiveStartKey"}),
     "BatchGetItem": frozenset({"RequestItems"}),
     "BatchWriteItem": frozenset({"RequestItems"}),
     "TransactWriteItems": frozenset({"TransactItems", "ClientRequestToken"}),
-}
-_PARTS = {
-    "ConditionCheck": frozenset({"Key"}) | _WRITE,
     "Delete": frozenset({"Key"}) | _WRITE,
     "Put": frozenset({"Item"}) | _WRITE,
     "Update": frozenset({"Key", "UpdateExpression"}) | _WRITE,
@@ -72,51 +69,51 @@ class _Write:
     table: Table
     key: tuple[Any, ...]
     holds: Callable[[Item | None], bool]
-    #: what becomes of the item
-    outcome: Callable[[Item | None], Item | None]
+    #: the item before -> the item after
+    change: Callable[[Item | None], Item | None]
 
     @property
     def target(self) -> tuple[str, tuple[Any, ...]]:
         return self.table.name, self.key
 
     def tried(self) -> Item | None:
-        """The item as it would be. Raises Refused."""
+        """The item as it would be. Nothing is written. Raises Refused."""
         before = self.table.get(self.key)
         if not self.holds(before):
             raise ConditionFailed
-        return self.outcome(before)
+        return self.change(before)
 
     def done(self) -> Item | None:
-        """The item as it is now. Raises Refused, and then nothing was done."""
+        """Write the item; answers it. Raises Refused, and then nothing is written."""
         after = self.tried()
         self.table.set(self.key, after)
         return after
 
 
 class SimulatedDynamoDB:
-    """A client for tables of its own. It may be used by several threads.
+    """A client with tables of its own. Several threads may use it.
 
-    `index_lag` says how many of an index's last changes a query doesn't see; `fault` names the error that an operation
-    is refused with, or None; `unprocessed` says how many parts of a batch, of so many, are left undone.
+    `index_lag` says how many of an index's last changes a query doesn't see. `fault` names the error that an operation
+    is refused with, or None. `unprocessed` says how many parts of a batch, of so many, are left unprocessed.
     """
 
     def __init__(
         self,
-        random_fraction: random.Random | None = None,
+        generator: random.Random | None = None,
         *,
         page_size: int = 7,
         index_lag: Callable[[], int] = lambda: 0,
         fault: Callable[[str], str | None] = lambda _: None,
         unprocessed: Callable[[int], int] = lambda _: 0,
     ) -> None:
-        self._random_fraction = random_fraction or random.Random(0)  # noqa: S311 # no secret
+        self._generator = generator or random.Random(0)  # noqa: S311 # no secret
         self._page_size = page_size
         self._index_lag = index_lag
         self._fault = fault
         self._unprocessed = unprocessed
         self._tables: dict[str, Table] = {}
-        #: the transactions done, by their tokens
-        self._done: dict[str, Any] = {}
+        #: the parts of each transaction that was done, by its token
+        self._transactions: dict[str, Any] = {}
         self._one_at_a_time = threading.Lock()
         self._operations: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
             "CreateTable": self._create_table,
@@ -124,7 +121,7 @@ class SimulatedDynamoDB:
             "UpdateTimeToLive": lambda request: {"TimeToLiveSpecification": request["TimeToLiveSpecification"]},
             "GetItem": self._get_item,
             "PutItem": lambda request: self._write(self._put(request)),
-            "UpdateItem": self._update_item,
+            "UpdateItem": lambda request: self._write(self._update(request), request.get("ReturnValues", "NONE")),
             "DeleteItem": lambda request: self._write(self._delete(request)),
             "Query": self._query,
             "Scan": self._scan,
@@ -135,7 +132,7 @@ class SimulatedDynamoDB:
 
     def _make_api_call(self, operation_name: str, api_params: dict[str, Any]) -> dict[str, Any]:
         """Raises ClientError."""
-        if operation_name not in _KNOWN:
+        if operation_name not in self._operations:
             raise NotImplementedError(operation_name)
         _refuse_unknown(operation_name, api_params, _KNOWN[operation_name])
         with self._one_at_a_time:
@@ -151,16 +148,13 @@ class SimulatedDynamoDB:
             return
         if operation == "TransactWriteItems" and code in _CANCELLED_FOR:
             reasons = [("None", "")] * len(request["TransactItems"])
-            reasons[self._random_fraction.randrange(len(reasons))] = (_CANCELLED_FOR[code], "As it was told")
+            reasons[self._generator.randrange(len(reasons))] = (_CANCELLED_FOR[code], "by `fault`")
             raise _cancelled(reasons)
-        raise Refused(code, "As it was told")
+        raise Refused(code, "by `fault`")
 
     # tables
 
     def _create_table(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        name = request["TableName"]
-        if name in self._tables:
-            raise Refused("ResourceInUseException", f"Table already exists: {name}")
         kinds = {one["AttributeName"]: one["AttributeType"] for one in request["AttributeDefinitions"]}
         schema = _schema(request["KeySchema"], kinds)
         indexes = {}
@@ -168,6 +162,7 @@ class SimulatedDynamoDB:
             projection = index["Projection"]
             shown = None if projection["ProjectionType"] == "ALL" else frozenset(projection.get("NonKeyAttributes", ()))
             indexes[index["IndexName"]] = Index(_schema(index["KeySchema"], kinds), schema, shown)
+        name = request["TableName"]
         self._tables[name] = Table(name, schema, indexes)
         return self._describe_table(request)
 
@@ -184,16 +179,12 @@ class SimulatedDynamoDB:
 
     def _get_item(self, request: Mapping[str, Any]) -> dict[str, Any]:
         table = self._table(request)
-        show = _shown(request)
         item = table.get(table.key_of(kept_item(request["Key"])))
-        return {} if item is None else {"Item": show(item)}
-
-    def _update_item(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        return self._write(self._update(request), request.get("ReturnValues", "NONE"))
+        return {} if item is None else {"Item": copied(item)}
 
     def _write(self, write: _Write, returns: str = "NONE") -> dict[str, Any]:
         if returns not in ("NONE", "ALL_OLD", "ALL_NEW"):
-            raise NotImplementedError(returns)
+            raise NotImplementedError(f"ReturnValues={returns}")
         before, after = write.table.get(write.key), write.done()
         shown = {"ALL_OLD": before, "ALL_NEW": after}.get(returns)
         return {} if shown is None else {"Attributes": copied(shown)}
@@ -201,84 +192,79 @@ class SimulatedDynamoDB:
     def _put(self, request: Mapping[str, Any]) -> _Write:
         table = self._table(request)
         item = kept_item(request["Item"])
-        holds, _ = _written(request)
         table.check(item)
         _refuse_too_large(item, "Item size has exceeded the maximum allowed size")
+        holds = _condition(request, _values(request))
         return _Write(table, table.schema.key_of(item), holds, lambda _: item)
 
     def _delete(self, request: Mapping[str, Any]) -> _Write:
         table = self._table(request)
-        holds, _ = _written(request)
+        holds = _condition(request, _values(request))
         return _Write(table, table.key_of(kept_item(request["Key"])), holds, lambda _: None)
-
-    def _check(self, request: Mapping[str, Any]) -> _Write:
-        table = self._table(request)
-        holds, _ = _written(request)
-        return _Write(table, table.key_of(kept_item(request["Key"])), holds, lambda before: before)
 
     def _update(self, request: Mapping[str, Any]) -> _Write:
         table = self._table(request)
-        key = kept_item(request["Key"])
-        holds, values = _written(request)
-        changes = expressions.update(request["UpdateExpression"], _names(request)).does
-        for change in changes:
-            if change.path[0] in key:
-                raise invalid(f"Cannot update attribute {change.path[0]}. This attribute is part of the key")
+        key, values = kept_item(request["Key"]), _values(request)
+        update = expressions.update(request["UpdateExpression"], _names(request))
+        if any(change.attribute in key for change in update.does):
+            raise NotImplementedError(f"an update of a key: {request['UpdateExpression']}")
 
-        def outcome(before: Item | None) -> Item | None:
-            if before is None and not any(change.makes for change in changes):
+        def change(before: Item | None) -> Item | None:
+            if before is None and all(change.clause == "REMOVE" for change in update.does):
                 return None
-            after = expressions.updated(before or key, changes, values)
+            after = expressions.updated(before or key, update.does, values)
             table.check(after)
             _refuse_too_large(after, "Item size to update has exceeded the maximum allowed size")
             return after
 
-        return _Write(table, table.key_of(key), holds, outcome)
+        return _Write(table, table.key_of(key), _condition(request, values, update), change)
 
     # many items
 
     def _query(self, request: Mapping[str, Any]) -> dict[str, Any]:
         source = self._source(request)
-        found = expressions.key_condition(request["KeyConditionExpression"], _names(request))
-        values = _values(request)
-        hash_key, tests = _key_range(source.schema, found.does, values)
+        names, values = _names(request), _values(request)
+        parsed = expressions.key_condition(request["KeyConditionExpression"], names)
+        hash_key, tests = _key_range(source.schema, parsed.does, values)
         partition = source.partition(hash_key)
         low, high = _bounds(partition, source.schema, tests, values)
-        forward = request.get("ScanIndexForward", True)
-        if "ExclusiveStartKey" in request:
+        places: Sequence[int] = range(low, high)
+        if not request.get("ScanIndexForward", True):
+            if "ExclusiveStartKey" in request:
+                raise NotImplementedError("a second page of a query that goes backwards")
+            places = places[::-1]
+        elif "ExclusiveStartKey" in request:
             start = source.place(kept_item(request["ExclusiveStartKey"]))
-            if forward:
-                low = max(low, bisect_right(partition.places, start))
-            else:
-                high = min(high, bisect_left(partition.places, start))
-        places = range(low, high) if forward else range(high - 1, low - 1, -1)
+            places = range(max(low, bisect_right(partition.places, start)), high)
         items = (partition.items[partition.places[place]] for place in places)
-        return self._page(request, source, items, values, found)
+        if "FilterExpression" not in request:
+            _refuse_unused(request, parsed)
+            return self._page(request, source, items)
+        wanted = expressions.condition(request["FilterExpression"], names)
+        _refuse_unused(request, parsed, wanted)
+        return self._page(request, source, items, lambda item: wanted.does(item, values))
 
     def _scan(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        source = self._source(request)
+        table = self._table(request)
         after: tuple[Any, Place] | None = None
         if "ExclusiveStartKey" in request:
             start = kept_item(request["ExclusiveStartKey"])
-            after = spread(source.schema.key_of(start)[0]), source.place(start)
+            after = spread(table.schema.key_of(start)[0]), table.place(start)
         items = (
             partition.items[place]
-            for hash_key, partition in source.all()
+            for hash_key, partition in table.all()
             for place in partition.places
             if after is None or (spread(hash_key), place) > after
         )
-        return self._page(request, source, items, _values(request))
+        return self._page(request, table, items)
 
     def _source(self, request: Mapping[str, Any]) -> Partitions:
         table = self._table(request)
-        name = request.get("IndexName")
-        if name is None:
+        if "IndexName" not in request:
             return table
-        index = table.indexes.get(name)
-        if index is None:
-            raise invalid(f"The table does not have the specified index: {name}")
         if request.get("ConsistentRead"):
             raise invalid("Consistent reads are not supported on global secondary indexes")
+        index = table.indexes[request["IndexName"]]
         index.catch_up(self._index_lag())
         return index
 
@@ -287,27 +273,13 @@ class SimulatedDynamoDB:
         request: Mapping[str, Any],
         source: Partitions,
         items: Iterable[Item],
-        values: Values,
-        *keys: expressions.Parsed[Any],
+        passes: Callable[[Item], bool] = lambda _: True,
     ) -> dict[str, Any]:
         """As many items as fit, without those that the filter drops."""
-        limit = request.get("Limit", self._page_size)
-        if limit < 1:
-            raise invalid("Limit must be greater than or equal to 1")
-        limit = min(limit, self._page_size)
-        show = _shown(request, *keys)
+        limit = min(request.get("Limit", self._page_size), self._page_size)
         seen = list(islice(items, limit))
-        chosen = seen
-        if "FilterExpression" in request:
-            wanted = expressions.condition(request["FilterExpression"], _names(request))
-            if keys and not wanted.attributes.isdisjoint(source.schema.names):
-                raise invalid("Filter Expression can only contain non-primary key attributes")
-            chosen = [item for item in seen if wanted.does(item, values)]
-        answer: dict[str, Any] = {
-            "Items": [show(item) for item in chosen],
-            "Count": len(chosen),
-            "ScannedCount": len(seen),
-        }
+        chosen = [item for item in seen if passes(item)]
+        answer: dict[str, Any] = {"Items": list(map(copied, chosen)), "Count": len(chosen), "ScannedCount": len(seen)}
         if len(seen) == limit:
             names = {*self._table(request).schema.names, *source.schema.names}
             answer["LastEvaluatedKey"] = copied({name: seen[-1][name] for name in names})
@@ -319,20 +291,20 @@ class SimulatedDynamoDB:
             raise invalid("Too many items requested for the BatchGetItem call")
         found = []
         for name, one, key in asked:
-            _refuse_unknown("BatchGetItem", one, _READ | {"Keys"})
+            _refuse_unknown("BatchGetItem", one, frozenset({"Keys", "ConsistentRead"}))
             table = self._table({"TableName": name})
-            found.append((name, key, table, table.key_of(kept_item(key)), _shown(one)))
-        _refuse_duplicates((name, key) for name, _, _, key, _ in found)
-        self._random_fraction.shuffle(found)
+            found.append((name, key, table, table.key_of(kept_item(key))))
+        _refuse_duplicates((name, key) for name, _, _, key in found)
+        self._generator.shuffle(found)
         left = self._left(len(found))
         answer: dict[str, Any] = {"Responses": {name: [] for name in request["RequestItems"]}, "UnprocessedKeys": {}}
-        for name, key, _, _, _ in found[:left]:
+        for name, key, _, _ in found[:left]:
             rest = {**request["RequestItems"][name], "Keys": []}
             answer["UnprocessedKeys"].setdefault(name, rest)["Keys"].append(copied(key))
-        for name, _, table, key, show in found[left:]:
+        for name, _, table, key in found[left:]:
             item = table.get(key)
             if item is not None:
-                answer["Responses"][name].append(show(item))
+                answer["Responses"][name].append(copied(item))
         return answer
 
     def _batch_write_item(self, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -345,7 +317,7 @@ class SimulatedDynamoDB:
             makes = {"PutRequest": self._put, "DeleteRequest": self._delete}[kind]
             writes.append((name, part, makes({"TableName": name, **body})))
         _refuse_duplicates(write.target for _, _, write in writes)
-        self._random_fraction.shuffle(writes)
+        self._generator.shuffle(writes)
         left = self._left(len(writes))
         answer: dict[str, Any] = {"UnprocessedItems": {}}
         for name, part, _ in writes[:left]:
@@ -357,17 +329,15 @@ class SimulatedDynamoDB:
         return answer
 
     def _left(self, parts: int) -> int:
-        """At least one part is done: a request of which nothing is done is refused as a whole."""
+        """How many parts are left unprocessed: all but one at most, since DynamoDB refuses the batch otherwise."""
         return max(0, min(self._unprocessed(parts), parts - 1))
 
     def _transact_write_items(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        parts = request["TransactItems"]
+        parts, token = request["TransactItems"], request.get("ClientRequestToken")
         if not 1 <= len(parts) <= _TRANSACTION:
             raise invalid("Member must have length less than or equal to 100")
-        token = request.get("ClientRequestToken")
-        body = [{kind: _body(part) for kind, part in one.items()} for one in parts]
-        if token is not None and token in self._done:
-            if self._done[token] != body:
+        if token in self._transactions:
+            if self._transactions[token] != parts:
                 raise Refused("IdempotentParameterMismatchException", "The token was used for another request")
             return {}
         writes = [self._part(part) for part in parts]
@@ -386,20 +356,22 @@ class SimulatedDynamoDB:
         for write, after in zip(writes, outcomes, strict=True):
             write.table.set(write.key, after)
         if token is not None:
-            self._done[token] = body
+            self._transactions[token] = parts
         return {}
 
     def _part(self, part: Mapping[str, Any]) -> _Write:
         ((kind, request),) = part.items()
-        makes = {"ConditionCheck": self._check, "Delete": self._delete, "Put": self._put, "Update": self._update}
-        _refuse_unknown(kind, request, _PARTS[kind])
+        makes = {"Delete": self._delete, "Put": self._put, "Update": self._update}
+        if kind not in makes:
+            raise NotImplementedError(f"a transaction with a {kind}")
+        _refuse_unknown(kind, request, _KNOWN[kind])
         return makes[kind](request)
 
 
 def _refuse_unknown(operation: str, request: Mapping[str, Any], known: frozenset[str]) -> None:
     unknown = request.keys() - known - _IGNORED
     if unknown:
-        raise NotImplementedError(f"{operation}: {', '.join(sorted(unknown))}")
+        raise NotImplementedError(f"{operation} with {', '.join(sorted(unknown))}")
 
 
 def _refuse_duplicates(targets: Iterable[tuple[str, tuple[Any, ...]]]) -> None:
@@ -428,57 +400,40 @@ def _values(request: Mapping[str, Any]) -> Values:
     return kept_item(request.get("ExpressionAttributeValues", {}))
 
 
-def _written(request: Mapping[str, Any]) -> tuple[Callable[[Item | None], bool], Values]:
-    """The condition of a write, and the values of all its expressions. Raises Refused if they don't fit together."""
-    values = _values(request)
-    used: list[expressions.Parsed[Any]] = []
-    if "UpdateExpression" in request:
-        used.append(expressions.update(request["UpdateExpression"], _names(request)))
+def _condition(
+    request: Mapping[str, Any], values: Values, *others: expressions.Parsed[Any]
+) -> Callable[[Item | None], bool]:
+    """The condition of a write. `others` are its other expressions. Raises Refused like `_refuse_unused`."""
     if "ConditionExpression" not in request:
-        _refuse_unused(request, used)
-        return lambda _: True, values
+        _refuse_unused(request, *others)
+        return lambda _: True
     condition = expressions.condition(request["ConditionExpression"], _names(request))
-    _refuse_unused(request, [condition, *used])
-    return lambda before: condition.does(before or {}, values), values
+    _refuse_unused(request, condition, *others)
+    return lambda before: condition.does(before or {}, values)
 
 
-def _shown(request: Mapping[str, Any], *keys: expressions.Parsed[Any]) -> Callable[[Item], Item]:
-    """What of an item is answered to a read; `keys` is a query's condition. Raises Refused."""
-    used = list(keys)
-    if "FilterExpression" in request:
-        used.append(expressions.condition(request["FilterExpression"], _names(request)))
-    if "ProjectionExpression" not in request:
-        _refuse_unused(request, used)
-        return copied
-    paths = expressions.projection(request["ProjectionExpression"], _names(request))
-    _refuse_unused(request, [paths, *used])
-    return lambda item: copied(expressions.projected(item, paths.does))
-
-
-def _refuse_unused(request: Mapping[str, Any], used: Sequence[expressions.Parsed[Any]]) -> None:
-    """Every placeholder must stand somewhere, and every one that stands somewhere must be given."""
+def _refuse_unused(request: Mapping[str, Any], *used: expressions.Parsed[Any]) -> None:
+    """Raises Refused unless the expressions use exactly the placeholders that the request defines."""
     names = frozenset[str]().union(*(one.names for one in used))
     values = frozenset[str]().union(*(one.values for one in used))
-    for what, given, wanted in (
-        ("ExpressionAttributeNames", request.get("ExpressionAttributeNames", {}), names),
-        ("ExpressionAttributeValues", request.get("ExpressionAttributeValues", {}), values),
-    ):
-        if given.keys() != wanted:
-            raise invalid(f"{what}: unused or missing in expressions: {sorted(given.keys() ^ wanted)}")
+    for what, wanted in (("ExpressionAttributeNames", names), ("ExpressionAttributeValues", values)):
+        given = request.get(what, {}).keys()
+        if given != wanted:
+            raise invalid(f"{what}: unused or missing in expressions: {sorted(given ^ wanted)}")
 
 
 def _key_range(schema: Schema, tests: Sequence[KeyTest], values: Values) -> tuple[Any, list[KeyTest]]:
-    """The hash key that a query asks for, and what it asks of the range key. Raises Refused."""
+    """The hash key that a query asks for, and what it asks of the range key."""
     hash_name, *range_names = schema.names
-    hashes = [test for test in tests if test.attribute == hash_name]
+    hashes = [test for test in tests if test.attribute == hash_name and test.operator == "="]
     ranges = [test for test in tests if test.attribute in range_names]
-    if len(hashes) != 1 or hashes[0].operator != "=" or len(ranges) > 1 or len(tests) > 1 + len(ranges):
-        raise invalid("Query key condition not supported")
+    if len(hashes) != 1 or len(tests) != 1 + len(ranges):
+        raise NotImplementedError(f"a query by {tests}")
     return schema.part(0, values[hashes[0].operands[0]]), ranges
 
 
 def _bounds(partition: Partition, schema: Schema, tests: Sequence[KeyTest], values: Values) -> tuple[int, int]:
-    """Where the places that pass begin, and where they end. Raises Refused."""
+    """The indexes of the first place that passes, and of the first one after it that doesn't. Raises Refused."""
     places = partition.places
     if not tests:
         return 0, len(places)
@@ -491,24 +446,24 @@ def _bounds(partition: Partition, schema: Schema, tests: Sequence[KeyTest], valu
     def beyond(part: Any) -> int:
         return bisect_right(places, part, key=itemgetter(0))
 
-    if test.operator == "BETWEEN":
-        if rest[0] < low:
-            raise invalid("The BETWEEN operator requires upper bound to be greater than or equal to lower bound")
-        return before(low), beyond(rest[0])
-    if test.operator == "begins_with":
-        first = before(low)
-        return first, bisect_left(places, True, lo=first, key=lambda place: not place[0].startswith(low))
-    return {
-        "=": (before(low), beyond(low)),
-        "<": (0, before(low)),
-        "<=": (0, beyond(low)),
-        ">": (beyond(low), len(places)),
-        ">=": (before(low), len(places)),
-    }[test.operator]
+    match test.operator:
+        case "BETWEEN":
+            if rest[0] < low:
+                raise invalid("The BETWEEN operator requires upper bound to be greater than or equal to lower bound")
+            return before(low), beyond(rest[0])
+        case "begins_with":
+            first = before(low)
+            return first, bisect_left(places, True, lo=first, key=lambda place: not place[0].startswith(low))
+        case "=":
+            return before(low), beyond(low)
+        case "<=":
+            return 0, beyond(low)
+        case _:
+            return beyond(low), len(places)
 
 
 def _tried(write: _Write) -> tuple[Item | None, tuple[str, str]]:
-    """What a part of a transaction would make of its item, and the reason if it can't."""
+    """The item as a part of a transaction would leave it, and the code and message of the reason if it can't."""
     try:
         return write.tried(), ("None", "")
     except ConditionFailed as refused:
@@ -526,14 +481,3 @@ def _cancelled(reasons: Sequence[tuple[str, str]]) -> Refused:
             {"Code": code, "Message": message} if message else {"Code": code} for code, message in reasons
         ],
     )
-
-
-def _body(part: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy of a transaction's part, by which it is known again."""
-    return {name: _value_or_items(content) for name, content in part.items()}
-
-
-def _value_or_items(content: Any) -> Any:
-    if not isinstance(content, dict):
-        return content
-    return {name: kept(value) if isinstance(value, dict) else value for name, value in content.items()}

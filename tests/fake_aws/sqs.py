@@ -1,7 +1,4 @@
-"""SQS in memory: standard queues with a clock that is handed in.
-
-Which of the visible messages come first is up to chance.
-"""
+"""SQS in memory: standard queues, with a given clock. Visible messages come in random order."""
 
 import heapq
 import json
@@ -15,7 +12,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 BATCH = 10
-#: bytes, of a message and of a batch together
+#: bytes; of a message, and of all messages of a batch together
 LARGEST = 256 * 1024
 #: seconds
 LONGEST_DELAY = 900
@@ -30,7 +27,7 @@ class _Message:
 
     @property
     def handle(self) -> str:
-        """Known of its last receipt only."""
+        """The receipt handle of the latest receipt. Earlier ones delete nothing."""
         return f"{self.id}/{self.received}"
 
 
@@ -38,11 +35,11 @@ class _Message:
 class _Queue:
     url: str
     visibility: int
-    #: what can't be received more often goes to that queue
+    #: a message that was received so often goes to the queue `dead_letters`
     most_receipts: int | None
     dead_letters: str | None
     messages: dict[str, _Message] = field(default_factory=dict)
-    #: ids of what can be received, and of what can be from some instant on; of what is deleted meanwhile too
+    #: ids of messages that can be received now, and from some instant on; deleted messages aren't removed from these
     visible: list[str] = field(default_factory=list)
     later: list[tuple[datetime, str]] = field(default_factory=list)
 
@@ -55,17 +52,17 @@ class _Queue:
 
 
 class SimulatedSQS:
-    """A client for queues of its own. `refuses` says of a message of a batch, by its body, whether it is refused."""
+    """A client with queues of its own. `refuses` says by the body of a batch's message whether it is refused."""
 
     def __init__(
         self,
         now: Callable[[], datetime],
-        random_fraction: random.Random | None = None,
+        generator: random.Random | None = None,
         *,
         refuses: Callable[[str], bool] = lambda _: False,
     ) -> None:
         self._now = now
-        self._random_fraction = random_fraction or random.Random(0)  # noqa: S311 # no secret
+        self._generator = generator or random.Random(0)  # noqa: S311 # no secret
         self._refuses = refuses
         self._queues: dict[str, _Queue] = {}
         self._ids = count()
@@ -94,7 +91,7 @@ class SimulatedSQS:
             raise _refused(operation, "InvalidParameterValue", "The message must have 1 to 262144 bytes")
         if not _delay_is_valid(request):
             raise _refused(operation, "InvalidParameterValue", "DelaySeconds must be between 0 and 900")
-        return {"MessageId": self._take(queue, request)}
+        return {"MessageId": self._enqueue(queue, request)}
 
     def send_message_batch(self, **request: Any) -> dict[str, Any]:
         operation = "SendMessageBatch"
@@ -111,7 +108,7 @@ class SimulatedSQS:
             elif self._refuses(entry["MessageBody"]):
                 answer["Failed"].append({"Id": entry["Id"], "Code": "InternalError", "SenderFault": False})
             else:
-                answer["Successful"].append({"Id": entry["Id"], "MessageId": self._take(queue, entry)})
+                answer["Successful"].append({"Id": entry["Id"], "MessageId": self._enqueue(queue, entry)})
         return {kind: entries for kind, entries in answer.items() if entries}
 
     def receive_message(self, **request: Any) -> dict[str, Any]:
@@ -147,7 +144,7 @@ class SimulatedSQS:
         return {}
 
     def next_visible(self, url: str) -> datetime | None:
-        """From when on something can be received; None if the queue is empty."""
+        """When the first message can be received; None if the queue is empty."""
         queue = self._queue("ReceiveMessage", url)
         queue.show(self._now())
         if any(identifier in queue.messages for identifier in queue.visible):
@@ -155,8 +152,8 @@ class SimulatedSQS:
         return min((instant for instant, identifier in queue.later if identifier in queue.messages), default=None)
 
     def _any(self, queue: _Queue) -> _Message | None:
-        """One of the visible messages, which isn't visible any more; None if it is deleted, or dead."""
-        place = self._random_fraction.randrange(len(queue.visible))
+        """Take a random visible message; None if that one is deleted, or has become a dead letter."""
+        place = self._generator.randrange(len(queue.visible))
         queue.visible[place], queue.visible[-1] = queue.visible[-1], queue.visible[place]
         message = queue.messages.get(queue.visible.pop())
         if message is None or queue.dead_letters is None or message.received < (queue.most_receipts or 0):
@@ -167,7 +164,7 @@ class SimulatedSQS:
         dead.visible.append(message.id)
         return None
 
-    def _take(self, queue: _Queue, request: Mapping[str, Any]) -> str:
+    def _enqueue(self, queue: _Queue, request: Mapping[str, Any]) -> str:
         message = _Message(f"{next(self._ids):012d}", request["MessageBody"])
         queue.messages[message.id] = message
         queue.hide(message, self._now() + timedelta(seconds=request.get("DelaySeconds", 0)))

@@ -1,6 +1,6 @@
 """Tables and their indexes: items by their keys, in the order of their range keys.
 
-An index is told of each change of its table, and may be read as it was some changes ago.
+An index gets each change of its table, and may be read as it was some changes ago.
 """
 
 import zlib
@@ -16,15 +16,15 @@ from tests.fake_aws.values import Item, Value, invalid, kind_of, place_of
 #: bytes
 LONGEST_HASH_KEY = 2048
 LONGEST_RANGE_KEY = 1024
-#: Where an item stands among those with its hash key: its range key; in an index, then its key in the table.
+#: An item's place among those with its hash key: its range key; in an index, then its key in the table.
 Place = tuple[Any, ...]
 
 
 @dataclass(frozen=True)
 class Schema:
-    """The attributes of a key, each with its kind."""
+    """The attributes of a key."""
 
-    #: the hash key's attribute, then the range key's if there is one
+    #: the hash key's name and type, then the range key's if there is one
     attributes: tuple[tuple[str, str], ...]
 
     @property
@@ -32,24 +32,21 @@ class Schema:
         return tuple(name for name, _ in self.attributes)
 
     def key_of(self, item: Mapping[str, Value]) -> tuple[Any, ...]:
-        """Raises Refused unless the item has a whole and proper key."""
+        """Raises Refused for an empty key, or one that is too long."""
         return tuple(self.part(place, item.get(name)) for place, (name, _) in enumerate(self.attributes))
 
     def part(self, place: int, value: Value | None) -> Any:
-        """What the key attribute at this place, 0 or 1, is found and sorted by. Raises Refused."""
+        """What the key attribute at this place, 0 or 1, is found and sorted by. Raises Refused like `key_of`."""
         name, kind = self.attributes[place]
-        if value is None:
-            raise invalid(f"One of the required keys was not given a value: Missing the key {name} in the item")
-        if kind_of(value) != kind:
-            raise invalid(f"One or more parameter values were invalid: Type mismatch for key {name}")
-        if kind == "N":
-            return place_of(value)
-        content = value[kind]
-        if not content:
-            raise invalid(f"One or more parameter values are not valid: The key {name} cannot be an empty value")
-        if len(content.encode() if kind == "S" else content) > (LONGEST_RANGE_KEY if place else LONGEST_HASH_KEY):
-            raise invalid(f"One or more parameter values were invalid: The key {name} is too long")
-        return content
+        if value is None or kind_of(value) != kind:
+            raise NotImplementedError(f"a key whose {name} is {value}")
+        if kind == "S":
+            length = len(value[kind].encode())
+            if not length:
+                raise invalid(f"One or more parameter values are not valid: The key {name} cannot be an empty value")
+            if length > (LONGEST_RANGE_KEY if place else LONGEST_HASH_KEY):
+                raise invalid(f"One or more parameter values were invalid: The key {name} is too long")
+        return place_of(value)
 
 
 @dataclass
@@ -71,7 +68,7 @@ class Partition:
 
 
 class Partitions(ABC):
-    """What can be queried: a table, or an index of one."""
+    """What can be queried: a table, or an index."""
 
     def __init__(self, schema: Schema) -> None:
         self.schema = schema
@@ -79,14 +76,14 @@ class Partitions(ABC):
 
     @abstractmethod
     def place(self, item: Mapping[str, Value]) -> Place:
-        """Where the item stands in its partition, by its keys alone. Raises Refused."""
+        """The item's place in its partition, by its keys alone."""
 
     def partition(self, hash_key: Any) -> Partition:
-        """An empty one if there is nothing under this hash key."""
+        """An empty one if nothing has this hash key."""
         return self._partitions.get(hash_key) or Partition()
 
     def all(self) -> Iterator[tuple[Any, Partition]]:
-        """In an order that always is the same, and isn't that of their hash keys."""
+        """In an order that is always the same, and differs from that of the hash keys."""
         return iter(sorted(self._partitions.items(), key=lambda each: spread(each[0])))
 
     def _put(self, hash_key: Any, place: Place, item: Item) -> None:
@@ -101,34 +98,35 @@ class Partitions(ABC):
 
 
 def spread(hash_key: Any) -> tuple[int, Any]:
-    """What a scan goes by."""
+    """What a scan sorts partitions by."""
     return zlib.crc32(str(hash_key).encode()), hash_key
 
 
-#: of an index: the hash key, the place and what is kept there
+#: of an index: the hash key, the place and the item
 _Entry = tuple[Any, Place, Item]
 
 
 class Index(Partitions):
-    """Only what has both of its key's attributes stands in it."""
+    """It holds only items that have all attributes of its key."""
 
     def __init__(self, schema: Schema, table: Schema, projects: frozenset[str] | None) -> None:
         super().__init__(schema)
         self._table = table
         #: the attributes it holds; None for all
         self._projects = None if projects is None else projects | {*schema.names, *table.names}
-        #: what it doesn't show yet: each change's entries before and after
-        self._coming: deque[tuple[_Entry | None, _Entry | None]] = deque()
+        #: changes that it doesn't show yet: the entry before and after
+        self._pending: deque[tuple[_Entry | None, _Entry | None]] = deque()
 
     def note(self, before: Item | None, after: Item | None) -> None:
+        """Take a change of the table's."""
         change = self._entry(before), self._entry(after)
         if change[0] != change[1]:
-            self._coming.append(change)
+            self._pending.append(change)
 
     def catch_up(self, lag: int) -> None:
         """Show all changes but the last `lag` of them."""
-        while len(self._coming) > lag:
-            before, after = self._coming.popleft()
+        while len(self._pending) > lag:
+            before, after = self._pending.popleft()
             if before is not None:
                 self._remove(*before[:2])
             if after is not None:
@@ -151,16 +149,16 @@ class Table(Partitions):
         self.indexes = indexes
 
     def key_of(self, key: Mapping[str, Value]) -> tuple[Any, ...]:
-        """Of a key by itself, which must have nothing else. Raises Refused."""
+        """Of an item's key by itself. Raises Refused like `Schema.key_of`."""
         if len(key) != len(self.schema.attributes):
-            raise invalid("The provided key element does not match the schema")
+            raise NotImplementedError(f"a key with the attributes {sorted(key)}")
         return self.schema.key_of(key)
 
     def place(self, item: Mapping[str, Value]) -> Place:
         return self.schema.key_of(item)[1:]
 
     def check(self, item: Item) -> None:
-        """Raises Refused if it doesn't fit the table, or an index."""
+        """Raises Refused if its key, or its key in an index, is empty or too long."""
         self.schema.key_of(item)
         for index in self.indexes.values():
             for place, name in enumerate(index.schema.names):
@@ -171,7 +169,7 @@ class Table(Partitions):
         return self.partition(key[0]).items.get(key[1:])
 
     def set(self, key: tuple[Any, ...], item: Item | None) -> None:
-        """None takes it away."""
+        """Put the item there; None deletes what is there."""
         before = self.get(key)
         if item is None:
             self._remove(key[0], key[1:])

@@ -1,8 +1,8 @@
-"""As many stories as wanted, on all cores, with a progress bar.
+"""Runs many stories on all cores, with a progress bar.
 
-    python -m tests.simulation [--seeds 10000] [--first 0] [--crashes 20]
+    python -m tests.simulation [--seeds 10000] [--first 0] [--crashes 20] [--controls 2000]
 
-The seeds of broken promises are printed with what was broken, and make it end with 1.
+Prints each seed that breaks a promise, and the promise. Exits with 1 if there is one, or if a control isn't noticed.
 """
 
 import argparse
@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 @dataclass
 class Tally:
-    """What became of some stories."""
+    """What happened in some stories, in numbers."""
 
     stories: int = 0
     boundaries: int = 0
@@ -38,7 +38,7 @@ class Tally:
     calls: int = 0
     reports: int = 0
     uncertain: int = 0
-    #: by how a story is told again
+    #: the broken promises of each story that has any, by the expression that repeats the story
     broken: dict[str, list[str]] = field(default_factory=dict)
 
     @classmethod
@@ -62,12 +62,12 @@ class Tally:
         self.broken |= other.broken
 
 
-def tell(seed: int) -> Tally:
+def run_story(seed: int) -> Tally:
     return Tally.of(f"Simulation({seed})", Simulation(seed).run())
 
 
 def crash_everywhere(seed: int) -> Tally:
-    """The seed's short story, once for each of its boundaries."""
+    """Run the seed's short story once for each of its boundaries, with a crash there."""
     tally = Tally()
     for crash_at in range(Simulation(seed, crash_at=-1).run().faults.boundaries):
         story = Simulation(seed, crash_at=crash_at).run()
@@ -76,7 +76,7 @@ def crash_everywhere(seed: int) -> Tally:
 
 
 def seeds_until_noticed(most: int, place: int) -> int | None:
-    """In a process of its own: what is taken away stays away."""
+    """How many stories it takes to notice a control; None if it isn't. The safeguard stays removed in this process."""
     control: Control = CONTROLS[place]
     control.apply(setattr)
     return next((seed + 1 for seed in range(most) if faults(Simulation(seed).run())), None)
@@ -86,15 +86,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
     parser.add_argument("--seeds", type=int, default=10_000, help="how many stories")
     parser.add_argument("--first", type=int, default=0, help="the first one's seed")
-    parser.add_argument("--crashes", type=int, default=20, help="how many short stories get a crash at each boundary")
-    parser.add_argument("--controls", type=int, default=2_000, help="seeds in which a missing safeguard is noticed")
+    parser.add_argument("--crashes", type=int, default=20, help="how many short stories crash at each boundary in turn")
+    parser.add_argument("--controls", type=int, default=2_000, help="in how many stories a control must be noticed")
     asked = parser.parse_args(arguments)
     logging.disable(logging.CRITICAL)
     console = Console()
     everything = Tally()
     with Pool(os.cpu_count()) as workers, _progress(console) as progress:
         for title, function, seeds in (
-            ("stories", tell, range(asked.first, asked.first + asked.seeds)),
+            ("stories", run_story, range(asked.first, asked.first + asked.seeds)),
             ("a crash at each boundary", crash_everywhere, range(asked.crashes)),
         ):
             tally = Tally()
@@ -102,23 +102,23 @@ def main(arguments: list[str] | None = None) -> int:
                 tally.add(one)
                 for name, found in one.broken.items():
                     progress.console.print(f"[red]{name}[/]: {found}", highlight=False)
-            progress.console.print(f"{title}: {_told(tally)}", highlight=False)
+            progress.console.print(f"{title}: {_summary(tally)}", highlight=False)
             everything.add(tally)
-    unnoticed = _notice(console, asked.controls) if asked.controls else 0
+    unnoticed = _run_controls(console, asked.controls) if asked.controls else 0
     return 1 if everything.broken or unnoticed else 0
 
 
-def _notice(console: Console, most: int) -> int:
-    """How many safeguards can be taken away without anybody noticing."""
+def _run_controls(console: Console, most: int) -> int:
+    """How many controls aren't noticed within so many stories."""
     unnoticed = 0
-    # a new process for each, since what is taken away stays away
+    # Each has a process of its own, in which its safeguard stays removed.
     with Pool(os.cpu_count(), maxtasksperchild=1) as workers, _progress(console) as progress:
         places = range(len(CONTROLS))
         noticed = _each(progress, workers, "controls", partial(seeds_until_noticed, most), places)
         for control, seeds in zip(CONTROLS, noticed, strict=True):
             unnoticed += seeds is None
-            told = f"noticed after {seeds} seeds" if seeds else f"[red]not noticed in {most} seeds[/]"
-            progress.console.print(f"without «{control.missing}»: {told}", highlight=False)
+            found = f"noticed after {seeds} seeds" if seeds else f"[red]not noticed in {most} seeds[/]"
+            progress.console.print(f"without «{control.missing}»: {found}", highlight=False)
     return unnoticed
 
 
@@ -133,7 +133,7 @@ def _progress(console: Console) -> Progress:
     return Progress(*columns, console=console)
 
 
-def _told(tally: Tally) -> str:
+def _summary(tally: Tally) -> str:
     figures = {name: value for name, value in vars(tally).items() if isinstance(value, int)}
     return ", ".join(f"{value} {name}" for name, value in figures.items()) + f", {len(tally.broken)} broken"
 

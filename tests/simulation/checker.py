@@ -1,4 +1,4 @@
-"""Were the promises kept? Told from the tenant's own log and the API's answers, after all is over."""
+"""Checks the promises against the record of a story: the tenant's log, and the API's answers."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -6,36 +6,41 @@ from datetime import datetime, timedelta
 
 from chalicelib.domain.keys import SEQUENCES_PER_CAMPAIGN
 from infra.template.template import merge_template
-from tests.simulation.story import AMOUNT, MINUTE, PERIOD, Story, Wish
+from tests.simulation.story import AMOUNT, FEWEST, MINUTE, PERIOD, RequestedHours, Story
 from tests.simulation.tenant import COMPLETED, FAILED, UNKNOWN, Call
 from tests.support.permissions import granted
 
 FINAL = {"completed", "failed", "uncertain"}
-#: how late a stop, or other calling hours, may begin to hold
+#: how long after its answer a stop, or a change of calling hours, may take effect
 GRACE = timedelta(seconds=2)
-#: what was handed over before a change of the hours keeps its slots
-HANDED_OVER = timedelta(seconds=80)
-#: At twice the pace five calls are made in ten seconds; slow connections may push some more of them together.
+#: how long after a change of calling hours calls may come that were dispatched before it
+DISPATCHED_AHEAD = timedelta(seconds=80)
+#: At twice the pace five calls are made in ten seconds. Slow connections may bring some more of them together.
 BURST, BURST_TIME = 12, timedelta(seconds=10)
-#: what each function may ask AWS for
+#: How late a call may begin: two seconds, or half of the gap to the next one, here at the slowest pace.
+MISFIRE_GRACE = max(timedelta(seconds=2), PERIOD * MINUTE / FEWEST / 2)
+#: how long a call waits at most because its window has only just opened
+OPENING_HOLD = timedelta(seconds=1)
+#: what each function's role allows
 ROLES = granted(merge_template())
 
 
 def faults(story: Story) -> list[str]:
-    """Each broken promise, as a sentence; none is the hope."""
+    """Each broken promise as a sentence; empty if all are kept."""
     return [
         *_dialled_once(story),
-        *_in_time(story),
+        *_within_calling_hours(story),
         *_not_after_a_stop(story),
         *_at_the_pace(story),
         *_not_in_a_burst(story),
+        *_on_time(story),
         *_nothing_lost(story),
-        *_ended_as_told(story),
-        *_seldom_uncertain(story),
+        *_outcomes_are_the_tenants(story),
+        *_few_are_uncertain(story),
         *_reported(story),
-        *_reported_as_told(story),
-        *_added_up(story),
-        *_permitted(story),
+        *_report_states_are_true(story),
+        *_progress_adds_up(story),
+        *_within_the_roles(story),
     ]
 
 
@@ -45,7 +50,7 @@ def _dialled_once(story: Story) -> Iterator[str]:
         if times > 1:
             yield f"P1: call {call_id}, attempt {attempt} was made {times} times"
         if attempt > story.max_retries + 1:
-            yield f"P1: call {call_id} was tried {attempt} times"
+            yield f"P1: call {call_id} had {attempt} attempts"
     last: dict[int, Call] = {}
     for call in story.tenant.calls:
         before = last.get(call.call_id)
@@ -53,18 +58,18 @@ def _dialled_once(story: Story) -> Iterator[str]:
             yield f"P1: call {call.call_id} was made again after it was {before.ended}"
         last[call.call_id] = call
         if call.idempotency_key != f"{call.call_id}-{call.attempt}":
-            yield f"P7: call {call.call_id}, attempt {call.attempt} came as {call.idempotency_key}"
+            yield f"P7: call {call.call_id}, attempt {call.attempt} has the Idempotency-Key {call.idempotency_key}"
 
 
-def _in_time(story: Story) -> Iterator[str]:
+def _within_calling_hours(story: Story) -> Iterator[str]:
     for call in story.tenant.calls:
-        held = [wish for wish in story.wishes if wish.asked <= call.at and not _is_over(wish, call.at)]
-        if not any(begins <= call.at < ends for wish in held for begins, ends in wish.windows):
+        held = [one for one in story.requested_hours if one.asked <= call.at and not _is_over(one, call.at)]
+        if not any(begins <= call.at < ends for one in held for begins, ends in one.windows):
             yield f"P3: a call at {call.at}"
 
 
-def _is_over(wish: Wish, instant: datetime) -> bool:
-    return wish.superseded is not None and wish.superseded + GRACE < instant
+def _is_over(requested: RequestedHours, instant: datetime) -> bool:
+    return requested.superseded is not None and requested.superseded + GRACE < instant
 
 
 def _not_after_a_stop(story: Story) -> Iterator[str]:
@@ -75,17 +80,17 @@ def _not_after_a_stop(story: Story) -> Iterator[str]:
 
 
 def _at_the_pace(story: Story) -> Iterator[str]:
-    if len(story.wishes) == 1:
-        return _in_its_period(story, story.wishes[0])
+    if len(story.requested_hours) == 1:
+        return _in_its_period(story, story.requested_hours[0])
     return _about_at_the_pace(story)
 
 
-def _in_its_period(story: Story, wish: Wish) -> Iterator[str]:
-    """Each call counts for the period it came in; if that is full, for one that it came in by another's clock."""
+def _in_its_period(story: Story, requested: RequestedHours) -> Iterator[str]:
+    """Each call counts for one period: the one in which it came, by the true clock or by one that differs."""
     skew = timedelta(seconds=story.faults.odds.skew)
     counts: Counter[tuple[datetime, int]] = Counter()
     for call in sorted(story.tenant.calls, key=lambda call: call.at):
-        near = {_period(wish, at) for at in (call.at - skew, call.at, call.at + skew)} - {None}
+        near = {_period(requested, at) for at in (call.at - skew, call.at, call.at + skew)} - {None}
         possible = sorted(period for period in near if period is not None)
         period = next((period for period in possible if counts[period] < AMOUNT), None)
         if period is None:
@@ -94,33 +99,38 @@ def _in_its_period(story: Story, wish: Wish) -> Iterator[str]:
             counts[period] += 1
 
 
-def _period(wish: Wish, instant: datetime) -> tuple[datetime, int] | None:
-    for begins, ends in wish.windows:
+def _period(requested: RequestedHours, instant: datetime) -> tuple[datetime, int] | None:
+    for begins, ends in requested.windows:
         if begins <= instant < ends:
             return begins, (instant - begins) // (PERIOD * MINUTE)
     return None
 
 
-def _may_hold(wish: Wish, instant: datetime) -> bool:
-    """Might a call of its slots be made then?"""
-    return wish.asked <= instant and (wish.superseded is None or instant < wish.superseded + HANDED_OVER)
+def _may_hold(requested: RequestedHours, instant: datetime) -> bool:
+    """True if a call in these hours' slots may come at that instant."""
+    return requested.asked <= instant and (
+        requested.superseded is None or instant < requested.superseded + DISPATCHED_AHEAD
+    )
 
 
 def _about_at_the_pace(story: Story) -> Iterator[str]:
-    """Where the hours change, the calls of old periods and new ones mix; each still has its amount."""
+    """When calling hours change, calls of the old and the new periods may mix. Each period has its amount at most."""
     skew = timedelta(seconds=story.faults.odds.skew)
-    for wish in story.wishes:
+    for requested in story.requested_hours:
         counts = Counter(
-            _period(wish, call.at)
+            _period(requested, call.at)
             for call in story.tenant.calls
-            if _may_hold(wish, call.at) and _period(wish, call.at - skew) == _period(wish, call.at + skew)
+            if _may_hold(requested, call.at)
+            and _period(requested, call.at - skew) == _period(requested, call.at + skew)
         )
         for period, calls in counts.items():
             if period is None:
                 continue
             begins = period[0] + period[1] * PERIOD * MINUTE
             ends = begins + PERIOD * MINUTE
-            mixed = [one for one in story.wishes if one.asked < ends and _may_hold(one, max(begins, one.asked))]
+            mixed = [
+                one for one in story.requested_hours if one.asked < ends and _may_hold(one, max(begins, one.asked))
+            ]
             if calls > AMOUNT * len(mixed):
                 yield f"P5: {calls} calls from {begins}, with hours that changed {len(mixed) - 1} times"
 
@@ -131,6 +141,22 @@ def _not_in_a_burst(story: Story) -> Iterator[str]:
         if beyond - first < BURST_TIME:
             yield f"P5: more than {BURST} calls within ten seconds from {first}"
             return
+
+
+def _on_time(story: Story) -> Iterator[str]:
+    """A call begins neither before it is due nor later than the misfire grace allows.
+
+    Between the dialer's look at its clock and the connection the account's secret may be read. An attempt that was
+    dispatched more than once may begin by any of its due instants.
+    """
+    skew = timedelta(seconds=story.faults.odds.skew)
+    allowed = MISFIRE_GRACE + skew + OPENING_HOLD + story.faults.odds.longest_request
+    for call in story.tenant.calls:
+        due = [instant for instant in story.due[call.call_id, call.attempt] if instant <= call.begun + skew]
+        if not due:
+            yield f"P5: the call at {call.begun} was not due yet"
+        elif call.begun >= max(due) + allowed:
+            yield f"P5: the call at {call.begun} was due at {max(due)}"
 
 
 def _nothing_lost(story: Story) -> Iterator[str]:
@@ -150,84 +176,84 @@ def _nothing_lost(story: Story) -> Iterator[str]:
         yield f"P2: the campaign is {story.final.get('status')}: {story.final.get('progress')}"
 
 
-def _ended_as_told(story: Story) -> Iterator[str]:
-    """Nothing is recorded that the tenant didn't say; only what died with its dialer may be uncertain instead."""
+def _outcomes_are_the_tenants(story: Story) -> Iterator[str]:
+    """A recorded outcome is the tenant's answer. Only a call of a dead dialer may be uncertain instead."""
     last = {call.call_id: call.ended for call in story.tenant.calls}
     for call in [] if story.deleted else story.calls:
         call_id, state = call["call_id"], call["state"]
-        told = last.get(call_id)
+        answered = last.get(call_id)
         if state == "uncertain":
-            may_be = told == UNKNOWN or call_id in story.caught
+            is_true = answered == UNKNOWN or call_id in story.of_dead_dialers
         elif state == "failed":
-            may_be = told in (FAILED, None)
+            is_true = answered in (FAILED, None)
         else:
-            may_be = told == COMPLETED
-        if not may_be:
-            yield f"P2: call {call_id} is {state}, and was {told or 'never made'}"
+            is_true = answered == COMPLETED
+        if not is_true:
+            yield f"P2: call {call_id} is {state}, and was {answered or 'never made'}"
 
 
-def _seldom_uncertain(story: Story) -> Iterator[str]:
-    """A crash leaves no more calls uncertain than its dialer had to make."""
-    unheard = {call.call_id for call in story.tenant.calls if call.ended == UNKNOWN}
-    uncertain = sum(call["state"] == "uncertain" and call["call_id"] not in unheard for call in story.calls)
+def _few_are_uncertain(story: Story) -> Iterator[str]:
+    """A crash leaves at most as many calls uncertain as its dialer had."""
+    unanswered = {call.call_id for call in story.tenant.calls if call.ended == UNKNOWN}
+    uncertain = sum(call["state"] == "uncertain" and call["call_id"] not in unanswered for call in story.calls)
     deaths = story.faults.crashes + story.timeouts
-    if uncertain > deaths * story.most_at_once:
+    if uncertain > deaths * story.largest_slice:
         yield f"P2: {uncertain} uncertain for {deaths} crashes"
 
 
 def _reported(story: Story) -> Iterator[str]:
-    heard: dict[int, set[str]] = defaultdict(set)
+    results: dict[int, set[str]] = defaultdict(set)
     ids: dict[int, set[tuple[str, str]]] = defaultdict(set)
     refused = set()
     for report in story.tenant.reports:
-        heard[report.call_id].add(report.result)
+        results[report.call_id].add(report.result)
         ids[report.call_id].add(report.ids)
         if report.status == 410:
             refused.add(report.call_id)
-    delivered = story.tenant.took
-    for call_id, results in heard.items():
-        if len(results) > 1 or len(ids[call_id]) > 1:
-            yield f"P7: call {call_id} was reported as {sorted(results)}, by the ids {sorted(ids[call_id])}"
-    # of a deleted campaign too, which can't be asked for any more
-    for call_id in {call.call_id for call in story.tenant.calls if call.ended != FAILED} - delivered - refused:
-        yield f"P7: call {call_id} was made, and nobody was told"
+    over = story.tenant.acknowledged | refused
+    for call_id, found in results.items():
+        if len(found) > 1 or len(ids[call_id]) > 1:
+            yield f"P7: call {call_id} was reported as {sorted(found)}, with the ids {sorted(ids[call_id])}"
+    # This is true of a deleted campaign too, whose calls the API doesn't show.
+    for call_id in {call.call_id for call in story.tenant.calls if call.ended != FAILED} - over:
+        yield f"P7: call {call_id} was made, and its report was never acknowledged"
     for call in story.calls:
         call_id, state = call["call_id"], call["state"]
         if state not in FINAL:
             continue
-        if call_id not in delivered | refused:
-            yield f"P7: call {call_id} is {state}, and nobody was told"
-        elif heard[call_id] != {state}:
-            yield f"P7: call {call_id} is {state}, and was reported {sorted(heard[call_id])}"
+        if call_id not in over:
+            yield f"P7: call {call_id} is {state}, and its report was never acknowledged"
+        elif results[call_id] != {state}:
+            yield f"P7: call {call_id} is {state}, and was reported as {sorted(results[call_id])}"
 
 
-def _reported_as_told(story: Story) -> Iterator[str]:
-    """What the API shows of reports is true, and stays so."""
+def _report_states_are_true(story: Story) -> Iterator[str]:
+    """A report that the API shows as delivered was acknowledged, and is shown so from then on."""
     before: set[int] = set()
-    for shown, taken in story.report_looks:
-        if shown - taken:
-            yield f"P7: shown as delivered, and taken by nobody: {sorted(shown - taken)}"
+    for shown, acknowledged in story.report_snapshots:
+        if shown - acknowledged:
+            yield f"P7: shown as delivered, and not acknowledged: {sorted(shown - acknowledged)}"
         if before - shown:
             yield f"P7: no longer shown as delivered: {sorted(before - shown)}"
         before = shown
     for call in story.calls if story.final.get("status") == "completed" else []:
         if call["report"] not in ("delivered", "given_up"):
-            yield f"P7: all is over, and the report of call {call['call_id']} is {call['report']}"
+            yield f"P7: the campaign is completed, and the report of call {call['call_id']} is {call['report']}"
 
 
-def _added_up(story: Story) -> Iterator[str]:
-    for look in [*story.looks, *(progress for progress, _ in story.twin_looks)]:
-        parts = [number for name, number in look.items() if name != "total"]
-        if sum(parts) != look["total"] or min(parts) < 0:
-            yield f"progress doesn't add up: {look}"
-    for progress, states in story.twin_looks:
+def _progress_adds_up(story: Story) -> Iterator[str]:
+    for snapshot in [*story.progress_snapshots, *(progress for progress, _ in story.progress_and_states)]:
+        parts = [number for name, number in snapshot.items() if name != "total"]
+        if sum(parts) != snapshot["total"] or min(parts) < 0:
+            yield f"progress doesn't add up: {snapshot}"
+    for progress, states in story.progress_and_states:
         if {name: number for name, number in progress.items() if number} != states:
             yield f"progress is {progress}, where the calls are {states}"
 
 
-def _permitted(story: Story) -> Iterator[str]:
+def _within_the_roles(story: Story) -> Iterator[str]:
     for function, role in ROLES.items():
         for action, resource in sorted(story.faults.asked[function] - role):
-            yield f"{function} asked for {action} on {resource}, which its role doesn't let it"
+            yield f"{function} asked for {action} on {resource}, which its role doesn't allow"
     for operation in sorted(story.faults.stale):
-        yield f"a {operation} would be content with what was there before"
+        yield f"a {operation} may not show what was written before it"

@@ -1,7 +1,7 @@
-"""Safeguards taken away, one at a time: what the checker must notice, or it is worth nothing.
+"""Removes safeguards of the product, one at a time. The checker must notice each.
 
-A control is an edit of the code as it stands. Text that isn't there any more is an error, so that none comes quietly to
-nothing when the code changes.
+A control edits the source of functions. It fails if the text to be replaced isn't there, so a control can't become void
+unnoticed when the code changes.
 """
 
 import inspect
@@ -25,20 +25,21 @@ from chalicelib.storage.writes import Transaction
 
 @dataclass(frozen=True)
 class Edit:
-    """Of one function: what stands there once, and what is to stand there."""
+    """Replacements in the source of one function. Each text to be replaced stands there exactly once."""
 
-    #: a module or class, and the name of the function in it
+    #: a module or class
     owner: Any
+    #: of the function in it
     name: str
     changes: Mapping[str, str]
 
     def edited(self) -> FunctionType:
         function = getattr(self.owner, self.name)
         source = textwrap.dedent(inspect.getsource(function))
-        for was, becomes in self.changes.items():
-            if source.count(was) != 1:
-                raise LookupError(f"{was!r} stands {source.count(was)} times in {self.name}")
-            source = source.replace(was, becomes)
+        for before, after in self.changes.items():
+            if source.count(before) != 1:
+                raise LookupError(f"{before!r} stands {source.count(before)} times in {self.name}")
+            source = source.replace(before, after)
         found: dict[str, Any] = {}
         exec(compile(source, inspect.getfile(function), "exec"), function.__globals__, found)  # noqa: S102 # our own code
         edited: FunctionType = found[self.name]
@@ -47,15 +48,15 @@ class Edit:
 
 @dataclass(frozen=True)
 class Control:
-    """What is missing then, and the edits that make it so."""
+    """A safeguard, and the edits that remove it."""
 
     missing: str
     edits: tuple[Edit, ...]
-    #: a story in which it was missed, to look at first
+    #: the seed of a story in which the checker has noticed it; that one is tried first
     seen_in: int = 0
 
     def apply(self, replace: Callable[[Any, str, Any], None]) -> None:
-        """`replace` is what puts an attribute in the place of another, for as long as the test lasts."""
+        """`replace` sets an attribute, such as `setattr` or pytest's, which undoes it after the test."""
         for edit in self.edits:
             original, edited = getattr(edit.owner, edit.name), edit.edited()
             for owner in {edit.owner, *_modules()}:
@@ -64,7 +65,7 @@ class Control:
 
 
 def _modules() -> set[ModuleType]:
-    """Those that may have a function of another by its name."""
+    """All modules of the product: each may have imported the function by its name."""
     return {module for name, module in sys.modules.items() if name.startswith("chalicelib.")}
 
 
@@ -75,7 +76,7 @@ CONTROLS = (
         seen_in=4,
     ),
     Control(
-        "a claim that the SDK repeats is known by its nonce",
+        "a claim that the SDK repeats is recognised by its nonce",
         (Edit(Calls, "claim", {"{unclaimed} OR #nonce = :nonce": "{unclaimed}"}),),
         seen_in=3,
     ),
@@ -106,12 +107,12 @@ CONTROLS = (
         seen_in=5,
     ),
     Control(
-        "missed ticks are made up at twice the pace at most",
+        "missed ticks are made up for at twice the pace at most",
         (Edit(pacing, "_slots_of_opening", {"begin + (instant - first) // 2": "begin"}),),
         seen_in=15,
     ),
     Control(
-        "missed ticks are made up within their own period only",
+        "missed ticks are made up for within their own period only",
         (
             Edit(
                 pacing,
@@ -133,7 +134,7 @@ CONTROLS = (
         seen_in=4,
     ),
     Control(
-        "what is known of a campaign is fresh",
+        "a snapshot of a campaign is fresh",
         (
             Edit(CampaignSnapshots, "_known", {"or self._clock.now() - known[0] > FRESH_FOR": ""}),
             Edit(last_look, "refusal", {"now - snapshot.asked_at > KNOWN_FOR": "False"}),
@@ -141,7 +142,7 @@ CONTROLS = (
         seen_in=1,
     ),
     Control(
-        "a call is its own period's only",
+        "a call is made in its own period only",
         (
             Edit(last_look, "refusal", {"now >= (dial.expires if connected else dial.start_deadline)": "False"}),
             Edit(last_look, "refusal_unclaimed", {"now >= dial.start_deadline": "False"}),
@@ -149,7 +150,18 @@ CONTROLS = (
         seen_in=94,
     ),
     Control(
-        "slots are one pacer's",
+        "a late call isn't made",
+        (
+            Edit(
+                pacing,
+                "_slots_of_opening",
+                {"min(end, due + max(MISFIRE_GRACE // _MICROSECOND, pace.period // pace.amount // 2))": "end"},
+            ),
+        ),
+        seen_in=1,
+    ),
+    Control(
+        "a slot is reserved by one pacer",
         (
             Edit(
                 ProgressStore,
@@ -164,7 +176,7 @@ CONTROLS = (
         seen_in=50,
     ),
     Control(
-        "the calling hours have a margin for clocks that differ",
+        "calling hours have a margin for clocks that differ",
         (
             Edit(last_look, "refusal", {"closes - CLOCKS_DIFFER": "closes"}),
             Edit(last_look, "hold", {"CLOCKS_DIFFER - (now - began) / 2": "timedelta(0)"}),
@@ -172,7 +184,7 @@ CONTROLS = (
         seen_in=217,
     ),
     Control(
-        "a transaction that the SDK repeats is known by its token",
+        "a transaction that the SDK repeats is recognised by its token",
         (Edit(Transaction, "commit", {"client_request_token=self._token": "client_request_token=None"}),),
         seen_in=125,
     ),
@@ -187,7 +199,7 @@ CONTROLS = (
         seen_in=68,
     ),
     Control(
-        "tasks are looked for in all of a campaign's partitions",
+        "tasks are read from all of a campaign's partitions",
         (Edit(task_items, "partition_keys", {"range(spread)": "range(1)"}),),
     ),
 )

@@ -1,7 +1,7 @@
-"""What goes wrong between a function and AWS, by the throw of a seeded die.
+"""What goes wrong between a function and AWS, decided by a seeded random generator.
 
-A boundary is where a function and the world touch: before a request is sent, and when its answer is there. At each a
-function may die, wait, or find that others were faster.
+A boundary is a point at which a function touches the outside: before a request is sent, and when its answer has come.
+At each boundary a function may die, be delayed, or be overtaken by others.
 """
 
 import asyncio
@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, Self, TypeVar
 
 from botocore.exceptions import ClientError, ReadTimeoutError
@@ -24,97 +25,110 @@ R = TypeVar("R")
 
 
 class Crash(BaseException):
-    """The function is gone, in the middle of whatever it did: no handler of errors catches it."""
+    """The function is dead. It is no Exception, so no error handler of the function catches it."""
 
 
-#: seconds for which the SDK waits for an answer before it asks again, if the connection isn't broken
+#: seconds that the SDK waits for an answer before it sends the request again, if the connection isn't broken
 _READ_TIMEOUT = 8.0
+#: seconds that a request is delayed at most: when something else happens meanwhile, and when it is slow
+_MEANWHILE, _SLOW = 0.3, 2.0
 
 
 @dataclass
 class Invocation:
-    """A function at work, or the API at one request."""
+    """One run of a function, or one request to the API."""
 
-    #: its name in the template; the operator's for a program of the operator's
+    #: its name in the template; Operator for a program of the operator's
     function: str
-    #: as this machine has it
+    #: this machine's clock
     clock: Clock
-    #: dead; what its blocking code still does on its way out reaches nobody
-    gone: bool = False
+    #: What its blocking code still does while it unwinds has no effect.
+    is_dead: bool = False
     tasks: set[asyncio.Task[Any]] = field(default_factory=set)
-    #: of each task: its last requests that failed, if they did
+    #: how many requests of a task in a row have failed, up to now
     failed_in_a_row: Counter[asyncio.Task[Any] | None] = field(default_factory=Counter)
 
 
-#: whose work is being done; unset while the story itself looks
+#: the invocation that is running; unset while the simulation itself reads the database
 INVOCATION: ContextVar[Invocation] = ContextVar("invocation")
 
 
 @dataclass(frozen=True)
 class Odds:
-    """How likely it is that something goes wrong, each time that it could."""
+    """How likely each fault is, each time that it may happen."""
 
     #: at each boundary: the function dies
     crash: float = 0.0
-    #: at each request: it is turned away; its answer is lost and the SDK repeats it; it is lost for good; it takes long
+    #: at each request: it is throttled
     throttle: float = 0.0
+    #: at each request: its answer is lost, and the SDK sends it again
     repeated: float = 0.0
-    unheard: float = 0.0
+    #: at each request: its answer is lost, and the SDK gives up
+    unanswered: float = 0.0
+    #: at each request: it takes up to two seconds
     slow: float = 0.0
-    #: at each request: a tick, a settler or the owner comes in between
+    #: at each request: a tick, a settler or a request of the owner's happens in between
     meanwhile: float = 0.0
-    #: of a batch: some of its parts are left undone
-    partial: float = 0.0
+    #: of a batch: some of its parts are left unprocessed
+    unprocessed: float = 0.0
     #: of a message: SQS refuses it, loses it, delivers it twice
     refused: float = 0.0
     lost: float = 0.0
     doubled: float = 0.0
-    #: of a query: the index is behind
-    behind: float = 0.0
-    #: of a tick: it doesn't come, comes much too late, comes twice; of a minute: the next few ticks don't come
+    #: of a query: the index is behind its table
+    index_lag: float = 0.0
+    #: of a tick: it is missed, comes up to 40 seconds late, comes twice
     missed: float = 0.0
     late: float = 0.0
     twice: float = 0.0
+    #: of a minute: it and the next two have no tick
     outage: float = 0.0
-    #: of a call: its server never answers, and nobody gives it up until the function is ended
+    #: of a call: its server never answers, and the function is ended while it waits
     hung: float = 0.0
+    #: of a request to the tenant: it fails
+    tenant_error: float = 0.0
     #: seconds that clocks differ by at most
     skew: float = 0.0
-    #: of a request to the tenant: it fails
-    sick: float = 0.0
 
     @classmethod
     def drawn(cls, dice: random.Random) -> Self:
-        """Some weather: much goes wrong in one story what never does in another."""
+        """Odds for one story: faults that are frequent in some stories never happen in others."""
 
-        def some(*odds: float) -> float:
+        def one_of(*odds: float) -> float:
             return dice.choice(odds)
 
         return cls(
-            crash=some(0.0, 0.002, 0.006),
-            throttle=some(0.0, 0.01, 0.04),
-            repeated=some(0.0, 0.01, 0.05),
-            unheard=some(0.0, 0.002, 0.02),
-            slow=some(0.0, 0.0, 0.005),
-            meanwhile=some(0.0, 0.01, 0.04),
-            partial=some(0.0, 0.1),
-            refused=some(0.0, 0.0, 0.02, 0.3),
-            lost=some(0.0, 0.01, 0.1),
-            doubled=some(0.0, 0.04, 0.2),
-            behind=some(0.0, 0.0, 0.5),
-            missed=some(0.0, 0.08),
-            late=some(0.0, 0.2),
-            twice=some(0.0, 0.06),
-            outage=some(0.0, 0.0, 0.15),
-            hung=some(0.0, 0.0, 0.03),
-            skew=some(0.0, 0.2, 1.0),
-            sick=some(0.0, 0.3, 0.3, 0.8),
+            crash=one_of(0.0, 0.002, 0.006),
+            throttle=one_of(0.0, 0.01, 0.04),
+            repeated=one_of(0.0, 0.01, 0.05),
+            unanswered=one_of(0.0, 0.002, 0.02),
+            slow=one_of(0.0, 0.0, 0.005),
+            meanwhile=one_of(0.0, 0.01, 0.04),
+            unprocessed=one_of(0.0, 0.1),
+            refused=one_of(0.0, 0.0, 0.02, 0.3),
+            lost=one_of(0.0, 0.01, 0.1),
+            doubled=one_of(0.0, 0.04, 0.2),
+            index_lag=one_of(0.0, 0.0, 0.5),
+            missed=one_of(0.0, 0.08),
+            late=one_of(0.0, 0.2),
+            twice=one_of(0.0, 0.06),
+            outage=one_of(0.0, 0.0, 0.15),
+            hung=one_of(0.0, 0.0, 0.03),
+            skew=one_of(0.0, 0.2, 1.0),
+            tenant_error=one_of(0.0, 0.3, 0.3, 0.8),
         )
+
+    @property
+    def longest_request(self) -> timedelta:
+        """How long one request and its repetition take at most."""
+        delay = _SLOW if self.slow else _MEANWHILE if self.meanwhile else 0.0
+        repetition = delay + _READ_TIMEOUT if self.repeated else 0.0
+        return timedelta(seconds=delay + repetition + delay)
 
 
 @dataclass
 class Faults:
-    """The odds, and what came of them. Nothing goes wrong while it is off."""
+    """The odds, and the faults that happened. Nothing goes wrong while it is off."""
 
     dice: random.Random
     odds: Odds
@@ -123,63 +137,63 @@ class Faults:
     crash_at: int | None = None
     boundaries: int = 0
     crashes: int = 0
-    #: what each function asked AWS for
+    #: the permissions that each function needed
     asked: defaultdict[str, set[Permission]] = field(default_factory=lambda: defaultdict(set))
-    #: reads that may not show what was written before: the simulated database shows all, so they hide what may happen
+    #: Operations that read eventually consistently. The simulated database doesn't show what they may miss.
     stale: set[str] = field(default_factory=set)
-    #: begins something else, which goes on whenever the others wait
+    #: begins something else, which runs whenever the others wait
     meanwhile: Callable[[], None] = lambda: None
 
     def happens(self, odds: float) -> bool:
         return self.on and odds > 0 and self.dice.random() < odds
 
-    def cross(self) -> None:
-        """A boundary. Raises Crash."""
+    def cross_boundary(self) -> None:
+        """Raises Crash."""
         invocation = INVOCATION.get(None)
         if invocation is None:
             return
-        if invocation.gone:
+        if invocation.is_dead:
             raise Crash
         if not self.on:
             return
         self.boundaries += 1
         if self.boundaries - 1 == self.crash_at or self.happens(self.odds.crash):
             self.crashes += 1
-            invocation.gone = True
+            invocation.is_dead = True
             raise Crash
 
-    def hear(self, needed: Iterable[Permission]) -> None:
-        """What the function under way is about to ask for."""
+    def note_permissions(self, needed: Iterable[Permission]) -> None:
+        """The running function is about to send a request that needs these."""
         invocation = INVOCATION.get(None)
         if invocation is not None:
             self.asked[invocation.function].update(needed)
 
     def ask(self, operation: str, request: Callable[[], R]) -> R:
-        """One request with the SDK's repetitions. Raises Crash, ClientError, ReadTimeoutError."""
+        """Send one request, and repeat it as the SDK does. Raises Crash, ClientError, ReadTimeoutError."""
         if INVOCATION.get(None) is None:
             return request()
-        self._dawdle()
-        self.cross()
+        self._delay()
+        self.cross_boundary()
         if self._fails(self.odds.throttle):
-            raise ClientError({"Error": {"Code": "ThrottlingException", "Message": "too much at once"}}, operation)
+            raise ClientError({"Error": {"Code": "ThrottlingException", "Message": "too many requests"}}, operation)
         if self.happens(self.odds.repeated):
-            with suppress(ClientError):  # a refusal is lost like any answer
+            with suppress(ClientError):  # a refusal is an answer, and lost too
                 request()
-            self._dawdle()
+            self._delay()
             if self.happens(0.1):
                 self._wait(_READ_TIMEOUT)
-        if self._fails(self.odds.unheard):
+        if self._fails(self.odds.unanswered):
             with suppress(ClientError):
                 request()
             raise ReadTimeoutError(endpoint_url="simulated")
         INVOCATION.get().failed_in_a_row[asyncio.current_task()] = 0
         answer = request()
-        self._dawdle()
-        self.cross()
+        self._delay()
+        self.cross_boundary()
         return answer
 
     def _fails(self, odds: float) -> bool:
-        """Not more often in a row than a function that insists will bear."""
+        """It fails at most as often in a row as the dialer tries again."""
         failed = INVOCATION.get().failed_in_a_row
         task = asyncio.current_task()
         if failed[task] == len(PAUSES) or not self.happens(odds):
@@ -187,29 +201,30 @@ class Faults:
         failed[task] += 1
         return True
 
-    def _dawdle(self) -> None:
+    def _delay(self) -> None:
         if self.happens(self.odds.meanwhile):
             self.meanwhile()
-            self._wait(self.dice.uniform(0, 0.3))
+            self._wait(self.dice.uniform(0, _MEANWHILE))
         elif self.happens(self.odds.slow):
-            self._wait(self.dice.uniform(0.1, 2.0))
+            self._wait(self.dice.uniform(0.1, _SLOW))
         elif self.happens(0.2 if self.odds.meanwhile else 0.0):
             self._wait(0.005)
 
     def _wait(self, seconds: float) -> None:
         wait(INVOCATION.get().clock.sleep(seconds))
 
-    # what simulated AWS is told to do
+    # what the simulated AWS asks
 
-    def lag(self) -> int:
-        """How many of an index's last changes can't be seen yet."""
-        return self.dice.randint(1, 3) if self.happens(self.odds.behind) else 0
+    def index_lag(self) -> int:
+        """How many of an index's last changes a query doesn't see."""
+        return self.dice.randint(1, 3) if self.happens(self.odds.index_lag) else 0
 
-    def left_undone(self, parts: int) -> int:
-        """How many parts of a batch."""
-        return self.dice.randrange(parts) if self.happens(self.odds.partial) else 0
+    def unprocessed(self, parts: int) -> int:
+        """How many parts of a batch are left unprocessed."""
+        return self.dice.randrange(parts) if self.happens(self.odds.unprocessed) else 0
 
     def refuses(self, _body: str) -> bool:
+        """True if a message of a batch is refused."""
         return self.happens(self.odds.refused)
 
 
@@ -221,12 +236,12 @@ class FaultyDynamoDB:
     def _make_api_call(self, operation_name: str, api_params: dict[str, Any]) -> dict[str, Any]:
         if not _is_consistent(operation_name, api_params):
             self._faults.stale.add(operation_name)
-        self._faults.hear(asked_of_dynamodb(operation_name, api_params))
+        self._faults.note_permissions(asked_of_dynamodb(operation_name, api_params))
         return self._faults.ask(operation_name, lambda: self._client._make_api_call(operation_name, api_params))
 
 
 class FaultySQS:
-    """`sent` is told whenever there may be new messages."""
+    """`sent` is called whenever there may be new messages."""
 
     def __init__(self, client: Any, faults: Faults, sent: Callable[[], None]) -> None:
         self._client = client
@@ -239,16 +254,16 @@ class FaultySQS:
             self._sent()
             return answer
 
-        self._faults.hear(asked_of_sqs("SendMessageBatch", request))
+        self._faults.note_permissions(asked_of_sqs("SendMessageBatch", request))
         return self._faults.ask("SendMessageBatch", send)
 
     def send_message(self, **request: Any) -> dict[str, Any]:
-        self._faults.hear(asked_of_sqs("SendMessage", request))
+        self._faults.note_permissions(asked_of_sqs("SendMessage", request))
         return self._faults.ask("SendMessage", lambda: self._client.send_message(**request))
 
 
 def _is_consistent(operation: str, request: Mapping[str, Any]) -> bool:
-    """Would a read show all that was written before? An index can't."""
+    """False for a read that may miss an earlier write, unless it is of an index, which has no other kind."""
     match operation:
         case "GetItem" | "Query":
             return "IndexName" in request or bool(request.get("ConsistentRead"))

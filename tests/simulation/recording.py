@@ -1,4 +1,4 @@
-"""Everything that the functions do, told over a database that writes down who asks for what."""
+"""Runs everything that the functions do, and records which permissions of AWS each of them needs."""
 
 import json
 import logging
@@ -30,24 +30,25 @@ from tests.support.tasks import waiting
 from tests.support.ticks import tick_of
 from tests.support.world import HandClock, World
 
-#: How many stories are told: in the first ones most happens of what can, and more are told for what is left out.
+#: How many stories of the simulation run: a few at least, and more until each line that needs a permission has run.
 FEWEST, MOST = 4, 20
 #: too many for one chunk
 MANY = [f"+1222{place:07}, {'x' * 200}" for place in range(700)]
-#: too many to stand in a segment, and few enough for one chunk
+#: too many for a segment, and few enough for one chunk
 FOR_ONE_CHUNK = 200
 
 
 @dataclass
 class Record:
-    #: by the function, as the template has it
+    #: the permissions that each function needed, by its name in the template
     asked: defaultdict[str, set[Permission]] = field(default_factory=lambda: defaultdict(set))
-    #: the lines of the code that were run, by the file
+    #: the lines that have run, by the file
     lines: defaultdict[Path, set[int]] = field(default_factory=lambda: defaultdict(set))
-    #: who is at work; None while something is prepared for them
+    #: the function that is running; None while the test prepares something
     function: str | None = None
 
     def left_out(self, asking: Mapping[Path, set[int]]) -> list[tuple[Path, int]]:
+        """Which of these lines haven't run."""
         return [(path, line) for path, lines in asking.items() for line in sorted(lines - self.lines[path])]
 
     @contextmanager
@@ -56,7 +57,7 @@ class Record:
         yield
         self.function = None
 
-    def hear(self, needed: Iterator[Permission]) -> None:
+    def note(self, needed: Iterator[Permission]) -> None:
         if self.function is not None:
             self.asked[self.function].update(needed)
 
@@ -67,7 +68,7 @@ class RecordedDynamoDB:
         self._client = SimulatedDynamoDB()
 
     def _make_api_call(self, operation_name: str, api_params: dict[str, Any]) -> dict[str, Any]:
-        self._record.hear(asked_of_dynamodb(operation_name, api_params))
+        self._record.note(asked_of_dynamodb(operation_name, api_params))
         return self._client._make_api_call(operation_name, api_params)
 
 
@@ -76,7 +77,7 @@ class RecordedLambda:
         self._record = record
 
     def invoke(self, **request: Any) -> None:
-        self._record.hear(asked_of_lambda("Invoke", request))
+        self._record.note(asked_of_lambda("Invoke", request))
 
 
 class RecordedWorld(World):
@@ -84,7 +85,7 @@ class RecordedWorld(World):
         self.database = _database(record)
         super().__init__(self.database, HandClock())
         self._record = record
-        self.sqs.listen = self.dead.listen = lambda operation, request: record.hear(asked_of_sqs(operation, request))
+        self.sqs.listen = self.dead.listen = lambda operation, request: record.note(asked_of_sqs(operation, request))
 
     def tick(self) -> None:
         with self._record.of("Pacer"):
@@ -100,24 +101,24 @@ class RecordedWorld(World):
 
 
 class DiesUnsealed(Campaigns):
-    """Of an API that is gone as soon as it has accepted an upload."""
+    """An API that dies as soon as it has accepted an upload."""
 
     def _seal(self, staged: Staged | None) -> None:
         pass
 
 
 def everything(asking: Mapping[Path, set[int]]) -> Record:
-    """Until each of these lines is run, by the file, or no more is to be hoped for."""
+    """The record, with all of these lines if possible. They are given by the file."""
     record = Record()
-    with _watching(record, asking), _quiet():
-        _what_a_customer_asks(record)
-        _uploads_without_a_seal(record)
-        _messages_that_are_lost(record)
-        _what_goes_wrong_at_the_queue(record)
-        _more_than_can_be_done_at_once(record)
-        _reports_that_are_not_sent(record)
-        _a_report_that_is_not_wanted(record)
-        _reports_that_are_lost(record)
+    with _tracing(record, asking), _quiet():
+        _all_requests_of_a_customer(record)
+        _unsealed_uploads(record)
+        _lost_messages(record)
+        _faults_of_the_queue(record)
+        _fan_out(record)
+        _unsent_reports(record)
+        _a_report_answered_with_410(record)
+        _lost_reports(record)
         _a_retry_whose_report_is_lost(record)
         for seed in range(MOST):
             if seed >= FEWEST and not record.left_out(asking):
@@ -127,7 +128,7 @@ def everything(asking: Mapping[Path, set[int]]) -> Record:
     return record
 
 
-def _what_a_customer_asks(record: Record) -> None:
+def _all_requests_of_a_customer(record: Record) -> None:
     customer = Customer(Services.over(_database(record), HandClock()))
     with record.of("APIHandler"):
         for kind, fields in (
@@ -158,8 +159,8 @@ def _what_a_customer_asks(record: Record) -> None:
             _ask(customer, "POST", "/api/campaigns/add-calls", 200, campaign_id=1, phone_numbers=numbers)
         _ask(customer, "PATCH", "/api/campaigns/1", 200, schedule="2", profiles=[{"profile": "2", **window}])
         _ask(customer, "PUT", "/api/campaigns", 200)
-        told = customer.get("/api/campaigns/1")
-        assert customer.ask("PATCH", "/api/campaigns/1", told.text.encode()).status == 200
+        shown = customer.get("/api/campaigns/1")
+        assert customer.ask("PATCH", "/api/campaigns/1", shown.text.encode()).status == 200
         _ask(customer, "POST", "/api/campaigns/add-calls", 200, campaign_id=1, phone_numbers=MANY[:1], dry_run=True)
         for turn in ("start", "start", "stop"):
             _ask(customer, "POST", f"/api/campaigns/{turn}", 200, campaign_id=1)
@@ -182,8 +183,8 @@ def _ask(customer: Customer, method: str, path: str, status: int, *, key: str | 
     assert reply.status == status, f"{method} {path}: {reply.text}"
 
 
-def _uploads_without_a_seal(record: Record) -> None:
-    """The settler seals them; and the pacer reads from one into the next."""
+def _unsealed_uploads(record: Record) -> None:
+    """The settler seals them. The pacer reads on from one segment to the next."""
     world = RecordedWorld(record)
     prepare(world, [])
     for _ in range(2):
@@ -198,8 +199,8 @@ def _uploads_without_a_seal(record: Record) -> None:
         world.clock.turn_to(world.clock.now() + MINUTE)
 
 
-def _messages_that_are_lost(record: Record) -> None:
-    """Their numbers are read again, from a chunk."""
+def _lost_messages(record: Record) -> None:
+    """Their numbers are read again from a chunk."""
     world = RecordedWorld(record)
     prepare(world, [Entry.from_line(line) for line in MANY[:FOR_ONE_CHUNK]])
     start(world)
@@ -211,8 +212,8 @@ def _messages_that_are_lost(record: Record) -> None:
     assert waiting(world.services.tasks, CampaignKey("acme", 1), spread=1)[0] == 0
 
 
-def _what_goes_wrong_at_the_queue(record: Record) -> None:
-    """A message comes that can't be read; and a number that waits can't be handed over."""
+def _faults_of_the_queue(record: Record) -> None:
+    """A message can't be read, and a number that waits can't be dispatched."""
     world = RecordedWorld(record)
     prepare(world, [Entry("tel:+12223334444")])
     start(world)
@@ -227,15 +228,15 @@ def _what_goes_wrong_at_the_queue(record: Record) -> None:
     assert (world.sqs.refuses, world.sqs.messages) == (0, [])
 
 
-def _more_than_can_be_done_at_once(record: Record) -> None:
-    """So further invocations of the same function do some of it."""
+def _fan_out(record: Record) -> None:
+    """A function invokes itself again for work that is too much for one invocation."""
     for function in ("Pacer", "Settler"):
         with record.of(function):
             fan_out(tick_of(function.lower()), [0], 1.0, connect=lambda: RecordedLambda(record))
 
 
-def _reports_that_are_not_sent(record: Record) -> None:
-    """One for want of time, and then for want of a URL."""
+def _unsent_reports(record: Record) -> None:
+    """A dialer has no time left for a report. When it is due again, the campaign has no result_url any more."""
     world = RecordedWorld(record)
     prepare(world, [Entry("tel:+12223334444")])
 
@@ -253,7 +254,7 @@ def _reports_that_are_not_sent(record: Record) -> None:
     assert world.tenant.reports == []
 
 
-def _a_report_that_is_not_wanted(record: Record) -> None:
+def _a_report_answered_with_410(record: Record) -> None:
     world = RecordedWorld(record)
     prepare(world, [Entry("tel:+12223334444")])
     world.tenant.on_report = lambda _: Answered(410, {}, b"")
@@ -262,8 +263,8 @@ def _a_report_that_is_not_wanted(record: Record) -> None:
     assert len(world.tenant.reports) == 1
 
 
-def _reports_that_are_lost(record: Record) -> None:
-    """With the dialer that was to send it, and then with the message that it was to be sent again for."""
+def _lost_reports(record: Record) -> None:
+    """A report is lost because its dialer dies, and then because the message is lost that asks for it again."""
     world = RecordedWorld(record)
     prepare(world, [Entry("tel:+12223334444")])
 
@@ -283,7 +284,7 @@ def _reports_that_are_lost(record: Record) -> None:
 
 
 def _a_retry_whose_report_is_lost(record: Record) -> None:
-    """With the dialer that was to send it, when the settler had passed the number over."""
+    """Its dialer dies after the settler has skipped the number."""
     world = RecordedWorld(record)
     prepare(world, [Entry("tel:+12223334444")], max_retries=1)
     world.tenant.on_call = lambda form: Answered(503 if form["attempt"] == "1" else 200, {}, b"")
@@ -312,7 +313,7 @@ def _database(record: Record) -> Database:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """The functions say a lot about all that goes wrong."""
+    """Without the functions' logs, which are full of warnings."""
     logging.disable(logging.CRITICAL)
     try:
         yield
@@ -321,19 +322,19 @@ def _quiet() -> Iterator[None]:
 
 
 @contextmanager
-def _watching(record: Record, code: Iterable[Path]) -> Iterator[None]:
+def _tracing(record: Record, code: Iterable[Path]) -> Iterator[None]:
     names = {str(path): path for path in code}
 
-    def watch(frame: FrameType, event: str, _: Any) -> Any:
+    def trace(frame: FrameType, event: str, _: Any) -> Any:
         path = names.get(frame.f_code.co_filename)
         if path is None:
             return None
         if event == "line":
             record.lines[path].add(frame.f_lineno)
-        return watch
+        return trace
 
     before = sys.gettrace()
-    sys.settrace(watch)
+    sys.settrace(trace)
     try:
         yield
     finally:

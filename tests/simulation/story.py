@@ -1,4 +1,4 @@
-"""What is told of one seed: what its owner asked for, what became of it, and what the tenant saw."""
+"""The record of one simulated story: what the owner requested, what happened, and what the tenant saw."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -11,31 +11,35 @@ from tests.simulation.faults import Faults
 from tests.simulation.tenant import SimulatedTenant
 
 MINUTE = timedelta(minutes=1)
-#: of the profile: minutes, and the most calls in them that its owner ever asks for
-PERIOD, AMOUNT = 2, 30
+#: the profile's period in minutes
+PERIOD = 2
+#: the most and the fewest calls in a period that the owner ever asks for
+AMOUNT, FEWEST = 30, 20
 
-#: calling hours, as minutes from the beginning
+#: calling hours, in minutes from the beginning
 Hours = tuple[tuple[int, int], ...]
-#: the windows a campaign may have: one; two with a gap between them; two that touch
+#: the windows that a campaign may have: one; two with a gap between them; two without
 ALL_HOURS: tuple[Hours, ...] = (((0, 180),), ((0, 3), (5, 180)), ((0, 4), (4, 180)))
 
 
 @dataclass
 class Stop:
-    """From when to when the campaign was told not to call."""
+    """A stretch of time in which the campaign must not call."""
 
+    #: when the stop was answered
     answered: datetime
+    #: when the next start was requested
     started: datetime | None = None
 
 
 @dataclass
-class Wish:
-    """Calling hours that its owner asked for."""
+class RequestedHours:
+    """Calling hours that the owner asked for."""
 
     hours: Hours
-    #: from then on they may hold
+    #: when: from then on they may hold
     asked: datetime
-    #: when it was answered that others hold; None: they still may
+    #: when other hours were confirmed; None if these may still hold
     superseded: datetime | None = None
 
     @property
@@ -48,34 +52,38 @@ class Story:
     seed: int
     tenant: SimulatedTenant
     faults: Faults
-    wishes: list[Wish]
+    requested_hours: list[RequestedHours]
     #: of the slices that the pacer sends
     limits: Limits = field(default_factory=Limits)
-    #: how many dialers there may be at the same time
+    #: how many dialers may run at the same time
     dialers: int = 50
     max_retries: int = 0
-    #: how many calls a second write their slips to one partition
+    #: how many calls a second may write their tasks to one partition
     calls_per_partition: float = spreading.CALLS_PER_PARTITION
+    #: how many numbers were accepted
     uploaded: int = 0
-    #: of which a part was accepted
+    #: how many uploads were accepted in part
     torn_uploads: int = 0
     stops: list[Stop] = field(default_factory=list)
-    #: by the operator, of all campaigns
+    #: of all campaigns, by the operator
     halts: list[Stop] = field(default_factory=list)
-    #: calls that were a dying dialer's to make
-    caught: set[int] = field(default_factory=set)
-    #: how many calls a dialer had to make at most
-    most_at_once: int = 0
-    #: dialers ended by the clock
+    #: when a call was due, by its id and attempt: one instant for each delivery
+    due: dict[tuple[int, int], list[datetime]] = field(default_factory=dict)
+    #: calls and reports of slices whose dialer died
+    of_dead_dialers: set[int] = field(default_factory=set)
+    #: the most calls that a dialer got at once
+    largest_slice: int = 0
+    #: how many functions were ended because their time was over
     timeouts: int = 0
-    #: progress as the API told it, whenever it was asked
-    looks: list[dict[str, int]] = field(default_factory=list)
-    #: progress, and the states of all numbers at the same moment
-    twin_looks: list[tuple[dict[str, int], dict[str, int]]] = field(default_factory=list)
-    #: the calls whose reports the API showed as delivered, and those whose reports had been taken by then
-    report_looks: list[tuple[set[int], set[int]]] = field(default_factory=list)
-    #: the campaign as the API shows it at the end, {} if it is deleted, and its calls when they were last shown
+    #: progress, each time that the API was asked for it alone
+    progress_snapshots: list[dict[str, int]] = field(default_factory=list)
+    #: progress, and how many numbers were in each state at the same moment
+    progress_and_states: list[tuple[dict[str, int], dict[str, int]]] = field(default_factory=list)
+    #: the calls whose reports the API showed as delivered, and those whose reports the tenant had acknowledged by then
+    report_snapshots: list[tuple[set[int], set[int]]] = field(default_factory=list)
+    #: the campaign as the API shows it at the end; empty if it is deleted
     final: dict[str, Any] = field(default_factory=dict)
+    #: its calls as the API showed them last
     calls: list[dict[str, Any]] = field(default_factory=list)
     dead_letters: int = 0
 

@@ -1,4 +1,4 @@
-"""The tenant's server: it writes down what it is asked, and answers in every way there is."""
+"""The tenant's server: it logs the requests that it gets, and answers in every possible way."""
 
 import random
 from collections.abc import Mapping
@@ -12,8 +12,8 @@ from tests.fake_aws.clock import SimulatedClock
 from tests.simulation.faults import Faults
 
 COMPLETED, FAILED, UNKNOWN = "completed", "failed", "unknown"
-#: the ways in which a call that arrived ends otherwise than with a plain 200
-_CALLS_GONE_WRONG: tuple[tuple[str, RequestResult], ...] = (
+#: other ways than a plain 200 in which a call ends that arrived
+_OTHER_CALL_RESULTS: tuple[tuple[str, RequestResult], ...] = (
     (FAILED, Answered(404, {}, b"")),
     (FAILED, Answered(486, {}, b"")),
     (FAILED, Answered(503, {}, b"")),
@@ -25,7 +25,7 @@ _CALLS_GONE_WRONG: tuple[tuple[str, RequestResult], ...] = (
     (UNKNOWN, Unknown("timeout")),
     (UNKNOWN, Unknown("reset")),
 )
-_REPORTS_GONE_WRONG: tuple[RequestResult, ...] = (
+_FAILED_REPORTS: tuple[RequestResult, ...] = (
     Answered(500, {}, b""),
     Answered(302, {"location": "http://tenant.example/elsewhere"}, b""),
     Answered(429, {"retry-after": "900"}, b""),
@@ -40,8 +40,11 @@ _REPORTS_GONE_WRONG: tuple[RequestResult, ...] = (
 
 @dataclass(frozen=True)
 class Call:
-    """One that arrived at start_url."""
+    """A call that arrived at start_url."""
 
+    #: when the dialer began to connect
+    begun: datetime
+    #: when it arrived
     at: datetime
     call_id: int
     attempt: int
@@ -52,19 +55,19 @@ class Call:
 
 @dataclass(frozen=True)
 class Report:
-    """One that arrived at result_url and was answered there."""
+    """A report that arrived at result_url and was answered."""
 
     at: datetime
     call_id: int
     result: str
-    #: what makes it known for the same if it comes again
+    #: webhook-id and Idempotency-Key: the same if the report is sent again
     ids: tuple[str, str]
-    #: HTTP
+    #: of the answer
     status: int
 
 
 class GatewayBroke(Exception):
-    """A fault of our own, where none is expected."""
+    """An unexpected error of the dialer's own gateway."""
 
 
 @dataclass
@@ -74,36 +77,41 @@ class SimulatedTenant:
     faults: Faults
     calls: list[Call] = field(default_factory=list)
     reports: list[Report] = field(default_factory=list)
-    #: until then result_url can't be reached at all
-    deaf_until: datetime | None = None
+    #: result_url refuses every connection before this
+    unreachable_until: datetime | None = None
 
     @property
-    def took(self) -> set[int]:
-        """The calls whose reports it has taken."""
+    def acknowledged(self) -> set[int]:
+        """The calls whose reports it has acknowledged."""
         return {report.call_id for report in self.reports if report.status == 200}
 
     async def place_call(
         self, url: str, body: bytes, headers: Mapping[str, str], *, last_look: LastLook
     ) -> RequestResult:
         assert url.startswith("http://tenant.example/start")
-        self.faults.cross()
+        begun = self.clock.now()
+        self.faults.cross_boundary()
         await self.clock.sleep(self.dice.choice([0.01, 0.05, 0.3, 3.0]))
-        sick = self.faults.happens(self.faults.odds.sick)
-        if sick and self.dice.random() < 0.3:
+        fails = self.faults.happens(self.faults.odds.tenant_error)
+        if fails and self.dice.random() < 0.3:
             return NotSent(self.dice.choice(["dns", "refused", "connect_timeout", "tls"]))
-        if sick and self.dice.random() < 0.05:
+        if fails and self.dice.random() < 0.05:
             raise GatewayBroke
         await last_look()
         form = dict(parse_qsl(body.decode()))
-        ended, request_result = self.dice.choice(_CALLS_GONE_WRONG) if sick else (COMPLETED, Answered(200, {}, b""))
+        ended, request_result = self.dice.choice(_OTHER_CALL_RESULTS) if fails else (COMPLETED, Answered(200, {}, b""))
         hangs = self.faults.happens(self.faults.odds.hung)
-        breaks = sick and self.dice.random() < 0.05
-        call_id, attempt = int(form["call_id"]), int(form["attempt"])
+        breaks = fails and self.dice.random() < 0.05
         arrived = Call(
-            self.clock.now(), call_id, attempt, UNKNOWN if hangs or breaks else ended, headers["Idempotency-Key"]
+            begun,
+            self.clock.now(),
+            int(form["call_id"]),
+            int(form["attempt"]),
+            UNKNOWN if hangs or breaks else ended,
+            headers["Idempotency-Key"],
         )
         self.calls.append(arrived)
-        self.faults.cross()
+        self.faults.cross_boundary()
         if hangs:
             await self.clock.sleep(3600)
         await self.clock.sleep(self.dice.choice([0.05, 0.2, 1.0, 25.0]))
@@ -113,17 +121,17 @@ class SimulatedTenant:
 
     async def report(self, url: str, body: bytes, headers: Mapping[str, str]) -> RequestResult:
         assert url.startswith("http://tenant.example/result")
-        self.faults.cross()
+        self.faults.cross_boundary()
         await self.clock.sleep(self.dice.choice([0.05, 0.2, 9.0]))
-        if self.deaf_until is not None and self.clock.now() < self.deaf_until:
+        if self.unreachable_until is not None and self.clock.now() < self.unreachable_until:
             return NotSent("refused")
-        sick = self.faults.happens(self.faults.odds.sick)
-        request_result = self.dice.choice(_REPORTS_GONE_WRONG) if sick else Answered(200, {}, b"")
+        fails = self.faults.happens(self.faults.odds.tenant_error)
+        request_result = self.dice.choice(_FAILED_REPORTS) if fails else Answered(200, {}, b"")
         if isinstance(request_result, Answered):
             form = dict(parse_qsl(body.decode()))
             ids = headers["webhook-id"], headers["Idempotency-Key"]
             self.reports.append(
                 Report(self.clock.now(), int(form["call_id"]), form["result"], ids, request_result.status)
             )
-        self.faults.cross()
+        self.faults.cross_boundary()
         return request_result

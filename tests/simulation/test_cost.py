@@ -1,4 +1,4 @@
-"""What a call costs: what it asks of AWS, each request, and what that comes to."""
+"""What a call costs: its requests to AWS, and their price."""
 
 from contextlib import suppress
 from typing import Any
@@ -33,41 +33,41 @@ def billed(world: World) -> Bill:
 
 
 def test_a_call_is_two_writes_of_a_kilobyte_at_most(world: World) -> None:
-    """The claim and the outcome: nearly half of what a million calls cost."""
+    """The claim and the outcome are nearly half of the cost of a million calls."""
     writes = world.ledger.dynamodb[Line("dialer", "calls", "UpdateItem")]
     assert (writes.requests, writes.writes) == (2 * CALLS, 2 * CALLS)
 
 
-def test_that_it_is_reported_is_noted_for_many_together(world: World) -> None:
-    noted = world.ledger.dynamodb[Line("dialer", "tasks", "PutItem")]
-    forgotten = world.ledger.dynamodb[Line("settler", "tasks", "BatchWriteItem")]
-    assert noted.writes == forgotten.writes <= CALLS / 10
+def test_acknowledgements_are_written_for_many_calls_together(world: World) -> None:
+    written = world.ledger.dynamodb[Line("dialer", "tasks", "PutItem")]
+    deleted = world.ledger.dynamodb[Line("settler", "tasks", "BatchWriteItem")]
+    assert written.writes == deleted.writes <= CALLS / 10
     others = sum(used.writes for line, used in world.ledger.dynamodb.items() if line.function == "dialer")
-    assert others == 2 * CALLS + noted.writes
+    assert others == 2 * CALLS + written.writes
 
 
-def test_what_is_read_for_a_call_is_shared_by_many(world: World) -> None:
+def test_many_calls_share_a_read(world: World) -> None:
     read = dict.fromkeys(world.deployment.memory, 0.0)
     for line, used in world.ledger.dynamodb.items():
         read[line.function] += used.reads
     assert read["dialer"] < 0.6 * CALLS
-    # each record once, and what isn't there yet now and then
+    # Each record is read once, and some are looked for before they exist.
     assert CALLS <= read["settler"] < 2.5 * CALLS
 
 
-def test_slices_go_ten_to_a_request_and_come_one_by_one(world: World) -> None:
+def test_ten_slices_are_sent_in_a_request_and_received_one_by_one(world: World) -> None:
     slices = CALLS / MOST_DIALS
     assert world.ledger.sqs["SendMessageBatch"] <= CALLS / MOST_DIALS / 10 + 3
     assert slices <= world.ledger.sqs["DeleteMessageBatch"] <= slices + 3
     assert world.ledger.sqs["ReceiveMessage"] == world.ledger.sqs["DeleteMessageBatch"]
 
 
-def test_calls_go_out_on_time_although_the_processor_is_shared(world: World) -> None:
+def test_calls_are_made_on_time_though_they_share_a_processor(world: World) -> None:
     assert world.lateness()[0] >= 0
     assert world.lateness()[len(world.lateness()) * 99 // 100] < 1
 
 
-def test_the_bill_is_what_was_used_times_what_it_costs(world: World, billed: Bill) -> None:
+def test_the_bill_is_what_was_used_times_its_price(world: World, billed: Bill) -> None:
     prices = Prices.read()
     writes = sum(used.writes for used in world.ledger.dynamodb.values())
     found = {item.component: item.dollars for item in billed.items}
@@ -80,8 +80,8 @@ def test_the_bill_is_what_was_used_times_what_it_costs(world: World, billed: Bil
 
 
 @pytest.mark.parametrize(("pace", "campaigns", "calls"), [(6, 1, 300), (60, 1, 600), (600, 1, 3000), (600, 50, 6000)])
-def test_a_million_calls_cost_less_than_is_aimed_at(pace: int, campaigns: int, calls: int) -> None:
-    """`make cost` makes more of them, and tells what for."""
+def test_a_million_calls_cost_less_than_the_goal(pace: int, campaigns: int, calls: int) -> None:
+    """`make cost` runs more calls, and prints the items of the bill."""
     conditions = Conditions(calls, campaigns, pace)
     world = World(conditions, Deployment.read())
     assert bill(world.run(), MILLION / calls, world.deployment, Prices.read()).total < GOALS[pace, campaigns]
@@ -90,15 +90,15 @@ def test_a_million_calls_cost_less_than_is_aimed_at(pace: int, campaigns: int, c
 
 @pytest.mark.parametrize("pace", [2, 20])
 @pytest.mark.parametrize("seed", range(3))
-def test_no_call_comes_too_late_however_few_there_are(pace: int, seed: int) -> None:
-    """But for the first, which has to wake a function."""
+def test_no_call_is_late_at_a_slow_pace(pace: int, seed: int) -> None:
+    """Only the first may be, for which a function starts."""
     conditions = Conditions(calls=40, pace=pace, seed=seed)
     world = World(conditions, Deployment.read())
     world.run()
     assert world.lateness()[-2] < 1
 
 
-def test_a_slower_start_url_costs_time_and_no_more_requests(billed: Bill) -> None:
+def test_a_slower_start_url_costs_more_time_and_no_more_requests(billed: Bill) -> None:
     conditions = Conditions(calls=CALLS, latency=2.0)
     slow = bill(World(conditions, Deployment.read()).run(), MILLION / CALLS, Deployment.read(), Prices.read())
     cost, slow_cost = ({item.component: item.dollars for item in one.items} for one in (billed, slow))
@@ -107,7 +107,7 @@ def test_a_slower_start_url_costs_time_and_no_more_requests(billed: Bill) -> Non
 
 
 class TestCounting:
-    """Of single requests, by the client that counts."""
+    """The units of single requests, as the counting client reckons them."""
 
     KEY = {"account": {"S": "acme"}, "id": {"N": "1"}}  # noqa: RUF012 # read only
 
@@ -139,7 +139,7 @@ class TestCounting:
         def ask() -> None:
             for operation, request in requests:
                 table = {} if operation == "TransactWriteItems" else {"TableName": "x-t"}
-                with suppress(ClientError):  # a refused write is counted, too
+                with suppress(ClientError):  # a refused write is counted too
                     client._make_api_call(operation, {**table, **request})
 
         async def main() -> None:
@@ -155,7 +155,7 @@ class TestCounting:
     def writes(self, ledger: Ledger) -> dict[str, int]:
         return {line.operation: used.writes for line, used in ledger.dynamodb.items()}
 
-    def test_an_update_counts_the_larger_item_and_a_delete_what_it_took(self) -> None:
+    def test_an_update_counts_the_larger_item_and_a_delete_the_deleted_one(self) -> None:
         shorten = {
             "Key": self.KEY,
             "UpdateExpression": "SET #t = :t",
@@ -165,7 +165,7 @@ class TestCounting:
         assert self.writes(self.asked(self.put(3000), ("UpdateItem", shorten))) == {"PutItem": 3, "UpdateItem": 3}
         assert self.writes(self.asked(self.put(3000), ("DeleteItem", {"Key": self.KEY})))["DeleteItem"] == 3
 
-    def test_a_refused_write_costs_what_is_there(self) -> None:
+    def test_a_refused_write_counts_the_item_that_is_there(self) -> None:
         refused = {
             "Key": self.KEY,
             "ConditionExpression": "attribute_not_exists(#a)",
@@ -173,7 +173,7 @@ class TestCounting:
         }
         assert self.writes(self.asked(self.put(3000), ("DeleteItem", refused)))["DeleteItem"] == 3
 
-    def test_an_index_is_written_only_when_what_it_holds_changes(self) -> None:
+    def test_an_index_is_written_only_when_its_entry_changes(self) -> None:
         shown = {"shard": {"S": "3"}}
         assert self.writes(self.asked(self.put(10)))["PutItem"] == 1
         assert self.writes(self.asked(self.put(10, **shown)))["PutItem"] == 2
@@ -181,12 +181,12 @@ class TestCounting:
         moved = self.put(10, shard={"S": "4"})
         assert self.writes(self.asked(self.put(10, **shown), moved))["PutItem"] == 2 + 3
 
-    def test_a_transaction_counts_twice_and_its_index_once(self) -> None:
+    def test_a_transaction_counts_twice_in_the_table_and_once_in_the_index(self) -> None:
         put = {"Put": {"TableName": "x-t", "Item": {**self.KEY, "shard": {"S": "3"}}}}
         ledger = self.asked(("TransactWriteItems", {"TransactItems": [put]}))
         assert self.writes(ledger) == {"TransactWriteItems": 2 + 1}
 
-    def test_reads_count_by_what_was_found(self) -> None:
+    def test_a_read_counts_by_the_size_of_what_it_finds(self) -> None:
         get = ("GetItem", {"Key": self.KEY, "ConsistentRead": True})
         (line,) = self.asked(get).dynamodb.values()
         assert line.reads == 1

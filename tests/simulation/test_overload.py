@@ -1,6 +1,6 @@
-"""More than the dialers can do: what is made levels off, and nobody suffers for another.
+"""When more calls are due than the dialers can make, no capacity is lost, and each campaign gets its share.
 
-The event source has few functions here, so that little is much.
+There are few dialers here, so that a small simulation overloads them.
 """
 
 import pytest
@@ -9,11 +9,11 @@ from benchmarks.cost.deployment import Deployment
 from benchmarks.cost.world import Conditions, World
 from chalicelib.domain.slicing import MOST_DIALS
 
-#: of which the first are for finding out how much is too much
+#: how long a simulation lasts, and after how many minutes the pacer has found the limit
 MINUTES, LEARNING = 11, 2
-#: how long calls take is known when the first have ended; until then the others lose calls, too
+#: After how many minutes the pacer knows how long slow calls take. Until then the other campaigns lose calls, too.
 SLOW_LEARNT = 5
-#: what two dialers are about able to do in a minute, at two seconds a call
+#: about how many calls two dialers can make in a minute, at two seconds a call
 CAPACITY = 300
 
 
@@ -29,7 +29,7 @@ def made(world: World) -> float:
 
 @pytest.fixture(scope="module")
 def worlds() -> dict[int, World]:
-    """By how many times more is offered than can be done."""
+    """By how many times the capacity is due."""
     found = {times: overloaded(times * CAPACITY) for times in (1, 3, 10)}
     for world in found.values():
         world.run()
@@ -38,17 +38,17 @@ def worlds() -> dict[int, World]:
 
 @pytest.mark.xdist_group("overload")
 @pytest.mark.parametrize("times", [3, 10])
-def test_calls_made_stay_at_what_can_be_done_however_many_are_offered(worlds: dict[int, World], times: int) -> None:
+def test_as_many_calls_are_made_as_can_be_however_many_are_due(worlds: dict[int, World], times: int) -> None:
     assert made(worlds[times]) >= 0.9 * made(worlds[1])
 
 
 @pytest.mark.xdist_group("overload")
-def test_what_is_handed_over_in_vain_is_little(worlds: dict[int, World]) -> None:
+def test_few_slices_are_dispatched_in_vain(worlds: dict[int, World]) -> None:
     slices = len(worlds[3].tenant.calls) / MOST_DIALS
     assert worlds[3].ledger.sqs["ReceiveMessage"] < 2 * slices
 
 
-def test_two_ticks_after_the_load_falls_all_is_as_usual() -> None:
+def test_two_ticks_after_the_load_falls_all_calls_are_made() -> None:
     world = overloaded(3 * CAPACITY)
     pace, falls = CAPACITY // 2, 6
     world.each_minute = lambda minute: world.change_pace(pace if minute >= falls else 3 * CAPACITY)
@@ -59,7 +59,7 @@ def test_two_ticks_after_the_load_falls_all_is_as_usual() -> None:
 
 
 def test_a_slow_campaign_leaves_the_others_their_share() -> None:
-    """Two campaigns at 600 a minute; the slow one alone would keep more dialers busy than there are."""
+    """There are two campaigns at 600 a minute. The slow one alone would keep more dialers busy than there are."""
     pace = 1200
     conditions = Conditions(pace * MINUTES, campaigns=2, pace=pace, at_most=MINUTES, dialers=10, slow={2: 29})
     world = World(conditions, Deployment.read())
@@ -70,8 +70,8 @@ def test_a_slow_campaign_leaves_the_others_their_share() -> None:
     assert all(calls > 0 for calls in slow)
 
 
-def test_many_slow_campaigns_share_what_there_is() -> None:
-    """Each alone would keep a tenth of the dialers busy with single calls; its part goes into full slices instead.
+def test_many_slow_campaigns_share_the_dialers() -> None:
+    """Each could keep a tenth of the dialers busy with slices of one call. It dispatches full slices instead.
 
     At 30 calls a minute a slice has seven, and keeps a dialer busy for 42 seconds.
     """

@@ -1,7 +1,7 @@
-"""The promises, under all that can go wrong at once; and that a safeguard taken away is missed.
+"""All promises are kept under many faults at once, and the checker notices each safeguard that is removed.
 
-A failure names its seed; `Simulation(seed).run()` tells the same story again. A whole run has the stories of seeds 0 to
-999, and a crash at each boundary of the short stories of seeds 0 to 19. A sample has seeds 0 to 79, and 0 and 1.
+A failure names its seed. `Simulation(seed).run()` repeats the story. A whole run has the stories of seeds 0 to 999, and
+a crash at each boundary of the short stories of seeds 0 to 19. A sample has seeds 0 to 79, and 0 and 1.
 """
 
 import logging
@@ -29,7 +29,7 @@ NEVER = -1
 
 @pytest.fixture(autouse=True)
 def _quiet() -> Iterator[None]:
-    """The functions say a lot about all that goes wrong."""
+    """The functions' logs are full of warnings."""
     logging.disable(logging.CRITICAL)
     yield
     logging.disable(logging.NOTSET)
@@ -54,28 +54,28 @@ def test_a_crash_at_any_one_boundary_breaks_no_promise(seed: int) -> None:
     assert broken == {}
 
 
-def _deaf_for(hours: int) -> Story:
+def _unreachable_for(hours: int) -> Story:
     simulation = Simulation(2, crash_at=NEVER)
-    simulation.tenant.deaf_until = BEGIN + timedelta(hours=hours)
+    simulation.tenant.unreachable_until = BEGIN + timedelta(hours=hours)
     return simulation.run()
 
 
-def test_a_result_url_that_is_down_for_a_day_hears_of_every_call() -> None:
-    story = _deaf_for(hours=24)
+def test_every_report_arrives_after_result_url_was_down_for_a_day() -> None:
+    story = _unreachable_for(hours=24)
     assert faults(story) == []
     assert {(call["report"], call["report_error"]) for call in story.calls} == {("delivered", None)}
     assert {call["report_attempts"] for call in story.calls} <= {9, 10}
 
 
-def test_a_report_is_given_up_after_ten_attempts_and_the_call_shows_why() -> None:
-    story = _deaf_for(hours=48)
+def test_a_report_is_given_up_after_ten_attempts_with_the_reason() -> None:
+    story = _unreachable_for(hours=48)
     shown = {(call["report"], call["report_attempts"], call["report_error"]) for call in story.calls}
     assert shown == {("given_up", 10, "refused")}
     assert story.final["status"] == "completed"
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_the_same_seed_tells_the_same_story(seed: int) -> None:
+def test_a_seed_always_makes_the_same_story(seed: int) -> None:
     first, second = Simulation(seed).run(), Simulation(seed).run()
     assert first.tenant.calls == second.tenant.calls != []
     assert first.tenant.reports == second.tenant.reports

@@ -1,4 +1,4 @@
-"""P5: at most the amount in every period, exactly the amount in a full one, evenly spread."""
+"""P5: a period has at most its amount of calls. A full one has exactly its amount, evenly spread."""
 
 import time
 from collections import Counter
@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from itertools import islice, pairwise
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -17,7 +18,7 @@ from chalicelib.domain.timetable import Opening, Timetable
 
 EIGHT = datetime(2026, 1, 5, 13, tzinfo=UTC)  # a Monday, 08:00 in New York
 ELEVEN = EIGHT + timedelta(hours=3)
-#: a tick at this time hands over the first 75 seconds from eight o'clock, but for a second
+#: A tick at this instant dispatches the first 74 seconds from eight o'clock.
 JUST_BEFORE = EIGHT - timedelta(seconds=1)
 HORIZON = timedelta(seconds=75)
 MICROSECOND = timedelta(microseconds=1)
@@ -34,12 +35,12 @@ def morning(windows: int = 1) -> Timetable:
 
 @dataclass
 class Campaign:
-    """A campaign with numbers enough, that is ticked at the times it is told."""
+    """A campaign that has enough numbers for all of its slots, unless a tick is given fewer."""
 
     paces: Sequence[Pace]
     timetable: Timetable = field(default_factory=morning)
     started: datetime = EIGHT - timedelta(minutes=1)
-    released: list[Slot] = field(default_factory=list)
+    dispatched: list[Slot] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.cursors = pacing.fresh(len(self.paces), self.started)
@@ -47,11 +48,12 @@ class Campaign:
     def tick(self, now: datetime, numbers: int = 100_000) -> list[Slot]:
         slots = list(islice(pacing.slots(self.timetable, self.paces, self.cursors, now, HORIZON), numbers))
         self.cursors = pacing.advance(self.cursors, slots)
-        self.released += slots
+        self.dispatched += slots
         return slots
 
 
 def seconds(*slots: Slot) -> list[float]:
+    """When they are due, from eight o'clock."""
     return [(slot.due - EIGHT).total_seconds() for slot in slots]
 
 
@@ -59,25 +61,25 @@ def each_minute(count: int, since: datetime = EIGHT) -> list[datetime]:
     return [since + timedelta(minutes=minute) for minute in range(count)]
 
 
-def test_the_calls_of_a_period_are_spread_over_it_evenly() -> None:
+def test_the_calls_of_a_period_are_evenly_spread_over_it() -> None:
     assert seconds(*Campaign([pace(amount=4)]).tick(JUST_BEFORE)) == [0, 15, 30, 45, 60]
 
 
-def test_calls_further_apart_than_the_ticks_go_out_at_their_instants() -> None:
+def test_calls_further_apart_than_the_ticks_are_due_at_their_own_instants() -> None:
     campaign = Campaign([pace(period=45, amount=2)])
     for now in each_minute(90, JUST_BEFORE):
         campaign.tick(now)
-    assert seconds(*campaign.released) == [0, 1350, 2700, 4050, 5400]
+    assert seconds(*campaign.dispatched) == [0, 1350, 2700, 4050, 5400]
 
 
-def test_after_a_period_comes_its_rest() -> None:
+def test_no_call_is_due_in_the_rest_after_a_period() -> None:
     campaign = Campaign([pace(period=1, amount=2, rest=1)])
     for now in each_minute(4, JUST_BEFORE):
         campaign.tick(now)
-    assert seconds(*campaign.released) == [0, 30, 120, 150, 240]
+    assert seconds(*campaign.dispatched) == [0, 30, 120, 150, 240]
 
 
-def test_a_tick_hands_over_nothing_twice() -> None:
+def test_no_slot_is_dispatched_twice() -> None:
     campaign = Campaign([pace()])
     assert campaign.tick(EIGHT) != []
     assert campaign.tick(EIGHT) == []
@@ -87,31 +89,31 @@ def test_nothing_is_due_before_the_window_opens_or_after_it_closes() -> None:
     campaign = Campaign([pace(amount=600)])
     for now in each_minute(200, EIGHT - timedelta(minutes=10)):
         campaign.tick(now)
-    assert all(EIGHT <= slot.due < ELEVEN for slot in campaign.released)
-    assert len(campaign.released) == 180 * 600
+    assert all(EIGHT <= slot.due < ELEVEN for slot in campaign.dispatched)
+    assert len(campaign.dispatched) == 180 * 600
 
 
-def test_a_call_due_at_the_closing_does_not_exist() -> None:
+def test_no_call_is_due_at_the_closing_itself() -> None:
     campaign = Campaign([pace(period=60, amount=1)])
     for now in each_minute(181, JUST_BEFORE):
         campaign.tick(now)
-    assert seconds(*campaign.released) == [0, 3600, 7200]
+    assert seconds(*campaign.dispatched) == [0, 3600, 7200]
 
 
-def test_overlapping_windows_pace_each_by_itself() -> None:
+def test_overlapping_windows_are_paced_independently() -> None:
     campaign = Campaign([pace(amount=2), pace(amount=3)], morning(windows=2))
     assert seconds(*campaign.tick(JUST_BEFORE)) == [0, 0, 20, 30, 40, 60, 60]
 
 
-def test_a_start_within_a_period_makes_up_for_nothing() -> None:
+def test_slots_before_the_start_are_not_made_up_for() -> None:
     campaign = Campaign([pace(period=30, amount=30)], started=EIGHT + timedelta(minutes=10))
     assert seconds(*campaign.tick(EIGHT + timedelta(minutes=10))) == [660]
 
 
-def test_a_missed_tick_is_made_up_at_twice_the_pace() -> None:
+def test_missed_ticks_are_made_up_for_at_twice_the_pace() -> None:
     campaign = Campaign([pace(period=30, amount=30 * 6)])
     campaign.tick(JUST_BEFORE)
-    slots = campaign.tick(JUST_BEFORE + timedelta(minutes=3))  # two ticks came to nothing
+    slots = campaign.tick(JUST_BEFORE + timedelta(minutes=3))  # two ticks were missed
     assert seconds(*slots)[:3] == [187, 192, 197]
     assert {b - a for a, b in pairwise(seconds(*slots))} == {5.0}
     caught_up = seconds(*campaign.tick(JUST_BEFORE + timedelta(minutes=4)))
@@ -119,19 +121,19 @@ def test_a_missed_tick_is_made_up_at_twice_the_pace() -> None:
     assert caught_up[-1] == 310
 
 
-def test_a_call_that_is_made_up_leaves_the_dialer_time_to_wake() -> None:
+def test_the_first_overdue_call_leaves_the_dialer_eight_seconds_to_start() -> None:
     campaign = Campaign([pace(amount=60)], started=EIGHT)
     assert seconds(*campaign.tick(EIGHT + timedelta(seconds=10)))[:4] == [18, 18.5, 19, 19.5]
 
 
-def test_what_a_period_missed_stays_missed_in_the_next() -> None:
+def test_slots_of_an_earlier_period_are_not_made_up_for() -> None:
     campaign = Campaign([pace(period=1, amount=60)])
     campaign.tick(EIGHT)
     slots = campaign.tick(EIGHT + timedelta(minutes=5, seconds=-1))
     assert seconds(*slots[:3]) == [300, 301, 302]
 
 
-def test_new_windows_do_not_repeat_what_is_handed_over_already() -> None:
+def test_new_windows_do_not_repeat_slots_that_are_reserved_already() -> None:
     before = (Cursor(EIGHT + timedelta(seconds=75), EIGHT + timedelta(seconds=75)),)
     assert pacing.fresh(2, EIGHT, before) == before * 2
 
@@ -145,21 +147,70 @@ def test_an_amount_of_eleven_digits_costs_no_more_than_a_small_one() -> None:
     assert len(crowded.tick(EIGHT + timedelta(minutes=90), numbers=5)) == 5
 
 
-def test_a_call_expires_two_seconds_after_its_instant_or_with_its_period() -> None:
-    started = EIGHT + timedelta(seconds=50)
-    *_, first, second = Campaign([pace(amount=60)], started=started).tick(started)[:9]
-    assert (first.due, first.expires - first.due) == (EIGHT + timedelta(seconds=58), timedelta(seconds=2))
-    assert (second.due, second.expires - second.due) == (EIGHT + timedelta(seconds=59), timedelta(seconds=1))
+def test_a_call_expires_with_its_period_or_its_window() -> None:
+    campaign = Campaign([pace(period=100, amount=1)])
+    for now in each_minute(180, JUST_BEFORE):
+        campaign.tick(now)
+    assert [slot.due for slot in campaign.dispatched] == [EIGHT, EIGHT + timedelta(minutes=100)]
+    assert [slot.expires for slot in campaign.dispatched] == [EIGHT + timedelta(minutes=100), ELEVEN]
+
+
+@pytest.mark.parametrize(
+    ("period", "amount", "grace"),
+    [(1, 60, 2), (1, 20, 2), (1, 15, 2), (1, 12, 2.5), (1, 1, 30), (45, 2, 675)],
+    ids=["a second apart", "3 seconds", "4 seconds", "5 seconds", "a minute", "22.5 minutes"],
+)
+def test_a_call_begins_at_most_two_seconds_or_half_the_gap_to_the_next_late(
+    period: int, amount: int, grace: float
+) -> None:
+    slot, *_ = Campaign([pace(period, amount)]).tick(JUST_BEFORE)
+    assert slot.start_deadline - slot.due == timedelta(seconds=grace)
+
+
+def test_the_start_deadline_of_an_overdue_call_counts_from_when_it_is_made_up_for() -> None:
+    slots = Campaign([pace(amount=60)], started=EIGHT).tick(EIGHT + timedelta(seconds=10))[:3]
+    assert seconds(*slots) == [18, 18.5, 19]
+    assert [slot.start_deadline - EIGHT for slot in slots] == [timedelta(seconds=at) for at in (20, 20.5, 21)]
+
+
+def test_no_call_begins_after_its_period() -> None:
+    slots = Campaign([pace(amount=60)], started=EIGHT + timedelta(seconds=40)).tick(EIGHT + timedelta(seconds=40))
+    last = [slot for slot in slots if slot.expires == EIGHT + timedelta(minutes=1)][-3:]
+    assert seconds(*last) == [57, 58, 59]
+    assert [slot.start_deadline - EIGHT for slot in last] == [timedelta(seconds=at) for at in (59, 60, 60)]
 
 
 PACES = st.builds(pace, period=st.integers(1, 45), amount=st.integers(1, 500), rest=st.integers(0, 20))
 
 
 @given(pace=PACES, elapsed=st.integers(-10, 10**11))
-def test_counting_agrees_with_walking(pace: Pace, elapsed: int) -> None:
+def test_the_number_of_calls_due_agrees_with_their_instants(pace: Pace, elapsed: int) -> None:
     due = pace.due_by(elapsed)
     assert due == 0 or pace.due(due - 1) <= elapsed
     assert pace.due(due) > elapsed
+
+
+@settings(deadline=None)
+@given(
+    period=st.integers(1, 45),
+    amount=st.integers(1, 500),
+    rest=st.integers(0, 20),
+    gaps=st.lists(st.integers(1, 400), min_size=1, max_size=20),
+)
+def test_the_start_deadline_follows_from_the_pace_however_the_ticks_come(
+    period: int, amount: int, rest: int, gaps: list[int]
+) -> None:
+    campaign, now = Campaign([pace(period, amount, rest)]), JUST_BEFORE
+    for gap in gaps:
+        campaign.tick(now)
+        now += timedelta(seconds=gap)
+    grace = max(timedelta(seconds=2), timedelta(minutes=period) / amount / 2)
+    for slot in campaign.dispatched:
+        cycle = (slot.due - EIGHT) // timedelta(minutes=period + rest)
+        period_ends = EIGHT + cycle * timedelta(minutes=period + rest) + timedelta(minutes=period)
+        assert slot.expires == min(period_ends, ELEVEN)
+        # Half a gap is rounded down to the microsecond.
+        assert timedelta(0) <= min(slot.expires, slot.due + grace) - slot.start_deadline <= MICROSECOND
 
 
 @settings(deadline=None)
@@ -169,7 +220,7 @@ def test_counting_agrees_with_walking(pace: Pace, elapsed: int) -> None:
     late=st.integers(0, 3600),
     numbers=st.lists(st.integers(0, 900), min_size=40, max_size=40),
 )
-def test_however_the_ticks_come_no_period_has_more_than_its_amount(
+def test_no_period_has_more_than_its_amount_however_the_ticks_come(
     paces: list[Pace], gaps: list[int], late: int, numbers: list[int]
 ) -> None:
     campaign = Campaign(paces, morning(len(paces)))
@@ -177,9 +228,9 @@ def test_however_the_ticks_come_no_period_has_more_than_its_amount(
     for gap, enough in zip(gaps, numbers, strict=False):
         campaign.tick(now, enough)
         now += timedelta(seconds=gap)
-    assert len(set(campaign.released)) == len(campaign.released)
+    assert len(set(campaign.dispatched)) == len(campaign.dispatched)
     for place, one in enumerate(paces):
-        mine = [slot for slot in campaign.released if slot.window == place]
+        mine = [slot for slot in campaign.dispatched if slot.window == place]
         assert max(Counter(period_of(slot.due, one) for slot in mine).values(), default=0) <= one.amount
         assert all(EIGHT <= slot.due < slot.expires <= ELEVEN for slot in mine)
         assert all(period_of(slot.due, one) == period_of(slot.instant, one) for slot in mine)
@@ -192,11 +243,11 @@ def test_however_the_ticks_come_no_period_has_more_than_its_amount(
 @settings(deadline=None)
 @example(pace=pace(period=45, amount=2), jitter=[0] * 181)
 @given(pace=PACES, jitter=st.lists(st.integers(-7, 7), min_size=181, max_size=181))
-def test_a_full_period_has_exactly_its_amount_though_the_ticks_are_unpunctual(pace: Pace, jitter: list[int]) -> None:
+def test_a_full_period_has_exactly_its_amount_though_ticks_are_early_or_late(pace: Pace, jitter: list[int]) -> None:
     campaign = Campaign([pace])
     for now, late in zip(each_minute(181, EIGHT - timedelta(seconds=30)), jitter, strict=True):
         campaign.tick(now + timedelta(seconds=late))
-    in_period = Counter(period_of(slot.due, pace) for slot in campaign.released)
+    in_period = Counter(period_of(slot.due, pace) for slot in campaign.dispatched)
     full = (ELEVEN - EIGHT) // MICROSECOND // pace.cycle
     assert [in_period[period] for period in range(full)] == [pace.amount] * full
 
@@ -208,7 +259,7 @@ def period_of(instant: datetime, pace: Pace) -> int:
 
 
 @given(part=st.floats(0.01, 1), amount=st.integers(1, 300), late=st.floats(0, 50))
-def test_a_part_of_the_slots_are_some_of_them_and_evenly_spread(part: float, amount: int, late: float) -> None:
+def test_a_part_of_the_slots_is_evenly_spread(part: float, amount: int, late: float) -> None:
     cursors = pacing.fresh(1, EIGHT - timedelta(minutes=1))
     now = EIGHT + timedelta(seconds=late)
     every = list(pacing.slots(morning(), [pace(amount=amount)], cursors, now, HORIZON))
@@ -217,7 +268,7 @@ def test_a_part_of_the_slots_are_some_of_them_and_evenly_spread(part: float, amo
     assert abs(len(some) - part * len(every)) <= 2
     places = [every.index(slot) for slot in some]
     gaps = [after - before for before, after in pairwise(places)]
-    # where a period ends, of which there are two at most, a gap is another
+    # At the ends of periods, of which there are two at most, gaps may differ.
     assert sum(not int(1 / part) <= gap <= 1 / part + 1 for gap in gaps) <= 2
 
 
@@ -233,25 +284,25 @@ SELECTIONS = st.builds(
 @settings(deadline=None, max_examples=40)
 @example(Selection(1, 0.01, timedelta(seconds=4), 15 * 0.618 % 1), (EIGHT - EPOCH) // MICROSECOND)
 @given(selection=SELECTIONS, at=st.integers(0, 10**16))
-def test_a_stretch_is_used_as_a_whole_and_so_many_of_them_as_is_said(selection: Selection, at: int) -> None:
+def test_stretches_are_used_whole_and_in_the_selected_part(selection: Selection, at: int) -> None:
     length = selection.stretch // MICROSECOND
     used = selection.next_used(at)
     assert used == at or (used > at and used % length == 0)
     whole = (used - used % length, used - used % length + length - 1)
     assert all(selection.next_used(place) == place for place in whole)
-    # of two hundred stretches
+    # Count the used ones of two hundred stretches.
     begins = [at - at % length + stretch * length for stretch in range(200)]
     found = [begin for begin in begins if selection.next_used(begin) == begin]
     assert abs(len(found) - selection.part * 200) <= 1
     assert all(selection.next_used(before + length) == after for before, after in pairwise(found))
     gaps = [(after - before) // length for before, after in pairwise(found)]
-    # one less where a fraction falls on a stretch's edge
+    # A gap is one shorter where a fraction falls on a stretch's edge.
     assert all(int(1 / selection.part) - 1 <= gap <= 1 / selection.part + 1 for gap in gaps)
 
 
 @settings(deadline=None, max_examples=40)
 @given(selection=SELECTIONS, amount=st.integers(1, 1000), ticks=st.lists(st.floats(30, 70), max_size=3))
-def test_only_slots_in_stretches_that_are_used_are_handed_over_whenever_the_ticks_come(
+def test_only_slots_in_used_stretches_are_dispatched_however_the_ticks_come(
     selection: Selection, amount: int, ticks: list[float]
 ) -> None:
     cursors = pacing.fresh(1, EIGHT - timedelta(minutes=1))
@@ -270,8 +321,8 @@ def test_only_slots_in_stretches_that_are_used_are_handed_over_whenever_the_tick
     assert not each or max(each.values()) <= amount
 
 
-def test_a_campaign_that_may_make_little_has_its_turn_at_last() -> None:
-    """Sixty campaigns of a call a second, each with a hundredth of its calls: in every tick it is somebody's turn."""
+def test_each_of_many_campaigns_with_a_small_part_makes_some_calls() -> None:
+    """Sixty campaigns of a call a second may make a hundredth of their calls each."""
     found = Counter[int]()
     for campaign in range(60):
         cursors = pacing.fresh(1, EIGHT - timedelta(minutes=1))
@@ -283,7 +334,7 @@ def test_a_campaign_that_may_make_little_has_its_turn_at_last() -> None:
     assert all(32 <= found[campaign] <= 40 for campaign in range(60))
 
 
-def test_how_many_slots_there_are_is_told_by_arithmetic() -> None:
+def test_waiting_slots_are_counted_without_computing_each() -> None:
     cursors = pacing.fresh(1, EIGHT - timedelta(minutes=1))
     found = [
         pacing.estimate_slots(morning(), [pace(amount=amount)], cursors, EIGHT, HORIZON)
@@ -299,12 +350,12 @@ def test_a_small_part_of_an_amount_of_eleven_digits_costs_no_more_than_a_small_a
     some = list(pacing.slots(morning(), paces, cursors, EIGHT, HORIZON, Selection(2e8)))
     assert 600 <= len(some) <= 650
     seconds_of = Counter(int(second) for second in seconds(*some))
-    # nine, or twice as many while the first seconds are made up
+    # Nine a second, or twice as many while the first seconds are made up for.
     assert max(seconds_of.values()) <= 2 * 9
 
 
-def test_what_was_left_out_is_not_made_up_for_though_other_stretches_are_left_out_next_time() -> None:
-    """A share that differs a little from tick to tick, in a period of an hour: a hundredth of a thousand a minute."""
+def test_slots_left_out_are_not_made_up_for_when_the_used_stretches_change() -> None:
+    """The part is about a hundredth of a thousand calls a minute, and differs a little from tick to tick."""
     cursors = pacing.fresh(1, EIGHT - timedelta(minutes=1))
     paces, found = [pace(period=60, amount=60_000)], 0
     for tick, now in enumerate(each_minute(50, JUST_BEFORE)):
@@ -315,7 +366,7 @@ def test_what_was_left_out_is_not_made_up_for_though_other_stretches_are_left_ou
     assert found <= 1.3 * 0.01 * 50 * 1000
 
 
-def test_slots_beyond_the_horizon_are_not_looked_through() -> None:
+def test_slots_beyond_the_horizon_are_not_computed() -> None:
     begun = time.process_time()
     selection = Selection(60, 0.5, timedelta(seconds=1), 0.3)
     paces = [pace(amount=60_000)]
