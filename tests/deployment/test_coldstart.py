@@ -99,7 +99,9 @@ def test_a_module_without_bytecode_is_seen_to_be_compiled(unpacked: Path, tmp_pa
     """The control of the test above."""
     shutil.copytree(unpacked, tmp_path / "bare", ignore=shutil.ignore_patterns("pacer.*.pyc"))
     compiled = after_import(tmp_path / "bare", FUNCTIONS[1], "compiled")
-    assert {str(tmp_path / "bare" / "chalicelib" / name) for name in ("pacer.py", "functions/pacer.py")} <= compiled
+    assert {
+        str(tmp_path / "bare" / "chalicelib" / name) for name in ("calling/pacer.py", "functions/pacer.py")
+    } <= compiled
 
 
 @EACH_FUNCTION
