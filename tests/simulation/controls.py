@@ -73,17 +73,17 @@ CONTROLS = (
     Control(
         "the claim is given once",
         (Edit(Calls, "claim", {"return None": "before = {}"}),),
-        seen_in=4,
+        seen_in=1,
     ),
     Control(
         "a claim that the SDK repeats is recognised by its nonce",
         (Edit(Calls, "claim", {"{unclaimed} OR #nonce = :nonce": "{unclaimed}"}),),
-        seen_in=3,
+        seen_in=16,
     ),
     Control(
         "the last look",
         (Edit(Dialer, "_look", {"why is not None or snapshot.campaign is None": "snapshot.campaign is None"}),),
-        seen_in=1,
+        seen_in=2,
     ),
     Control(
         "the sweep of numbers whose message is lost",
@@ -94,22 +94,22 @@ CONTROLS = (
                 {"dispatched_long_ago=sequence < dispatched_long_ago": "dispatched_long_ago=False"},
             ),
         ),
-        seen_in=2,
+        seen_in=1,
     ),
     Control(
         "the generation",
         (Edit(last_look, "stopped", {"snapshot.campaign.generation != dial.generation": "False"}),),
-        seen_in=217,
+        seen_in=21,
     ),
     Control(
         "the operator's switch",
         (Edit(last_look, "stopped", {"if snapshot.halted:": "if False:"}),),
-        seen_in=5,
+        seen_in=4,
     ),
     Control(
         "missed ticks are made up for at twice the pace at most",
         (Edit(pacing, "_slots_of_opening", {"begin + (instant - first) // 2": "begin"}),),
-        seen_in=15,
+        seen_in=22,
     ),
     Control(
         "missed ticks are made up for within their own period only",
@@ -126,12 +126,12 @@ CONTROLS = (
                 },
             ),
         ),
-        seen_in=22,
+        seen_in=93,
     ),
     Control(
         "a claim without an outcome becomes uncertain",
         (Edit(settling, "is_stale", {"now - call.claimed_at >= CLAIM_HELD_FOR": "False"}),),
-        seen_in=4,
+        seen_in=6,
     ),
     Control(
         "a snapshot of a campaign is fresh",
@@ -139,7 +139,6 @@ CONTROLS = (
             Edit(CampaignSnapshots, "_known", {"or self._clock.now() - known[0] > FRESH_FOR": ""}),
             Edit(last_look, "refusal", {"now - snapshot.asked_at > KNOWN_FOR": "False"}),
         ),
-        seen_in=1,
     ),
     Control(
         "a call is made in its own period only",
@@ -147,7 +146,7 @@ CONTROLS = (
             Edit(last_look, "refusal", {"now >= (dial.expires if connected else dial.start_deadline)": "False"}),
             Edit(last_look, "refusal_unclaimed", {"now >= dial.start_deadline": "False"}),
         ),
-        seen_in=94,
+        seen_in=1,
     ),
     Control(
         "a late call isn't made",
@@ -173,7 +172,7 @@ CONTROLS = (
                 },
             ),
         ),
-        seen_in=50,
+        seen_in=611,
     ),
     Control(
         "calling hours have a margin for clocks that differ",
@@ -181,25 +180,26 @@ CONTROLS = (
             Edit(last_look, "refusal", {"closes - CLOCKS_DIFFER": "closes"}),
             Edit(last_look, "hold", {"CLOCKS_DIFFER - (now - began) / 2": "timedelta(0)"}),
         ),
-        seen_in=217,
+        seen_in=37,
     ),
     Control(
         "a transaction that the SDK repeats is recognised by its token",
         (Edit(Transaction, "commit", {"client_request_token=self._token": "client_request_token=None"}),),
-        seen_in=125,
+        seen_in=8,
     ),
     Control(
         "an unacknowledged report is sent again",
         (Edit(settling, "with_acknowledgement", {"call.key.sequence not in acknowledged": "False"}),),
-        seen_in=4,
+        seen_in=6,
     ),
     Control(
         "an attempt at a report is made once",
         (Edit(dialer, "_is_owed", {" and call.report_attempts == attempt - 1": ""}),),
-        seen_in=68,
+        seen_in=10,
     ),
     Control(
         "tasks are read from all of a campaign's partitions",
         (Edit(task_items, "partition_keys", {"range(spread)": "range(1)"}),),
+        seen_in=1,
     ),
 )
