@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from chalicelib.api.services import Services
 from chalicelib.storage.database import Database
@@ -11,6 +12,10 @@ from infra.local.emulator import Emulator
 from tests.support.customer import Customer, new_customer
 from tests.support.databases import in_moto
 from tests.support.world import HandClock, World
+
+# How long an example takes says more of the machine than of the code. The time-out of a whole test is the bound.
+settings.register_profile("callpacer", deadline=None)
+settings.load_profile("callpacer")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
