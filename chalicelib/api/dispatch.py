@@ -11,6 +11,7 @@ from chalicelib.api import envelope, request
 from chalicelib.api.envelope import Answer
 from chalicelib.api.request import FilePart, Parameters
 from chalicelib.api.services import Services
+from chalicelib.api.values import MAX_DIGITS
 from chalicelib.api.wording import InvalidFields
 from chalicelib.domain.keys import CampaignKey
 from chalicelib.errors import KeyReused, NotAuthenticated, NotFound
@@ -56,7 +57,7 @@ class RequestContext:
     def identifier(self, kind: str) -> int:
         """The id in the path. Raises NotFound if it can't be an id."""
         text = self.path_identifier or ""
-        if not (text.isascii() and text.isdigit() and len(text) <= 11):
+        if not (text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS):
             raise NotFound(kind, text)
         return int(text)
 

@@ -11,12 +11,11 @@ from urllib.parse import urlsplit
 
 from chalicelib.domain import json_text
 from chalicelib.domain.dialstring import UNPRINTABLE
+from chalicelib.domain.models import MAX_NICKNAME_LENGTH
 from chalicelib.gateway.addresses import LONGEST_URL
 
 #: reference, "11 digit maximum"
 MAX_DIGITS = 11
-#: reference, "64 character maximum"
-MAX_NICKNAME_LENGTH = 64
 #: minutes after midnight of the midnight that ends a day
 END_OF_DAY = 24 * 60
 
