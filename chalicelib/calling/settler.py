@@ -255,9 +255,14 @@ class Settler:
             self._tasks.replace_returned(returned, again, spread=campaign.spread)
 
     def _count_skipped(self, campaign: Campaign) -> Campaign:
-        """Add the outcomes of skipped numbers to the counts, and delete their items in the same transaction."""
+        """Add the outcomes of skipped numbers to the counts, and delete their items in the same transaction.
+
+        A number from the head on is still queued, though a pacer that died has sent it. So its outcome isn't counted
+        before the head has passed it.
+        """
         now = self._clock.now()
-        outcomes = self._tasks.uncounted_outcomes(campaign.key, spread=campaign.spread)
+        found = self._tasks.uncounted_outcomes(campaign.key, spread=campaign.spread)
+        outcomes = (one for one in found if one.key.sequence < campaign.head)
         while some := list(islice(outcomes, COUNTED_AT_ONCE)):
             calls = {call.key: call for call in self._calls.among([one.key for one in some])}
             countable = [one for one in some if self._is_reported(calls.get(one.key), campaign, now)]

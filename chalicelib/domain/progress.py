@@ -32,10 +32,11 @@ def progress(
     is on its way to the dialer. A number before `settled` is in the counts, unless the settler skipped it. The
     difference between `settled` and the counts is how many were skipped and aren't counted yet. Of these, the numbers
     in `outcomes` have their outcome, those that are being dialled are among `leased`, and all others wait. So tasks
-    that wait needn't be read.
+    that wait needn't be read. A number from `head` on is queued, even if a pacer sent it and died before it moved the
+    head.
     """
     tally = dict.fromkeys(State, 0)
-    uncounted = {one.key.sequence: one.state for one in outcomes}
+    uncounted = {one.key.sequence: one.state for one in outcomes if one.key.sequence < campaign.head}
     for state in uncounted.values():
         tally[state] += 1
     skipped = campaign.settled - campaign.counts.total

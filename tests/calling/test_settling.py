@@ -6,8 +6,9 @@ from datetime import timedelta
 import pytest
 
 from chalicelib.api.progress import read_progress
+from chalicelib.domain.call import ReportState
 from chalicelib.domain.models import Counts, Entry
-from chalicelib.domain.outcome import Answered
+from chalicelib.domain.outcome import Answered, Outcome, Result
 from chalicelib.domain.tasks import DialTask
 from tests.fake_aws.dynamodb import SimulatedDynamoDB
 from tests.support.campaigns import MINUTE, campaign, destinations, numbers, prepare, prepare_running, start, stop
@@ -70,6 +71,21 @@ def test_numbers_behind_a_deferred_number_are_counted_meanwhile(world: World) ->
     world.run(minutes=5)
     assert progress(world) == {"total": 4, "completed": 3, "failed": 1}
     assert campaign(world).counts == Counts(completed=3, failed=1)
+
+
+def test_an_outcome_from_the_head_on_is_counted_when_the_head_has_passed_it(world: World) -> None:
+    """A pacer dies between sending and moving the head. Meanwhile a number that it sent is returned, and called."""
+    prepare_running(world, numbers(3))
+    calls, (_, returned, _) = world.services.calls, numbers(3)
+    assert calls.defer_lost(CAMPAIGN.call(1), returned, spread=1)
+    claim = calls.claim(CAMPAIGN.call(1), returned, 1, EIGHT)
+    assert claim is not None
+    assert calls.finish(claim, Outcome(Result.COMPLETED, "http_200"), EIGHT, ReportState.NONE) is not None
+    world.settle()
+    assert progress(world) == {"total": 3, "queued": 3}
+    world.run(minutes=15)
+    assert sorted(world.tenant.called) == destinations([numbers(3)[0], numbers(3)[2]])
+    assert progress(world) == {"total": 3, "completed": 3}
 
 
 def test_a_retry_that_crashes_becomes_uncertain(world: World) -> None:
