@@ -124,7 +124,7 @@ package: $(INSTALLED) ## Build what is deployed
 deploy: $(INSTALLED) ## Deploy it to AWS as STAGE
 	@$(BIN)/python -m infra.deploy --stage $(STAGE) $(ARGS)
 
-# .callpacer holds the local stack's data.
+# .callpacer holds the local deployment's data.
 clean: ## Remove everything that was made, except .callpacer
 	rm -rf .venv .venv-* build .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find app.py benchmarks chalicelib infra tests -name __pycache__ -prune -exec rm -rf {} +

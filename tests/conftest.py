@@ -26,7 +26,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     _leave_out_what_is_not_in_the_sample(config, items)
-    _give_all_tests_on_the_stack_to_one_worker(items)
+    _give_all_tests_of_the_deployment_to_one_worker(items)
 
 
 def _leave_out_what_is_not_in_the_sample(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -37,14 +37,14 @@ def _leave_out_what_is_not_in_the_sample(config: pytest.Config, items: list[pyte
     items[:] = [item for item in items if item.get_closest_marker("whole") is None]
 
 
-def _give_all_tests_on_the_stack_to_one_worker(items: list[pytest.Item]) -> None:
-    """There is one stack then, and it doesn't compete with others for the machine.
+def _give_all_tests_of_the_deployment_to_one_worker(items: list[pytest.Item]) -> None:
+    """There is one deployment then, and it doesn't compete with others for the machine.
 
-    A test with an `xdist_group` of its own keeps it, and may get another stack.
+    A test with an `xdist_group` of its own keeps it, and may get another deployment.
     """
     for item in items:
-        if "stack" in getattr(item, "fixturenames", ()) and item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group("stack"))
+        if "deployment" in getattr(item, "fixturenames", ()) and item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group("deployment"))
 
 
 @pytest.fixture(scope="session")
@@ -54,10 +54,10 @@ def whole(pytestconfig: pytest.Config) -> bool:
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalDeployment]:
+def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalDeployment]:
     """A whole callpacer: API, emulated AWS, and the functions from the package. Tests keep apart by account."""
-    with LocalDeployment(tmp_path_factory.mktemp("stack")) as stack:
-        yield stack
+    with LocalDeployment(tmp_path_factory.mktemp("deployment")) as deployment:
+        yield deployment
 
 
 @pytest.fixture(scope="session")

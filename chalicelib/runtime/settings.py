@@ -22,7 +22,7 @@ class Settings:
     dead_letter_queue_url: str
     #: how many slices may be worked on at the same time
     dialers: int
-    #: whether start_url and result_url may name this machine itself: only in a local stack
+    #: whether start_url and result_url may name this machine itself: only in a local deployment
     allow_loopback: bool
     #: how long records of calls are kept after the outcome; None for ever
     retention: timedelta | None

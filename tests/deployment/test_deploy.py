@@ -246,7 +246,7 @@ def test_without_a_region_or_credentials_it_says_what_is_missing(
 def test_whoever_looks_after_a_deployment_is_told_that_the_region_is_missing(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.chdir(tmp_path)  # no local stack runs there
+    monkeypatch.chdir(tmp_path)  # no local deployment runs there
     for code in (halt.main([]), tokens.main(["list", "--account", "acme"])):
         assert code == 1
     said = "No callpacer runs here, so this is about the one on AWS. Name a region, such as AWS_REGION=us-east-1.\n"
@@ -267,7 +267,7 @@ def test_of_two_regions_in_the_environment_the_one_that_is_not_a_default_is_take
 def test_whoever_names_a_region_by_aws_region_is_understood(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.chdir(tmp_path)  # no local stack runs there
+    monkeypatch.chdir(tmp_path)  # no local deployment runs there
     monkeypatch.setenv("AWS_REGION", "us-east-1")
     assert halt.main([]) == 1
     assert "credentials" in capsys.readouterr().err

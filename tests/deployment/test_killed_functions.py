@@ -1,6 +1,6 @@
 """A campaign whose functions are all killed in the middle of their work, as `kill -9` does.
 
-It runs on a stack of its own. Its functions are killed twice, each time with calls in progress: after a pacer has
+It runs on a deployment of its own. Its functions are killed twice, each time with calls in progress: after a pacer has
 dispatched numbers and before it moves the head, and when the dialers have just started to call again. The emulator
 starts the functions again, as AWS does. The tests read what is there at the end.
 
@@ -60,18 +60,18 @@ class Story:
 class Backstage:
     """The campaign in storage, and the functions' processes."""
 
-    def __init__(self, stack: LocalDeployment, account: str, identifier: int) -> None:
-        self._stack = stack
+    def __init__(self, deployment: LocalDeployment, account: str, identifier: int) -> None:
+        self._deployment = deployment
         self._key = CampaignKey(account, identifier)
-        self._campaigns = Stores.of(stack.database()).campaigns
-        self._lambda = stack.client("lambda")
+        self._campaigns = Stores.of(deployment.database()).campaigns
+        self._lambda = deployment.client("lambda")
 
     def campaign(self) -> Campaign:
         return self._campaigns.get(self._key)
 
     def functions(self, name: str = "") -> list[int]:
         """The processes of all functions, or of one. Each has a directory of its own with the function's name."""
-        return alive(str(self._stack.directory), f"ministack-lambda-callpacer-{STAGE}-{name}")
+        return alive(str(self._deployment.directory), f"ministack-lambda-callpacer-{STAGE}-{name}")
 
     def invoke(self, name: str) -> None:
         """Invoke a function between two ticks, as a rule does that fires twice. So the test needn't wait a minute."""
@@ -81,35 +81,35 @@ class Backstage:
         kill(self.functions())
 
 
-def _run_story(stack: LocalDeployment, directory: Path) -> Story:
+def _run_story(deployment: LocalDeployment, directory: Path) -> Story:
     account = "killed"
-    token, _ = stack.open_account(account)
-    caller = Caller(stack.url, token, directory)
+    token, _ = deployment.open_account(account)
+    caller = Caller(deployment.url, token, directory)
     with serve(seconds_per_call=2) as tenant:
         campaign = caller.campaign(tenant, "".join(f"+1222333{n:04d}\n" for n in range(COUNT)), PER_MINUTE)
-        backstage = Backstage(stack, account, campaign)
+        backstage = Backstage(deployment, account, campaign)
         backstage.invoke("settler")  # its process starts before many others have to
         caller.ask("start", campaign)
         backstage.invoke("pacer")
         wait(lambda: backstage.campaign().head > 0, patience=60)
         backstage.invoke("settler")  # numbers that it sees as dispatched now are lost if unclaimed in five minutes
         wait(lambda: len(tenant.calls) >= PER_MINUTE // 3, patience=120)
-        dispatched = _run_dying_pacer(stack, backstage)
+        dispatched = _run_dying_pacer(deployment, backstage)
         backstage.kill_functions()
         killed = time.time()
         wait(lambda: sum(call.at > killed for call in tenant.under_way.copy()) >= 2, patience=120, pause=0.05)
         backstage.kill_functions()
         shown = caller.run_to_the_end(campaign, PATIENCE, pause=2)
-        return Story(tenant, shown, caller.calls(campaign), dispatched, stack.functions_log.read_text())
+        return Story(tenant, shown, caller.calls(campaign), dispatched, deployment.functions_log.read_text())
 
 
-def _run_dying_pacer(stack: LocalDeployment, backstage: Backstage) -> int:
+def _run_dying_pacer(deployment: LocalDeployment, backstage: Backstage) -> int:
     """A pacer dispatches numbers and dies before it moves the head. Answers how many it dispatched.
 
     It is not the emulator's pacer: that is between the two steps for some hundredths of a second only, which a test
     can miss.
     """
-    environment = plain_environment() | {"AWS_ENDPOINT_URL": stack.endpoint} | stack.environment
+    environment = plain_environment() | {"AWS_ENDPOINT_URL": deployment.endpoint} | deployment.environment
     for _ in range(10):
         before = backstage.campaign()
         command = [sys.executable, "-m", "tests.support.dying_pacer"]
@@ -122,8 +122,8 @@ def _run_dying_pacer(stack: LocalDeployment, backstage: Backstage) -> int:
 
 @pytest.fixture(scope="module")
 def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
-    with LocalDeployment(tmp_path_factory.mktemp("killed")) as stack:
-        yield _run_story(stack, tmp_path_factory.mktemp("caller"))
+    with LocalDeployment(tmp_path_factory.mktemp("killed")) as deployment:
+        yield _run_story(deployment, tmp_path_factory.mktemp("caller"))
 
 
 def test_dialers_died_during_calls(story: Story) -> None:

@@ -44,15 +44,15 @@ class GatewayCustomer(Customer):
 
 
 @pytest.fixture(scope="session")
-def deployed(stack: LocalDeployment) -> Services:
-    return Services.over(stack.database(), SystemClock())
+def deployed(deployment: LocalDeployment) -> Services:
+    return Services.over(deployment.database(), SystemClock())
 
 
-@pytest.fixture(params=["in process", pytest.param("deployed", marks=pytest.mark.xdist_group("stack"))])
+@pytest.fixture(params=["in process", pytest.param("deployed", marks=pytest.mark.xdist_group("deployment"))])
 def customer(request: pytest.FixtureRequest) -> Iterator[Customer]:
     if request.param == "deployed":
-        stack: LocalDeployment = request.getfixturevalue("stack")
-        yield GatewayCustomer(request.getfixturevalue("deployed"), stack.gateway_url)
+        deployment: LocalDeployment = request.getfixturevalue("deployment")
+        yield GatewayCustomer(request.getfixturevalue("deployed"), deployment.gateway_url)
         return
     with in_moto() as database:
         yield Customer(Services.over(database, HandClock()))

@@ -1,4 +1,4 @@
-"""A customer of a local stack, with curl, and with patience."""
+"""A customer of a local deployment, with curl, and with patience."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""Campaigns on the whole local stack, by HTTP, with the packaged functions, their rules and their queue.
+"""Campaigns on the whole local deployment, by HTTP, with the packaged functions, their rules and their queue.
 
 They run at the same time, each in an account of its own. The tests read what is there at the end. In a sample they have
 fewer numbers, and call for half a minute instead of three.
@@ -98,18 +98,18 @@ def _with_a_stop_in_the_middle(caller: Caller, count: int) -> Story:
 
 @pytest.fixture(scope="module")
 def stories(
-    stack: LocalDeployment, tmp_path_factory: pytest.TempPathFactory, whole: bool
+    deployment: LocalDeployment, tmp_path_factory: pytest.TempPathFactory, whole: bool
 ) -> Iterator[dict[str, Story]]:
     def run(name: str, story: Callable[[Caller, int], Story], count: int, url: str) -> Story:
-        token, _ = stack.open_account(f"story-{name}")
+        token, _ = deployment.open_account(f"story-{name}")
         return story(Caller(url, token, tmp_path_factory.mktemp(name)), count)
 
     straight, stopped = (150, 90) if whole else (30, 30)
     with ThreadPoolExecutor(3) as threads:
         running = {
-            "straight": threads.submit(run, "straight", _straight_through, straight, stack.url),
-            "stopped": threads.submit(run, "stopped", _with_a_stop_in_the_middle, stopped, stack.url),
-            "deployed": threads.submit(run, "deployed", _straight_through, 20, stack.gateway_url),
+            "straight": threads.submit(run, "straight", _straight_through, straight, deployment.url),
+            "stopped": threads.submit(run, "stopped", _with_a_stop_in_the_middle, stopped, deployment.url),
+            "deployed": threads.submit(run, "deployed", _straight_through, 20, deployment.gateway_url),
         }
         yield {name: story.result() for name, story in running.items()}
 
@@ -136,8 +136,8 @@ def test_a_campaign_created_at_the_gateway_runs_to_its_end(deployed: Story) -> N
     assert [call["report"] for call in deployed.calls] == ["delivered"] * deployed.count
 
 
-def test_a_calls_record_is_kept_for_four_hundred_days(stack: LocalDeployment, deployed: Story) -> None:
-    items = [item for item in stack.database().calls.scan() if item.call.startswith("story-deployed/")]
+def test_a_calls_record_is_kept_for_four_hundred_days(deployment: LocalDeployment, deployed: Story) -> None:
+    items = [item for item in deployment.database().calls.scan() if item.call.startswith("story-deployed/")]
     assert len(items) == deployed.count
     # A TTL has whole seconds.
     assert {round((item.expires_at - item.last_attempt_at) / timedelta(days=1), 3) for item in items} == {400.0}

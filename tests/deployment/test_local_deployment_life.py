@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 
 
 class Program:
-    """A stack that is ready."""
+    """A deployment that is ready."""
 
     def __init__(self, process: subprocess.Popen[str], output: str) -> None:
         self.process = process
@@ -82,7 +82,7 @@ def halt(state: Path, *turn: str) -> str:
     return subprocess.run(tool, cwd=ROOT, capture_output=True, text=True, check=True).stdout
 
 
-def test_a_stopped_stack_keeps_its_state(tmp_path: Path) -> None:
+def test_a_stopped_deployment_keeps_its_state(tmp_path: Path) -> None:
     with running("--state", str(tmp_path)) as first:
         first.add_schedule("kept")
         code, errors = first.stop(signal.SIGINT)
@@ -94,7 +94,7 @@ def test_a_stopped_stack_keeps_its_state(tmp_path: Path) -> None:
     assert alive(str(tmp_path)) == []
 
 
-def test_a_halted_stack_stays_halted_after_a_restart(tmp_path: Path) -> None:
+def test_a_halted_deployment_stays_halted_after_a_restart(tmp_path: Path) -> None:
     with running("--state", str(tmp_path)):
         assert halt(tmp_path, "on") == "callpacer-local is halted: it dials nobody.\n"
     with running("--state", str(tmp_path)):
@@ -102,7 +102,7 @@ def test_a_halted_stack_stays_halted_after_a_restart(tmp_path: Path) -> None:
         assert halt(tmp_path, "off") == "callpacer-local dials.\n"
 
 
-def test_a_stack_that_may_have_lost_records_of_calls_is_halted(tmp_path: Path) -> None:
+def test_a_deployment_that_may_have_lost_records_of_calls_is_halted(tmp_path: Path) -> None:
     with running("--state", str(tmp_path)) as program:
         assert program.stop(signal.SIGTERM)[0] == 0
     with running("--state", str(tmp_path)) as program:
@@ -113,7 +113,7 @@ def test_a_stack_that_may_have_lost_records_of_calls_is_halted(tmp_path: Path) -
         assert "infra.operator.halt off" in program.stop(signal.SIGTERM)[1]
 
 
-def test_several_stacks_run_side_by_side(tmp_path: Path) -> None:
+def test_several_deployments_run_side_by_side(tmp_path: Path) -> None:
     token = "3cbde128-32b6-47d6-a1b7-cdc2a0c7e7b3"
     with (
         running("--state", str(tmp_path / "a"), "--token", token) as one,
@@ -134,7 +134,7 @@ def test_a_taken_port_is_named_in_one_line(tmp_path: Path) -> None:
     assert str(port) in done.stderr
 
 
-def test_a_stack_ends_when_its_emulator_dies(tmp_path: Path) -> None:
+def test_a_deployment_ends_when_its_emulator_dies(tmp_path: Path) -> None:
     with running("--state", str(tmp_path)) as program:
         errors = program.kill_emulator(tmp_path)
     assert program.process.returncode == 1
@@ -142,7 +142,7 @@ def test_a_stack_ends_when_its_emulator_dies(tmp_path: Path) -> None:
     assert alive(str(tmp_path)) == []
 
 
-def test_a_killed_stack_leaves_no_child_and_starts_again(tmp_path: Path) -> None:
+def test_a_killed_deployment_leaves_no_child_and_starts_again(tmp_path: Path) -> None:
     with running("--state", str(tmp_path)) as program:
         program.add_schedule("before the kill")
         program.process.kill()
