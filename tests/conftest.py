@@ -13,32 +13,32 @@ from tests.support.customer import Customer, new_customer
 from tests.support.databases import in_moto
 from tests.support.world import HandClock, World
 
-# How long an example takes says more of the machine than of the code. The time-out of a whole test is the bound.
+# How long an example takes depends on the machine. The bound is the time-out of a whole test.
 settings.register_profile("callpacer", deadline=None)
 settings.load_profile("callpacer")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    told = "run the tests that take long whole, as CI does, and not a sample of them"
-    parser.addoption("--whole", action="store_true", help=told)
+    meaning = "run the tests that take long whole, as CI does, and not a sample of them"
+    parser.addoption("--whole", action="store_true", help=meaning)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    _leave_out_what_is_not_in_the_sample(config, items)
-    _give_all_tests_of_the_deployment_to_one_worker(items)
+    _deselect_tests_outside_the_sample(config, items)
+    _run_tests_of_the_deployment_in_one_worker(items)
 
 
-def _leave_out_what_is_not_in_the_sample(config: pytest.Config, items: list[pytest.Item]) -> None:
+def _deselect_tests_outside_the_sample(config: pytest.Config, items: list[pytest.Item]) -> None:
     if config.getoption("--whole"):
         return
-    left_out = [item for item in items if item.get_closest_marker("whole") is not None]
-    config.hook.pytest_deselected(items=left_out)
+    outside = [item for item in items if item.get_closest_marker("whole") is not None]
+    config.hook.pytest_deselected(items=outside)
     items[:] = [item for item in items if item.get_closest_marker("whole") is None]
 
 
-def _give_all_tests_of_the_deployment_to_one_worker(items: list[pytest.Item]) -> None:
-    """There is one deployment then, and it doesn't compete with others for the machine.
+def _run_tests_of_the_deployment_in_one_worker(items: list[pytest.Item]) -> None:
+    """So there is one deployment, and it has the machine to itself.
 
     A test with an `xdist_group` of its own keeps it, and may get another deployment.
     """
@@ -55,14 +55,14 @@ def whole(pytestconfig: pytest.Config) -> bool:
 
 @pytest.fixture(scope="session")
 def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalDeployment]:
-    """A whole callpacer: API, emulated AWS, and the functions from the package. Tests keep apart by account."""
+    """A whole callpacer: API, emulated AWS, and the functions from the package. Each test uses accounts of its own."""
     with LocalDeployment(tmp_path_factory.mktemp("deployment")) as deployment:
         yield deployment
 
 
 @pytest.fixture(scope="session")
 def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
-    """AWS alone, with nothing in it. Tests keep apart by the names of what they make."""
+    """AWS alone, with nothing in it. Each test gives what it creates names of its own."""
     with Emulator(tmp_path_factory.mktemp("emulator")) as emulator:
         yield emulator
 
@@ -85,7 +85,7 @@ def world(database: Database, clock: HandClock) -> World:
 
 @pytest.fixture(scope="module")
 def services() -> Iterator[Services]:
-    """Shared by a module's tests: each has an account, and with it all there is, of its own. Time stands still."""
+    """Shared by a module's tests. Each test uses accounts of its own. The clock stands still."""
     with in_moto() as database:
         yield Services.over(database, HandClock())
 

@@ -51,7 +51,7 @@ def test_the_authorization_headers_name_and_scheme_may_have_any_case(customer: C
 def owner(customer: Customer) -> Customer:
     """Whose things have ids that the other customer has none of."""
     for kind in Kind:
-        customer.skip_to(kind, 7)
+        customer.set_next_id(kind, 7)
     customer.campaign(customer.schedule("weekdays"), customer.profile("pace"), phone_numbers=["+12223334444"])
     return customer
 

@@ -303,12 +303,12 @@ def test_the_head_does_not_move_past_numbers_that_were_not_sent(world: World) ->
 
 def test_an_unreadable_message_goes_to_the_dead_letters(world: World) -> None:
     assert world.dial(["rubbish", '{"dial": {}}', '{"fax": {}}', "[]", '{"report": {"account": 1}}']) == []
-    assert len(world.dead.messages) == 5
+    assert len(world.dead_letters.messages) == 5
 
 
 def test_a_message_of_a_newer_version_is_left_in_the_queue(world: World) -> None:
     assert world.dial(['{"version": 3, "account": "acme"}']) == ["0"]
-    assert world.dead.messages == []
+    assert world.dead_letters.messages == []
 
 
 def test_one_call_that_fails_does_not_hold_up_the_rest_of_its_slice(

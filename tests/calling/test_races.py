@@ -235,7 +235,7 @@ def test_an_unreadable_message_does_not_stop_the_calls_of_its_batch(world: World
     prepare_running(world, numbers(1))
     (message,) = world.dispatch()
     assert world.dial([message.body, rubbish]) == []
-    assert len(world.tenant.calls) == len(world.dead.messages) == 1
+    assert len(world.tenant.calls) == len(world.dead_letters.messages) == 1
 
 
 def test_a_server_that_is_slow_to_connect_is_called(world: World) -> None:

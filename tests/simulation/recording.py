@@ -57,7 +57,7 @@ class Record:
         yield
         self.function = None
 
-    def note(self, needed: Iterator[Permission]) -> None:
+    def add(self, needed: Iterator[Permission]) -> None:
         if self.function is not None:
             self.asked[self.function].update(needed)
 
@@ -68,7 +68,7 @@ class RecordedDynamoDB:
         self._client = SimulatedDynamoDB()
 
     def _make_api_call(self, operation_name: str, api_params: dict[str, Any]) -> dict[str, Any]:
-        self._record.note(asked_of_dynamodb(operation_name, api_params))
+        self._record.add(asked_of_dynamodb(operation_name, api_params))
         return self._client._make_api_call(operation_name, api_params)
 
 
@@ -77,7 +77,7 @@ class RecordedLambda:
         self._record = record
 
     def invoke(self, **request: Any) -> None:
-        self._record.note(asked_of_lambda("Invoke", request))
+        self._record.add(asked_of_lambda("Invoke", request))
 
 
 class RecordedWorld(World):
@@ -85,7 +85,10 @@ class RecordedWorld(World):
         self.database = _database(record)
         super().__init__(self.database, HandClock())
         self._record = record
-        self.sqs.listen = self.dead.listen = lambda operation, request: record.note(asked_of_sqs(operation, request))
+        self.sqs.listen = self.dead_letters.listen = self._record_request
+
+    def _record_request(self, operation: str, request: Mapping[str, Any]) -> None:
+        self._record.add(asked_of_sqs(operation, request))
 
     def tick(self) -> None:
         with self._record.of("Pacer"):
@@ -220,7 +223,7 @@ def _faults_of_the_queue(record: Record) -> None:
     world.tick()
     (message,) = world.sqs.take(world.clock.now() + MINUTE)
     assert world.dial([message.body, "?"], time_left=timedelta(seconds=20)) == []
-    assert len(world.dead.messages) == 1
+    assert len(world.dead_letters.messages) == 1
     assert waiting(world.services.tasks, CampaignKey("acme", 1), spread=1) == [0]
     world.clock.turn_to(world.clock.now() + MINUTE)
     world.sqs.refuses = 4

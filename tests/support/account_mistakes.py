@@ -1,4 +1,4 @@
-"""Mistakes by which accounts could come to see, count or change what isn't theirs: for a test that must notice each."""
+"""Mistakes that let an account read, count or change what belongs to another. A test must notice each."""
 
 from collections.abc import Callable, Iterator
 from datetime import datetime
@@ -21,7 +21,10 @@ Mistake = Callable[[pytest.MonkeyPatch], None]
 
 
 def a_campaign_is_found_by_its_id_alone(patch: pytest.MonkeyPatch) -> None:
-    """Every second time: a change of what is always found, but never there, would be tried for ever."""
+    """The other account's campaign is found every second time only.
+
+    A change reads the campaign again after each refused write. If it found the campaign each time, it would never end.
+    """
     get, turns = Campaigns.get, cycle([True, False])
 
     def found(self: Campaigns, key: CampaignKey) -> Campaign:
@@ -35,7 +38,7 @@ def a_campaign_is_found_by_its_id_alone(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Campaigns, "get", found)
 
 
-def another_accounts_nickname_can_be_chosen(patch: pytest.MonkeyPatch) -> None:
+def another_accounts_nickname_is_found(patch: pytest.MonkeyPatch) -> None:
     find = Catalog.find
 
     def found(self: Catalog[Any], account: str, reference: str) -> Any:
@@ -47,17 +50,17 @@ def another_accounts_nickname_can_be_chosen(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Catalog, "find", found)
 
 
-def a_list_holds_everybodys_profiles(patch: pytest.MonkeyPatch) -> None:
+def a_list_holds_the_profiles_of_both_accounts(patch: pytest.MonkeyPatch) -> None:
     page = Profiles.page
 
-    def everybodys(self: Profiles, account: str, **part: Any) -> list[Profile]:
+    def of_both_accounts(self: Profiles, account: str, **part: Any) -> list[Profile]:
         return page(self, account, **part) + page(self, the_other(account), **part)
 
-    patch.setattr(Profiles, "page", everybodys)
+    patch.setattr(Profiles, "page", of_both_accounts)
 
 
 def a_queue_is_kept_by_its_campaigns_id_alone(patch: pytest.MonkeyPatch) -> None:
-    """The text of a campaign's key is what its queue is stored under."""
+    """A campaign's queue is stored under the text of its key."""
     patch.setattr(CampaignKey, "__str__", lambda key: str(key.id))
 
 
@@ -71,7 +74,7 @@ def a_queue_is_read_by_its_campaigns_id_alone(patch: pytest.MonkeyPatch) -> None
     patch.setattr(Log, "read", found)
 
 
-def a_key_is_everybodys(patch: pytest.MonkeyPatch) -> None:
+def a_receipt_is_found_by_another_account(patch: pytest.MonkeyPatch) -> None:
     find = Receipts.find
 
     def found(self: Receipts, account: str, key: str, now: datetime) -> Receipt | None:
@@ -80,21 +83,21 @@ def a_key_is_everybodys(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Receipts, "find", found)
 
 
-def accounts_count_together(patch: pytest.MonkeyPatch) -> None:
+def accounts_share_their_ids(patch: pytest.MonkeyPatch) -> None:
     next_id = Accounts.next_id
 
-    def together(self: Accounts, account: str, kind: Kind) -> int:
+    def shared(self: Accounts, account: str, kind: Kind) -> int:
         return next_id(self, min(account, the_other(account)), kind)
 
-    patch.setattr(Accounts, "next_id", together)
+    patch.setattr(Accounts, "next_id", shared)
 
 
 MISTAKES: tuple[Mistake, ...] = (
     a_campaign_is_found_by_its_id_alone,
-    another_accounts_nickname_can_be_chosen,
-    a_list_holds_everybodys_profiles,
+    another_accounts_nickname_is_found,
+    a_list_holds_the_profiles_of_both_accounts,
     a_queue_is_kept_by_its_campaigns_id_alone,
     a_queue_is_read_by_its_campaigns_id_alone,
-    a_key_is_everybodys,
-    accounts_count_together,
+    a_receipt_is_found_by_another_account,
+    accounts_share_their_ids,
 )

@@ -1,4 +1,4 @@
-"""A customer of a local deployment, with curl, and with patience."""
+"""A customer of a local deployment, who uses curl and waits for results."""
 
 import json
 import subprocess
@@ -13,10 +13,10 @@ from tests.support.tenant import Tenant
 
 @dataclass
 class Caller:
-    #: the API's, by itself or behind the gateway
+    #: of the API, with or without API Gateway
     url: str
     token: str
-    #: where curl runs, and where the files lie that are uploaded
+    #: where curl runs, and where it finds the files to upload
     directory: Path
 
     def curl(self, path: str, *arguments: str) -> Any:
@@ -24,7 +24,7 @@ class Caller:
         return json.loads(subprocess.run(command, check=True, capture_output=True, cwd=self.directory).stdout)
 
     def campaign(self, tenant: Tenant, numbers: str, per_minute: int) -> int:
-        """One that may call at any time. It isn't started."""
+        """Create a campaign that may call at any time. It isn't started."""
         (self.directory / "numbers.csv").write_bytes(numbers.encode())
         days = '["mon","tue","wed","thu","fri","sat","sun"]'
         self.curl("/schedules", "-F", f"days={days}", "-F", "nickname=daily")
@@ -53,13 +53,13 @@ class Caller:
         return self.curl(f"/campaigns/{campaign}/calls")
 
     def run_to_the_end(self, campaign: int, patience: float, pause: float = 0.5) -> Any:
-        """The campaign as it is shown when it is completed."""
+        """The campaign as the API shows it when it is completed."""
         wait(lambda: self.show(campaign)["status"] == "completed", patience, pause)
         return self.show(campaign)
 
 
 def wait(until: Callable[[], bool], patience: float, pause: float = 0.5) -> None:
-    """Fails after `patience` seconds; in between it asks each `pause` seconds."""
+    """Check the condition each `pause` seconds. Fails after `patience` seconds."""
     deadline = time.monotonic() + patience
     while not until():
         assert time.monotonic() < deadline, f"it takes longer than {patience:.0f} s"
@@ -67,7 +67,7 @@ def wait(until: Callable[[], bool], patience: float, pause: float = 0.5) -> None
 
 
 def messages_in(sqs: Any, queue_url: str) -> int:
-    """Those that are in the queue, or in somebody's hands. `sqs` is a client."""
+    """How many messages are visible, delayed or in flight. `sqs` is a client."""
     answer = sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["All"])
     found = answer["Attributes"].items()
     return sum(int(count) for name, count in found if name.startswith("ApproximateNumberOfMessages"))

@@ -40,8 +40,8 @@ class Customer(Client):
         """With a schedule and a profile of its own."""
         return self.campaign(self.schedule(), self.profile(), **fields)
 
-    def skip_to(self, kind: Kind, identifier: int) -> None:
-        """The next of this kind gets this id, as if earlier ones had been created and deleted."""
+    def set_next_id(self, kind: Kind, identifier: int) -> None:
+        """Let the next of this kind get this id, as if earlier ones had been created and deleted."""
         while self.services.accounts.next_id(self.account, kind) < identifier - 1:
             pass
 

@@ -15,7 +15,7 @@ def requirements(file: Path) -> Iterator[Requirement]:
 
 
 def locked(lock: Path, environment: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The version of each package that is installed from a lock, by its name: here, or where `environment` says."""
+    """The version of each package that is installed from a lock, by its name: here, or in that `environment`."""
     return {
         canonicalize_name(one.name): next(iter(one.specifier)).version
         for one in requirements(lock)

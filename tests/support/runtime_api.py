@@ -71,7 +71,7 @@ class RuntimeApi:
         self._waiting.put(invocation)
 
     def close(self) -> None:
-        """Release a runtime that waits for the next invocation: there is none."""
+        """End the wait of the runtime for an invocation. There is no further one."""
         self._waiting.put(None)
 
     def next(self) -> Invocation | None:

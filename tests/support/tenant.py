@@ -1,4 +1,4 @@
-"""A tenant's web server on this machine, which writes down when it is asked what."""
+"""A tenant's web server on this machine, which records each request and its time."""
 
 import select
 import socket
@@ -12,29 +12,29 @@ from urllib.parse import parse_qsl
 
 
 @dataclass(frozen=True)
-class Heard:
+class ReceivedRequest:
     """One request."""
 
     #: Unix seconds, when the request was read
     at: float
     form: dict[str, str]
-    #: the same whenever the same is told again
+    #: the same when the same report is sent again
     webhook_id: str
 
 
 @dataclass
 class Tenant:
-    """`start_url` and `result_url`, each with all it heard so far, in order."""
+    """`start_url` and `result_url`, each with the requests that it received so far, in order."""
 
     url: str
     #: until start_url answers; a test may change it
     seconds_per_call: float
-    calls: list[Heard] = field(default_factory=list)
-    reports: list[Heard] = field(default_factory=list)
+    calls: list[ReceivedRequest] = field(default_factory=list)
+    reports: list[ReceivedRequest] = field(default_factory=list)
     #: those of the calls that aren't answered yet
-    under_way: list[Heard] = field(default_factory=list)
-    #: those of the calls whose caller had hung up when they were to be answered
-    cut_off: list[Heard] = field(default_factory=list)
+    under_way: list[ReceivedRequest] = field(default_factory=list)
+    #: those of the calls whose caller had closed the connection before the answer
+    cut_off: list[ReceivedRequest] = field(default_factory=list)
 
     @property
     def start_url(self) -> str:
@@ -54,32 +54,32 @@ def serve(seconds_per_call: float = 0.2) -> Iterator[Tenant]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             form = dict(parse_qsl(body.decode(), keep_blank_values=True))
-            heard = Heard(time.time(), form, self.headers["webhook-id"])
+            received = ReceivedRequest(time.time(), form, self.headers["webhook-id"])
             if self.path == "/start":
-                tenant.calls.append(heard)
-                tenant.under_way.append(heard)
+                tenant.calls.append(received)
+                tenant.under_way.append(received)
                 time.sleep(tenant.seconds_per_call)
-                tenant.under_way.remove(heard)
+                tenant.under_way.remove(received)
                 if self.is_cut_off():
-                    tenant.cut_off.append(heard)
+                    tenant.cut_off.append(received)
                     self.close_connection = True
                     return
             else:
-                tenant.reports.append(heard)
+                tenant.reports.append(received)
             self.send_response(200)
             self.send_header("Content-Length", "0")
             self.end_headers()
 
         def is_cut_off(self) -> bool:
-            """A caller that lives says nothing more until it is answered."""
-            said, _, _ = select.select([self.connection], [], [], 0)
+            """The connection can be read. A caller that lives sends nothing more before the answer."""
+            readable, _, _ = select.select([self.connection], [], [], 0)
             try:
-                return bool(said) and not self.connection.recv(1, socket.MSG_PEEK)
+                return bool(readable) and not self.connection.recv(1, socket.MSG_PEEK)
             except ConnectionError:
                 return True
 
         def log_message(self, *_: object) -> None:
-            """The test's output is for its failures."""
+            """Log nothing: the output of a test shows its failures."""
 
     class Server(ThreadingHTTPServer):
         daemon_threads = True

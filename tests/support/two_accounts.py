@@ -1,7 +1,7 @@
-"""Two accounts that do whatever can be done through the API, in any order, over one database. Then each does the same
-alone, over a database of its own, and must be answered the same.
+"""Two accounts send requests to all endpoints of the API, in any order, over one database. Then each account sends the
+same requests alone, over a database of its own. It must get the same answers.
 
-Each step is drawn from a seed of its own and from what there is by then. So a story can be repeated without some of its
+Each step is drawn from a seed of its own and from what exists by then. So a story can be repeated without some of its
 steps.
 """
 
@@ -22,16 +22,16 @@ from tests.support.customer import Customer
 from tests.support.http import Client, Reply, multipart
 from tests.support.world import HandClock
 
-#: A Monday, 08:00 in New York: so late that nothing expires by the emulator's own clock, only by the accounts'.
+#: A Monday, 08:00 in New York. It is in the future, so that nothing expires by the emulator's own clock.
 BEGIN = datetime(2040, 1, 2, 13, tzinfo=UTC)
 ALL = [(method, path) for path, endpoints in ENDPOINTS.items() for method in endpoints]
 KINDS = ("schedule", "profile", "campaign")
-#: Things of a kind that an account has at most. Instead of one more, one is deleted.
+#: How many things of a kind an account has at most. When it has as many, one is deleted instead of created.
 MOST = {"schedule": 3, "profile": 3, "campaign": 2}
-#: what stands in an account's nicknames, URLs and references, and what its phone numbers begin with
-MARKS, AREAS = ("acme", "bolt"), ("222", "333")
+#: what an account's nicknames, URLs and references contain, and what its phone numbers begin with
+LABELS, AREAS = ("acme", "bolt"), ("222", "333")
 
-#: those of the first three are used in the beginning, each for one kind
+#: Idempotency-Keys. In the beginning s1 creates a schedule, p1 a profile, and c1 a campaign.
 KEYS = (None, None, None, None, "s1", "p1", "c1", "k1", "k2")
 #: whole seconds between calls
 PACES = ((30, 6, 10), (1, 1, 0), (60, 1, 0), (7, 7, 3))
@@ -56,8 +56,8 @@ WRONG: tuple[tuple[str, str, dict[str, Any]], ...] = (
 
 
 def the_other(account: str) -> str:
-    """What belongs to a campaign is stored under its account's name, a slash and its id: so the second account is named
-    as the first one's campaign 1 is there.
+    """What belongs to a campaign is stored under its account's name, a slash and its id. The second account has the
+    name under which the first account's campaign 1 is stored.
     """
     return account.removesuffix("/1") if account.endswith("/1") else f"{account}/1"
 
@@ -77,7 +77,7 @@ class Request(NamedTuple):
 def request(
     method: str, path: str, fields: Mapping[str, Any], key: str | None = None, *, as_file: bool = False
 ) -> Request:
-    """A GET's or PATCH's fields go into the query, a file's into a form, any other's into JSON. `key` is an
+    """The fields of a GET or PATCH are sent in the query, those of a file in a form, and others as JSON. `key` is an
     Idempotency-Key.
     """
     texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in fields.items()}
@@ -103,23 +103,23 @@ class Step:
 
     def __str__(self) -> str:
         method, target, body, headers = self.request
-        asked = f"{self.at:%d %H:%M} {MARKS[self.who]}: {method} {target} {body.decode()} {headers or ''}"
+        asked = f"{self.at:%d %H:%M} {LABELS[self.who]}: {method} {target} {body.decode()} {headers or ''}"
         return f"{asked}\n    {self.reply.status} {self.reply.text}"
 
 
 class Story:
-    """Ids, nicknames and Idempotency-Keys are few, so that the accounts share them."""
+    """There are few ids, nicknames and Idempotency-Keys, so both accounts use the same ones."""
 
     def __init__(self, database: Database, seeds: Iterable[int]) -> None:
-        #: what both were answered, one after the other
+        #: the requests of both accounts with their answers, in order
         self.steps: list[Step] = []
         self._clock = HandClock(BEGIN)
         services = Services.over(database, self._clock)
         self._customers = [Customer(services, account, token=f"token of {account}") for account in ACCOUNTS]
-        #: the highest id that either has had
+        #: the highest id that either account has had, by the kind
         self._highest = Counter[str]()
         self._draw = Random(0)  # noqa: S311 # no secret
-        self._each_gets_something()
+        self._create_the_first_things()
         for seed in seeds:
             self._draw = Random(seed)  # noqa: S311 # no secret
             self._act(self._draw.randrange(2))
@@ -130,9 +130,9 @@ class Story:
                 self._get(who, target)
 
     def difference(self, new_database: Callable[[], Database]) -> str | None:
-        """The story up to the first answer that an account alone doesn't get, or that no account may get.
+        """The story up to the first answer that differs from the one to an account alone, or is a server error.
 
-        None if there is none.
+        None if there is no such answer.
         """
         for who, account in enumerate(ACCOUNTS):
             clock = HandClock(BEGIN)
@@ -144,16 +144,18 @@ class Story:
                     return f"{story}\n    {step.reply.headers}\nalone:\n    {reply}"
         return None
 
-    def _each_gets_something(self) -> None:
-        """Both have the ids 1 and the nickname, and send the same keys; 2 is the first's alone, and 3 the second's, who
-        has deleted 2. All campaigns use what has the id 1.
+    def _create_the_first_things(self) -> None:
+        """Both accounts use the same keys, and have things with the id 1 and one nickname.
+
+        Only the first has things with the id 2. Only the second has things with the id 3: it has deleted those with 2.
+        All campaigns use the schedule and the profile with the id 1.
         """
         pace = {"period": 1, "amount_per_period": 1, "time_between_periods": 0}
         window = {"profile": 1, "start_time": "08:00", "end_time": "11:00"}
         plan = {"start_date": "2040-01-02", "end_date": "2040-01-09", "schedule": 1, "profiles": [window]}
         for who, places in enumerate([(1, 2), (1, 2, 3)]):
             for place in places:
-                named = {"nickname": "both" if place == 1 else f"{MARKS[who]} {place}"}
+                named = {"nickname": "both" if place == 1 else f"{LABELS[who]} {place}"}
                 numbers = {"phone_numbers": [self._number(who, digit) for digit in (0, 1, 2, 1)]}
                 self._send(who, request("POST", "/api/schedules", {"days": ["mon", "tue"], **named}, f"s{place}"))
                 self._send(who, request("POST", "/api/profiles", {**pace, **named}, f"p{place}"))
@@ -165,8 +167,9 @@ class Story:
     def _act(self, me: int) -> None:
         actions: list[Callable[[int], object]] = [
             *[self._create, self._update] * 3,
-            *(self._update_none, self._delete, self._turn, self._add_calls, self._show, self._list, self._list_calls),
-            *(self._forecast, self._repeat, self._ask_wrongly, self._ask_as_a_stranger, self._let_time_pass),
+            *(self._update_none, self._delete, self._start_or_stop, self._add_calls, self._show, self._list),
+            *(self._list_calls, self._forecast, self._repeat, self._send_wrong_fields, self._ask_without_a_token),
+            self._advance_clock,
         ]
         self._draw.choice(actions)(me)
 
@@ -193,7 +196,7 @@ class Story:
     def _delete(self, me: int) -> None:
         self._send(me, request("DELETE", self._one(me, self._draw.choice(KINDS)), {}))
 
-    def _turn(self, me: int) -> None:
+    def _start_or_stop(self, me: int) -> None:
         path, fields = self._draw.choice(["start", "start", "stop"]), {"campaign_id": self._identifier(me, "campaign")}
         self._send(me, request("POST", f"/api/campaigns/{path}", fields, self._draw.choice(KEYS)))
 
@@ -217,17 +220,17 @@ class Story:
         self._get(me, f"{self._one(me, 'campaign')}/forecast")
 
     def _repeat(self, me: int) -> None:
-        """One's own request, or the very same that the other made."""
+        """Send an earlier request that had a key: one of the account's own, or of the other's."""
         self._send(me, self._draw.choice([step.request for step in self.steps if step.request.headers]))
 
-    def _ask_wrongly(self, me: int) -> None:
+    def _send_wrong_fields(self, me: int) -> None:
         method, path, fields = self._draw.choice(WRONG)
         if "{id}" in path:
             path = path.replace("{id}", str(self._identifier(me, path.split("/")[2].removesuffix("s"))))
         self._send(me, request(method, path, fields, self._draw.choice(KEYS) if method == "POST" else None))
 
-    def _ask_as_a_stranger(self, _: int) -> None:
-        """Even as somebody who knows an account's name."""
+    def _ask_without_a_token(self, _: int) -> None:
+        """Without a token, or with one that isn't valid, such as an account's name."""
         method, path = self._draw.choice(ALL)
         one, key = self._draw.randint(1, 4), self._draw.choice(KEYS) if method == "POST" else None
         fields = {"days": ["sun"], "nickname": "mine", "campaign_id": one, "phone_numbers": ["+12223334444"]}
@@ -235,8 +238,8 @@ class Story:
         reply = Client(self._customers[0].app, self._draw.choice([None, "", "nobody's", *ACCOUNTS])).ask(*asked)
         assert (reply.status, reply.json) == (401, {"status": "error", "error": "Unauthenticated."}), asked
 
-    def _let_time_pass(self, _: int) -> None:
-        """Keys are forgotten after a day; campaigns come to their end."""
+    def _advance_clock(self, _: int) -> None:
+        """Keys expire after a day, and campaigns end."""
         self._clock.turn_to(self._clock.now() + timedelta(hours=self._draw.randint(1, 40)))
 
     def _get(self, who: int, target: str) -> Reply:
@@ -248,7 +251,7 @@ class Story:
         return reply
 
     def _everything(self) -> list[str]:
-        """All that an account can look at: its own, what only the other has, what was deleted, what nobody has yet."""
+        """All paths that an account may read: of its own things, of the other's, of deleted ones, and of none."""
         ones = {kind: [f"/api/{kind}s/{one}" for one in range(1, self._highest[kind] + 2)] for kind in KINDS}
         more = [f"{one}/{what}" for one in ones["campaign"] for what in ("calls", "calls?format=csv", "forecast")]
         return [*(f"/api/{kind}s" for kind in KINDS), *(one for kind in KINDS for one in ones[kind]), *more]
@@ -265,25 +268,25 @@ class Story:
         return f"/api/{kind}s/{self._identifier(me, kind)}"
 
     def _identifier(self, me: int, kind: str) -> int:
-        """Of the account's own things and, as often, of those that only the other has; of deleted ones, and of none."""
+        """An id of the account's own things, as often of those that only the other has; of deleted ones, or of none."""
         own, others = self._things(me, kind), self._things(1 - me, kind)
         choice = [*own, *(one for one in others if one not in own)] * 2
         choice += range(1, self._highest[kind] + 2)
         return self._draw.choice(choice)
 
     def _references(self, me: int, kind: str, length: int) -> list[int | str]:
-        """To the account's own things, by id or nickname; also to those that only the other has."""
+        """References by id or nickname: to the account's own things, to those that only the other has, and to none."""
         own, others = self._names(me, kind), self._names(1 - me, kind)
-        foreign = [one for one in others if one not in own]
-        return self._draw.choices([*own * 3, *foreign * 2, "nobody's"], k=length)
+        of_the_other = [one for one in others if one not in own]
+        return self._draw.choices([*own * 3, *of_the_other * 2, "nobody's"], k=length)
 
     def _names(self, who: int, kind: str) -> list[int | str]:
         things = self._things(who, kind)
         return [*things, *(nickname for nickname in things.values() if nickname is not None)]
 
     def _fields(self, me: int, kind: str) -> dict[str, Any]:
-        """All that a thing of this kind can be given."""
-        draw, mark = self._draw, MARKS[me]
+        """All fields that a thing of this kind may have."""
+        draw, label = self._draw, LABELS[me]
         if kind == "campaign":
             hours = draw.choices(HOURS, k=draw.randint(1, 2))
             profiles = self._references(me, "profile", len(hours))
@@ -300,14 +303,14 @@ class Story:
                 "retry_interval": draw.randint(60, 90),
             }
         # one that both accounts use, some that look like ids, and the account's own
-        nickname = {"nickname": draw.choice(["", "both", "both", "1", "2", f"{mark} 2", f"{mark} 3"])}
+        nickname = {"nickname": draw.choice(["", "both", "both", "1", "2", f"{label} 2", f"{label} 3"])}
         if kind == "schedule":
             return {"days": draw.sample(["sat", "mon", "tue", "fri"], draw.randint(1, 3)), **nickname}
         pace = zip(("period", "amount_per_period", "time_between_periods"), draw.choice(PACES), strict=True)
         return {**dict(pace), **nickname}
 
     def _urls(self, me: int) -> dict[str, Any]:
-        url = f"http://{MARKS[me]}.example/{self._draw.randrange(9)}"
+        url = f"http://{LABELS[me]}.example/{self._draw.randrange(9)}"
         return {"start_url": url, "result_url": self._draw.choice(["", url])}
 
     def _numbers(self, me: int, fewest: int) -> dict[str, Any]:
@@ -315,9 +318,9 @@ class Story:
         return {"unique": self._draw.random() < 0.5, **({"phone_numbers": numbers} if numbers else {})}
 
     def _number(self, me: int, digit: int) -> str:
-        """With a caller id or without, with a reference or without."""
+        """A number with or without a caller id, and with or without a reference."""
         number = f"tel:+1{AREAS[me]}555000{digit}" + self._draw.choice(["", f";ani={AREAS[me]}"])
-        return number + self._draw.choice(["", f", {MARKS[me]} {digit}"])
+        return number + self._draw.choice(["", f", {LABELS[me]} {digit}"])
 
     def _page(self, before: int = 0) -> dict[str, int]:
         page = {"limit": self._draw.randint(1, 3), "after": before + self._draw.randint(0, 4)}

@@ -32,7 +32,7 @@ def replay(client: Client, name: str) -> Reply:
 
 
 def sent_by_curl(command: str, folder: Path) -> bytes:
-    """What this machine's curl sends for the command line, as if to the reference's host and with a fixed boundary.
+    """What this machine's curl sends for the command line, with the reference's host and a fixed boundary.
 
     The files that the command line names are created in `folder`. curl sends a server only their last names.
     """

@@ -1,5 +1,5 @@
-"""The real pacer, dialer, settler and storage in one process, over moto's DynamoDB. A test turns the clock, reads the
-queue's messages, and reads the requests that the tenant's server received.
+"""The real pacer, dialer, settler and storage in one process, over moto's DynamoDB. A test advances the clock, reads
+the queue's messages, and reads the requests that the tenant's server received.
 
 Tests over this world show nothing about races between threads, lost answers or limits: that needs a real server.
 """
@@ -40,7 +40,7 @@ EIGHT = datetime(2026, 1, 5, 13, tzinfo=UTC)
 
 
 class HandClock(SimulatedClock):
-    """Stands still until a test turns it, or until all that runs by it waits."""
+    """Stands still until a test advances it, or until all tasks that use it wait."""
 
     def __init__(self, now: datetime = EIGHT) -> None:
         super().__init__(now)
@@ -62,7 +62,7 @@ class FakeSQS:
     clock: Clock
     messages: list[QueuedMessage] = field(default_factory=list)
     requests: list[int] = field(default_factory=list)
-    #: how many entries it refuses before it takes any
+    #: how many entries it refuses before it accepts any
     refuses: int = 0
     #: called with each request, and the name of its operation
     listen: Callable[[str, Mapping[str, Any]], None] = lambda *_: None
@@ -89,7 +89,7 @@ class FakeSQS:
         return {}
 
     def take(self, until: datetime) -> list[QueuedMessage]:
-        """Remove the messages that are visible by `until`, and answer them, soonest first."""
+        """Remove the messages that are visible by `until`. Returns them, soonest first."""
         due = sorted((one for one in self.messages if one.visible_at <= until), key=lambda one: one.visible_at)
         self.messages = [one for one in self.messages if one.visible_at > until]
         return due
@@ -154,7 +154,7 @@ class World:
         self.clock = clock
         self.services = Services.over(database, clock)
         self.sqs = FakeSQS(clock)
-        self.dead = FakeSQS(clock)
+        self.dead_letters = FakeSQS(clock)
         self.tenant = FakeTenant(clock)
         services = self.services
         services.accounts.ensure("acme", new_secret())
@@ -192,7 +192,7 @@ class World:
         return compose_dialer(
             stores=self.services,
             switch=self.switch,
-            dead_letters=DeadLetters(self.dead, "calls-dead"),
+            dead_letters=DeadLetters(self.dead_letters, "calls-dead"),
             start_url_client=tenant,
             result_url_client=tenant,
             clock=self.clock,
@@ -208,12 +208,12 @@ class World:
         self.settler.settle(self.clock.now() + timedelta(seconds=45), with_work(self.progress, self.clock.now()))
 
     def dispatch(self) -> list[QueuedMessage]:
-        """Tick, and take the messages that become visible within a minute."""
+        """Run the pacer once. Returns the messages that become visible within a minute."""
         self.tick()
         return self.sqs.take(self.clock.now() + timedelta(minutes=1))
 
     def dial(self, bodies: Sequence[str], time_left: timedelta = timedelta(seconds=90)) -> list[str]:
-        """Deliver these messages in one batch. Answers the ids, from 0, of those that must come again."""
+        """Deliver these messages in one batch. Returns the ids, from 0, of those that must be delivered again."""
         deliveries = [Delivery(str(index), body) for index, body in enumerate(bodies)]
         return self.clock.run(self.dialer.handle_batch(deliveries, self.clock.now() + time_left))
 
