@@ -1,4 +1,4 @@
-"""What each request of its owner makes of a campaign."""
+"""How each request of its owner changes a campaign."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -144,13 +144,13 @@ class TestWaking:
         assert (awake.has_work, awake.wakes_at) == (True, NOW)
 
     @pytest.mark.parametrize("request_", WAKING)
-    def test_a_campaign_that_is_awake_is_not_put_off(self, request_: str) -> None:
+    def test_a_request_does_not_delay_a_campaign_that_is_awake(self, request_: str) -> None:
         assert REQUESTS[request_](RUNNING, NOW).wakes_at == EARLIER
         assert REQUESTS[request_](replace(RUNNING, wakes_at=AWAKE), NOW).wakes_at == AWAKE
 
 
 @given(st.lists(st.sampled_from(sorted(REQUESTS)), max_size=12))
-def test_whatever_is_requested_moves_only_the_tail_of_the_queue(requests: list[str]) -> None:
+def test_requests_move_only_the_tail_of_the_queue(requests: list[str]) -> None:
     campaign = CREATED
     for minute, request in enumerate(requests):
         before, campaign = campaign, REQUESTS[request](campaign, NOW + timedelta(minutes=minute))

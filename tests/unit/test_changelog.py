@@ -1,4 +1,4 @@
-"""The changelog tells what is in each version."""
+"""The changelog's newest version is the project's."""
 
 import re
 import tomllib

@@ -1,4 +1,4 @@
-"""The demo: what it uploads, what its tenant answers, what it notices, what it shows, and when it ends."""
+"""The demo: what it uploads, what its tenant answers, which faults it finds, what it shows, and when it ends."""
 
 import io
 import time
@@ -28,7 +28,7 @@ NUMBERS = [Number(f"tel:+1222333000{index}", f"ref {index}") for index in range(
 
 
 def calls_at(*seconds: float) -> list[Call]:
-    """So many seconds after the start; every second one is busy."""
+    """A call at each of these seconds after the start. Every second one is busy."""
     return [
         Call(STARTED + second, NUMBERS[index % 4], f"id {index}", True, BUSY if index % 2 else PERSON)
         for index, second in enumerate(seconds)
@@ -44,7 +44,7 @@ REPORTS = reports_of(CALLS)
 COUNTED = {"completed": 2, "failed": 2, "uncertain": 0}
 
 
-def test_the_api_reads_the_numbers_that_are_expected_from_the_file_each_of_them_once() -> None:
+def test_the_api_reads_each_expected_number_from_the_file_once() -> None:
     entries = read(numbers_file(300)).entries
     assert [Number(entry.destination, entry.message_reference) for entry in entries] == numbers(300)
     assert len(set(numbers(MAX_NUMBERS))) == MAX_NUMBERS
@@ -72,8 +72,8 @@ def test_a_number_called_twice_is_a_fault_even_under_the_same_id() -> None:
 
 
 def test_a_number_never_called_is_a_fault_although_another_was_called_instead() -> None:
-    stranger = replace(CALLS[0], number=Number("tel:+12223330000", "another reference"))
-    summary = summarized([stranger, *CALLS[1:]], reports_of([stranger, *CALLS[1:]]))
+    unknown = replace(CALLS[0], number=Number("tel:+12223330000", "another reference"))
+    summary = summarized([unknown, *CALLS[1:]], reports_of([unknown, *CALLS[1:]]))
     assert (summary.calls, summary.never_called) == (4, 1)
     assert summary.faults == (
         "1 number was never called: tel:+12223330000 (ref 0)",
@@ -107,12 +107,12 @@ def test_an_unsigned_call_is_a_fault() -> None:
     )
 
 
-def test_an_api_that_counts_otherwise_is_a_fault() -> None:
+def test_other_counts_of_the_api_are_a_fault() -> None:
     assert summarized(completed=1).faults == ("The API counts 1 calls as completed, but 2 were reported as completed.",)
 
 
 @pytest.mark.parametrize(("seconds", "most"), [((), 0), ((5, 6), 1), ((5, 5.5, 5.99, 6.2, 6.3), 4), ((1, 1, 1), 3)])
-def test_a_second_ends_before_the_next_begins(seconds: tuple[float, ...], most: int) -> None:
+def test_the_fullest_second_does_not_include_its_end(seconds: tuple[float, ...], most: int) -> None:
     assert summarized(calls_at(*seconds)).fullest_second == most
 
 
@@ -156,7 +156,7 @@ def test_the_tenant_records_a_report_and_whether_it_is_signed(tenant: Tenant) ->
 
 
 @pytest.mark.parametrize("answer", ANSWERS)
-def test_an_answer_leads_to_the_outcome_that_is_expected(answer: Answer) -> None:
+def test_an_answer_has_the_expected_outcome(answer: Answer) -> None:
     outcome = outcome_of(Answered(answer.status, {}, answer.body))
     assert Outcome(outcome.result, outcome.reason, outcome.callee_type, str(outcome.duration)) == answer.outcome
 
@@ -182,7 +182,7 @@ HEADERS = {"webhook-id": "msg_p5jXN8AQM9LWM0D4loKWxJek", "webhook-timestamp": st
         ({"webhook-timestamp": "soon"}, False),
     ],
 )
-def test_the_published_example_is_signed_and_no_changed_one(change: dict[str, str], signed: bool) -> None:
+def test_the_published_example_is_signed_and_a_changed_one_is_not(change: dict[str, str], signed: bool) -> None:
     assert is_signed(SECRET, HEADERS | change, BODY, SENT) is signed
 
 
@@ -215,16 +215,16 @@ def view(now: float, *at: float, reported: int | None = None) -> View:
         (view(62, 60, 60.5, 61, 61.5), "all outcomes are reported; checking that no number is called again"),
     ],
 )
-def test_the_status_says_what_the_demo_waits_for(moment: View, status: str) -> None:
+def test_the_status_shows_what_the_demo_waits_for(moment: View, status: str) -> None:
     assert line(moment).endswith(status)
 
 
-def test_the_last_whole_seconds_are_columns_of_half_height_at_the_planned_pace() -> None:
+def test_each_of_the_last_whole_seconds_is_a_column_of_half_height_at_the_planned_pace() -> None:
     assert columns(view(65.9, 61.0, 61.5, 63.2, 64.1, 64.2, 64.3, 64.9, 65.0)).endswith(" ▄ ▂█")
     assert len(columns(view(65))) == len(columns(view(0)))
 
 
-def test_a_terminal_shows_a_picture_with_all_figures_and_any_outcome() -> None:
+def test_a_terminal_shows_all_figures_and_the_reported_outcomes() -> None:
     output = io.StringIO()
     console = Console(file=output, width=100, height=50, force_terminal=True, color_system=None, _environ={})
     moment = view(62, 60, 60.5, 61, reported=2)
@@ -236,7 +236,7 @@ def test_a_terminal_shows_a_picture_with_all_figures_and_any_outcome() -> None:
     assert "tel:+12223330002" not in output.getvalue(), "it isn't reported yet"
 
 
-def test_elsewhere_there_is_a_line_every_five_seconds() -> None:
+def test_without_a_terminal_a_line_is_printed_every_five_seconds() -> None:
     output = io.StringIO()
     with screen(Console(file=output, width=40)) as show:
         for tenths in range(0, 120, 2):
@@ -272,7 +272,7 @@ def test_the_summary_has_the_figures_and_every_fault() -> None:
     assert printed(replace(summary, faults=("One.", "Two."))) == ["", "✗ One.", "✗ Two.", *figures]
 
 
-def test_it_ends_when_all_is_called_and_reported_and_nothing_has_come_for_three_seconds() -> None:
+def test_the_demo_ends_three_seconds_after_the_last_of_all_calls_and_reports() -> None:
     done = (60, 60.5, 61, 61.5)
     assert not is_over(view(90, *done[:3]))
     assert not is_over(replace(view(90, *done), calls=calls_at(*done[:3])))
@@ -283,12 +283,14 @@ def test_it_ends_when_all_is_called_and_reported_and_nothing_has_come_for_three_
 
 
 @pytest.mark.parametrize(("count", "per_minute", "seconds"), [(300, 300, 150), (10, 600, 150), (1000, 250, 320)])
-def test_it_ends_after_two_ticks_or_one_and_all_calls_at_the_latest(count: int, per_minute: int, seconds: int) -> None:
+def test_the_demo_ends_after_two_ticks_or_one_tick_and_all_calls_at_the_latest(
+    count: int, per_minute: int, seconds: int
+) -> None:
     assert time_limit(count, per_minute) == seconds
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "10001", "1.5", "many", "²"])
-def test_an_option_that_it_cannot_meet_is_refused_at_once(value: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_option_out_of_range_is_refused(value: str, capsys: pytest.CaptureFixture[str]) -> None:
     for option in ("--numbers", "--per-minute"):
         with pytest.raises(SystemExit, match="2"):
             main([f"{option}={value}"])

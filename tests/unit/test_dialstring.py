@@ -40,7 +40,7 @@ def test_every_documented_form_has_one_normal_form(text: str) -> None:
     assert parse(text) == Entry("tel:+12223334444;ani=7778889999")
 
 
-def test_the_references_example_with_a_message_reference() -> None:
+def test_the_references_example_with_a_message_reference_is_read() -> None:
     entry = parse("tel:+12223334444; ani=7778889999, marchcampaign")
     assert entry == Entry("tel:+12223334444;ani=7778889999", "marchcampaign")
 
@@ -148,7 +148,7 @@ def test_text_that_is_not_clearly_one_number_is_refused(text: str) -> None:
         ("tel:+1O223334444", "O", "+1"),
     ],
 )
-def test_a_character_that_no_number_is_written_with_is_named(text: str, character: str, before: str) -> None:
+def test_an_unexpected_character_is_named(text: str, character: str, before: str) -> None:
     found = fault(text)
     assert found.code is EntryFault.UNEXPECTED_CHARACTER
     assert found.facts == {"character": character, "before": before}
@@ -160,9 +160,9 @@ def test_a_number_of_more_than_100_characters_is_refused_without_a_diagnosis() -
 
 
 @given(st.lists(st.sampled_from(["\u202a", "\u202e", "\u200b", "\ufeff", "\xad", "\u2069", "\u200f"]), min_size=12))
-def test_invisible_characters_are_removed_from_a_number(marks: list[str]) -> None:
-    written = "".join(mark + character for mark, character in zip(marks, "+12223334444", strict=False))
-    assert parse(f"{written}{marks[-1]}; ani = {marks[0]}777").destination == "tel:+12223334444;ani=777"
+def test_invisible_characters_are_removed_from_a_number(invisible: list[str]) -> None:
+    written = "".join(before + character for before, character in zip(invisible, "+12223334444", strict=False))
+    assert parse(f"{written}{invisible[-1]}; ani = {invisible[0]}777").destination == "tel:+12223334444;ani=777"
 
 
 @pytest.mark.parametrize("space", ["\xa0", "\u202f", "\u2007", "\u3000", "\u2009"])

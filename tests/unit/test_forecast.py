@@ -35,17 +35,17 @@ def test_windows_at_the_same_time_share_the_queue() -> None:
     assert forecast(timetable(windows=2), [pace(60), pace(30)], 3, BEFORE) == Forecast(EIGHT + timedelta(minutes=1), 0)
 
 
-def test_what_does_not_fit_before_the_end_is_left_over() -> None:
+def test_numbers_that_do_not_fit_before_the_end_are_left_over() -> None:
     assert forecast(timetable(last=date(2026, 1, 5)), [pace(60)], 200, BEFORE) == Forecast(
         EIGHT + timedelta(minutes=179), 20
     )
 
 
-def test_a_campaign_whose_end_is_past_calls_nobody() -> None:
+def test_a_campaign_that_has_ended_makes_no_call() -> None:
     assert forecast(timetable(), [pace(60)], 5, EIGHT + timedelta(days=30)) == Forecast(None, 5)
 
 
-def test_the_last_day_there_is_can_be_a_campaigns_last() -> None:
+def test_the_latest_possible_date_can_be_a_campaigns_last() -> None:
     forever = timetable(last=date.max)
     assert forecast(forever, [pace(1)], 10**9, BEFORE).left_over > 0
 
@@ -59,10 +59,10 @@ def test_the_last_day_there_is_can_be_a_campaigns_last() -> None:
     days=st.sets(st.sampled_from(list(Day)), min_size=1),
     begins=st.dates(date(2026, 1, 1), date(2026, 12, 31)),
 )
-def test_days_are_counted_as_if_each_were_looked_at(
+def test_a_forecast_is_the_same_as_from_the_openings_of_each_day(
     queued: int, amount: int, start: int, length: int, days: set[Day], begins: date
 ) -> None:
-    """Also those on which the clocks change, and a window of the hour that is skipped or comes twice."""
+    """The clocks change on some of the days. The window may be in the hour that is skipped or repeated."""
     window = Window(1, start, min(24 * 60, start + length))
     table = Timetable(begins, begins + timedelta(days=400), frozenset(days), (window,))
     now = datetime(begins.year, begins.month, begins.day, 16, tzinfo=UTC)
@@ -72,15 +72,15 @@ def test_days_are_counted_as_if_each_were_looked_at(
         if slots and left:
             last = opening
             left -= min(left, slots)
-    told = forecast(table, [pace(amount)], queued, now)
-    assert told.left_over == left
-    assert (told.last_call_at is None) == (last is None)
+    found = forecast(table, [pace(amount)], queued, now)
+    assert found.left_over == left
+    assert (found.last_call_at is None) == (last is None)
     if last is not None:
-        assert told.last_call_at is not None
-        assert last.opens <= told.last_call_at < last.closes
+        assert found.last_call_at is not None
+        assert last.opens <= found.last_call_at < last.closes
 
 
 @given(amount=st.integers(1, 10**11 - 1), queued=st.integers(1, 10**12))
-def test_a_large_amount_is_counted_not_walked(amount: int, queued: int) -> None:
-    told = forecast(timetable(), [pace(amount)], queued, BEFORE)
-    assert told.left_over == max(0, queued - 5 * 3 * amount)
+def test_the_calls_of_a_large_amount_are_counted_and_not_listed(amount: int, queued: int) -> None:
+    found = forecast(timetable(), [pace(amount)], queued, BEFORE)
+    assert found.left_over == max(0, queued - 5 * 3 * amount)

@@ -1,4 +1,4 @@
-"""P3 and P4: what keeps a number from being dialled in the very last moment."""
+"""P3 and P4: when the last look refuses a call."""
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -18,7 +18,7 @@ SCHEDULE = Schedule("acme", 1, None, tuple(Day))
 DIAL = Dial(CallKey("acme", 1, 0), 1, Entry("tel:+12223334444"), 3, EIGHT, ELEVEN, ELEVEN)
 
 
-def look(
+def last_look(
     now: datetime = EIGHT,
     *,
     dial: Dial = DIAL,
@@ -33,47 +33,47 @@ def look(
     return refusal(dial, snapshot, now, connected=connected, has_time=has_time)
 
 
-def test_a_number_whose_time_has_come_is_dialled() -> None:
-    assert look() is None
+def test_a_due_number_is_dialled() -> None:
+    assert last_look() is None
 
 
 @pytest.mark.parametrize("status", [Status.CREATED, Status.STOPPED])
 def test_a_campaign_that_does_not_run_dials_nothing(status: Status) -> None:
-    assert look(campaign=replace(CAMPAIGN, status=status)) is Refusal.STOPPED
+    assert last_look(campaign=replace(CAMPAIGN, status=status)) is Refusal.STOPPED
 
 
-def test_while_all_dialling_is_halted_nothing_is_dialled() -> None:
-    assert look(halted=True) is Refusal.HALTED
+def test_nothing_is_dialled_during_a_halt() -> None:
+    assert last_look(halted=True) is Refusal.HALTED
 
 
-def test_a_campaign_that_is_gone_dials_nothing() -> None:
-    assert look(campaign=None) is Refusal.STOPPED
-    assert look(schedule=None) is Refusal.STOPPED
+def test_without_its_campaign_or_schedule_nothing_is_dialled() -> None:
+    assert last_look(campaign=None) is Refusal.STOPPED
+    assert last_look(schedule=None) is Refusal.STOPPED
 
 
 def test_a_number_of_an_earlier_start_is_not_dialled() -> None:
-    assert look(dial=replace(DIAL, generation=2)) is Refusal.SUPERSEDED
+    assert last_look(dial=replace(DIAL, generation=2)) is Refusal.SUPERSEDED
 
 
 def test_nothing_is_dialled_before_the_window_opens() -> None:
-    assert look(EIGHT - timedelta(microseconds=1)) is Refusal.CLOSED
+    assert last_look(EIGHT - timedelta(microseconds=1)) is Refusal.CLOSED
 
 
 def test_nothing_is_dialled_within_a_second_of_the_closing() -> None:
-    assert look(ELEVEN - timedelta(seconds=1)) is None
-    assert look(ELEVEN - timedelta(seconds=0.999)) is Refusal.CLOSED
-    assert look(ELEVEN) is Refusal.CLOSED
+    assert last_look(ELEVEN - timedelta(seconds=1)) is None
+    assert last_look(ELEVEN - timedelta(seconds=0.999)) is Refusal.CLOSED
+    assert last_look(ELEVEN) is Refusal.CLOSED
 
 
 def test_a_call_at_the_opening_waits_until_the_window_is_open_by_every_clock() -> None:
-    def goes_out(seconds: float) -> float:
+    def begins(seconds: float) -> float:
         now = EIGHT + timedelta(seconds=seconds)
         return (now + hold(CAMPAIGN, SCHEDULE, now) - EIGHT).total_seconds()
 
-    assert [goes_out(due) for due in (0, 0.5, 1, 1.5, 2, 3)] == [1, 1.25, 1.5, 1.75, 2, 3]
+    assert [begins(due) for due in (0, 0.5, 1, 1.5, 2, 3)] == [1, 1.25, 1.5, 1.75, 2, 3]
 
 
-def test_a_window_that_opens_where_another_closes_holds_nothing_up() -> None:
+def test_a_window_that_opens_when_another_closes_delays_no_call() -> None:
     halves = (Window(1, 8 * 60, 9 * 60), Window(1, 9 * 60, 11 * 60))
     split = replace(CAMPAIGN, plan=replace(PLAN, windows=halves))
     assert hold(split, SCHEDULE, EIGHT) == timedelta(seconds=1)
@@ -81,32 +81,32 @@ def test_a_window_that_opens_where_another_closes_holds_nothing_up() -> None:
     assert hold(split, SCHEDULE, ELEVEN) == timedelta(0)
 
 
-def test_a_window_that_was_taken_away_is_closed_for_numbers_handed_over_already() -> None:
+def test_a_removed_window_is_closed_for_numbers_that_were_dispatched_before() -> None:
     moved = replace(CAMPAIGN, plan=replace(PLAN, windows=(Window(1, 9 * 60, 11 * 60),)))
-    assert look(campaign=moved) is Refusal.CLOSED
+    assert last_look(campaign=moved) is Refusal.CLOSED
 
 
 def test_a_number_is_not_dialled_before_its_instant() -> None:
-    assert look(EIGHT, dial=replace(DIAL, due=EIGHT + timedelta(seconds=1))) is Refusal.EARLY
+    assert last_look(EIGHT, dial=replace(DIAL, due=EIGHT + timedelta(seconds=1))) is Refusal.EARLY
 
 
 @pytest.mark.parametrize("connected", [False, True])
 def test_a_number_is_not_dialled_in_another_period_than_its_own(connected: bool) -> None:
     expiring = replace(DIAL, start_deadline=EIGHT + timedelta(minutes=1), expires=EIGHT + timedelta(minutes=1))
-    assert look(EIGHT + timedelta(seconds=59.999), dial=expiring, connected=connected) is None
-    assert look(EIGHT + timedelta(minutes=1), dial=expiring, connected=connected) is Refusal.LATE
+    assert last_look(EIGHT + timedelta(seconds=59.999), dial=expiring, connected=connected) is None
+    assert last_look(EIGHT + timedelta(minutes=1), dial=expiring, connected=connected) is Refusal.LATE
 
 
 def test_a_late_number_is_not_connected_but_a_slow_connection_does_not_make_it_late() -> None:
     late = replace(DIAL, start_deadline=EIGHT + timedelta(seconds=2))
-    assert look(EIGHT + timedelta(seconds=2), dial=late) is Refusal.LATE
-    assert look(EIGHT + timedelta(seconds=5), dial=late, connected=True) is None
+    assert last_look(EIGHT + timedelta(seconds=2), dial=late) is Refusal.LATE
+    assert last_look(EIGHT + timedelta(seconds=5), dial=late, connected=True) is None
 
 
-def test_what_is_known_of_a_campaign_must_be_fresh() -> None:
-    assert look(age=timedelta(seconds=1.5)) is None
-    assert look(age=timedelta(seconds=1.6)) is Refusal.UNSURE
+def test_a_snapshot_is_valid_for_one_and_a_half_seconds() -> None:
+    assert last_look(age=timedelta(seconds=1.5)) is None
+    assert last_look(age=timedelta(seconds=1.6)) is Refusal.UNSURE
 
 
-def test_no_call_is_begun_that_the_function_could_not_end() -> None:
-    assert look(has_time=False) is Refusal.NO_TIME
+def test_no_call_begins_that_the_function_has_no_time_to_end() -> None:
+    assert last_look(has_time=False) is Refusal.NO_TIME

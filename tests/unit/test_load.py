@@ -1,4 +1,4 @@
-"""How much of what is due is handed over."""
+"""How many of the due calls are dispatched."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -31,7 +31,7 @@ BEGUN = datetime(2026, 1, 5, 13, tzinfo=UTC)
 
 
 def ended(sequence: int, seconds: float, begun: datetime = BEGUN) -> Call:
-    """A call that took so long."""
+    """A call that took so many seconds."""
     key, at = CallKey("acme", 1, sequence), begun + seconds * SECOND
     unknown, none = CalleeType.UNKNOWN, ReportState.NONE
     entry = Entry("tel:+12223334444")
@@ -42,76 +42,78 @@ def under_way(sequence: int) -> Call:
     return replace(ended(sequence, 0), state=State.DIALLING, last_attempt_at=None)
 
 
-class TestJudging:
-    def test_where_nothing_comes_back_all_that_is_due_is_handed_over(self) -> None:
+class TestLimit:
+    def test_all_due_calls_are_dispatched_while_none_is_returned(self) -> None:
         assert load.after_tick(Load(dispatched=100), returned=0) == Load(dispatched=100, made=100)
 
-    def test_somewhat_more_than_was_made_is_handed_over_when_some_comes_back(self) -> None:
+    def test_when_some_calls_are_returned_somewhat_more_than_were_made_are_dispatched(self) -> None:
         assert load.after_tick(Load(dispatched=300), returned=200).most == 125
         assert load.after_tick(Load(dispatched=300, made=60), returned=200).most == 100
 
-    def test_what_was_left_the_last_time_is_no_news(self) -> None:
+    def test_calls_that_an_earlier_tick_left_returned_set_no_limit(self) -> None:
         assert load.after_tick(Load(dispatched=100, left=50), returned=50).most is None
 
-    def test_a_quarter_is_tried_again_where_all_comes_back_and_never_nothing(self) -> None:
+    def test_when_all_calls_are_returned_a_quarter_of_them_and_never_none_is_dispatched(self) -> None:
         assert load.after_tick(Load(dispatched=3000), returned=3000).most == 750
         assert load.after_tick(Load(dispatched=3), returned=3).most == load.LEAST
 
-    def test_a_limit_grows_while_nothing_comes_back_and_is_gone_when_it_is_not_reached(self) -> None:
+    def test_a_limit_grows_while_no_call_is_returned_and_ends_when_it_is_not_reached(self) -> None:
         assert load.after_tick(Load(dispatched=50, most=50), returned=0).most == 200
         assert load.after_tick(Load(dispatched=60, most=100), returned=0).most is None
 
-    def test_a_limit_that_bound_grows_though_a_little_less_was_handed_over(self) -> None:
+    def test_a_limit_that_was_applied_grows_though_somewhat_fewer_calls_were_dispatched(self) -> None:
         assert load.after_tick(Load(dispatched=60, most=100, limited=True), returned=0).most == 400
 
-    def test_a_tick_that_tried_nothing_says_nothing_of_the_limit(self) -> None:
+    def test_a_limit_that_was_applied_stays_after_a_tick_that_dispatched_nothing(self) -> None:
         assert load.after_tick(Load(dispatched=0, most=100, limited=True), returned=0).most == 100
         assert load.after_tick(Load(dispatched=0, most=100), returned=0).most is None
 
     @given(st.integers(0, 10**6), st.integers(0, 10**6), st.integers(0, 10**6), st.integers(0, 10**6))
-    def test_a_limit_leaves_something(self, handed: int, left: int, made: int, returned: int) -> None:
-        most = load.after_tick(Load(handed, left, made), returned).most
+    def test_a_limit_is_never_below_the_least(self, dispatched: int, left: int, made: int, returned: int) -> None:
+        most = load.after_tick(Load(dispatched, left, made), returned).most
         assert most is None or most >= load.LEAST
 
 
 class TestShares:
     @given(st.dictionaries(st.integers(), st.floats(0, 1000), min_size=1), st.floats(0.1, 1000))
-    def test_nobody_gets_more_than_it_wants_and_all_together_no_more_than_there_is(
-        self, wanted: dict[int, float], there: float
+    def test_no_campaign_gets_more_than_it_wants_and_all_get_no_more_than_is_available(
+        self, wanted: dict[int, float], available: float
     ) -> None:
-        shares = load.shares(wanted, there)
+        shares = load.shares(wanted, available)
         assert shares.keys() == wanted.keys()
         assert all(0 <= shares[key] <= wanted[key] for key in wanted)
-        assert sum(shares.values()) <= there * 1.000001
+        assert sum(shares.values()) <= available * 1.000001
 
     @given(st.dictionaries(st.integers(), st.floats(0, 1000), min_size=2), st.floats(0.1, 1000))
-    def test_who_gets_less_than_it_wants_gets_as_much_as_anybody(self, wanted: dict[int, float], there: float) -> None:
-        shares = load.shares(wanted, there)
+    def test_a_campaign_that_gets_less_than_it_wants_has_the_largest_share(
+        self, wanted: dict[int, float], available: float
+    ) -> None:
+        shares = load.shares(wanted, available)
         for key in wanted:
             if shares[key] < wanted[key]:
                 assert shares[key] == pytest.approx(max(shares.values()))
 
-    def test_one_that_wants_a_lot_leaves_the_others_what_they_want(self) -> None:
+    def test_a_campaign_that_wants_much_leaves_the_others_what_they_want(self) -> None:
         assert load.shares({"slow": 90.0, "healthy": 2.0, "small": 0.5}, 10) == {
             "small": 0.5,
             "healthy": 2.0,
             "slow": pytest.approx(10 * load.GIVEN_OUT - 2.5),
         }
 
-    def test_one_that_is_alone_gets_all(self) -> None:
+    def test_a_single_campaign_gets_all(self) -> None:
         assert load.shares({"alone": 90.0}, 10) == {"alone": 10}
 
 
 class TestDialers:
-    def test_a_call_a_second_keeps_one_busy_for_the_span_and_what_is_beside(self) -> None:
+    def test_a_dialer_is_busy_for_the_calls_of_a_slice_and_the_overhead_of_its_invocation(self) -> None:
         limits = Limits(span=4 * SECOND, most=20)
         assert load.dialers(1, limits, SECOND) == pytest.approx((3 + 1 + 1) / 4)
 
-    def test_slow_calls_keep_many_busy(self) -> None:
+    def test_slow_calls_keep_many_dialers_busy(self) -> None:
         limits = Limits(span=4 * SECOND, most=20)
         assert load.dialers(10, limits, 29 * SECOND) == pytest.approx((1.9 + 29 + 1) * 10 / 20)
 
-    def test_slow_calls_are_gathered_for_longer(self) -> None:
+    def test_slices_of_slow_calls_have_a_longer_span(self) -> None:
         assert load.limits(Limits(), SECOND) == Limits()
         assert load.limits(Limits(), 29 * SECOND).span == 14.5 * SECOND
         assert load.limits(Limits(), 500 * SECOND).span == load.LONGEST_SPAN
@@ -124,21 +126,21 @@ class TestDialers:
     def test_slices_of_single_calls_stay_so_however_slow_they_are(self) -> None:
         assert load.limits(Limits(most=1, most_slow=1), 29 * SECOND).most == 1
 
-    def test_slices_of_calls_that_are_due_at_once_have_the_size_that_is_reckoned_with(self) -> None:
-        """Two slices' worth of calls at so many a second, as the pacer cuts them."""
+    def test_slices_have_the_size_that_the_number_of_dialers_is_computed_with(self) -> None:
+        """The pacer cuts calls at so many a second into slices."""
         for rate in (5, 10, 14, 15, 20, 50, 1000):
             limits = load.limits(Limits(), 29 * SECOND)
             first = len(dial_slices(dials([place / rate for place in range(200)]), limits)[0])
-            reckoned = (first - 1) / rate + 29 + 1
-            assert load.dialers(rate, limits, 29 * SECOND) == pytest.approx(rate / first * reckoned, rel=0.05)
+            seconds = (first - 1) / rate + 29 + 1
+            assert load.dialers(rate, limits, 29 * SECOND) == pytest.approx(rate / first * seconds, rel=0.05)
 
     @given(RATES, RATES, TIMES)
-    def test_more_calls_keep_more_busy(self, one: float, other: float, call_time: timedelta) -> None:
+    def test_more_calls_keep_more_dialers_busy(self, one: float, other: float, call_time: timedelta) -> None:
         few, many = (load.dialers(rate, Limits(), call_time) for rate in sorted((one, other)))
         assert few <= many * 1.000001
 
     @given(st.floats(0.001, 100), RATES, TIMES)
-    def test_the_part_that_is_made_keeps_as_many_busy_as_its_share(
+    def test_the_part_that_is_made_keeps_as_many_dialers_busy_as_the_share_has(
         self, share: float, rate: float, call_time: timedelta
     ) -> None:
         limits = load.limits(Limits(), call_time)
@@ -153,7 +155,7 @@ class TestDialers:
 
     @given(st.floats(0.001, 100), RATES, TIMES)
     def test_no_other_way_to_leave_calls_out_makes_more(self, share: float, rate: float, call_time: timedelta) -> None:
-        """By half at most, where calls are further apart than they last: single ones would keep fewer waiting."""
+        """At most by half, if calls are further apart than they last: dialers with single calls would wait less."""
         allowed = 1.15 if rate * (call_time + load.INVOCATION_OVERHEAD) / SECOND >= 1 else 1.6
         limits = load.limits(Limits(), call_time)
         part = load.part(share, rate, limits, call_time)
@@ -161,8 +163,8 @@ class TestDialers:
             stretches = min(1.0, share / load.dialers(rate / step, limits, call_time))
             assert stretches / step <= part * allowed
 
-    def test_a_little_share_goes_into_full_slices(self) -> None:
-        """A fifth of a dialer, for 30 calls a minute that take 29 s: seven calls now and then, and not one by one."""
+    def test_a_small_share_is_used_for_full_slices(self) -> None:
+        """A fifth of a dialer makes some of 30 calls a minute that take 29 s: seven together, and not one by one."""
         limits = load.limits(Limits(), 29 * SECOND)
         part = load.part(0.2, 0.5, limits, 29 * SECOND)
         selection = load.selection(part, part, 0.5, limits, 0.5)
@@ -171,7 +173,7 @@ class TestDialers:
         # a slice of 7.25 calls lasts 12.5 + 30 seconds, and one begins in 14.5
         assert selection.part == pytest.approx(0.2 / (42.5 / 14.5), rel=0.06)
 
-    def test_an_amount_of_eleven_digits_gets_its_share_too(self) -> None:
+    def test_an_amount_of_eleven_digits_gets_its_share(self) -> None:
         rate = 99_999_999_999 / 60
         part = load.part(5, rate, Limits(), SECOND)
         selection = load.selection(part, part, rate, Limits(), 0.5)
@@ -179,13 +181,13 @@ class TestDialers:
         assert selection.stretch >= load.SHORTEST_STRETCH
 
     @given(st.floats(0.001, 0.999), RATES, TIMES)
-    def test_what_came_back_thins_calls_out_evenly_where_the_dialers_could_make_all(
+    def test_after_returned_calls_fewer_are_made_evenly_if_the_dialers_could_make_all(
         self, part: float, rate: float, call_time: timedelta
     ) -> None:
         assert load.selection(1.0, part, rate, load.limits(Limits(), call_time), 0.5) == Selection(1 / part)
 
     @given(st.floats(0.001, 0.999), st.floats(0.001, 1), RATES, TIMES)
-    def test_what_came_back_leaves_slices_full_where_the_dialers_could_not(
+    def test_after_returned_calls_slices_stay_full_if_the_dialers_could_not_make_all(
         self, share: float, of_it: float, rate: float, call_time: timedelta
     ) -> None:
         limits = load.limits(Limits(), call_time)
@@ -195,7 +197,7 @@ class TestDialers:
         assert found.part == pytest.approx(by_share.part * of_it, rel=0.12)
 
     @given(st.floats(0.001, 0.999), RATES)
-    def test_a_share_that_differs_a_little_leaves_out_the_same_stretches(self, share: float, rate: float) -> None:
+    def test_nearly_equal_shares_leave_out_the_same_stretches(self, share: float, rate: float) -> None:
         one, other = (load.selection(part, part, rate, Limits(), 0.5) for part in (share, share * 1.00001))
         assert one.part == pytest.approx(other.part, rel=0.1)
         assert float(f"{one.part:.2g}") == one.part
@@ -203,7 +205,7 @@ class TestDialers:
     def test_a_campaign_that_wants_nothing_leaves_the_other_all(self) -> None:
         assert load.shares({"busy": 90.0, "idle": 0.0}, 10) == {"busy": 10, "idle": 0}
 
-    def test_neighbours_have_their_turns_at_different_times(self) -> None:
+    def test_campaigns_with_neighbouring_ids_have_different_phases(self) -> None:
         phases = sorted(load.phase(campaign) for campaign in range(1, 11))
         assert all(after - before > 0.05 for before, after in pairwise(phases))
 
@@ -215,18 +217,18 @@ class TestDialers:
 
 class TestCallTime:
     @given(st.integers(0, 10**6), st.integers(0, 10**6))
-    def test_calls_are_looked_at_all_over_what_was_handed_over_last(self, head: int, handed: int) -> None:
-        sample = load.sample(head, handed)
+    def test_the_sample_is_spread_over_the_calls_that_were_dispatched_last(self, head: int, dispatched: int) -> None:
+        sample = load.sample(head, dispatched)
         assert len(sample) <= load.SAMPLE
-        assert all(max(0, head - handed) <= sequence < head for sequence in sample)
-        assert len(sample) == min(handed, head) or len(sample) >= load.SAMPLE // 2
+        assert all(max(0, head - dispatched) <= sequence < head for sequence in sample)
+        assert len(sample) == min(dispatched, head) or len(sample) >= load.SAMPLE // 2
 
-    def test_the_newest_calls_say_how_long_they_take(self) -> None:
+    def test_the_time_of_a_call_is_that_of_the_newest_calls(self) -> None:
         before, now = [ended(place, 5) for place in range(80)], [ended(place, 0.2) for place in range(80, 100)]
         assert load.newest_call_time(5 * SECOND, [*now, *before], BEGUN) == 0.2 * SECOND
         assert load.newest_call_time(timedelta(0), before, BEGUN) == 5 * SECOND
 
-    def test_too_few_of_them_say_little_unless_nothing_is_known(self) -> None:
+    def test_a_few_calls_count_little_unless_nothing_is_known(self) -> None:
         few = [ended(place, 0.2) for place in range(load.ENOUGH - 1)]
         assert (
             load.newest_call_time(5 * SECOND, few, BEGUN)
@@ -235,10 +237,10 @@ class TestCallTime:
         )
         assert load.newest_call_time(timedelta(0), few, BEGUN) == 0.2 * SECOND
 
-    def test_calls_under_way_alone_say_nothing(self) -> None:
+    def test_calls_under_way_alone_change_nothing(self) -> None:
         assert load.newest_call_time(5 * SECOND, [under_way(0)], BEGUN + 60 * SECOND) == 5 * SECOND
 
-    def test_quick_calls_do_not_hide_the_slow_ones_that_are_under_way(self) -> None:
+    def test_slow_calls_that_are_under_way_count_beside_quick_ones(self) -> None:
         """A call a second. Every other one takes half a minute, so of the newest only the quick ones have ended."""
         now = BEGUN + 75 * SECOND
         calls = []
@@ -254,18 +256,18 @@ class TestCallTime:
         hanging = [under_way(place) for place in range(40, 80)]
         assert load.newest_call_time(0.2 * SECOND, [*quick, *hanging], BEGUN + 20 * SECOND) > 20 * SECOND
 
-    def test_a_claim_that_nobody_heard_of_again_says_nothing(self) -> None:
+    def test_calls_that_took_no_time_change_nothing(self) -> None:
         assert load.newest_call_time(5 * SECOND, [ended(place, 0) for place in range(50)], BEGUN) == 5 * SECOND
 
-    def test_the_first_calls_are_all_that_is_known(self) -> None:
+    def test_the_average_begins_with_the_first_calls(self) -> None:
         assert load.average_call_time(timedelta(0), [3 * SECOND]) == 3 * SECOND
 
-    def test_it_follows_what_is_new(self) -> None:
+    def test_the_average_follows_new_calls(self) -> None:
         assert load.average_call_time(2 * SECOND, [4 * SECOND] * load.REMEMBERED_CALLS) == 3 * SECOND
 
-    def test_hundreds_of_calls_are_believed_at_once(self) -> None:
+    def test_hundreds_of_calls_outweigh_the_earlier_average(self) -> None:
         assert load.average_call_time(5 * SECOND, [timedelta(0)] * 600) < 0.2 * SECOND
         assert load.average_call_time(timedelta(seconds=0.2), [5 * SECOND] * 600) > 4.8 * SECOND
 
-    def test_a_single_one_says_little_of_the_others(self) -> None:
+    def test_a_single_call_changes_the_average_little(self) -> None:
         assert load.average_call_time(29 * SECOND, [timedelta(0)]) > 27 * SECOND

@@ -79,7 +79,7 @@ class TestVersions:
         assert from_message(self.body("version-2-lease.json")) == WRITTEN
 
     @pytest.mark.parametrize(("name", "spread"), [("version-2.json", 1), ("version-2-spread.json", 14)])
-    def test_a_lease_is_read_by_its_first_name_in_version_2(self, name: str, spread: int) -> None:
+    def test_the_earlier_name_of_the_lease_in_version_2_is_read(self, name: str, spread: int) -> None:
         lease = "handed-dial/2026-01-05T13:15:00/000000000018/mark"
         assert from_message(self.body(name)) == replace(WRITTEN, lease=lease, spread=spread)
 
@@ -140,7 +140,7 @@ def test_a_message_that_no_pacer_wrote_is_unreadable(body: str) -> None:
 
 
 @given(st.text() | st.recursive(st.none() | st.integers() | st.text(), st.lists).map(str))
-def test_any_text_is_at_worst_unreadable(body: str) -> None:
+def test_any_other_text_is_unreadable(body: str) -> None:
     with pytest.raises(Unreadable):
         from_message(body)
 

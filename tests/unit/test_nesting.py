@@ -62,7 +62,7 @@ def test_repeated_names_and_empty_brackets_are_arrays() -> None:
         (["a[-1]", "a[0]"], "is written in several ways"),
     ],
 )
-def test_names_with_gaps_or_two_readings_are_refused(names: list[str], what: str) -> None:
+def test_names_with_gaps_or_two_meanings_are_refused(names: list[str], what: str) -> None:
     with pytest.raises(InvalidFields) as caught:
         nested([("other", "x"), *((name, "1") for name in names)])
     ((_, (sentence,)),) = caught.value.faults.items()

@@ -1,3 +1,5 @@
+"""How a call ended, by the answer of start_url."""
+
 import json
 from datetime import UTC, datetime
 
@@ -33,12 +35,12 @@ def test_every_other_status_is_a_failed_call_redirects_included(status: int) -> 
     assert outcome_of(answered(status)) == Outcome(Result.FAILED, f"http_{status}")
 
 
-def test_a_dial_that_was_not_sent_has_failed_and_one_that_nobody_knows_of_is_uncertain() -> None:
+def test_an_unsent_call_has_failed_and_one_that_may_have_been_sent_is_uncertain() -> None:
     assert outcome_of(NotSent("dns")) == Outcome(Result.FAILED, "dns")
     assert outcome_of(Unknown("timeout")) == Outcome(Result.UNCERTAIN, "timeout")
 
 
-def test_a_json_answer_names_the_result_the_callee_and_the_seconds() -> None:
+def test_a_json_answer_has_the_result_the_callee_and_the_duration() -> None:
     body = b'{"result": "failed", "callee_type": "answeringmachine", "duration": 42}'
     assert outcome_of(answered(200, body)) == Outcome(Result.FAILED, "http_200", CalleeType.ANSWERINGMACHINE, 42)
     assert outcome_of(answered(200, b'{"result": "completed"}')).result is Result.COMPLETED
@@ -49,7 +51,7 @@ def test_each_of_the_four_callees_can_be_named(callee: CalleeType) -> None:
     assert outcome_of(answered(200, json.dumps({"callee_type": callee}).encode())).callee_type is callee
 
 
-def test_json_in_an_answer_that_is_no_success_says_nothing() -> None:
+def test_json_in_an_answer_that_is_no_success_is_ignored() -> None:
     body = b'{"result": "completed", "callee_type": "voice", "duration": 42}'
     assert outcome_of(answered(500, body)) == Outcome(Result.FAILED, "http_500")
 
@@ -74,11 +76,11 @@ def test_json_in_an_answer_that_is_no_success_says_nothing() -> None:
         ("duration", 10**400),
     ],
 )
-def test_an_ill_typed_member_is_ignored_and_the_others_still_count(member: str, value: object) -> None:
-    told: dict[str, object] = {"result": "failed", "callee_type": "fax", "duration": 7}
-    silent = {"result": Result.COMPLETED, "callee_type": CalleeType.UNKNOWN, "duration": 0}
-    heard = outcome_of(answered(200, json.dumps(told | {member: value}).encode()))
-    assert {name: getattr(heard, name) for name in told} == told | {member: silent[member]}
+def test_an_invalid_member_is_ignored_and_the_others_are_read(member: str, value: object) -> None:
+    sent: dict[str, object] = {"result": "failed", "callee_type": "fax", "duration": 7}
+    default = {"result": Result.COMPLETED, "callee_type": CalleeType.UNKNOWN, "duration": 0}
+    read = outcome_of(answered(200, json.dumps(sent | {member: value}).encode()))
+    assert {name: getattr(read, name) for name in sent} == sent | {member: default[member]}
 
 
 @pytest.mark.parametrize(
@@ -96,12 +98,12 @@ def test_words_in_capitals_and_durations_as_text_are_read(member: str, value: ob
     assert getattr(outcome_of(answered(200, json.dumps({member: value}).encode())), member) == meaning
 
 
-def test_a_body_that_could_not_be_unpacked_leaves_the_call_completed_and_is_told_in_the_reason() -> None:
+def test_a_body_that_could_not_be_unpacked_leaves_the_call_completed_and_shows_in_the_reason() -> None:
     assert outcome_of(Answered(200, {}, None)) == Outcome(Result.COMPLETED, "http_200_unread")
     assert outcome_of(Answered(503, {}, None)) == Outcome(Result.FAILED, "http_503")
 
 
-def test_the_bound_of_a_duration_is_a_day_itself_included() -> None:
+def test_a_duration_is_a_day_at_most() -> None:
     assert outcome_of(answered(200, b'{"duration": 86400}')).duration == 86_400
 
 
@@ -121,10 +123,10 @@ def test_the_bound_of_a_duration_is_a_day_itself_included() -> None:
         b'{"result": "failed", "duration": ' + b"9" * 5_000 + b"}",
     ],
 )
-def test_a_body_that_is_no_json_object_says_nothing(body: bytes) -> None:
+def test_a_body_that_is_no_json_object_is_ignored(body: bytes) -> None:
     assert outcome_of(answered(200, body)) == Outcome(Result.COMPLETED, "http_200")
 
 
 @given(st.binary(max_size=200))
-def test_no_bytes_make_a_2xx_anything_but_completed_or_failed(body: bytes) -> None:
+def test_a_2xx_with_any_body_is_completed_or_failed(body: bytes) -> None:
     assert outcome_of(answered(200, body)).result in {Result.COMPLETED, Result.FAILED}

@@ -1,15 +1,15 @@
-"""P3 and P5 on every minute of three years: whether a window is open, and which calls are due, told twice.
+"""P3 and P5 on every minute of three years: whether a window is open, and which calls are due.
 
-The other telling is `tests.support.pacing_oracle`: each window below on each set of weekdays, and the same calls. What
-fails here, and has been seen to, is named by what was done to the code:
+The results are compared with those of `tests.support.pacing_oracle`, for each window below and each set of weekdays.
+Each of these mistakes in the code has made a test fail:
 
-- the offset taken at midnight for the whole day, or the second stretch of the day the clocks go back left out or
-  joined with the first;
-- a closing minute that counts, a last date that doesn't, a day of the week that is UTC's;
-- a rest that isn't kept, or is counted into the period; calls rounded up to their microsecond, or reckoned in floating
-  point; a call too few at the beginning of a minute; a call at the closing.
+- the offset at midnight is used for the whole day; the second stretch of the day on which the clocks go back is left
+  out, or joined with the first;
+- the closing minute counts; the last date doesn't; the day of the week is that of UTC;
+- a rest isn't kept, or counts as part of the period; a call's instant is rounded up to the microsecond, or computed in
+  floating point; a minute has a call too few at its beginning; a call is due at the closing.
 
-A sample leaves out the windows of more than three hours where each minute of three years is walked.
+A sample leaves out the windows of more than three hours, if a test computes each minute of three years.
 """
 
 from collections.abc import Iterator, Sequence
@@ -31,7 +31,7 @@ from tests.support.sampling import sampled
 MINUTE = timedelta(minutes=1)
 MICROSECOND = timedelta(microseconds=1)
 HORIZON = timedelta(seconds=75)
-#: a tick so long before an instant that it isn't late for it
+#: how long before an instant a tick must be, so that it isn't late
 AHEAD = timedelta(seconds=10)
 BEFORE = datetime(2023, 12, 25, tzinfo=UTC)
 AFTER = datetime(2027, 1, 7, tzinfo=UTC)
@@ -97,7 +97,7 @@ WEEKDAYS = (
 WEEKDAY_SETS = tuple(frozenset(days.split()) for days in WEEKDAYS)
 EVERY_DAY = WEEKDAY_SETS[0]
 
-#: A call a minute and fewer, so that three years of them can be walked.
+#: A call a minute or fewer, so that each call of three years can be computed.
 SPARSE = (
     Rate(1, period=1, rest=59),
     Rate(1, period=60),
@@ -115,10 +115,10 @@ DENSE = (
     Rate(60, period=1),
     Rate(60, period=7, rest=3),
     Rate(61, period=13),
-    # of these floating point puts one a microsecond early
+    # Computed in floating point, one of these calls is a microsecond early.
     Rate(147, period=21),
 )
-#: These are counted, not walked.
+#: Their calls are counted. Only some of them are computed.
 HUGE = (
     Rate(10**11 - 1, period=1),
     Rate(10**11 - 1, period=60, rest=7),
@@ -157,11 +157,11 @@ def pace(rate: Rate) -> Pace:
 
 
 def place_of(shape: Shape) -> int:
-    """Where a window stands among all: so that each of some weekday sets and paces has its turn."""
+    """A window's index. By it a test chooses one of several weekday sets and paces."""
     return list(SHAPES.values()).index(shape)
 
 
-def told(table: Timetable, since: datetime, until: datetime) -> Iterator[tuple[datetime, datetime]]:
+def found_openings(table: Timetable, since: datetime, until: datetime) -> Iterator[tuple[datetime, datetime]]:
     for opening in table.openings(table.windows[0], since, until):
         yield opening.opens, opening.closes
 
@@ -181,27 +181,27 @@ def openings_on(days: Sequence[LocalDay], shape: Shape) -> Iterator[Opening]:
     return (opening for opening in oracle.openings(shape, EVERY_DAY) if opening.day in days)
 
 
-def drive(table: Timetable, rates: Sequence[Rate], since: datetime, until: datetime) -> list[Slot]:
-    """What is handed over by a tick a minute from `since` on, to a campaign that was started then."""
+def dispatched_slots(table: Timetable, rates: Sequence[Rate], since: datetime, until: datetime) -> list[Slot]:
+    """The slots that a tick a minute from `since` on dispatches, for a campaign that was started then."""
     paces = [pace(rate) for rate in rates]
     cursors = pacing.fresh(len(paces), since)
-    released: list[Slot] = []
+    dispatched: list[Slot] = []
     now = since
     while now < until:
         slots = list(pacing.slots(table, paces, cursors, now, HORIZON))
         cursors = pacing.advance(cursors, slots)
-        released += slots
+        dispatched += slots
         now += MINUTE
-    return released
+    return dispatched
 
 
-def test_three_years_have_six_days_that_last_other_than_24_hours() -> None:
+def test_three_years_have_six_days_of_23_or_25_hours() -> None:
     hours = {day.day: len(day.shown) / 60 for day in oracle.local_days() if len(day.shown) != 24 * 60}
     assert hours == CHANGES
 
 
 @pytest.mark.parametrize("rate", [*SPARSE, *DENSE], ids=str)
-def test_the_oracle_gives_every_call_of_a_period_to_the_minute_that_it_is_due_in(rate: Rate) -> None:
+def test_the_oracle_has_every_call_of_a_period_in_the_minute_in_which_it_is_due(rate: Rate) -> None:
     cycle = rate.period + rate.rest
     for begins in (0, cycle):
         minutes = range(begins, begins + cycle)
@@ -214,24 +214,26 @@ def test_the_oracle_gives_every_call_of_a_period_to_the_minute_that_it_is_due_in
 
 
 @each_weekday_set
-def test_no_minute_disagrees_on_whether_a_window_is_open(weekdays: frozenset[str]) -> None:
+def test_a_window_is_open_in_the_oracles_minutes(weekdays: frozenset[str]) -> None:
     for shape in SHAPES.values():
-        openings = told(timetable(shape, weekdays=weekdays), BEFORE, AFTER)
+        openings = found_openings(timetable(shape, weekdays=weekdays), BEFORE, AFTER)
         for ours, theirs in zip_longest(openings, intervals(oracle.openings(shape, weekdays))):
             assert ours == theirs, shape
 
 
 @each_weekday_set
-def test_no_minute_disagrees_on_the_dates_of_a_campaign(weekdays: frozenset[str]) -> None:
+def test_a_window_is_open_in_the_oracles_minutes_between_any_dates(weekdays: frozenset[str]) -> None:
     for change in CHANGES:
         for first, last in [(-1, 1), (0, 0), (1, 1), (-1, -1), (0, 6), (-6, 0), (2, 1)]:
             dates = (change + timedelta(days=first), change + timedelta(days=last))
             for shape in SHAPES.values():
-                openings = told(timetable(shape, weekdays=weekdays, first=dates[0], last=dates[1]), BEFORE, AFTER)
+                openings = found_openings(
+                    timetable(shape, weekdays=weekdays, first=dates[0], last=dates[1]), BEFORE, AFTER
+                )
                 assert list(openings) == list(intervals(oracle.openings(shape, weekdays, *dates))), (shape, dates)
 
 
-def test_no_day_disagrees_on_being_a_calling_day_for_any_set_of_weekdays() -> None:
+def test_calling_days_are_the_oracles_for_any_set_of_weekdays() -> None:
     names = sorted(EVERY_DAY)
     for weekdays in chain.from_iterable(combinations(names, size) for size in range(len(names) + 1)):
         table = timetable(weekdays=frozenset(weekdays))
@@ -241,7 +243,7 @@ def test_no_day_disagrees_on_being_a_calling_day_for_any_set_of_weekdays() -> No
 
 
 @each_shape
-def test_a_window_asked_at_one_instant_is_open_just_from_its_first_microsecond_to_its_last(shape: Shape) -> None:
+def test_a_window_is_open_at_an_instant_from_its_first_microsecond_to_its_last(shape: Shape) -> None:
     weekdays = WEEKDAY_SETS[place_of(shape) % len(WEEKDAY_SETS)]
     table = timetable(shape, weekdays=weekdays)
     opens = {opening.opens for opening in oracle.openings(shape, weekdays)}
@@ -254,21 +256,21 @@ def test_a_window_asked_at_one_instant_is_open_just_from_its_first_microsecond_t
 
 
 @each_shape
-def test_a_window_asked_in_pieces_is_open_as_it_is_when_asked_at_once(shape: Shape) -> None:
+def test_openings_found_in_pieces_are_those_found_at_once(shape: Shape) -> None:
     table = timetable(shape, weekdays=WEEKDAY_SETS[6])
     expected = list(intervals(oracle.openings(shape, WEEKDAY_SETS[6])))
     found: list[tuple[datetime, datetime]] = []
     since = BEFORE
     while since < AFTER:
         until = since + timedelta(hours=7, minutes=13)
-        # One that is open across the edge of two pieces is told in both.
-        found += [opening for opening in told(table, since, until - MICROSECOND) if found[-1:] != [opening]]
+        # An opening that two pieces share is found in both.
+        found += [opening for opening in found_openings(table, since, until - MICROSECOND) if found[-1:] != [opening]]
         since = until
     assert found == expected
 
 
 @each_shape
-def test_a_window_asked_each_minute_where_the_clocks_change_is_open_in_the_oracles_minutes(shape: Shape) -> None:
+def test_a_window_is_open_in_the_oracles_minutes_on_days_on_which_the_clocks_change(shape: Shape) -> None:
     table = timetable(shape)
     for day in around_the_changes(LAST_DAY.year):
         until = {
@@ -282,7 +284,7 @@ def test_a_window_asked_each_minute_where_the_clocks_change_is_open_in_the_oracl
 
 
 @pytest.mark.parametrize("shapes", OVERLAPS, ids=str)
-def test_overlapping_windows_are_open_until_the_last_of_those_that_are_open_closes(shapes: tuple[Shape, Shape]) -> None:
+def test_overlapping_windows_are_open_until_the_last_open_one_closes(shapes: tuple[Shape, Shape]) -> None:
     table = timetable(*shapes)
     for day in around_the_changes(LAST_DAY.year):
         openings = [opening for shape in shapes for opening in openings_on([day], shape)]
@@ -293,14 +295,14 @@ def test_overlapping_windows_are_open_until_the_last_of_those_that_are_open_clos
 
 
 @each_shape_or_a_sample
-def test_no_minute_disagrees_on_how_many_calls_are_due(shape: Shape) -> None:
-    """The openings are those of every day: of them every set of weekdays has some, and no others."""
+def test_each_minute_has_as_many_calls_as_the_oracles(shape: Shape) -> None:
+    """The openings are those of every day. So they include those of each set of weekdays."""
     for turn, opening in enumerate(oracle.openings(shape, EVERY_DAY)):
         assert_counts(opening, RATES[turn % len(RATES)])
 
 
 @each_shape_or_a_sample
-def test_no_minute_disagrees_on_how_many_calls_are_due_at_any_pace_where_the_clocks_change(shape: Shape) -> None:
+def test_each_minute_has_as_many_calls_as_the_oracles_at_any_pace_when_the_clocks_change(shape: Shape) -> None:
     for opening in openings_on(around_the_changes(FIRST_DAY.year), shape):
         for rate in RATES:
             assert_counts(opening, rate)
@@ -315,7 +317,7 @@ def assert_counts(opening: Opening, rate: Rate) -> None:
 
 
 @each_shape_or_a_sample
-def test_no_instant_of_three_years_disagrees(shape: Shape) -> None:
+def test_the_instants_of_three_years_are_the_oracles(shape: Shape) -> None:
     for turn in range(2):
         weekdays = WEEKDAY_SETS[(place_of(shape) + turn * 3) % len(WEEKDAY_SETS)]
         rate = SPARSE[(place_of(shape) + turn * 5) % len(SPARSE)]
@@ -329,35 +331,35 @@ def test_no_instant_of_three_years_disagrees(shape: Shape) -> None:
 
 
 @each_shape_or_a_sample
-def test_a_tick_a_minute_hands_over_each_instant_of_an_opening_once(shape: Shape) -> None:
+def test_a_tick_a_minute_dispatches_each_instant_of_an_opening_once(shape: Shape) -> None:
     table = timetable(shape)
     for turn, opening in enumerate(openings_on(around_the_changes(), shape)):
-        rates = [*SPARSE, *DENSE] if opening.minutes <= 2 and opening.day.day in CHANGES else turns(turn, opening)
+        rates = [*SPARSE, *DENSE] if opening.minutes <= 2 and opening.day.day in CHANGES else some_rates(turn, opening)
         for place, rate in enumerate(rates):
             since = opening.opens - 2 * MINUTE - timedelta(seconds=23 * place)
-            slots = drive(table, [rate], since, opening.closes)
+            slots = dispatched_slots(table, [rate], since, opening.closes)
             instants = list(oracle.instants(opening, rate))
             mine = [slot for slot in slots if opening.opens <= slot.instant < opening.closes]
             assert [slot.instant for slot in mine] == instants, rate
             assert [slot.due for slot in mine] == instants, rate
 
 
-def turns(turn: int, opening: Opening) -> list[Rate]:
-    """Some of the paces for an opening that is too long for all of them."""
+def some_rates(turn: int, opening: Opening) -> list[Rate]:
+    """Some of the paces, for an opening that is too long for all of them."""
     dense = [DENSE[turn % len(DENSE)]] if opening.minutes <= 2 * 60 else []
     return [SPARSE[turn % len(SPARSE)], SPARSE[(turn + 4) % len(SPARSE)], *dense]
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=str)
 @pytest.mark.parametrize("shapes", OVERLAPS, ids=str)
-def test_a_tick_a_minute_keeps_overlapping_windows_each_to_its_own_instants(
+def test_a_tick_a_minute_dispatches_the_instants_of_each_overlapping_window(
     shapes: tuple[Shape, Shape], change: date
 ) -> None:
     rates = (Rate(7, period=60), Rate(2, period=13, rest=4))
     days = [day for day in around_the_changes() if abs(day.day - change) <= timedelta(days=1)]
     table = timetable(*shapes, first=days[0].day, last=days[-1].day)
     since, until = days[0].begins - 5 * MINUTE, days[-1].begins + timedelta(days=1)
-    slots = drive(table, rates, since, until)
+    slots = dispatched_slots(table, rates, since, until)
     for place, (shape, rate) in enumerate(zip(shapes, rates, strict=True)):
         expected = [at for opening in openings_on(days, shape) for at in oracle.instants(opening, rate)]
         assert [slot.due for slot in slots if slot.window == place] == expected
@@ -398,7 +400,7 @@ def expected_forecast(calls: Sequence[datetime], queued: int) -> Forecast:
     ],
     ids=str,
 )
-def test_a_forecast_where_the_clocks_change_names_the_oracles_instant(
+def test_a_forecast_when_the_clocks_change_has_the_oracles_instant(
     shapes: list[Shape], rates: list[Rate], change: date
 ) -> None:
     first, last = change - timedelta(days=1), change + timedelta(days=2)
@@ -423,16 +425,16 @@ def test_a_forecast_where_the_clocks_change_names_the_oracles_instant(
 
 
 @each_weekday_set
-def test_a_forecast_over_three_years_names_the_oracles_instant(weekdays: frozenset[str]) -> None:
+def test_a_forecast_over_three_years_has_the_oracles_instant(weekdays: frozenset[str]) -> None:
     shape, rate = SHAPES["out of the repeated hour, into the skipped one"], Rate(7, period=60, rest=11)
     calls = [at for opening in oracle.openings(shape, weekdays) for at in oracle.instants(opening, rate)]
     for queued in (*range(1, len(calls), len(calls) // 12), len(calls), len(calls) + 5):
-        told = forecast(timetable(shape, weekdays=weekdays), [pace(rate)], queued, BEFORE)
-        assert told == expected_forecast(calls, queued)
+        found = forecast(timetable(shape, weekdays=weekdays), [pace(rate)], queued, BEFORE)
+        assert found == expected_forecast(calls, queued)
 
 
 @pytest.mark.parametrize("rate", HUGE, ids=str)
-def test_a_forecast_at_any_amount_names_the_oracles_instant(rate: Rate) -> None:
+def test_a_forecast_at_any_amount_has_the_oracles_instant(rate: Rate) -> None:
     shape = SHAPES["within the repeated hour"]
     for change in CHANGES:
         last = change + timedelta(days=1)

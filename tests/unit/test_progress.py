@@ -1,4 +1,4 @@
-"""How far a campaign is, and what it has come to."""
+"""The progress and the status of a campaign, and what the settler does with each number."""
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -136,7 +136,7 @@ def test_what_the_settler_does_with_a_number(
     assert classify(record, NOW, dispatched_long_ago=dispatched_long_ago, acknowledgements_read_at=NOW) is expected
 
 
-def test_a_report_is_owed_only_by_acknowledgements_that_are_new_enough() -> None:
+def test_a_report_is_deferred_only_by_acknowledgements_that_were_read_late_enough() -> None:
     record = call(0, State.COMPLETED, ReportState.PENDING, at=OLD)
     assert (
         classify(record, NOW, dispatched_long_ago=False, acknowledgements_read_at=NOW - timedelta(seconds=1))
@@ -144,7 +144,7 @@ def test_a_report_is_owed_only_by_acknowledgements_that_are_new_enough() -> None
     )
 
 
-def test_a_pending_report_was_delivered_if_it_is_acknowledged_or_settled() -> None:
+def test_a_pending_report_is_delivered_if_it_is_acknowledged_or_settled() -> None:
     pending = call(7, State.FAILED, ReportState.PENDING)
     delivered = replace(pending, report=ReportState.DELIVERED, report_attempts=1)
     assert with_acknowledgement(pending, {6, 7}) == with_acknowledgement(pending, (), settled=8) == delivered
@@ -160,7 +160,7 @@ def test_a_pending_report_was_delivered_if_it_is_acknowledged_or_settled() -> No
         call(7, State.COMPLETED, ReportState.PENDING, skipped=True),
     ],
 )
-def test_any_other_report_is_what_its_record_says(recorded: Call) -> None:
+def test_any_other_report_is_as_recorded(recorded: Call) -> None:
     assert with_acknowledgement(recorded, {7}, settled=8) == recorded
 
 
@@ -168,14 +168,14 @@ def minutes_ago(minutes: int, head: int) -> HeadObservation:
     return HeadObservation(head, NOW - timedelta(minutes=minutes))
 
 
-def test_a_number_is_lost_five_minutes_after_it_was_seen_before_the_head() -> None:
+def test_a_number_is_lost_five_minutes_after_it_was_observed_before_the_head() -> None:
     head_observations = (minutes_ago(6, 10), minutes_ago(5, 20), minutes_ago(4, 30))
     assert lost_before(head_observations, NOW) == 20
     assert lost_before(head_observations, NOW + timedelta(minutes=1)) == 30
     assert lost_before((), NOW) == 0
 
 
-def test_a_sweep_observes_the_head_and_drops_observations_that_say_nothing_more() -> None:
+def test_a_sweep_observes_the_head_and_drops_observations_that_are_no_longer_needed() -> None:
     head_observations = (minutes_ago(6, 10), minutes_ago(5, 20), minutes_ago(4, 30))
     assert observe_head(head_observations, head=40, settled=0, now=NOW) == (
         *head_observations[1:],
@@ -187,14 +187,14 @@ def test_a_sweep_observes_the_head_and_drops_observations_that_say_nothing_more(
     assert observe_head((), head=5, settled=3, now=NOW) == (HeadObservation(5, NOW),)
 
 
-def test_a_campaign_is_completed_when_all_is_settled_and_nothing_is_left_to_report() -> None:
+def test_a_campaign_is_completed_when_all_numbers_are_settled_and_reported() -> None:
     done = replace(RUNNING, head=10, settled=10)
     assert status(done, NOW, anything_deferred=False) is Status.COMPLETED
     assert status(done, NOW, anything_deferred=True) is Status.RUNNING
     assert status(replace(done, status=Status.STOPPED), NOW, anything_deferred=False) is Status.COMPLETED
 
 
-def test_a_campaign_with_numbers_left_has_ended_the_day_after_its_last() -> None:
+def test_a_campaign_with_queued_numbers_has_ended_after_its_last_day() -> None:
     midnight = datetime(2026, 1, 6, 5, tzinfo=UTC)
     assert status(RUNNING, midnight - timedelta(seconds=1), anything_deferred=False) is Status.RUNNING
     assert status(RUNNING, midnight, anything_deferred=False) is Status.ENDED

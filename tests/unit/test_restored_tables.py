@@ -99,7 +99,7 @@ def restore(dynamodb: SlowDynamoDB) -> list[str]:
     return lines
 
 
-def test_a_restore_waits_for_hours_and_says_what_it_waits_for(dynamodb: SlowDynamoDB) -> None:
+def test_a_restore_waits_for_hours_and_prints_what_it_waits_for(dynamodb: SlowDynamoDB) -> None:
     lines = restore(dynamodb)
     assert dynamodb.time.now() >= dynamodb.restore_takes
     assert lines[:2] == ["callpacer-prod2-calls: restore started", "callpacer-prod2-log: restore started"]

@@ -40,7 +40,7 @@ def test_a_call_that_was_answered_is_finished() -> None:
     assert next_action(Answered(200, {}, b""), claim(), plan(), NOW, 0) == Finish(Outcome(Result.COMPLETED, "http_200"))
 
 
-def test_a_failed_call_is_finished_unless_the_campaign_asks_for_more() -> None:
+def test_a_failed_call_is_finished_unless_the_campaign_has_retries() -> None:
     busy = Answered(486, {}, b"")
     failed = Outcome(Result.FAILED, "http_486")
     assert next_action(busy, claim(), plan(), NOW, 0) == Finish(failed)
@@ -48,16 +48,16 @@ def test_a_failed_call_is_finished_unless_the_campaign_asks_for_more() -> None:
     assert next_action(busy, claim(attempt=2), plan(max_retries=1), NOW, 0) == Finish(failed)
 
 
-def test_what_was_not_sent_is_tried_again_without_counting_as_a_retry() -> None:
+def test_a_call_that_was_not_sent_is_tried_again_without_counting_as_a_retry() -> None:
     assert next_action(NotSent("dns"), claim(), plan(), NOW, 0) == TryUnsentAgain("dns", NOW + timedelta(seconds=30))
 
 
-def test_what_could_not_be_sent_six_times_has_failed() -> None:
+def test_a_call_that_could_not_be_sent_six_times_has_failed() -> None:
     assert isinstance(next_action(NotSent("dns"), claim(unsent=4), plan(), NOW, 0), TryUnsentAgain)
     assert next_action(NotSent("dns"), claim(unsent=5), plan(), NOW, 0) == Finish(Outcome(Result.FAILED, "dns"))
 
 
-def test_an_uncertain_call_is_never_made_again_whatever_the_campaign_asks() -> None:
+def test_an_uncertain_call_is_never_made_again_whatever_the_campaigns_retries() -> None:
     uncertain = Finish(Outcome(Result.UNCERTAIN, "timeout"))
     assert next_action(Unknown("timeout"), claim(), plan(max_retries=10), NOW, 0) == uncertain
 
@@ -66,7 +66,7 @@ def answered(status: int, body: bytes = b"", **headers: str) -> Answered:
     return Answered(status, {name.replace("_", "-"): value for name, value in headers.items()}, body)
 
 
-def test_a_call_that_cannot_be_sent_comes_back_five_times_each_time_later() -> None:
+def test_a_call_that_cannot_be_sent_is_tried_again_five_times_after_growing_waits() -> None:
     assert [unsent_delay(count, 0.0) for count in range(1, 8)] == [30, 60, 120, 240, 480, None, None]
 
 
@@ -79,7 +79,7 @@ def test_a_report_is_delivered_by_any_2xx(status: int) -> None:
     assert report_decision(answered(status), NOW) == ReportDecision(ReportAction.DELIVERED)
 
 
-def test_410_ends_a_report_whatever_else_it_says() -> None:
+def test_410_ends_a_report_whatever_its_headers() -> None:
     assert report_decision(answered(410, retry_after="60"), NOW) == ReportDecision(ReportAction.GIVE_UP)
 
 
@@ -92,7 +92,7 @@ def test_410_ends_a_report_whatever_else_it_says() -> None:
         Unknown("timeout"),
     ],
 )
-def test_anything_else_is_reported_again(request_result: RequestResult) -> None:
+def test_a_report_with_any_other_answer_is_sent_again(request_result: RequestResult) -> None:
     assert report_decision(request_result, NOW) == ReportDecision(ReportAction.RETRY, 0)
 
 
@@ -130,12 +130,12 @@ def test_retry_after_is_seconds_or_any_http_date_within_its_bound(value: str, se
         "1 Jan " + "9" * 30 + " 00:00:00 GMT",
     ],
 )
-def test_a_retry_after_that_cannot_be_read_asks_for_nothing(value: str) -> None:
+def test_a_retry_after_that_cannot_be_read_is_ignored(value: str) -> None:
     assert report_decision(answered(503, retry_after=value), NOW) == ReportDecision(ReportAction.RETRY, 0)
 
 
 @given(st.text(max_size=60) | st.from_regex(r"[A-Z][a-z]{2}, \d+ [A-Z][a-z]{2} \d+ \d+:\d+:\d+ [+-]?\w+"))
-def test_no_retry_after_breaks_the_reader_or_leaves_its_bounds(value: str) -> None:
+def test_any_retry_after_is_read_within_its_bounds(value: str) -> None:
     assert 0 <= report_decision(answered(503, retry_after=value), NOW).retry_after <= LONGEST_RETRY_AFTER
 
 
@@ -150,7 +150,7 @@ def test_a_report_is_sent_ten_times_with_growing_gaps_over_at_least_a_day() -> N
 
 
 @given(st.integers(1, 9), st.floats(0, 1))
-def test_jitter_only_ever_lengthens_a_wait_and_never_past_the_next_one(attempt: int, jitter: float) -> None:
+def test_jitter_lengthens_a_wait_and_never_beyond_the_next_one(attempt: int, jitter: float) -> None:
     least, stretched, following = report_delay(attempt, 0), report_delay(attempt, jitter), report_delay(attempt + 1, 0)
     assert least is not None
     assert stretched is not None
@@ -158,13 +158,13 @@ def test_jitter_only_ever_lengthens_a_wait_and_never_past_the_next_one(attempt: 
     assert following is None or stretched < following
 
 
-def test_a_report_waits_as_long_as_its_receiver_asks_and_never_less_than_the_schedule() -> None:
+def test_a_report_waits_as_long_as_result_url_asks_and_never_less_than_without() -> None:
     assert report_delay(1, 0.0, retry_after=3_600) == 3_600
     assert report_delay(8, 0.0, retry_after=1) == report_delay(8, 0.0)
 
 
 @pytest.mark.parametrize("jitter", [-0.1, 1.1, float("nan")])
-def test_a_jitter_out_of_range_is_a_mistake_of_the_caller(jitter: float) -> None:
+def test_a_jitter_out_of_range_is_refused(jitter: float) -> None:
     with pytest.raises(ValueError, match="jitter"):
         unsent_delay(1, jitter)
 

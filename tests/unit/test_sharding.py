@@ -14,7 +14,7 @@ def test_more_work_is_cut_in_the_order_of_the_shards() -> None:
     assert group_shards({0: 3, 1: 3, 2: 1, 3: 4, 4: 1}, most=5) == [(0,), (1, 2), (3, 4)]
 
 
-def test_a_shard_that_is_too_heavy_is_a_group_by_itself() -> None:
+def test_a_shard_with_too_much_work_is_a_group_by_itself() -> None:
     assert group_shards({0: 1, 1: 9, 2: 1}, most=5) == [(0,), (1,), (2,)]
 
 
@@ -27,9 +27,7 @@ def test_no_shards_make_no_group() -> None:
 
 
 @given(st.lists(st.integers(0, 12), max_size=20), st.integers(1, 10))
-def test_every_shard_is_in_one_group_that_is_neither_too_heavy_nor_has_room_for_the_next(
-    sizes: list[int], most: int
-) -> None:
+def test_every_shard_is_in_one_group_without_too_much_work_or_room_for_the_next(sizes: list[int], most: int) -> None:
     found = group_shards(dict(enumerate(sizes)), most)
     assert [shard for group in found for shard in group] == list(range(len(sizes)))
     totals = [sum(sizes[shard] for shard in group) for group in found]

@@ -1,4 +1,4 @@
-"""When a campaign that has nothing to do is looked at again."""
+"""When a campaign that has nothing to do wakes."""
 
 from datetime import UTC, date, datetime, timedelta
 
@@ -27,12 +27,12 @@ def cursors(at: datetime) -> tuple[Cursor, ...]:
     return (Cursor(at, at),)
 
 
-def test_it_wakes_some_minutes_before_what_is_due_first() -> None:
+def test_a_campaign_wakes_some_minutes_before_its_first_call_or_report() -> None:
     assert wakes_at([EIGHT + 40 * MINUTE, EIGHT + 30 * MINUTE], EIGHT, 1) == EIGHT + 30 * MINUTE - AHEAD
 
 
 @pytest.mark.parametrize(("random_fraction", "minutes"), [(0, 30), (0.5, 45), (1, 60)])
-def test_with_nothing_due_soon_it_sleeps_for_half_an_hour_to_an_hour_as_chance_has_it(
+def test_with_nothing_due_soon_a_campaign_sleeps_for_a_random_time_from_half_an_hour_to_an_hour(
     random_fraction: float, minutes: int
 ) -> None:
     until = EIGHT + minutes * MINUTE
@@ -42,26 +42,26 @@ def test_with_nothing_due_soon_it_sleeps_for_half_an_hour_to_an_hour_as_chance_h
 
 
 @pytest.mark.parametrize("due", [EIGHT - MINUTE, EIGHT, EIGHT + AHEAD + SHORTEST - timedelta(seconds=1)])
-def test_what_is_due_soon_keeps_it_awake(due: datetime) -> None:
+def test_a_campaign_with_something_due_soon_stays_awake(due: datetime) -> None:
     assert wakes_at([due, EIGHT + timedelta(days=1)], EIGHT, 1) == EIGHT
 
 
-def test_before_its_hours_its_next_call_is_the_first_of_the_day() -> None:
+def test_before_its_hours_a_campaigns_next_call_is_the_first_of_the_day() -> None:
     now = EIGHT - 20 * MINUTE
     assert next_call(TIMETABLE, pace(60, 1), cursors(now), now, now) == [EIGHT]
 
 
-def test_after_its_hours_there_is_none_within_the_hour() -> None:
+def test_after_its_hours_a_campaign_has_no_call_within_the_hour() -> None:
     now = EIGHT + 61 * MINUTE
     assert next_call(TIMETABLE, pace(60, 1), cursors(now), now, now) == []
 
 
-def test_in_a_rest_its_next_call_is_the_first_of_the_next_period() -> None:
+def test_in_a_rest_a_campaigns_next_call_is_the_first_of_the_next_period() -> None:
     now = EIGHT + 12 * MINUTE
     assert next_call(TIMETABLE, pace(600, 10, rest=20), cursors(now), now, now) == [EIGHT + 30 * MINUTE]
 
 
-def test_a_slot_that_is_to_be_made_up_is_its_next_call() -> None:
+def test_a_slot_that_is_made_up_for_is_the_next_call() -> None:
     now = EIGHT + 5 * MINUTE
     (due,) = next_call(TIMETABLE, pace(1, 40), cursors(EIGHT - MINUTE), now, now)
     assert due == now + pacing.LEAD
@@ -78,12 +78,14 @@ def test_a_number_that_waits_takes_the_first_slot_after_its_time() -> None:
     st.integers(-120, 120),
     st.integers(-240, 0),
 )
-def test_no_call_goes_out_while_it_sleeps(amount: int, period: int, rest: int, minute: int, released: int) -> None:
+def test_no_call_is_due_while_a_campaign_sleeps(
+    amount: int, period: int, rest: int, minute: int, reserved: int
+) -> None:
     now = EIGHT + minute * MINUTE
-    paces, before = pace(amount, period, rest), cursors(now + released * MINUTE)
+    paces, before = pace(amount, period, rest), cursors(now + reserved * MINUTE)
     until = wakes_at(next_call(TIMETABLE, paces, before, now, now), now, 1)
     assert now <= until <= now + LONGEST
     if until > now:
-        # nor does the tick that finds it awake come too late for the first
+        # The first tick after it wakes dispatches the first call in time.
         soon = pacing.slots(TIMETABLE, paces, before, now, until + MINUTE - now)
         assert next(soon, None) is None

@@ -12,7 +12,7 @@ from tests.support.slices import NOW, dials
 
 
 @given(st.lists(st.floats(0, 75), max_size=200).map(sorted))
-def test_each_call_is_in_one_slice_and_in_its_order(seconds: list[float]) -> None:
+def test_each_call_is_in_one_slice_in_order(seconds: list[float]) -> None:
     calls = dials(seconds)
     assert [dial for part in dial_slices(calls, Limits()) for dial in part] == calls
 
@@ -30,7 +30,7 @@ def test_a_slice_ends_only_where_it_must() -> None:
     assert [len(part) for part in dial_slices(dials([0] * 45), Limits())] == [20, 20, 5]
 
 
-def test_more_calls_than_usual_are_in_a_slice_only_where_they_come_one_after_the_other() -> None:
+def test_a_slice_has_more_calls_than_usual_only_if_they_are_not_due_at_once() -> None:
     large = Limits(span=timedelta(seconds=20), most=MOST_SLOW_DIALS)
     assert [len(part) for part in dial_slices(dials([0] * 45), large)] == [20, 20, 5]
     assert [len(part) for part in dial_slices(dials([place / 10 for place in range(110)]), large)] == [50, 50, 10]
@@ -46,16 +46,16 @@ def test_long_entries_make_short_slices() -> None:
 
 
 @pytest.mark.parametrize(
-    ("due", "apart", "wanted"),
+    ("due", "apart", "expected"),
     [(60, 1, 59.8), (60, 4.9, 59.8), (60, 5, 60.5), (60, 600, 60.5)],
     ids=["a second apart", "nearly five", "five: half a second late at most", "ten minutes"],
 )
-def test_a_slice_is_wanted_right_before_its_first_call(due: float, apart: float, wanted: float) -> None:
+def test_a_slice_is_delivered_right_before_its_first_call(due: float, apart: float, expected: float) -> None:
     found = delivery_time(dials([due, due + 1]), NOW, timedelta(seconds=apart))
-    assert found == NOW + wanted * timedelta(seconds=1)
+    assert found == NOW + expected * timedelta(seconds=1)
 
 
-def test_what_is_due_soon_is_delivered_ahead() -> None:
+def test_a_slice_that_is_due_soon_is_delivered_earlier() -> None:
     second = timedelta(seconds=1)
     assert delivery_time(dials([8]), NOW, second) is None
     assert delivery_time(dials([9]), NOW, second) == NOW + 2 * second

@@ -1,4 +1,4 @@
-"""Over how many partitions a campaign's slips are spread."""
+"""Over how many partitions a campaign's tasks are spread."""
 
 import pytest
 from hypothesis import given
@@ -19,18 +19,16 @@ def test_a_campaign_has_as_many_partitions_as_its_pace_needs(calls_a_minute: int
 
 
 @given(RATES, SPREADS)
-def test_it_never_has_fewer_than_before(rate: float, before: int) -> None:
+def test_the_number_of_partitions_never_falls(rate: float, before: int) -> None:
     assert needed(rate, before) >= before
     assert needed(0, before) == before
 
 
 @given(st.integers(0, 2**32 - 1), SPREADS, RATES)
-def test_what_was_written_when_there_were_fewer_lies_in_one_of_those_there_are_now(
-    sequence: int, before: int, rate: float
-) -> None:
+def test_a_partition_of_an_earlier_spread_is_one_of_the_later_spread(sequence: int, before: int, rate: float) -> None:
     assert partition(sequence, before) in range(before)
     assert set(range(before)) <= set(range(needed(rate, before)))
 
 
-def test_numbers_that_follow_each_other_lie_in_different_partitions() -> None:
+def test_numbers_that_follow_each_other_are_in_different_partitions() -> None:
     assert {partition(sequence, 5) for sequence in range(100, 105)} == set(range(5))

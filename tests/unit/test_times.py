@@ -1,4 +1,4 @@
-"""Times that depend on each other fit together, though they are in different places."""
+"""Times that depend on each other, and are defined in different modules, agree."""
 
 import json
 from datetime import timedelta
@@ -35,7 +35,7 @@ def test_a_tick_is_the_time_between_two_invocations_by_a_rule() -> None:
 
 
 @pytest.mark.parametrize("function", ["pacer", "settler"])
-def test_a_tick_ends_before_the_next_one_and_has_time_to_finish_what_it_has_begun(function: str) -> None:
+def test_a_tick_ends_before_the_next_one_and_has_time_to_finish(function: str) -> None:
     assert SPARE < FUNCTIONS[function]["lambda_timeout"] * SECOND <= TICK
 
 
@@ -47,9 +47,9 @@ def test_a_number_counts_as_lost_only_after_its_message_was_due_and_its_dialer_e
     assert HORIZON + DIALER_LIVES + 2 * CLOCKS_DIFFER < LOST_AFTER
 
 
-def test_a_lease_outlasts_a_dialer_that_dies_and_the_one_that_gets_the_message_again() -> None:
+def test_a_lease_lasts_longer_than_a_dialer_that_dies_and_the_next_one_with_its_message() -> None:
     assert HORIZON + MESSAGE_IS_HIDDEN + DIALER_LIVES + 2 * CLOCKS_DIFFER < LEASE_TIME
 
 
-def test_what_is_known_of_a_campaign_is_fresh_enough_for_two_seconds_from_a_stop_to_the_last_call() -> None:
+def test_a_snapshot_is_valid_for_less_than_two_seconds() -> None:
     assert KNOWN_FOR < 2 * SECOND

@@ -1,4 +1,4 @@
-"""When a window is open, told against the local clock minute by minute."""
+"""When a window is open."""
 
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -33,7 +33,7 @@ def test_a_summer_morning_is_four_hours_behind_utc() -> None:
     assert eastern.stretches(date(2026, 7, 6), 8 * 60, 11 * 60) == ((utc(2026, 7, 6, 12), utc(2026, 7, 6, 15)),)
 
 
-def test_the_hour_that_the_clocks_skip_is_not_called_in() -> None:
+def test_a_window_in_the_skipped_hour_does_not_open() -> None:
     assert eastern.stretches(SPRING_FORWARD, 2 * 60, 3 * 60) == ()
 
 
@@ -106,6 +106,6 @@ def test_a_window_that_opens_after_midnight_utc_belongs_to_its_eastern_day() -> 
     ]
 
 
-def test_the_last_day_there_is_can_be_a_campaigns_last_day() -> None:
+def test_the_latest_possible_date_can_be_a_campaigns_last_day() -> None:
     forever = Timetable(date(2026, 1, 1), date.max, frozenset(Day), (Window(1, 0, 1440),))
     assert forever.open_until(utc(2026, 7, 6, 12)) is not None

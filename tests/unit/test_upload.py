@@ -103,13 +103,13 @@ def test_what_follows_the_first_column_is_the_message_reference(row: str, refere
     assert (entry.destination.removesuffix(";ani=7"), entry.message_reference) == (FIRST.destination, reference)
 
 
-def test_a_line_quoted_as_a_whole_is_read_as_what_it_quotes() -> None:
+def test_a_line_quoted_as_a_whole_is_read_without_its_quotes() -> None:
     assert entries(b'"tel:+12223334444; ani=7778889999, march"\n') == [
         Entry("tel:+12223334444;ani=7778889999", "march")
     ]
 
 
-def test_an_unclosed_quote_does_not_swallow_the_lines_after_it() -> None:
+def test_an_unclosed_quote_does_not_include_the_lines_after_it() -> None:
     found = invalid(b'2223334444,"march\n4443332222\n555333222\n')
     assert found.count == 2
     assert found.listed == [
@@ -146,7 +146,7 @@ def test_what_could_be_a_second_number_or_a_reference_is_refused(
 
 @pytest.mark.parametrize("number", ["tel:+12223334444", "2223334444;ani=7", "tel:2223334444; postd=1"])
 @pytest.mark.parametrize("reference", ["4443332222", "2024010512", "+442071234567", "+12 months plan", "1,2,3"])
-def test_behind_an_unmistakable_number_a_bare_one_is_a_reference(number: str, reference: str) -> None:
+def test_after_an_unmistakable_number_a_bare_one_is_a_reference(number: str, reference: str) -> None:
     (entry,) = entries([f"{number}, {reference}"])
     assert entry.message_reference == reference
     assert entries(f"{number}, {reference}".encode()) == [entry]
@@ -154,19 +154,19 @@ def test_behind_an_unmistakable_number_a_bare_one_is_a_reference(number: str, re
 
 CASES = [
     # a description, the file or array, and how many entries it has
-    ("an order number behind the reference's own format", ["tel:+12225550142; ani=2225550100, 2024010512"], 1),
+    ("an order number after the reference's own format", ["tel:+12225550142; ani=2225550100, 2024010512"], 1),
     ("a reference that begins with a plus sign", ["2225550142, +12 months plan"], 1),
-    ("marks of the writing direction", "\u202a+12225550142\u202c,".encode(), 1),
+    ("characters for the writing direction", "\u202a+12225550142\u202c,".encode(), 1),
     ("no-break spaces", "(222)\xa0555\u202f0142".encode(), 1),
     ("two files joined", b"\xef\xbb\xbf2225550142\r\n\xef\xbb\xbf2225550143\r\n", 2),
-    ("the end of a file as it was", b"2225550142\r\n2225550143\r\n\x1a", 2),
+    ("an end-of-file character", b"2225550142\r\n2225550143\r\n\x1a", 2),
     ("the same, on a line of its own", b"2225550142\n\x1a\x1a\r\n", 1),
     ("semicolons", b"phone;name\r\n2225550142;Ann\r\n", 1),
     ("tabs with a heading", b"Phone\tName\n2225550142\tAnn\n", 1),
     ("tabs without one", b"2225550142\tAnn\n2225550143\t\n", 2),
     ("an array as a file", b'["tel:+12225550142;ani=2225550100","tel:+12225550143"]', 2),
-    ("an array as a file, behind a mark", b'\xef\xbb\xbf\n ["2225550142"]\n', 1),
-    ("a number kept from being an amount", b'"=""2225550142""",Ann\r\n="2225550143",Bob\r\n', 2),
+    ("an array as a file, after a byte order mark", b'\xef\xbb\xbf\n ["2225550142"]\n', 1),
+    ("a number as a formula, so that a spreadsheet keeps it", b'"=""2225550142""",Ann\r\n="2225550143",Bob\r\n', 2),
     ("a first line that names the separator", b"sep=,\r\n2225550142,Ann\r\n", 1),
     ("the same, with semicolons and a heading", b"sep=;\r\nname;phone\r\nAnn;2225550142\r\n", 1),
     ("objects", [{"phone_number": "2225550142", "ani": "2225550100", "message_reference": "2024010512"}], 1),
@@ -191,7 +191,7 @@ def test_what_real_files_hold_is_read(value: object, count: int) -> None:
         ("phone,reference,City", '2223334444,"a, b",Rome', Entry("tel:+12223334444", "a, b")),
     ],
 )
-def test_a_heading_says_what_each_column_is(heading: str, row: str, entry: Entry) -> None:
+def test_a_heading_names_each_column(heading: str, row: str, entry: Entry) -> None:
     assert entries(f"{heading}\n{row}\n".encode()) == [entry]
 
 
@@ -236,7 +236,7 @@ def test_a_heading_says_what_each_column_is(heading: str, row: str, entry: Entry
         ("2225550142\t4443332222", EntryFault.NUMBER_OR_REFERENCE, {"piece": "4443332222"}),
     ],
 )
-def test_what_could_be_read_in_two_ways_is_refused_with_what_it_is_about(
+def test_a_row_that_could_be_read_in_two_ways_is_refused_with_the_facts(
     content: str, code: EntryFault, facts: Mapping[str, object]
 ) -> None:
     found = only_fault(content.encode())
@@ -252,7 +252,7 @@ def test_what_could_be_read_in_two_ways_is_refused_with_what_it_is_about(
     ],
 )
 @pytest.mark.parametrize("value", [str.encode, lambda text: [text]], ids=["file", "array"])
-def test_digits_behind_a_number_are_refused(value: Callable[[str], object], written: str) -> None:
+def test_digits_after_a_number_are_refused(value: Callable[[str], object], written: str) -> None:
     assert only_fault(value(written)).code is EntryFault.DIGITS_BEHIND_NUMBER
 
 
@@ -305,7 +305,7 @@ def test_an_object_in_an_array_is_read_by_its_members_and_no_others(
         ),
     ],
 )
-def test_a_number_anywhere_behind_a_bare_one_is_refused(piece: str) -> None:
+def test_a_number_anywhere_after_a_bare_one_is_refused(piece: str) -> None:
     for value in ([f"2225550142, {piece}"], f"2225550142,{piece}".encode()):
         assert only_fault(value).code in (EntryFault.NUMBER_OR_REFERENCE, EntryFault.DIGITS_BEHIND_NUMBER)
 
@@ -327,17 +327,17 @@ def test_dates_and_numbers_that_cannot_be_dialled_are_references(reference: str)
 
 
 @pytest.mark.parametrize("piece", ["ext 12", "ext. 12", "x12", "12#", "*12", "Extension: 4"])
-def test_digits_to_send_behind_a_comma_are_refused(piece: str) -> None:
+def test_digits_to_send_after_a_comma_are_refused(piece: str) -> None:
     assert only_fault([f"2225550142, {piece}"]).code is EntryFault.DIGITS_BEHIND_NUMBER
     assert only_fault(f"2225550142,{piece}".encode()).code is EntryFault.DIGITS_BEHIND_NUMBER
 
 
-@pytest.mark.parametrize("mark", ["\u200b", "\u202a", "\ufeff"])
-def test_an_invisible_character_hides_no_second_number(mark: str) -> None:
-    found = entries([f"tel:+12225550142, {mark}tel:+12225550143"])
+@pytest.mark.parametrize("invisible", ["\u200b", "\u202a", "\ufeff"])
+def test_a_second_number_after_an_invisible_character_is_found(invisible: str) -> None:
+    found = entries([f"tel:+12225550142, {invisible}tel:+12225550143"])
     assert [entry.destination for entry in found] == ["tel:+12225550142", "tel:+12225550143"]
-    assert only_fault(f"2225550142,{mark}tel:+12225550143".encode()).code is EntryFault.SEVERAL_NUMBERS
-    assert only_fault([f"2225550142,{mark}ani=777"]).code is EntryFault.PARAMETER_BEHIND_COMMA
+    assert only_fault(f"2225550142,{invisible}tel:+12225550143".encode()).code is EntryFault.SEVERAL_NUMBERS
+    assert only_fault([f"2225550142,{invisible}ani=777"]).code is EntryFault.PARAMETER_BEHIND_COMMA
 
 
 def test_a_number_in_a_column_of_another_name_is_ignored_if_a_column_is_the_reference() -> None:
@@ -358,7 +358,7 @@ def test_a_number_in_a_column_of_another_name_is_ignored_if_a_column_is_the_refe
         ("222555, mobile\n2225550142", EntryFault.UNKNOWN_HEADING),
     ],
 )
-def test_columns_in_which_a_number_could_hide_are_refused(content: str, code: EntryFault) -> None:
+def test_columns_that_could_hold_another_number_are_refused(content: str, code: EntryFault) -> None:
     assert only_fault(content.encode()).code is code
 
 
@@ -456,7 +456,7 @@ def test_broken_json_text_is_one_fault_with_the_parsers_message(text: str) -> No
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, "[" + "1" * 5000 + "]"])
-def test_json_text_that_python_gives_up_on_is_one_fault(text: str) -> None:
+def test_json_text_that_python_cannot_read_is_one_fault(text: str) -> None:
     assert unreadable(text) is UploadFault.JSON_TOO_LARGE
 
 
@@ -482,7 +482,7 @@ def test_unique_keeps_other_extensions_of_the_same_number() -> None:
     ]
 
 
-def test_a_refused_upload_is_refused_whole_also_with_unique() -> None:
+def test_an_upload_with_a_fault_is_refused_whole_with_unique_too() -> None:
     with pytest.raises(InvalidEntries):
         read(["2223334444", "2223334444", "x"], unique=True)
 

@@ -54,7 +54,7 @@ def test_a_sentence_shortens_the_value_escapes_invisible_characters_and_has_no_p
     }
 
 
-def test_all_faults_are_answered_at_once() -> None:
+def test_all_faults_are_in_one_answer() -> None:
     form = form_of(amount_per_period="many", nickname="n" * 65)
     form.integer("period", minimum=1, required=True)
     form.integer("amount_per_period", minimum=1, required=True)
@@ -88,7 +88,7 @@ def test_a_field_that_is_not_given_or_null_is_none_where_it_is_not_required() ->
     form.check()
 
 
-def test_given_tells_an_empty_field_from_a_missing_one() -> None:
+def test_an_empty_field_is_given_and_a_missing_one_is_not() -> None:
     form = form_of(nickname="", result_url=None, name="x", schedule_id="6")
     assert [form.given(name) for name in ("nickname", "result_url", "start_url", "schedule")] == [
         True,
@@ -98,7 +98,7 @@ def test_given_tells_an_empty_field_from_a_missing_one() -> None:
     ]
 
 
-def test_an_update_that_empties_what_must_have_a_value_is_refused() -> None:
+def test_an_update_that_empties_a_required_field_is_refused() -> None:
     form = form_of(days="", period=None)
     form.days(required=form.given("days"))
     form.integer("period", required=form.given("period"))

@@ -18,7 +18,7 @@ def refused(value: object) -> UnreadableUpload | InvalidEntries:
     return caught.value
 
 
-#: each fault of an entry, an upload that has it, where the fault is, and the sentence's end behind "The … entry "
+#: each fault of an entry, an upload that has it, where the fault is, and the sentence's end after "The … entry "
 ENTRIES: list[tuple[EntryFault, object, int, str]] = [
     (EntryFault.NO_NUMBER, ["12"], 0, '"12" is not a valid phone number.'),
     (EntryFault.NO_NUMBER, b"2223334444\n12\n", 2, '"12" is not a valid phone number.'),
@@ -191,7 +191,7 @@ ENTRIES: list[tuple[EntryFault, object, int, str]] = [
     (EntryFault.MEMBER_WITHOUT_TEXT, [{"phone_number": ["2223334444"]}], 0, "has a phone_number that is no text."),
 ]
 
-#: each fault of a whole upload, an upload that has it, and the sentence's end behind "The … field "
+#: each fault of a whole upload, an upload that has it, and the sentence's end after "The … field "
 UPLOADS: list[tuple[UploadFault, object, str]] = [
     (UploadFault.NO_ENTRIES, [], "is required."),
     (UploadFault.NO_ARRAY_OR_FILE, 7, "must be an array or a file."),
@@ -236,7 +236,7 @@ def test_no_code_is_without_a_sentence() -> None:
         (101, "101 invalid entries; the first 100 are listed."),
     ],
 )
-def test_the_first_sentence_says_how_many_entries_are_invalid_and_how_many_are_listed(count: int, ending: str) -> None:
+def test_the_first_sentence_has_the_numbers_of_invalid_and_of_listed_entries(count: int, ending: str) -> None:
     sentences = sentences_of(refused(["x"] * count))
     assert list(sentences) == ["phone_numbers", *(f"phone_numbers.{index}" for index in range(min(count, 100)))]
     assert sentences["phone_numbers"] == [f"The phone_numbers field has {ending}"]
