@@ -1,4 +1,4 @@
-"""The databases that storage must keep its promises on, and stores over each of them."""
+"""The databases on which storage is tested, and stores over each of them."""
 
 from collections.abc import Iterator
 from typing import cast

@@ -1,4 +1,4 @@
-"""What storage relies on in DynamoDB, shown of each database that tests use."""
+"""What storage relies on in DynamoDB, shown on each database that tests use."""
 
 import re
 import uuid
@@ -46,7 +46,7 @@ class Table:
         return plain(self.ask("UpdateItem", Key=typed(key), **request)["Attributes"])
 
     def holds(self, key: Plain, condition: str, values: Plain) -> bool:
-        """True if an update on this condition is done."""
+        """True if an update on this condition is made."""
         try:
             self.ask(
                 "UpdateItem",
@@ -125,7 +125,7 @@ def thing(key: str, **attributes: Any) -> Plain:
 
 
 def used(condition: str) -> Plain:
-    """The values that stand in the condition."""
+    """The values that the condition names."""
     values = {":four": 4, ":five": 5, ":ten": 10}
     return {name: value for name, value in values.items() if name in condition}
 
@@ -172,7 +172,7 @@ class TestConditions:
             ("(uses = :five OR uses = :ten) AND attribute_not_exists(nickname)", False),
         ],
     )
-    def test_a_condition_holds_or_does_not(self, catalog: Table, condition: str, holds: bool) -> None:
+    def test_a_condition_is_evaluated(self, catalog: Table, condition: str, holds: bool) -> None:
         catalog.put(thing("one", uses=5, nickname="3wkds"))
         assert catalog.holds(thing("one"), condition, used(condition)) is holds
 
@@ -218,7 +218,7 @@ class TestUpdates:
             "one", id=1, uses=1
         )
 
-    def test_an_update_answers_the_item_before_it_if_asked(self, catalog: Table) -> None:
+    def test_an_update_returns_the_item_before_it_on_request(self, catalog: Table) -> None:
         request: dict[str, Any] = {
             "Key": typed(thing("one")),
             "UpdateExpression": "SET id = :one",
@@ -250,7 +250,7 @@ class TestRefusals:
             campaigns.query("#shard = :shard", {":shard": "3"}, IndexName="work", ConsistentRead=True)
         assert code(refused) == "ValidationException"
 
-    def test_a_table_that_is_missing_is_named_as_the_reason(self, catalog: Table) -> None:
+    def test_a_request_to_a_missing_table_is_refused(self, catalog: Table) -> None:
         catalog.name += "-lost"
         with pytest.raises(ClientError) as refused:
             catalog.get(thing("one"))
@@ -394,7 +394,7 @@ class TestQueries:
         found = catalog.query("account = :account", {":account": "acme"})
         assert [item["key"] for item in found] == ordered
 
-    def test_a_query_that_goes_backwards_begins_with_the_last(self, catalog: Table) -> None:
+    def test_a_query_in_descending_order_begins_with_the_last_item(self, catalog: Table) -> None:
         for key in "abc":
             catalog.put(thing(key))
         page = next(catalog.pages("account = :account", {":account": "acme"}, ScanIndexForward=False, Limit=2))
@@ -444,7 +444,7 @@ class TestQueries:
                 catalog.ask("DeleteItem", Key=typed(thing(item["key"])))
         assert seen == keys
 
-    def test_more_than_fits_one_answer_comes_in_pages(self, catalog: Table) -> None:
+    def test_items_that_do_not_fit_into_one_answer_are_read_in_pages(self, catalog: Table) -> None:
         for number in range(12):
             catalog.put(thing(f"{number:02d}", nickname="x" * 100_000))
         pages = list(catalog.pages("account = :account", {":account": "acme"}))

@@ -23,7 +23,7 @@ def code(refused: pytest.ExceptionInfo[ClientError]) -> str:
 
 
 class TestDynamoDB:
-    def test_an_index_is_as_many_changes_behind_as_asked(self) -> None:
+    def test_an_index_lags_by_as_many_changes_as_asked(self) -> None:
         lag = [0]
         database = with_tables(SimulatedDynamoDB(index_lag=lambda: lag[0]))
 
@@ -184,7 +184,7 @@ class TestSQS:
         assert len({tuple(order(seed)) for seed in range(5)}) > 1
         assert sorted(order(1)) == list("abcdef")
 
-    def test_it_says_when_the_next_message_can_be_received(self, clock: HandClock) -> None:
+    def test_next_visible_is_when_the_next_message_can_be_received(self, clock: HandClock) -> None:
         sqs = SimulatedSQS(clock.now)
         url = sqs.create_queue(QueueName="calls", Attributes={"VisibilityTimeout": "30"})["QueueUrl"]
         assert sqs.next_visible(url) is None
@@ -209,7 +209,7 @@ class TestSQS:
         sqs.delete_message(QueueUrl=url, ReceiptHandle=second["ReceiptHandle"])
         assert sqs.next_visible(url) is None
 
-    def test_a_quarter_of_an_hour_is_the_longest_delay(self, clock: HandClock) -> None:
+    def test_a_delay_is_a_quarter_of_an_hour_at_most(self, clock: HandClock) -> None:
         sqs = SimulatedSQS(clock.now)
         url = sqs.create_queue(QueueName="calls")["QueueUrl"]
         entries = [{"Id": str(delay), "MessageBody": "late", "DelaySeconds": delay} for delay in (-1, 900, 901)]

@@ -1,4 +1,4 @@
-"""The answer to a write is lost, and the SDK sends the write again. It takes effect once, and the caller knows."""
+"""The answer to a write is lost, and the SDK sends the write again. It takes effect once, and has its result."""
 
 import copy
 from dataclasses import replace
@@ -69,7 +69,7 @@ def test_an_id_is_given_out_once(database: Database) -> None:
 
 @pytest.mark.real_database
 class TestTransactions:
-    """moto does a repeated transaction twice."""
+    """moto executes a repeated transaction twice."""
 
     @pytest.fixture
     def campaigns(self, campaigns: Campaigns) -> Campaigns:

@@ -1,4 +1,4 @@
-"""What callpacer takes for granted of SQS, shown on each queue that tests use."""
+"""What callpacer relies on in SQS, shown on each queue that tests use."""
 
 import json
 import time
@@ -23,8 +23,8 @@ Wait = Callable[[float], None]
 Now = Callable[[], datetime]
 
 
-class Engine:
-    """SQS, and how time passes in it."""
+class Sqs:
+    """A client of SQS, and the clock that SQS uses."""
 
     def __init__(self, client: Any, wait: Wait, now: Now) -> None:
         self.client = client
@@ -67,20 +67,20 @@ class Queue:
         self.now = now
 
 
-def queue_in(engine: Engine) -> Queue:
-    url = engine.create()
+def queue_in(sqs: Sqs) -> Queue:
+    url = sqs.create()
     return Queue(
-        engine.client,
+        sqs.client,
         url,
-        lambda: [message["Body"] for message in engine.receive_all(url)],
-        engine.wait,
-        engine.now,
+        lambda: [message["Body"] for message in sqs.receive_all(url)],
+        sqs.wait,
+        sqs.now,
     )
 
 
-def simulated() -> Engine:
+def simulated() -> Sqs:
     clock = HandClock()
-    return Engine(SimulatedSQS(clock.now), clock.advance, clock.now)
+    return Sqs(SimulatedSQS(clock.now), clock.advance, clock.now)
 
 
 def fake() -> Queue:
@@ -92,21 +92,21 @@ def fake() -> Queue:
 
 
 @pytest.fixture
-def moto() -> Iterator[Engine]:
+def moto() -> Iterator[Sqs]:
     with moto_client("sqs") as client:
-        yield Engine(client, time.sleep, SystemClock().now)
+        yield Sqs(client, time.sleep, SystemClock().now)
 
 
-def named(name: str, request: pytest.FixtureRequest) -> Engine:
+def named(name: str, request: pytest.FixtureRequest) -> Sqs:
     if name == "simulated":
         return simulated()
     if name == "moto":
-        return cast(Engine, request.getfixturevalue("moto"))
-    return Engine(request.getfixturevalue("emulator").client("sqs"), time.sleep, SystemClock().now)
+        return cast(Sqs, request.getfixturevalue("moto"))
+    return Sqs(request.getfixturevalue("emulator").client("sqs"), time.sleep, SystemClock().now)
 
 
 @pytest.fixture(params=["moto", "emulator", "simulated"])
-def engine(request: pytest.FixtureRequest) -> Engine:
+def sqs(request: pytest.FixtureRequest) -> Sqs:
     return named(request.param, request)
 
 
@@ -145,56 +145,56 @@ def refused(*codes: str) -> Iterator[None]:
     assert str(refusal.value.response["Error"]["Code"]).rsplit(".", 1)[-1] in codes
 
 
-class TestEngine:
-    def test_a_received_message_comes_again_unless_it_is_deleted_in_time(self, engine: Engine) -> None:
-        url = engine.create(VisibilityTimeout="1")
-        engine.send(url, "deleted", "kept")
-        for message in engine.receive_all(url):
+class TestSqs:
+    def test_a_received_message_comes_again_unless_it_is_deleted_in_time(self, sqs: Sqs) -> None:
+        url = sqs.create(VisibilityTimeout="1")
+        sqs.send(url, "deleted", "kept")
+        for message in sqs.receive_all(url):
             assert message["Attributes"]["ApproximateReceiveCount"] == "1"
             if message["Body"] == "deleted":
-                engine.client.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
-        assert engine.receive_all(url) == []
-        engine.wait(1.2)
-        (again,) = engine.receive_all(url)
+                sqs.client.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+        assert sqs.receive_all(url) == []
+        sqs.wait(1.2)
+        (again,) = sqs.receive_all(url)
         assert again["Body"] == "kept"
         assert again["Attributes"]["ApproximateReceiveCount"] == "2"
 
-    def test_a_message_received_too_often_goes_to_the_dead_letters(self, engine: Engine) -> None:
-        dead = engine.create()
-        redrive = {"deadLetterTargetArn": engine.arn(dead), "maxReceiveCount": 2}
-        url = engine.create(VisibilityTimeout="1", RedrivePolicy=json.dumps(redrive))
-        engine.send(url, "poison")
+    def test_a_message_that_is_received_too_often_is_dead_lettered(self, sqs: Sqs) -> None:
+        dead_letters = sqs.create()
+        redrive = {"deadLetterTargetArn": sqs.arn(dead_letters), "maxReceiveCount": 2}
+        url = sqs.create(VisibilityTimeout="1", RedrivePolicy=json.dumps(redrive))
+        sqs.send(url, "poison")
         for _ in range(2):
-            assert len(engine.receive(url)) == 1
-            assert engine.receive(dead) == []
-            engine.wait(1.2)
-        assert engine.receive(url) == []
-        assert [message["Body"] for message in engine.receive(dead)] == ["poison"]
+            assert len(sqs.receive(url)) == 1
+            assert sqs.receive(dead_letters) == []
+            sqs.wait(1.2)
+        assert sqs.receive(url) == []
+        assert [message["Body"] for message in sqs.receive(dead_letters)] == ["poison"]
 
-    def test_a_batch_has_ten_messages_at_most(self, engine: Engine) -> None:
-        url = engine.create()
-        assert len(engine.send(url, *map(str, range(10)))["Successful"]) == 10
+    def test_a_batch_has_ten_messages_at_most(self, sqs: Sqs) -> None:
+        url = sqs.create()
+        assert len(sqs.send(url, *map(str, range(10)))["Successful"]) == 10
         with refused("TooManyEntriesInBatchRequest"):
-            engine.send(url, *map(str, range(11)))
-        assert len(engine.receive_all(url)) == 10
+            sqs.send(url, *map(str, range(11)))
+        assert len(sqs.receive_all(url)) == 10
 
-    def test_ten_messages_at_most_are_received_at_once(self, engine: Engine) -> None:
-        url = engine.create()
+    def test_ten_messages_at_most_are_received_at_once(self, sqs: Sqs) -> None:
+        url = sqs.create()
         for _ in range(2):
-            engine.send(url, *map(str, range(10)))
-        assert 1 <= len(engine.receive(url)) <= 10
+            sqs.send(url, *map(str, range(10)))
+        assert 1 <= len(sqs.receive(url)) <= 10
         with refused("InvalidParameterValue", "ReadCountOutOfRange"):
-            engine.receive(url, most=11)
+            sqs.receive(url, most=11)
 
-    def test_a_batch_that_is_too_large_is_refused(self, engine: Engine) -> None:
-        url = engine.create()
+    def test_a_batch_that_is_too_large_is_refused(self, sqs: Sqs) -> None:
+        url = sqs.create()
         with refused("BatchRequestTooLong"):
-            engine.send(url, *("x" * 120_000 for _ in range(10)))
-        assert engine.receive_all(url) == []
+            sqs.send(url, *("x" * 120_000 for _ in range(10)))
+        assert sqs.receive_all(url) == []
 
-    def test_a_batch_without_entries_or_with_an_id_twice_is_refused(self, engine: Engine) -> None:
-        url = engine.create()
+    def test_a_batch_without_entries_or_with_an_id_twice_is_refused(self, sqs: Sqs) -> None:
+        url = sqs.create()
         with refused("EmptyBatchRequest"):
-            engine.send(url)
+            sqs.send(url)
         with refused("BatchEntryIdsNotDistinct"):
-            engine.client.send_message_batch(QueueUrl=url, Entries=[{"Id": "1", "MessageBody": "one"}] * 2)
+            sqs.client.send_message_batch(QueueUrl=url, Entries=[{"Id": "1", "MessageBody": "one"}] * 2)

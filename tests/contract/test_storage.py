@@ -141,7 +141,7 @@ class TestCatalog:
         assert [one.id for one in schedules.page("acme")] == [1, 9, 10, 100]
         assert [one.id for one in schedules.page("acme", after=9, limit=1)] == [10]
 
-    def test_the_refusal_to_delete_names_the_highest_campaign_that_uses_it(
+    def test_the_refusal_to_delete_names_the_newest_campaign_that_uses_it(
         self, database: Database, campaigns: Campaigns
     ) -> None:
         for identifier in (2, 11, 3):
@@ -265,7 +265,7 @@ class TestCampaigns:
         change_twice(campaigns, with_one_window, meanwhile=lambda: campaigns.start(CAMPAIGN, None, NOW))
         assert len(campaigns.get(CAMPAIGN).cursors) == 1
 
-    def test_the_head_moves_past_dispatched_numbers_even_after_a_restart(
+    def test_the_head_moves_past_dispatched_numbers_after_a_restart(
         self, campaigns: Campaigns, progress: ProgressStore
     ) -> None:
         running = add_running(campaigns, numbers=10)
@@ -276,7 +276,9 @@ class TestCampaigns:
         after = campaigns.get(CAMPAIGN)
         assert (after.head, after.cursors) == (4, pacing.fresh(2, NOW + 5 * MINUTE))
 
-    def test_counts_move_only_from_where_they_were_read(self, campaigns: Campaigns, progress: ProgressStore) -> None:
+    def test_counts_are_written_only_if_they_are_as_they_were_read(
+        self, campaigns: Campaigns, progress: ProgressStore
+    ) -> None:
         before = add(campaigns, numbers=3)
         assert progress.settle(before, replace(before, settled=2, counts=Counts(1, 1, 0)))
         assert not progress.settle(before, replace(before, settled=1, counts=Counts(1, 0, 0)))
@@ -360,7 +362,9 @@ class TestCampaigns:
         campaigns.append(CAMPAIGN, entries(1), None, NOW + HOUR)
         assert campaigns.get(CAMPAIGN).wakes_at == before < NOW
 
-    def test_work_says_how_many_dialers_its_campaign_uses(self, campaigns: Campaigns, progress: ProgressStore) -> None:
+    def test_work_has_the_number_of_dialers_that_its_campaign_uses(
+        self, campaigns: Campaigns, progress: ProgressStore
+    ) -> None:
         def works() -> list[Work]:
             return [work for each in progress.work_in(range(SHARDS), NOW).values() for work in each]
 
@@ -396,7 +400,7 @@ def change_twice(campaigns: Campaigns, revise: Callable[[Plan], Plan], meanwhile
 
 
 def add_sleeping(campaigns: Campaigns, progress: ProgressStore) -> None:
-    """A running campaign with nothing to do for an hour."""
+    """Add a running campaign that sleeps for an hour."""
     progress.sleep(add_running(campaigns), NOW + HOUR)
     assert with_work(progress, NOW) == []
 
@@ -485,8 +489,8 @@ class TestCalls:
         assert (call.state, call.entry, call.attempt) == (State.COMPLETED, ENTRY, 1)
         assert calls.claim(KEY, ENTRY, 1, NOW) is calls.claim(KEY, ENTRY, 2, NOW) is None
 
-    def test_finish_answers_the_call_as_it_is_recorded(self, database: Database) -> None:
-        """Even after attempts that were not sent, and after a retry."""
+    def test_finish_returns_the_call_as_it_is_recorded(self, database: Database) -> None:
+        """Attempts that were not sent, and a retry, make no difference."""
         calls = Stores.of(database, retention=timedelta(days=400)).calls
         assert calls.defer_unsent(claimed(calls), "dns", NOW)
         assert calls.defer_retry(claimed(calls, now=NOW + timedelta(seconds=1)), HTTP_486, NOW, NOW)
@@ -502,7 +506,7 @@ class TestCalls:
         retry = claimed(calls, attempt=2)
         assert (retry.attempt, retry.unsent) == (2, 0)
 
-    def test_a_claim_knows_how_often_the_attempt_was_not_sent(self, calls: Calls) -> None:
+    def test_a_claim_has_the_number_of_times_that_its_attempt_was_not_sent(self, calls: Calls) -> None:
         for unsent in range(3):
             claim = claimed(calls)
             assert claim.unsent == unsent
@@ -553,7 +557,7 @@ class TestCalls:
         assert calls.expire(recorded(calls, other), report=False, now=NOW, spread=1)
         assert expiry(other) == NOW + timedelta(days=400)
 
-    def test_without_a_retention_records_are_kept_for_ever(self, database: Database, calls: Calls) -> None:
+    def test_without_a_retention_records_do_not_expire(self, database: Database, calls: Calls) -> None:
         finished(calls, claimed(calls))
         assert [item.expires_at for item in database.calls.scan()] == [None]
 
@@ -576,7 +580,7 @@ class TestCalls:
         call = recorded(calls)
         assert (call.report, call.report_attempts, call.report_error) == (ReportState.DELIVERED, 2, None)
 
-    def test_a_report_attempt_that_was_made_twice_is_followed_by_one(self, calls: Calls, tasks: TaskStore) -> None:
+    def test_a_report_attempt_that_was_made_twice_is_followed_by_one_task(self, calls: Calls, tasks: TaskStore) -> None:
         call = finished(calls, claimed(calls), ReportState.PENDING)
         for error in ("http_500", "timeout"):
             calls.defer_report(call, 1, error, NOW, spread=1)
@@ -584,14 +588,14 @@ class TestCalls:
         again = recorded(calls)
         assert (again.report_attempts, again.report_error) == (1, "http_500")
 
-    def test_a_claim_can_be_asked_for_again_with_the_same_nonce(self, calls: Calls) -> None:
+    def test_a_claim_is_given_again_for_the_same_nonce(self, calls: Calls) -> None:
         mine = calls.claim(KEY, ENTRY, 1, NOW, "mine")
         assert calls.claim(KEY, ENTRY, 1, NOW, "mine") == mine
         assert calls.claim(KEY, ENTRY, 1, NOW, "another's") is None
 
 
 class TestSwitch:
-    def test_the_switch_is_off_until_somebody_turns_it_on(self, database: Database) -> None:
+    def test_the_switch_is_off_until_it_is_turned_on(self, database: Database) -> None:
         switch = Switch(database, "stack/1")
         assert not switch.is_set()
         assert not switch.is_on()
@@ -639,15 +643,17 @@ class TestTasks:
     def test_a_lease_expires_unless_it_is_deleted(self, database: Database, tasks: TaskStore) -> None:
         add_tasks(database, dial(1), dial(2), dial(3))
         first, *others = tasks.due_dials(CAMPAIGN, NOW, spread=1)
-        done, lost = tasks.lease([first], NOW), tasks.lease(others, NOW)
+        deleted, kept = tasks.lease([first], NOW), tasks.lease(others, NOW)
         assert list(tasks.due_dials(CAMPAIGN, NOW, spread=1)) == []
         assert sorted(waiting(tasks, CAMPAIGN, spread=1)) == [1, 2, 3]
-        tasks.delete_lease(CAMPAIGN, done)
+        tasks.delete_lease(CAMPAIGN, deleted)
         expiry = NOW + 15 * MINUTE
         assert list(tasks.expired_leases(CAMPAIGN, expiry - timedelta(seconds=1))) == []
-        assert list(tasks.expired_leases(CAMPAIGN, expiry)) == [Lease((dial(2), dial(3)), lost)]
+        assert list(tasks.expired_leases(CAMPAIGN, expiry)) == [Lease((dial(2), dial(3)), kept)]
 
-    def test_a_number_deferred_again_outlives_its_lease(self, database: Database, tasks: TaskStore) -> None:
+    def test_deleting_a_lease_keeps_the_task_of_a_number_that_was_deferred_again(
+        self, database: Database, tasks: TaskStore
+    ) -> None:
         add_tasks(database, dial(1))
         lease = tasks.lease(list(tasks.due_dials(CAMPAIGN, NOW, spread=1)), NOW)
         add_tasks(database, dial(1, NOW + 15 * MINUTE))

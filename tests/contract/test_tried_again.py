@@ -1,4 +1,4 @@
-"""Storage repeats what DynamoDB leaves undone, or refuses for a conflict, with ever longer pauses."""
+"""Storage repeats what DynamoDB leaves unprocessed, or refuses for a conflict, after growing pauses."""
 
 from typing import Any
 
@@ -15,8 +15,8 @@ from tests.support.examples import ENTRY, NOW
 KEYS = [CallKey("acme", 1, sequence) for sequence in range(5)]
 
 
-class ReluctantClient:
-    """For the next `times` requests, does only the first part of a batch, and refuses updates for a conflict."""
+class RefusingClient:
+    """Does only the first part of a batch, and refuses updates for a conflict, for the next `times` requests."""
 
     def __init__(self, client: DynamoDB) -> None:
         self._client = client
@@ -40,11 +40,11 @@ class ReluctantClient:
 
 
 class PausingDatabase:
-    """A database over a reluctant client. Its pauses are recorded, in seconds."""
+    """A database over a refusing client. Its pauses are recorded, in seconds."""
 
     def __init__(self, dynamodb: DynamoDB) -> None:
         self.pauses: list[float] = []
-        self.client = ReluctantClient(dynamodb)
+        self.client = RefusingClient(dynamodb)
         self.database = Database("reluctant", self.client, self.pauses.append)
         self.calls = Stores.of(self.database).calls
         create_tables(self.database)
