@@ -1,4 +1,4 @@
-"""An account sees and touches only its own things, and nobody without a token anything."""
+"""An account reads and changes only its own things. A request without a token reads and changes nothing."""
 
 import json
 from dataclasses import replace
@@ -32,9 +32,9 @@ ALL = [(method, path) for path, endpoints in ENDPOINTS.items() for method in end
 def test_a_request_without_a_valid_token_is_refused(customer: Customer, authorization: str | None) -> None:
     body = b'{"days": ["mon"], "period": 1, "amount_per_period": 1, "time_between_periods": 1}'
     headers = {} if authorization is None else {"Authorization": authorization.format(token=customer.account)}
-    nobody = Client(customer.app, token=None)
+    without_token = Client(customer.app, token=None)
     for method, path in ALL:
-        reply = nobody.ask(method, path.replace("{id}", "1"), body, headers)
+        reply = without_token.ask(method, path.replace("{id}", "1"), body, headers)
         assert (reply.status, reply.json) == (401, {"status": "error", "error": "Unauthenticated."}), (method, path)
         assert reply.headers["www-authenticate"] == "Bearer"
     assert customer.everything() == [[], [], []]
@@ -49,7 +49,7 @@ def test_the_authorization_headers_name_and_scheme_may_have_any_case(customer: C
 
 @pytest.fixture
 def owner(customer: Customer) -> Customer:
-    """Whose things have ids that the other customer has none of."""
+    """A customer whose schedule, profile and campaign have the id 7. The other customer has nothing with this id."""
     for kind in Kind:
         customer.set_next_id(kind, 7)
     customer.campaign(customer.schedule("weekdays"), customer.profile("pace"), phone_numbers=["+12223334444"])
@@ -65,10 +65,10 @@ def test_another_accounts_id_is_not_found(owner: Customer, other_customer: Custo
         "campaigns": {"start_url": "http://a.example/"},
     }
     body = json.dumps(fields[path.split("/")[2]]).encode()
-    theirs = other_customer.ask(method, path.replace("{id}", "7"), body)
-    nobodys = other_customer.ask(method, path.replace("{id}", "8"), body)
-    assert theirs.status == nobodys.status == 404
-    assert theirs.text == nobodys.text.replace("8", "7")
+    of_another = other_customer.ask(method, path.replace("{id}", "7"), body)
+    missing = other_customer.ask(method, path.replace("{id}", "8"), body)
+    assert of_another.status == missing.status == 404
+    assert of_another.text == missing.text.replace("8", "7")
     assert owner.everything() == before
 
 
@@ -103,7 +103,7 @@ def test_lists_show_only_what_belongs_to_the_account(owner: Customer, other_cust
     assert other_customer.everything() == [[], [], []]
 
 
-def test_where_ids_coincide_each_account_reads_its_own(customer: Customer, other_customer: Customer) -> None:
+def test_accounts_with_the_same_ids_read_their_own_things(customer: Customer, other_customer: Customer) -> None:
     for one in (customer, other_customer):
         one.campaign(
             one.schedule(one.account), one.profile(one.account), phone_numbers=[f"+12223334444, {one.account}"]

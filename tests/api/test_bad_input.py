@@ -1,4 +1,4 @@
-"""The answer to an invalid request says what is wrong with it, and nothing changes."""
+"""The answer to an invalid request names its faults, and nothing changes."""
 
 import json
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ ODD_IDS = [
 
 
 @pytest.fixture(scope="module")
-def settled(services: Services) -> Customer:
+def prepared(services: Services) -> Customer:
     """A customer with a schedule, a profile and a campaign, each with the id 1."""
     customer = new_customer(services)
     customer.campaign(
@@ -34,15 +34,15 @@ def settled(services: Services) -> Customer:
 
 
 @pytest.fixture(scope="module")
-def all_of_it(settled: Customer) -> list[Any]:
-    return settled.everything()
+def everything_before(prepared: Customer) -> list[Any]:
+    return prepared.everything()
 
 
 @pytest.fixture
-def unharmed(settled: Customer, all_of_it: list[Any]) -> Iterator[Customer]:
+def unchanged(prepared: Customer, everything_before: list[Any]) -> Iterator[Customer]:
     """The same customer. A test must leave everything unchanged."""
-    yield settled
-    assert settled.everything() == all_of_it
+    yield prepared
+    assert prepared.everything() == everything_before
 
 
 def window(**fields: object) -> dict[str, object]:
@@ -72,7 +72,7 @@ CONTROL = "must not contain control characters."
 LONG = "must not be greater than 64 characters."
 PACE: dict[str, object] = {"period": 1, "amount_per_period": 1, "time_between_periods": 0}
 NUMBERS = "/api/campaigns/add-calls"
-#: Words of the sentences that have the value elsewhere, have none, or must not repeat it. All others end with it.
+#: Words of the sentences that don't end with the value. All others do.
 WITHOUT_VALUE = (" entry ", "one of", "required", "credentials", "invalid entr", "a file", "20 items", "an object")
 OTHER_NAMES = {"nickname": "name", "schedule": "schedule_id"}
 
@@ -261,9 +261,9 @@ REFUSED: list[tuple[str, str, dict[str, object], dict[str, list[str]]]] = [
 
 @pytest.mark.parametrize(("method", "target", "fields", "faults"), REFUSED)
 def test_a_fault_is_named_by_its_field(
-    unharmed: Customer, method: str, target: str, fields: dict[str, object], faults: dict[str, list[str]]
+    unchanged: Customer, method: str, target: str, fields: dict[str, object], faults: dict[str, list[str]]
 ) -> None:
-    reply = unharmed.ask(method, target, json.dumps(fields).encode())
+    reply = unchanged.ask(method, target, json.dumps(fields).encode())
     assert (reply.status, reply.json) == (422, with_values(faults, fields))
 
 
@@ -289,36 +289,36 @@ def shown_value(name: str, sentence: str, fields: dict[str, object]) -> str:
     "query", ["limit=0", "limit=1001", "limit=-1", "limit=abc", "limit=", "limit=%00", "limit=1&limit=2"]
 )
 @pytest.mark.parametrize("path", ["/api/schedules", "/api/profiles", "/api/campaigns", "/api/campaigns/1/calls"])
-def test_a_limit_is_1_to_1000(unharmed: Customer, path: str, query: str) -> None:
-    reply = unharmed.get(f"{path}?{query}")
+def test_a_limit_is_1_to_1000(unchanged: Customer, path: str, query: str) -> None:
+    reply = unchanged.get(f"{path}?{query}")
     assert (reply.status, list(reply.json)) == (422, ["limit"])
 
 
 @pytest.mark.parametrize("after", ["-1", "abc", "9" * 17, "1.5", "%00", "%D9%A3"])
 @pytest.mark.parametrize("path", ["/api/schedules", "/api/profiles", "/api/campaigns", "/api/campaigns/1/calls"])
-def test_a_list_goes_on_after_an_id(unharmed: Customer, path: str, after: str) -> None:
-    reply = unharmed.get(f"{path}?after={after}")
+def test_a_list_continues_only_after_an_id(unchanged: Customer, path: str, after: str) -> None:
+    reply = unchanged.get(f"{path}?after={after}")
     assert (reply.status, list(reply.json)) == (422, ["after"])
 
 
 @pytest.mark.parametrize("identifier", ODD_IDS)
-def test_what_cannot_be_an_id_is_not_found(unharmed: Customer, identifier: str) -> None:
+def test_a_text_that_is_no_id_is_not_found(unchanged: Customer, identifier: str) -> None:
     for method, path in WITH_ID:
-        reply = unharmed.ask(method, path.replace("{id}", identifier))
+        reply = unchanged.ask(method, path.replace("{id}", identifier))
         assert (reply.status, reply.json["status"]) == (404, "error"), (method, path)
 
 
 @pytest.mark.parametrize(("method", "path"), WITH_ID)
-def test_an_unknown_id_is_not_found(unharmed: Customer, method: str, path: str) -> None:
+def test_an_unknown_id_is_not_found(unchanged: Customer, method: str, path: str) -> None:
     kind = path.split("/")[2].removesuffix("s").capitalize()
-    reply = unharmed.ask(method, path.replace("{id}", "2"))
+    reply = unchanged.ask(method, path.replace("{id}", "2"))
     assert (reply.status, reply.json) == (404, {"status": "error", "error": f"{kind} 2 does not exist."})
 
 
 @pytest.mark.parametrize("action", ["start", "stop", "add-calls"])
-def test_an_unknown_campaign_is_not_found(unharmed: Customer, action: str) -> None:
+def test_an_unknown_campaign_is_not_found(unchanged: Customer, action: str) -> None:
     numbers: dict[str, Any] = {"phone_numbers": ["+12223334444"]} if action == "add-calls" else {}
-    reply = unharmed.post(f"/api/campaigns/{action}", campaign_id=2, **numbers)
+    reply = unchanged.post(f"/api/campaigns/{action}", campaign_id=2, **numbers)
     assert (reply.status, reply.json) == (404, {"status": "error", "error": "Campaign 2 does not exist."})
 
 
@@ -339,25 +339,25 @@ def test_an_unknown_campaign_is_not_found(unharmed: Customer, action: str) -> No
         (b"&".join([b"a=1"] * 1001), "The body must not have more than 1000 fields."),
     ],
 )
-def test_a_body_that_cannot_be_read_is_refused_everywhere(unharmed: Customer, body: bytes, sentence: str) -> None:
+def test_a_body_that_cannot_be_read_is_refused_everywhere(unchanged: Customer, body: bytes, sentence: str) -> None:
     for method, path in WITH_BODY:
-        reply = unharmed.ask(method, path.replace("{id}", "1"), body)
+        reply = unchanged.ask(method, path.replace("{id}", "1"), body)
         assert (reply.status, list(reply.json)) == (422, ["body"]), (method, path)
         assert reply.json["body"][0].startswith(sentence)
 
 
 @pytest.mark.parametrize("path", POSTS)
-def test_the_answer_to_an_empty_post_names_all_required_fields(unharmed: Customer, path: str) -> None:
-    replies = [unharmed.ask("POST", path, body) for body in (b"", b"{}", b"\r\n", multipart())]
+def test_the_answer_to_an_empty_post_names_all_required_fields(unchanged: Customer, path: str) -> None:
+    replies = [unchanged.ask("POST", path, body) for body in (b"", b"{}", b"\r\n", multipart())]
     assert [reply.status for reply in replies] == [422] * 4
     assert all(sentence.endswith(" field is required.") for reply in replies for (sentence,) in reply.json.values())
 
 
 @pytest.mark.parametrize("kind", ["schedules", "profiles", "campaigns"])
-def test_an_empty_update_is_refused(unharmed: Customer, kind: str) -> None:
+def test_an_empty_update_is_refused(unchanged: Customer, kind: str) -> None:
     for method in ("PATCH", "PUT"):
         for body in (b"", b"{}", multipart()):
-            reply = unharmed.ask(method, f"/api/{kind}/1", body)
+            reply = unchanged.ask(method, f"/api/{kind}/1", body)
             assert (reply.status, list(reply.json)) == (422, ["body"])
             assert reply.json["body"][0].startswith("The request must give at least one of ")
 
@@ -365,10 +365,10 @@ def test_an_empty_update_is_refused(unharmed: Customer, kind: str) -> None:
 @pytest.mark.parametrize(("method", "path"), WITH_BODY)
 @pytest.mark.parametrize("size", [MAX_BODY_BYTES + 1, 10_000_000])
 def test_a_body_over_the_limit_is_refused_and_the_answer_names_the_limit(
-    unharmed: Customer, method: str, path: str, size: int
+    unchanged: Customer, method: str, path: str, size: int
 ) -> None:
     body = b'{"days": "' + b"x" * (size - 12) + b'"}'
-    reply = unharmed.ask(method, path.replace("{id}", "1"), body)
+    reply = unchanged.ask(method, path.replace("{id}", "1"), body)
     assert (reply.status, reply.json) == (
         413,
         {"status": "error", "error": "The request body is larger than the limit of 4500000 bytes."},
@@ -387,13 +387,13 @@ def test_a_body_over_the_limit_is_refused_and_the_answer_names_the_limit(
     ],
 )
 def test_a_file_that_is_no_list_of_numbers_is_refused(
-    unharmed: Customer, content: bytes, faults: dict[str, list[str]]
+    unchanged: Customer, content: bytes, faults: dict[str, list[str]]
 ) -> None:
     fields: dict[str, Any] = {
         name: value if isinstance(value, str) else json.dumps(value) for name, value in campaign_fields().items()
     }
-    added = unharmed.ask("POST", NUMBERS, multipart(campaign_id="1", phone_numbers=content))
-    made = unharmed.ask("POST", "/api/campaigns", multipart(**fields, phone_numbers=content))
+    added = unchanged.ask("POST", NUMBERS, multipart(campaign_id="1", phone_numbers=content))
+    made = unchanged.ask("POST", "/api/campaigns", multipart(**fields, phone_numbers=content))
     assert [(reply.status, reply.json) for reply in (added, made)] == [(422, faults)] * 2
 
 

@@ -43,7 +43,7 @@ def test_a_campaign_shows_the_new_nicknames_of_what_it_uses(customer: Customer) 
     assert (shown["schedule_nickname"], shown["profiles"][0]["nickname"]) == ("new", "new")
 
 
-def test_a_profile_can_be_deleted_when_its_campaign_has_let_go_of_it(customer: Customer) -> None:
+def test_a_profile_can_be_deleted_when_its_campaign_no_longer_uses_it(customer: Customer) -> None:
     customer.campaign(customer.schedule(), customer.profile("first"), customer.profile("second"))
     customer.patch("/api/campaigns/1", profiles=[{"profile": "second", "start_time": "08:00", "end_time": "11:00"}])
     assert [customer.delete(f"/api/profiles/{profile}").status for profile in (1, 2)] == [200, 409]

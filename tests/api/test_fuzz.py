@@ -1,4 +1,4 @@
-"""Whatever the request, the answer has a documented form, and is never a server error."""
+"""The answer to any request has a documented form, and is never a server error."""
 
 import json
 from typing import Any
@@ -55,7 +55,7 @@ headers = st.fixed_dictionaries(
 
 
 @pytest.fixture(scope="module")
-def busy(services: Services) -> Customer:
+def prepared(services: Services) -> Customer:
     """A customer with a schedule, a profile and a campaign."""
     customer = new_customer(services)
     customer.campaign(
@@ -94,16 +94,22 @@ def is_documented(reply: Reply) -> bool:
     headers=headers,
 )
 def test_the_answer_to_any_request_is_documented(
-    busy: Customer, method: str, path: str, identifier: str, query: dict[str, str], body: bytes, headers: dict[str, str]
+    prepared: Customer,
+    method: str,
+    path: str,
+    identifier: str,
+    query: dict[str, str],
+    body: bytes,
+    headers: dict[str, str],
 ) -> None:
-    assume(method != "DELETE" or identifier != "1")  # other examples need it
-    reply = busy.ask(method, f"{path.replace('{id}', identifier)}?{urlencode(query)}", body, headers)
+    assume(method != "DELETE" or identifier != "1")  # other examples need what it deletes
+    reply = prepared.ask(method, f"{path.replace('{id}', identifier)}?{urlencode(query)}", body, headers)
     assert reply.status < 500
     assert is_documented(reply)
 
 
 @pytest.mark.parametrize("depth", [*range(1, 20), *range(150, 1100, 25)])
-def test_json_of_any_depth_is_answered(busy: Customer, depth: int) -> None:
+def test_json_of_any_depth_is_answered(prepared: Customer, depth: int) -> None:
     nested = b'{"days":' + b"[" * depth + b"]" * depth + b"}"
-    reply = busy.ask("POST", "/api/schedules", nested, {"Idempotency-Key": f"depth {depth}"})
+    reply = prepared.ask("POST", "/api/schedules", nested, {"Idempotency-Key": f"depth {depth}"})
     assert reply.status == 422

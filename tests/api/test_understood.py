@@ -63,7 +63,7 @@ def test_an_unknown_field_is_refused_everywhere_and_nothing_is_done(
 
 
 def ask_for(customer: Customer, **fields: object) -> Reply:
-    """Asks for a campaign that is valid except for the given fields."""
+    """Send a request for a campaign that is valid except for the given fields."""
     return customer.ask("POST", "/api/campaigns", json.dumps(campaign_fields(**fields)).encode())
 
 
@@ -106,7 +106,9 @@ def test_an_answer_can_be_sent_back(ready: Customer, kind: str, method: str) -> 
         ("campaigns", "phone_numbers", ["+12223334444"]),
     ],
 )
-def test_what_cannot_be_changed_is_refused_if_it_differs(ready: Customer, kind: str, name: str, value: object) -> None:
+def test_a_field_that_cannot_be_changed_is_refused_if_it_differs(
+    ready: Customer, kind: str, name: str, value: object
+) -> None:
     shown = ready.get(f"/api/{kind}/1").json
     reply = ready.ask("PATCH", f"/api/{kind}/1", json.dumps(shown | {name: value}).encode())
     assert (reply.status, list(reply.json)) == (422, [name])
@@ -160,7 +162,7 @@ BODIES = {
     "MIME headers first": b'Content-Type: multipart/form-data; boundary="B"\r\nMIME-Version: 1.0\r\n\r\n--B\r\n' + PART,
     "folded MIME headers": b'MIME-Version: 1.0\r\nContent-Type: multipart/form-data;\r\n boundary="B"\r\n\r\n--B\r\n'
     + PART,
-    "padding behind the boundary": b"--B \t\r\n" + PART,
+    "padding after the boundary": b"--B \t\r\n" + PART,
     "a folded header": b"--B\r\n" + PART.replace(b"; name", b";\r\n\tname"),
     "more headers": b"--B\r\nContent-Type: text/plain\r\n" + PART,
 }
@@ -168,7 +170,7 @@ BODIES = {
 
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
 @pytest.mark.parametrize("end", [b"--B--", b"--B--\r\n", b"--B-- \r\n", b"--B--\r\nan epilogue\r\n"])
-def test_multipart_bodies_of_all_kinds_are_read(ready: Customer, body: bytes, end: bytes) -> None:
+def test_all_forms_of_multipart_are_read(ready: Customer, body: bytes, end: bytes) -> None:
     assert ready.ask("PATCH", "/api/schedules/1", body + end).status == 200
     assert ready.get("/api/schedules/1").json["days"] == ["sun"]
 
@@ -192,7 +194,7 @@ def test_a_preamble_is_ignored_if_the_header_names_the_boundary(ready: Customer)
         b"days: mon",
     ],
 )
-def test_a_body_of_no_known_kind_is_never_a_success(ready: Customer, body: bytes) -> None:
+def test_a_body_of_no_known_kind_is_refused(ready: Customer, body: bytes) -> None:
     before = ready.everything()
     for method, path in (("PATCH", "/api/schedules/1"), ("POST", "/api/schedules"), ("PATCH", "/api/campaigns/1")):
         assert ready.ask(method, path, body).status == 422
@@ -227,11 +229,11 @@ def test_a_dry_run_checks_all_and_queues_nothing(ready: Customer, path: str) -> 
     assert ready.post(path, key="k", **fields, phone_numbers=numbers).headers["x-numbers-accepted"] == "12"
 
 
-def test_a_dry_run_on_no_campaign_is_not_found(ready: Customer) -> None:
+def test_a_dry_run_on_a_missing_campaign_is_not_found(ready: Customer) -> None:
     assert ready.post(ADD, campaign_id=2, phone_numbers=["2223334444"], dry_run=True).status == 404
 
 
-def test_nicknames_that_look_the_same_are_the_same(ready: Customer) -> None:
+def test_nicknames_that_differ_only_in_their_unicode_form_are_the_same(ready: Customer) -> None:
     assert ready.post("/api/schedules", days=["mon"], nickname="caf\N{LATIN SMALL LETTER E WITH ACUTE}").status == 200
     assert ready.post("/api/schedules", days=["mon"], nickname="cafe\N{COMBINING ACUTE ACCENT}").json == {
         "nickname": ["The nickname has already been taken."]
@@ -241,17 +243,17 @@ def test_nicknames_that_look_the_same_are_the_same(ready: Customer) -> None:
     assert ready.get("/api/campaigns/1").json["schedule_id"] == 2
 
 
-@pytest.mark.parametrize(("day", "is_taken"), [("2000-01-01", True), ("2200-12-31", True), ("1999-12-31", False)])
-def test_dates_are_from_2000_to_2200(ready: Customer, day: str, *, is_taken: bool) -> None:
+@pytest.mark.parametrize(("day", "is_accepted"), [("2000-01-01", True), ("2200-12-31", True), ("1999-12-31", False)])
+def test_dates_are_from_2000_to_2200(ready: Customer, day: str, *, is_accepted: bool) -> None:
     fields = {"start_date": min(day, "2026-01-05"), "end_date": max(day, "2026-01-05")}
-    assert (ask_for(ready, **fields).status == 200) == is_taken
+    assert (ask_for(ready, **fields).status == 200) == is_accepted
     assert ask_for(ready, end_date="9999-12-31").status == 422
-    if is_taken:
+    if is_accepted:
         assert ready.get("/api/campaigns/2/forecast").status == 200
 
 
 class TestLists:
-    def test_a_list_says_where_the_rest_is(self, customer: Customer) -> None:
+    def test_a_list_links_to_its_next_page(self, customer: Customer) -> None:
         for _ in range(5):
             customer.any_campaign()
         for kind, name in (("schedules", "schedule_id"), ("profiles", "profile_id"), ("campaigns", "campaign_id")):
@@ -264,7 +266,9 @@ class TestLists:
             assert "link" not in customer.get(f"/api/{kind}").headers
             assert "link" not in customer.get(f"/api/{kind}?limit=5").headers
 
-    def test_an_answer_is_no_longer_than_may_be(self, customer: Customer, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_page_ends_before_the_answer_is_too_large(
+        self, customer: Customer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setattr("chalicelib.api.paging.MAX_ANSWER_BYTES", 1_000)
         for _ in range(3):
             customer.any_campaign()
@@ -289,19 +293,19 @@ class TestCallsAsAFile:
         customer.any_campaign(phone_numbers=entries)
         return customer
 
-    def test_no_cell_is_run_by_a_spreadsheet(self, customer: Customer) -> None:
+    def test_no_cell_is_a_formula(self, customer: Customer) -> None:
         rows = list(csv.DictReader(io.StringIO(self.listed(customer))))
         assert [row["message_reference"] for row in rows[:5]] == ["'=1+2", "'+12 months", "'-5", "'@home", "plain"]
         assert not any(cell.startswith(("=", "+", "-", "@")) for row in rows for cell in row.values())
 
-    def test_it_can_be_uploaded_again_as_it_is(self, customer: Customer) -> None:
+    def test_the_file_can_be_uploaded_again(self, customer: Customer) -> None:
         for query in ("", "&bom=true"):
             queue, text = customer.queue(1), self.listed(customer, query)
             reply = customer.ask("POST", ADD, multipart(campaign_id="1", phone_numbers=text.encode()))
             assert (reply.status, reply.headers.get("x-numbers-accepted")) == (200, str(len(queue)))
             assert customer.queue(1)[len(queue) :] == queue
 
-    def test_a_byte_order_mark_stands_before_it_where_one_is_asked_for(self, customer: Customer) -> None:
+    def test_the_file_begins_with_a_byte_order_mark_on_request(self, customer: Customer) -> None:
         assert self.listed(customer, "&bom=true").startswith("\ufeffcall_id")
         assert self.listed(customer).startswith("call_id")
         accepted = customer.get("/api/campaigns/1/calls", Accept="application/vnd.ms-excel")

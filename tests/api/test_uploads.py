@@ -1,4 +1,4 @@
-"""Uploads through the API: all of a list is queued, in its order, or nothing of it."""
+"""Uploads through the API: all numbers of a list are queued in order, or none."""
 
 import json
 from datetime import date
@@ -53,7 +53,7 @@ def test_a_hundred_thousand_numbers_in_one_request_are_queued_in_order(acme: Cus
     assert queue[1:] == [(number, f"ref{index}") for index, number in enumerate(numbers(100_000))]
 
 
-def test_uploads_follow_each_other(acme: Customer) -> None:
+def test_uploads_are_queued_one_after_another(acme: Customer) -> None:
     """Each is stored in several chunks, some of few long entries and some of many short ones."""
     for first in (0, 3000, 6000):
         long = [f"{number}, {'x' * 200}" for number in numbers(1000, first)]
@@ -62,7 +62,7 @@ def test_uploads_follow_each_other(acme: Customer) -> None:
 
 
 @pytest.mark.parametrize("bad", ["12", "tel:+12223334444;fax=1", "+12223334444, " + "x" * 256, '"+12223334444'])
-def test_an_invalid_line_is_named_by_its_number_and_nothing_is_left_behind(
+def test_an_invalid_line_is_named_by_its_number_and_nothing_is_stored(
     acme: Customer, database: Database, bad: str
 ) -> None:
     lines = numbers(5000)
@@ -88,7 +88,7 @@ def test_an_invalid_line_is_named_by_its_number_and_nothing_is_left_behind(
     assert (acme.everything(), stored(database)) == before
 
 
-def test_a_large_upload_to_no_campaign_leaves_nothing_behind(acme: Customer, database: Database) -> None:
+def test_a_large_upload_to_a_missing_campaign_stores_nothing(acme: Customer, database: Database) -> None:
     before = acme.everything(), stored(database)
     assert acme.post(ADD, campaign_id=2, phone_numbers=numbers(5000)).status == 404
     assert (acme.everything(), stored(database)) == before
@@ -102,7 +102,7 @@ def test_the_first_hundred_faults_are_listed_and_all_are_counted(customer: Custo
     assert list(faults) == [f"phone_numbers.{line}" for line in range(1, 101)]
 
 
-def test_repeats_are_kept_unless_unique_is_asked_for(customer: Customer) -> None:
+def test_repeats_are_kept_without_unique(customer: Customer) -> None:
     customer.any_campaign()
     twice: dict[str, Any] = {"campaign_id": 1, "phone_numbers": ["+12223334444", "222-333-4444, b", "+13334445555"]}
     assert customer.post(ADD, **twice).json == {"status": "success"}
@@ -111,7 +111,7 @@ def test_repeats_are_kept_unless_unique_is_asked_for(customer: Customer) -> None
     assert len(customer.queue(1)) == 3 + 2
 
 
-def test_the_answer_to_a_new_campaign_with_unique_numbers_says_how_many_were_dropped(customer: Customer) -> None:
+def test_the_answer_to_a_new_campaign_has_the_number_of_dropped_repeats(customer: Customer) -> None:
     customer.schedule()
     customer.profile()
     fields = {

@@ -55,7 +55,7 @@ def test_the_gateway_passes_every_method_of_every_path_to_the_app() -> None:
     assert {path: set(methods) for path, methods in app.routes.items()} == {path: set(METHODS) for path in ENDPOINTS}
 
 
-def test_a_server_error_is_logged_and_its_cause_not_answered(
+def test_a_server_error_is_logged_and_its_cause_is_not_in_the_answer(
     client: Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.delenv("CALLPACER_TABLES", raising=False)
