@@ -36,12 +36,12 @@ def test_calls_are_a_second_apart_at_sixty_a_minute(world: World) -> None:
     prepare_running(world, numbers(150))
     world.run(minutes=4)
     starts = [call.at for call in world.tenant.calls]
-    # The first, a second after the opening, is held since clocks differ.
+    # The first call is due a second after the opening. It is delayed, since clocks differ.
     assert starts == [EIGHT + timedelta(seconds=second) for second in (1.5, *range(2, 151))]
 
 
 def test_only_the_first_slices_of_a_tick_are_delivered_long_before_they_are_due(world: World) -> None:
-    """The first slices may have to start a dialer. For later ones a waiting dialer only costs."""
+    """A dialer may have to start for the first slices. For later ones, a dialer that waits only costs."""
     prepare_running(world, numbers(150))
     world.tick()
     ahead = {}
@@ -63,7 +63,7 @@ def test_the_calls_of_four_seconds_are_one_message(world: World) -> None:
     assert sum(map(len, seconds)) == 75
 
 
-def test_a_campaign_that_is_not_started_calls_nobody(world: World) -> None:
+def test_a_campaign_that_is_not_started_makes_no_call(world: World) -> None:
     prepare(world, numbers(5))
     world.run(minutes=2)
     assert world.tenant.calls == []
@@ -114,7 +114,7 @@ def test_a_message_delivered_twice_is_dialled_once(world: World) -> None:
     assert len(world.tenant.calls) == 1
 
 
-def test_numbers_added_to_a_running_campaign_come_last(world: World) -> None:
+def test_numbers_added_to_a_running_campaign_are_called_last(world: World) -> None:
     prepare_running(world, numbers(30))
     world.run(minutes=1)
     world.services.campaigns.append(CAMPAIGN, numbers(30, first=30), None, world.clock.now())
@@ -186,7 +186,7 @@ def test_a_function_about_to_end_starts_no_call(world: World) -> None:
     assert len(world.tenant.calls) == 1
 
 
-def test_a_deleted_campaign_calls_nobody(world: World) -> None:
+def test_a_deleted_campaign_makes_no_call(world: World) -> None:
     prepare_running(world, numbers(5))
     world.tick()
     world.services.campaigns.delete(CAMPAIGN, world.clock.now())
@@ -301,7 +301,7 @@ def test_the_head_does_not_move_past_numbers_that_were_not_sent(world: World) ->
     assert sorted(world.tenant.called) == destinations(numbers(20))
 
 
-def test_an_unreadable_message_goes_to_the_dead_letters(world: World) -> None:
+def test_an_unreadable_message_is_dead_lettered(world: World) -> None:
     assert world.dial(["rubbish", '{"dial": {}}', '{"fax": {}}', "[]", '{"report": {"account": 1}}']) == []
     assert len(world.dead_letters.messages) == 5
 
@@ -311,7 +311,7 @@ def test_a_message_of_a_newer_version_is_left_in_the_queue(world: World) -> None
     assert world.dead_letters.messages == []
 
 
-def test_one_call_that_fails_does_not_hold_up_the_rest_of_its_slice(
+def test_a_call_that_fails_does_not_hold_up_the_rest_of_its_slice(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.pacer = world.pacer_with(limits=ONE_SLICE)
@@ -334,7 +334,7 @@ def test_one_call_that_fails_does_not_hold_up_the_rest_of_its_slice(
 
 
 class TestSlicesThatComeTooLate:
-    """They are returned whole, and their calls take other slots."""
+    """Slices that come too late are returned whole, and their calls take other slots."""
 
     def late_slices(self, world: World, calls: int = 40) -> list[str]:
         prepare_running(world, numbers(calls))
@@ -347,12 +347,12 @@ class TestSlicesThatComeTooLate:
         assert list(world.services.calls.between(CAMPAIGN, 0, 40)) == []
         assert world.services.tasks.returned_sequences(CAMPAIGN) == set(range(40))
 
-    def test_each_takes_one_write(self, world: World) -> None:
+    def test_returning_one_takes_one_write(self, world: World) -> None:
         bodies = self.late_slices(world)
         world.dial(bodies)
         assert len(list(world.services.tasks.returned_slices(CAMPAIGN))) == len(bodies) == 10
 
-    def test_their_numbers_come_next_in_their_order(self, world: World) -> None:
+    def test_their_numbers_are_called_next_in_order(self, world: World) -> None:
         world.dial(self.late_slices(world, calls=100))
         world.run(minutes=6)
         assert world.tenant.called == destinations(numbers(100))
@@ -392,7 +392,7 @@ class TestSlicesThatComeTooLate:
         world.run(minutes=6)
         assert world.tenant.called == destinations(numbers(40))
 
-    def test_they_give_a_stopped_campaign_no_work(self, world: World) -> None:
+    def test_a_stopped_campaign_has_no_work_with_them(self, world: World) -> None:
         world.dial(self.late_slices(world))
         stop(world)
         for _ in range(3):
@@ -403,7 +403,7 @@ class TestSlicesThatComeTooLate:
         assert world.tenant.called == destinations(numbers(40))
 
 
-def test_an_amount_of_eleven_digits_makes_a_tick_no_slower(world: World) -> None:
+def test_an_amount_of_eleven_digits_does_not_slow_a_tick_down(world: World) -> None:
     """It is far more than the dialers can do, so only a part of its slots is used."""
     prepare_running(world, numbers(500), amount=99_999_999_999)
     world.tick()

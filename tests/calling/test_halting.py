@@ -1,4 +1,4 @@
-"""The operator halts all dialling at once. When the halt ends, dialling goes on where it stopped."""
+"""The operator halts all dialling at once. When the halt ends, dialling continues where it stopped."""
 
 from datetime import timedelta
 

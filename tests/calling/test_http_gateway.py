@@ -1,4 +1,4 @@
-"""The gateway against real servers on this machine, which misbehave as servers do."""
+"""The gateway with real servers on this machine, which also misbehave as servers do."""
 
 import asyncio
 import errno
@@ -42,7 +42,7 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
 
 
 def run(scenario: Coroutine[Any, Any, T]) -> T:
-    """A scenario takes 20 seconds at most, whatever a server does."""
+    """Run a scenario for 20 seconds at most."""
     return asyncio.run(asyncio.wait_for(scenario, 20))
 
 
@@ -261,7 +261,7 @@ def test_an_interim_status_is_not_the_answer() -> None:
     assert answered(result).body == b"hi"
 
 
-def test_a_body_without_a_length_ends_with_the_connection() -> None:
+def test_a_body_without_a_length_ends_when_the_connection_closes() -> None:
     assert dial(answering(b"HTTP/1.0 200 OK\r\n\r\n<vxml", b"/>"))[0] == Answered(200, {}, b"<vxml/>")
 
 
@@ -404,7 +404,7 @@ def test_a_body_after_status_204_is_ignored(cut: int) -> None:
 
 
 def test_a_status_that_comes_before_the_request_is_no_answer() -> None:
-    """The server refuses at once and closes, so surely nothing was sent."""
+    """The server answers and closes at once, so nothing was sent."""
 
     async def refuse_at_once(connection: Connection) -> None:
         await connection.send(b"HTTP/1.1 503 Busy\r\n\r\n")
@@ -445,7 +445,7 @@ FLOODS = {
 
 @pytest.mark.parametrize(("head", "piece"), FLOODS.values(), ids=FLOODS)
 def test_servers_that_flood_do_not_hold_up_other_calls(head: bytes, piece: bytes) -> None:
-    """Of twenty calls of a batch, fifteen go to such a server."""
+    """Fifteen of twenty calls go to such a server."""
 
     async def scenario() -> list[float]:
         async with serving(repeating(head, piece * 2_000)) as hostile, serving(answering(OK)) as plain:
@@ -469,12 +469,12 @@ def test_servers_that_flood_do_not_hold_up_other_calls(head: bytes, piece: bytes
 
 
 def test_an_answer_to_half_a_request_is_an_answer() -> None:
-    async def hasty(connection: Connection) -> None:
+    async def answer_early(connection: Connection) -> None:
         await connection.more()
         await connection.send(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n")
         await asyncio.sleep(0.2)
 
-    answered(dial(hasty, body=bytes(900_000))[0], 413)
+    answered(dial(answer_early, body=bytes(900_000))[0], 413)
 
 
 def test_a_protocol_switch_is_an_answer_at_once() -> None:
@@ -494,8 +494,8 @@ def test_a_call_without_an_answer_by_the_deadline_is_unknown() -> None:
 
 
 def test_a_head_that_never_ends_is_an_answer_at_the_deadline() -> None:
-    trickle = repeating(b"HTTP/1.1 200 OK\r\n", b"X-A: 1\r\n", pause=0.05)
-    assert dial(trickle, call_deadline=0.3)[0] == Answered(200, {}, b"")
+    slow_head = repeating(b"HTTP/1.1 200 OK\r\n", b"X-A: 1\r\n", pause=0.05)
+    assert dial(slow_head, call_deadline=0.3)[0] == Answered(200, {}, b"")
 
 
 def test_a_call_is_unknown_if_the_server_closes_without_an_answer() -> None:
@@ -587,21 +587,21 @@ def fake_lookup(*answers: Sequence[str] | OSError) -> Callable[[str], Coroutine[
     return lookup
 
 
-def test_a_refused_connection_is_not_sent() -> None:
+def test_a_call_whose_connection_is_refused_is_not_sent() -> None:
     assert call_without_last_look(f"http://127.0.0.1:{free_port()}/") == NotSent("refused")
 
 
-def test_a_name_whose_addresses_all_refuse_is_not_sent() -> None:
+def test_a_call_to_a_name_whose_addresses_all_refuse_is_not_sent() -> None:
     lookup = fake_lookup(["127.0.0.1", "127.0.0.2", "127.0.0.3"])
     assert call_without_last_look(f"http://several.test:{free_port()}/", lookup=lookup) == NotSent("refused")
 
 
 @pytest.mark.parametrize("answer", [socket.gaierror(socket.EAI_NONAME, "unknown"), OSError("broken"), []])
-def test_a_name_without_an_address_is_not_sent(answer: Sequence[str] | OSError) -> None:
+def test_a_call_to_a_name_without_an_address_is_not_sent(answer: Sequence[str] | OSError) -> None:
     assert call_without_last_look("http://nowhere.test/", lookup=fake_lookup(answer)) == NotSent("dns")
 
 
-def test_a_network_that_cannot_be_reached_is_not_sent() -> None:
+def test_a_call_to_an_unreachable_network_is_not_sent() -> None:
     # TCP can't connect to the broadcast address of loopback.
     async def broadcast(_: str) -> Sequence[str]:
         return ["127.255.255.255"]
@@ -715,7 +715,7 @@ class WindowClosed(Exception):
 
 
 @pytest.mark.parametrize(
-    "objection",
+    "error",
     [
         WindowClosed("too late"),
         TimeoutError("the database was slow"),
@@ -725,17 +725,17 @@ class WindowClosed(Exception):
         aiohttp.ServerDisconnectedError(),
         KeyError("campaign"),
     ],
-    ids=lambda objection: type(objection).__name__,
+    ids=lambda error: type(error).__name__,
 )
-def test_an_exception_of_the_last_look_is_raised_and_nothing_is_sent(objection: Exception) -> None:
+def test_an_exception_of_the_last_look_is_raised_and_nothing_is_sent(error: Exception) -> None:
     async def last_look() -> None:
-        raise objection
+        raise error
 
     async def scenario() -> bytes:
         async with serving(stay_silent) as server:
-            with pytest.raises(type(objection)) as raised:
+            with pytest.raises(type(error)) as raised:
                 await gateway().place_call(server.url, FORM, {}, last_look=last_look)
-            assert raised.value is objection
+            assert raised.value is error
             assert raised.value.__cause__ is None
             await asyncio.wait_for(server.connections[0].ended.wait(), 5)
             return server.received
@@ -751,7 +751,7 @@ def test_a_call_can_be_cancelled_at_any_moment_and_closes_its_connection(moment:
             await connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n")
         await connection.read_to_the_end()
 
-    async def dawdle() -> None:
+    async def slow_look() -> None:
         if moment == "last look":
             await asyncio.sleep(60)
 
@@ -763,7 +763,7 @@ def test_a_call_can_be_cancelled_at_any_moment_and_closes_its_connection(moment:
     async def scenario() -> None:
         async with serving(behaviour) as server:
             url = f"http://slow.test:{server.port}/"
-            call = asyncio.create_task(gateway(lookup=lookup).place_call(url, FORM, {}, last_look=dawdle))
+            call = asyncio.create_task(gateway(lookup=lookup).place_call(url, FORM, {}, last_look=slow_look))
             await asyncio.sleep(0.3)
             call.cancel()
             with pytest.raises(asyncio.CancelledError):
@@ -922,7 +922,7 @@ def test_only_the_allowed_addresses_of_a_name_are_dialled() -> None:
     answered(dial(answering(OK), url="http://mixed.test:{port}/", lookup=lookup)[0])
 
 
-def test_the_resolver_answers_allowed_addresses_only() -> None:
+def test_the_resolver_returns_allowed_addresses_only() -> None:
     found = ["10.0.0.1", "8.8.8.8", "127.0.0.1", "2606:2800:21f::1", "::ffff:8.8.8.8"]
     resolver = AllowedAddresses(fake_lookup(found), allow_loopback=False)
     allowed = run(resolver.resolve("mixed.test", 8080))
@@ -1012,7 +1012,7 @@ def test_each_call_waits_for_its_own_last_look_only() -> None:
     all_connected = asyncio.Event()
 
     async def scenario() -> tuple[list[RequestResult | BaseException], bytes]:
-        async def look(number: int) -> None:
+        async def last_look(number: int) -> None:
             nonlocal connected
             connected += 1
             if connected == count:
@@ -1024,7 +1024,7 @@ def test_each_call_waits_for_its_own_last_look_only() -> None:
         async with serving(answering(OK)) as server:
             client = gateway()
             calls = (
-                client.place_call(server.url, b"number=%d;" % number, {}, last_look=partial(look, number))
+                client.place_call(server.url, b"number=%d;" % number, {}, last_look=partial(last_look, number))
                 for number in range(count)
             )
             return await asyncio.gather(*calls, return_exceptions=True), server.received
@@ -1045,14 +1045,14 @@ def test_150_calls_are_in_progress_at_the_same_time() -> None:
     async def scenario() -> list[RequestResult]:
         all_there = asyncio.Event()
 
-        async def patient(connection: Connection) -> None:
+        async def answer_all_at_once(connection: Connection) -> None:
             await connection.request()
             if len(server.connections) == count:
                 all_there.set()
             await all_there.wait()
             await connection.send(OK)
 
-        async with serving(patient) as server:
+        async with serving(answer_all_at_once) as server:
             client = gateway()
             calls = (client.place_call(server.url, FORM, {}, last_look=pass_last_look) for _ in range(count))
             return await asyncio.gather(*calls)

@@ -1,4 +1,4 @@
-"""How many calls the pacer dispatches, judged by the newest calls that were made."""
+"""How many calls the pacer dispatches, by the newest calls that were made."""
 
 import json
 from datetime import timedelta
@@ -14,7 +14,7 @@ from tests.support.world import World
 
 @pytest.fixture
 def world(world: World) -> World:
-    """With one dialer."""
+    """There is one dialer."""
     world.pacer = world.pacer_with(dialers=1)
     return world
 
@@ -47,8 +47,8 @@ def dispatch(world: World) -> int:
     return calls_in(dispatch_slices(world))
 
 
-def test_a_limit_from_returned_calls_holds_in_ticks_that_try_no_more(world: World) -> None:
-    """All slices come back, and the campaign has a share of the dialers. Only now and then does a tick try a slice."""
+def test_a_limit_from_returned_calls_stays_in_ticks_that_dispatch_nothing(world: World) -> None:
+    """All slices are returned, and the campaign has a share of the dialers. Only some ticks dispatch a slice."""
     prepare_running(world, numbers(6000), amount=600)
     first = dispatch(world)
     make_calls(world, 0, 60, takes=timedelta(seconds=20))
@@ -62,7 +62,7 @@ def test_a_limit_from_returned_calls_holds_in_ticks_that_try_no_more(world: Worl
     assert 0 < sum(dispatched[4:]) <= 20 * len(dispatched[4:])
 
 
-def test_the_pacer_sees_that_calls_have_become_slow_before_the_settler_does(world: World) -> None:
+def test_the_pacer_knows_that_calls_have_become_slow_before_the_settler_does(world: World) -> None:
     prepare_running(world, numbers(900), amount=300)
     first = dispatch(world)
     make_calls(world, 0, 250, takes=timedelta(seconds=5))
@@ -70,7 +70,7 @@ def test_the_pacer_sees_that_calls_have_become_slow_before_the_settler_does(worl
     assert campaign(world).call_time == timedelta(0)
 
 
-def test_the_pacer_sees_that_calls_have_become_quick_before_the_settler_does(world: World) -> None:
+def test_the_pacer_knows_that_calls_have_become_quick_before_the_settler_does(world: World) -> None:
     prepare_running(world, numbers(1200), amount=300)
     first = dispatch(world)
     make_calls(world, 0, first, takes=timedelta(seconds=5))

@@ -69,7 +69,7 @@ def prepare_two_campaigns_of_which_one_fails(world: World, monkeypatch: pytest.M
     monkeypatch.setattr(world.services.campaigns, "find", find_only_acme)
 
 
-def test_a_campaign_that_fails_is_named_and_its_tick_still_counts(
+def test_a_campaign_that_fails_is_named_and_its_tick_is_counted(
     world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     prepare_two_campaigns_of_which_one_fails(world, monkeypatch)

@@ -1,6 +1,6 @@
-"""Things that happen at the same time, each in the order that does the most harm.
+"""Operations at the same time, in the order that is most likely to break a promise.
 
-Each test makes one thing happen in the middle of another, right before or after a call to storage or the queue.
+In each test one operation runs during another, right before or after a call to storage or the queue.
 """
 
 from collections.abc import Callable
@@ -47,7 +47,7 @@ def stop_with_numbers_deferred(world: World) -> None:
 
 
 def change_windows(world: World, windows: tuple[Window, ...], meanwhile: Callable[[], object]) -> None:
-    """Change the campaign's windows. `meanwhile` happens after it was read and before it is written."""
+    """Change the campaign's windows. `meanwhile` runs between the read and the write."""
     pending = [meanwhile]
 
     def revise(plan: Plan) -> Plan:
@@ -229,12 +229,12 @@ def test_an_outcome_is_recorded_after_a_timeout_of_the_database(world: World, mo
 
 
 @pytest.mark.parametrize(
-    "rubbish", ['{"dial": {"account": "a", "campaign_id": Infinity, "sequence": 1, "slip": null}}', "[" * 100_000]
+    "unreadable", ['{"dial": {"account": "a", "campaign_id": Infinity, "sequence": 1, "slip": null}}', "[" * 100_000]
 )
-def test_an_unreadable_message_does_not_stop_the_calls_of_its_batch(world: World, rubbish: str) -> None:
+def test_an_unreadable_message_does_not_stop_the_calls_of_its_batch(world: World, unreadable: str) -> None:
     prepare_running(world, numbers(1))
     (message,) = world.dispatch()
-    assert world.dial([message.body, rubbish]) == []
+    assert world.dial([message.body, unreadable]) == []
     assert len(world.tenant.calls) == len(world.dead_letters.messages) == 1
 
 

@@ -1,4 +1,4 @@
-"""Acknowledgements of first reports are recorded for many calls together: one write, and not one for each call."""
+"""The acknowledgements of many first reports are recorded together, in one write."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -25,7 +25,7 @@ CALLS = 5
 
 
 def dispatch(world: World) -> list[str]:
-    """Dispatch the calls that are due, each in a message of its own, and turn the clock to when all are visible."""
+    """Dispatch the calls that are due, each in a message of its own, and advance the clock until all are visible."""
     world.pacer = world.pacer_with(limits=ONE_CALL_A_MESSAGE)
     messages = world.dispatch()
     world.clock.turn_to(messages[-1].visible_at)
@@ -44,7 +44,7 @@ def call_all(world: World) -> None:
 
 
 def recorded(world: World) -> list[ReportState]:
-    """What the calls' own records have, in the order of the queue."""
+    """The report states in the calls' own records, in the order of the queue."""
     calls = sorted(world.services.calls.between(CAMPAIGN, 0, CALLS), key=lambda call: call.key.sequence)
     return [call.report for call in calls]
 
@@ -54,7 +54,7 @@ def acknowledgements(world: World, account: str = "acme") -> list[Acknowledgemen
 
 
 def listed(customer: Customer) -> list[tuple[str | None, int]]:
-    """What the API shows of the calls' reports."""
+    """The report states and attempts that the API shows."""
     calls = customer.get("/api/campaigns/1/calls").json
     return [(call["report"], call["report_attempts"]) for call in calls]
 
@@ -165,7 +165,7 @@ def test_an_acknowledgement_that_is_not_written_costs_a_second_report(
     assert campaign(world).counts == Counts(completed=CALLS)
 
 
-def test_a_settler_sees_that_another_one_has_deleted_the_acknowledgements(
+def test_a_settler_sends_no_report_again_after_another_one_has_deleted_the_acknowledgements(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     call_all(world)

@@ -1,4 +1,4 @@
-"""The settler counts outcomes, and finds what a crash left behind."""
+"""The settler counts outcomes, and finds the calls and reports that a crash left unfinished."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -61,7 +61,7 @@ def test_a_report_that_a_crash_prevented_is_sent_later(world: World, monkeypatch
     assert campaign(world).counts == Counts(completed=1)
 
 
-def test_numbers_behind_a_deferred_number_are_counted_meanwhile(world: World) -> None:
+def test_numbers_after_a_deferred_number_are_counted_before_its_outcome(world: World) -> None:
     busy = numbers(4)[0].destination
     world.tenant.on_call = lambda form: Answered(486 if form["phone_number"] == busy else 200, {}, b"")
     prepare_running(world, numbers(4), max_retries=1)
@@ -88,7 +88,7 @@ def test_an_outcome_from_the_head_on_is_counted_when_the_head_has_passed_it(worl
     assert progress(world) == {"total": 3, "completed": 3}
 
 
-def test_a_retry_that_crashes_becomes_uncertain(world: World) -> None:
+def test_a_retry_whose_dialer_crashes_becomes_uncertain(world: World) -> None:
     world.tenant.on_call = lambda _: Answered(486, {}, b"")
     prepare_running(world, numbers(1), max_retries=3)
     world.run(minutes=1)

@@ -1,4 +1,4 @@
-"""More campaigns than one invocation can work on: further invocations take shards, and no campaign is left out."""
+"""If there are more campaigns than one invocation can work on, it fans out. No campaign is left out."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -33,7 +33,7 @@ STAGE = "shared"
 
 
 def in_shards(*sizes: int) -> dict[int, list[Work]]:
-    """So many campaigns with work in each shard, of whose dialers nothing is known."""
+    """So many campaigns with work in each shard. The number of their dialers isn't known."""
     return {
         shard: [Work(CampaignKey(f"of-{shard}", number), None) for number in range(size)]
         for shard, size in enumerate(sizes)
@@ -45,7 +45,7 @@ def refuse(_: Sequence[int], __: float) -> None:
 
 
 def campaigns_of_each_invocation(found: dict[int, list[Work]], most: int) -> Iterator[list[CampaignKey]]:
-    """Of the first invocation, and of those that it and they cause."""
+    """The campaigns of the first invocation, and of all that follow from it."""
     further: list[Sequence[int]] = []
     yield select_own_work(found, lambda share, _: further.append(share), most=most).campaigns
     for share in further:
@@ -123,7 +123,7 @@ def test_a_further_invocation_gets_its_shards_and_its_part_of_the_dialers() -> N
     assert json.loads(request["Payload"]).keys() == TICK.keys()
 
 
-def test_after_one_failure_no_further_invocation_is_tried() -> None:
+def test_after_a_failure_no_further_shards_are_fanned_out() -> None:
     tried: list[Sequence[int]] = []
 
     def time_out(share: Sequence[int], _: float) -> None:
@@ -179,7 +179,7 @@ def cloud(tmp_path: Path) -> Iterator[Emulated]:
 
 
 def test_deployed_functions_fan_out(cloud: Emulated) -> None:
-    """Too many campaigns have one number each. The pacer dispatches it; the settler records the head it saw."""
+    """Too many campaigns have one number each. The pacer dispatches it. The settler observes the head."""
     campaigns = int(WEIGHT_PER_INVOCATION) + 40
     (stack,) = cloud.client("cloudformation").describe_stacks(StackName=f"callpacer-{STAGE}")["Stacks"]
     queue_url = next(output["OutputValue"] for output in stack["Outputs"] if output["OutputKey"] == "QueueUrl")

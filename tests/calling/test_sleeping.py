@@ -1,4 +1,4 @@
-"""A running campaign with nothing to do sleeps, and calls when its time comes."""
+"""A running campaign with nothing to do sleeps until shortly before its next call or report."""
 
 from dataclasses import replace
 from datetime import timedelta
