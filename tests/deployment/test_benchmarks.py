@@ -57,7 +57,7 @@ def test_lags_are_read_from_the_functions_log() -> None:
 
 
 @pytest.mark.parametrize(("percent", "expected"), [(50, 5.0), (99, 10.0), (10, 1.0), (1, 1.0), (100, 10.0)])
-def test_a_percentile_is_the_least_value_that_so_many_do_not_exceed(percent: int, expected: float) -> None:
+def test_a_percentile_is_the_least_value_that_this_percentage_does_not_exceed(percent: int, expected: float) -> None:
     assert lateness.percentile([float(value) for value in range(1, 11)], percent) == expected
 
 

@@ -1,6 +1,6 @@
 """Campaigns on the whole local deployment, by HTTP, with the packaged functions, their rules and their queue.
 
-They run at the same time, each in an account of its own. The tests read what is there at the end. In a sample they have
+They run at the same time, each in an account of its own. The tests read the records at the end. In a sample they have
 fewer numbers, and call for half a minute instead of three.
 """
 
@@ -54,7 +54,7 @@ def expected(count: int) -> list[str]:
 
 @dataclass
 class Story:
-    """What became of a campaign."""
+    """The record of a campaign."""
 
     tenant: Tenant
     count: int
@@ -209,12 +209,12 @@ def test_no_call_starts_later_than_two_seconds_after_the_stop(stopped: Story) ->
     assert late == []
 
 
-def test_a_stopped_campaign_loses_nothing(stopped: Story) -> None:
+def test_a_stopped_campaign_loses_no_number(stopped: Story) -> None:
     progress = dict(stopped.progress_while_stopped)
     assert progress.pop("total") == sum(progress.values()) == stopped.count
     assert progress["completed"] < stopped.count
 
 
-def test_after_the_next_start_the_rest_is_called_and_nobody_twice(stopped: Story) -> None:
+def test_after_the_next_start_the_other_numbers_are_called_and_none_twice(stopped: Story) -> None:
     assert sorted(stopped.tenant.numbers_called()) == sorted(expected(stopped.count))
     assert stopped.shown["progress"]["completed"] == stopped.count

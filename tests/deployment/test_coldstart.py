@@ -58,7 +58,7 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def after_import(unpacked: Path, function: Function, expression: str) -> set[str]:
-    """Import the handler as Lambda does. Answers the value of the expression in that process, a list of names."""
+    """Import the handler as Lambda does. Returns the value of the expression in that process, a list of names."""
     program = f"""
 import json, os, sys
 compiled = []
@@ -95,7 +95,7 @@ def test_nothing_is_compiled_at_a_start(unpacked: Path, function: Function) -> N
     assert {name for name in compiled if name.startswith((str(unpacked), "/var/task"))} == set()
 
 
-def test_a_module_without_bytecode_is_seen_to_be_compiled(unpacked: Path, tmp_path: Path) -> None:
+def test_a_module_without_bytecode_is_found_to_be_compiled(unpacked: Path, tmp_path: Path) -> None:
     """The control of the test above."""
     shutil.copytree(unpacked, tmp_path / "bare", ignore=shutil.ignore_patterns("pacer.*.pyc"))
     compiled = after_import(tmp_path / "bare", FUNCTIONS[1], "compiled")

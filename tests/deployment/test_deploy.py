@@ -1,4 +1,4 @@
-"""Deploying, to the emulator in AWS's place: what comes up, what is told, and what stays as it was."""
+"""Deploying to the emulator instead of AWS: what is created, what is printed, and what is kept."""
 
 import json
 from collections.abc import Iterator
@@ -30,14 +30,14 @@ PLAN = Plan(date(2026, 1, 5), date(2026, 1, 5), 1, (Window(1, 480, 660),), "http
 
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulated]:
-    """One of its own: what is deployed runs each minute, for as long as it lives."""
+    """An emulator of its own, since what is deployed runs each minute until the emulator ends."""
     with Emulator(tmp_path_factory.mktemp("deployed")) as emulator:
         yield Emulated(emulator.endpoint)
 
 
 @pytest.fixture(autouse=True)
-def _this_python_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    """AWS may not take it any more; the emulator does."""
+def _build_with_this_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    """AWS may not accept this Python any more. The emulator does."""
     monkeypatch.setattr(bringing_up, "build_for_aws", build)
 
 
@@ -46,13 +46,13 @@ def parameters(cloud: Emulated, stage: str) -> dict[str, str]:
     return {one["ParameterKey"]: one["ParameterValue"] for one in stack["Parameters"]}
 
 
-def test_it_tells_what_whoever_deployed_wants_to_know(cloud: Emulated) -> None:
-    told = bring_up(cloud, "told", {})
-    assert "callpacer-told is deployed." in told
-    assert ".amazonaws.com/v1/api\n" in told
-    assert "dashboards/dashboard/callpacer-told\n" in told
-    assert "infra.operator.tokens create --account NAME --stage told" in told
-    assert "halted" not in told
+def test_a_deployment_prints_its_urls_and_the_next_command(cloud: Emulated) -> None:
+    printed = bring_up(cloud, "told", {})
+    assert "callpacer-told is deployed." in printed
+    assert ".amazonaws.com/v1/api\n" in printed
+    assert "dashboards/dashboard/callpacer-told\n" in printed
+    assert "infra.operator.tokens create --account NAME --stage told" in printed
+    assert "halted" not in printed
 
 
 def test_the_api_has_one_public_stage(cloud: Emulated) -> None:
@@ -93,26 +93,28 @@ def failing(tmp_path: Path, fault: str) -> Package:
     made = build()
     template = json.loads(made.template.read_text())
     tables = [name for name, one in template["Resources"].items() if one["Type"] == "AWS::DynamoDB::Table"]
-    on_nothing = {"ComparisonOperator": "GreaterThanThreshold", "EvaluationPeriods": 1, "Threshold": 0}
-    template["Resources"][fault] = {"Type": "AWS::CloudWatch::Alarm", "DependsOn": tables, "Properties": on_nothing}
+    properties = {"ComparisonOperator": "GreaterThanThreshold", "EvaluationPeriods": 1, "Threshold": 0}
+    template["Resources"][fault] = {"Type": "AWS::CloudWatch::Alarm", "DependsOn": tables, "Properties": properties}
     (tmp_path / "sam.json").write_text(json.dumps(template))
     return replace(made, template=tmp_path / "sam.json", digest=f"{made.digest}-{fault}")
 
 
-def test_a_first_deployment_that_fails_leaves_nothing_that_stands_in_the_way(cloud: Emulated, tmp_path: Path) -> None:
+def test_after_a_first_deployment_that_fails_no_table_is_left_and_the_next_one_succeeds(
+    cloud: Emulated, tmp_path: Path
+) -> None:
     with pytest.raises(DeploymentFailed, match="callpacer-late is ROLLBACK_COMPLETE: Broken: "):
         deploy(failing(tmp_path, "Broken"), "callpacer-late", {"Stage": "late"}, cloud)
     assert not [name for name in cloud.client("dynamodb").list_tables()["TableNames"] if "-late-" in name]
     assert "callpacer-late is deployed." in bring_up(cloud, "late", {})
 
 
-def test_a_deployment_that_fails_tells_its_own_fault_and_not_an_older_one(cloud: Emulated, tmp_path: Path) -> None:
+def test_a_deployment_that_fails_names_its_own_fault_and_not_an_older_one(cloud: Emulated, tmp_path: Path) -> None:
     bring_up(cloud, "twice", {})
     for fault in ("First", "Second"):
         with pytest.raises(DeploymentFailed, match=f"callpacer-twice is UPDATE_ROLLBACK_COMPLETE: {fault}: "):
             deploy(failing(tmp_path, fault), "callpacer-twice", {}, cloud)
     assert protected(cloud, "twice") == {True}
-    # what is there is what is wanted, whatever failed before
+    # The stack is as the package needs it, so there is nothing to update.
     assert "callpacer-twice is deployed." in bring_up(cloud, "twice", {})
 
 
@@ -125,7 +127,7 @@ def deployed_code(cloud: Emulated, stack: str) -> tuple[set[str], str]:
 
 
 def test_a_package_with_another_digest_updates_the_functions_though_the_template_is_the_same(cloud: Emulated) -> None:
-    """As after a change of the lock, which is part of the digest and of nothing else."""
+    """A change of the lock changes the digest, and nothing else."""
     first = build()
     second = replace(first, digest=first.digest[::-1])
     seen = []
@@ -137,17 +139,17 @@ def test_a_package_with_another_digest_updates_the_functions_though_the_template
     assert before < after == unchanged
 
 
-def test_it_dials_unless_it_finds_what_another_deployment_left(cloud: Emulated) -> None:
+def test_a_deployment_over_another_ones_tables_is_halted(cloud: Emulated) -> None:
     outputs = deploy(build(), "callpacer-restored", {"Stage": "restored"}, cloud)
     database = Database(outputs["Tables"], cloud.client("dynamodb"))
     to_item(database.campaigns, Campaign("acme", 1, PLAN, Status.RUNNING)).save()
-    told = bring_up(cloud, "restored", {})
-    assert "It is halted" in told
-    assert "infra.operator.halt off --stage restored" in told
+    printed = bring_up(cloud, "restored", {})
+    assert "It is halted" in printed
+    assert "infra.operator.halt off --stage restored" in printed
     assert not Switch(database, outputs["Deployment"]).is_on()
 
 
-def test_what_is_deployed_again_stays_halted(cloud: Emulated) -> None:
+def test_a_halted_deployment_stays_halted_when_it_is_deployed_again(cloud: Emulated) -> None:
     bring_up(cloud, "again", {})
     outputs = deploy(build(), "callpacer-again", {"Stage": "again"}, cloud)
     database = Database(outputs["Tables"], cloud.client("dynamodb"))
@@ -158,18 +160,18 @@ def test_what_is_deployed_again_stays_halted(cloud: Emulated) -> None:
 
 
 @dataclass(frozen=True)
-class Remembering(Emulated):
-    """It tells of every table that was restored, as AWS does and the emulator doesn't, from where and of when."""
+class EmulatedRestores(Emulated):
+    """An emulator that describes every table as restored, with the source and the time, as AWS does."""
 
     source: str = ""
     at: datetime | None = None
 
     def client(self, service: str) -> Any:
         client = super().client(service)
-        return RememberingTables(client, self.source, self.at) if service == "dynamodb" else client
+        return RestoredTablesClient(client, self.source, self.at) if service == "dynamodb" else client
 
 
-class RememberingTables:
+class RestoredTablesClient:
     def __init__(self, client: Any, source: str, at: datetime | None) -> None:
         self._client = client
         self._source = source
@@ -185,19 +187,19 @@ class RememberingTables:
         return described
 
 
-def test_a_restored_backup_has_what_was_there_and_is_halted(cloud: Emulated) -> None:
+def test_a_restored_deployment_has_the_items_of_the_source_and_is_halted(cloud: Emulated) -> None:
     bring_up(cloud, "was", {"DialerConcurrency": "7"})
     client = cloud.client("dynamodb")
     before = Database("callpacer-was", client)
     to_item(before.campaigns, Campaign("acme", 1, PLAN, Status.RUNNING)).save()
     at = datetime.now(UTC)
     lines: list[str] = []
-    cloud = Remembering(cloud.endpoint, source="was", at=at)
-    told = restore(cloud, "was", at, "now", progress=lines.append)
+    cloud = EmulatedRestores(cloud.endpoint, source="was", at=at)
+    printed = restore(cloud, "was", at, "now", progress=lines.append)
     assert "callpacer-now-calls: restore started" in lines
     assert parameters(cloud, "now") == {**parameters(cloud, "was"), "Stage": "now"}
-    assert "callpacer-now is deployed." in told
-    assert "It is halted" in told
+    assert "callpacer-now is deployed." in printed
+    assert "It is halted" in printed
     after = Database("callpacer-now", client)
     assert [item.id for item in after.campaigns.scan()] == [1]
     described = client.describe_table(TableName="callpacer-now-calls")["Table"]
@@ -220,7 +222,7 @@ def test_a_backups_time_names_its_zone(text: str, capsys: pytest.CaptureFixture[
 
 
 @pytest.fixture
-def nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def without_region_and_credentials(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No region and no credentials."""
     for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name, raising=False)
@@ -229,8 +231,8 @@ def nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
 
 
-@pytest.mark.usefixtures("nowhere")
-def test_without_a_region_or_credentials_it_says_what_is_missing(
+@pytest.mark.usefixtures("without_region_and_credentials")
+def test_a_deployment_without_a_region_or_credentials_names_what_is_missing(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert program.main([]) == 1
@@ -242,19 +244,19 @@ def test_without_a_region_or_credentials_it_says_what_is_missing(
             assert "credentials" in capsys.readouterr().err
 
 
-@pytest.mark.usefixtures("nowhere")
-def test_whoever_looks_after_a_deployment_is_told_that_the_region_is_missing(
+@pytest.mark.usefixtures("without_region_and_credentials")
+def test_the_operators_commands_name_a_missing_region(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)  # no local deployment runs there
     for code in (halt.main([]), tokens.main(["list", "--account", "acme"])):
         assert code == 1
-    said = "No callpacer runs here, so this is about the one on AWS. Name a region, such as AWS_REGION=us-east-1.\n"
-    assert capsys.readouterr().err == 2 * said
+    printed = "No callpacer runs here, so this is about the one on AWS. Name a region, such as AWS_REGION=us-east-1.\n"
+    assert capsys.readouterr().err == 2 * printed
 
 
-@pytest.mark.usefixtures("nowhere")
-def test_of_two_regions_in_the_environment_the_one_that_is_not_a_default_is_taken(
+@pytest.mark.usefixtures("without_region_and_credentials")
+def test_aws_region_wins_over_aws_default_region(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
@@ -263,8 +265,8 @@ def test_of_two_regions_in_the_environment_the_one_that_is_not_a_default_is_take
     assert aws_session().get_config_variable("region") == "us-gov-west-1"
 
 
-@pytest.mark.usefixtures("nowhere")
-def test_whoever_names_a_region_by_aws_region_is_understood(
+@pytest.mark.usefixtures("without_region_and_credentials")
+def test_the_operators_commands_read_aws_region(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)  # no local deployment runs there

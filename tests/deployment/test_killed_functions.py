@@ -2,7 +2,7 @@
 
 It runs on a deployment of its own. Its functions are killed twice, each time with calls in progress: after a pacer has
 dispatched numbers and before it moves the head, and when the dialers have just started to call again. The emulator
-starts the functions again, as AWS does. The tests read what is there at the end.
+starts the functions again, as AWS does. The tests read the records at the end.
 
 A sample leaves this out, because a lost number is only found after five minutes.
 """
@@ -45,7 +45,7 @@ pytestmark = [pytest.mark.timeout(PATIENCE + 300), pytest.mark.xdist_group("kill
 
 @dataclass
 class Story:
-    """What became of the campaign."""
+    """The record of the campaign."""
 
     tenant: Tenant
     #: the campaign and its calls, as the API shows them at the end
@@ -57,7 +57,7 @@ class Story:
     log: str
 
 
-class Backstage:
+class Internals:
     """The campaign in storage, and the functions' processes."""
 
     def __init__(self, deployment: LocalDeployment, account: str, identifier: int) -> None:
@@ -74,7 +74,7 @@ class Backstage:
         return alive(str(self._deployment.directory), f"ministack-lambda-callpacer-{STAGE}-{name}")
 
     def invoke(self, name: str) -> None:
-        """Invoke a function between two ticks, as a rule does that fires twice. So the test needn't wait a minute."""
+        """Invoke a function between two ticks, as if a rule fired twice. So the test needn't wait a minute."""
         self._lambda.invoke(FunctionName=f"callpacer-{STAGE}-{name}", InvocationType="Event", Payload=json.dumps(TICK))
 
     def kill_functions(self) -> None:
@@ -87,34 +87,36 @@ def _run_story(deployment: LocalDeployment, directory: Path) -> Story:
     caller = Caller(deployment.url, token, directory)
     with serve(seconds_per_call=2) as tenant:
         campaign = caller.campaign(tenant, "".join(f"+1222333{n:04d}\n" for n in range(COUNT)), PER_MINUTE)
-        backstage = Backstage(deployment, account, campaign)
-        backstage.invoke("settler")  # its process starts before many others have to
+        internals = Internals(deployment, account, campaign)
+        # The settler's process starts before many others do.
+        internals.invoke("settler")
         caller.ask("start", campaign)
-        backstage.invoke("pacer")
-        wait(lambda: backstage.campaign().head > 0, patience=60)
-        backstage.invoke("settler")  # numbers that it sees as dispatched now are lost if unclaimed in five minutes
+        internals.invoke("pacer")
+        wait(lambda: internals.campaign().head > 0, patience=60)
+        # It observes the head. Numbers before it are lost unless they are claimed within five minutes.
+        internals.invoke("settler")
         wait(lambda: len(tenant.calls) >= PER_MINUTE // 3, patience=120)
-        dispatched = _run_dying_pacer(deployment, backstage)
-        backstage.kill_functions()
+        dispatched = _run_dying_pacer(deployment, internals)
+        internals.kill_functions()
         killed = time.time()
         wait(lambda: sum(call.at > killed for call in tenant.under_way.copy()) >= 2, patience=120, pause=0.05)
-        backstage.kill_functions()
+        internals.kill_functions()
         shown = caller.run_to_the_end(campaign, PATIENCE, pause=2)
         return Story(tenant, shown, caller.calls(campaign), dispatched, deployment.functions_log.read_text())
 
 
-def _run_dying_pacer(deployment: LocalDeployment, backstage: Backstage) -> int:
-    """A pacer dispatches numbers and dies before it moves the head. Answers how many it dispatched.
+def _run_dying_pacer(deployment: LocalDeployment, internals: Internals) -> int:
+    """A pacer dispatches numbers and dies before it moves the head. Returns how many it dispatched.
 
     It is not the emulator's pacer: that is between the two steps for some hundredths of a second only, which a test
     can miss.
     """
     environment = plain_environment() | {"AWS_ENDPOINT_URL": deployment.endpoint} | deployment.environment
     for _ in range(10):
-        before = backstage.campaign()
+        before = internals.campaign()
         command = [sys.executable, "-m", "tests.support.dying_pacer"]
         ended = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, timeout=60, check=False)
-        if ended.returncode == -signal.SIGKILL and backstage.campaign().head == before.head:
+        if ended.returncode == -signal.SIGKILL and internals.campaign().head == before.head:
             return int(ended.stdout)
         time.sleep(10)  # until there are new slots, or the emulator's own pacer is done
     raise AssertionError("there was nothing to dispatch")

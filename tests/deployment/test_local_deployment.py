@@ -36,7 +36,7 @@ def request(
 
 
 def send_raw(deployment: LocalDeployment, text: str) -> str:
-    """Send these bytes. Answers all that the server sends until it closes."""
+    """Send these bytes. Returns all that the server sends until it closes the connection."""
     host, port = deployment.url.split("/")[2].split(":")
     with socket.create_connection((host, int(port)), timeout=30) as connection:
         connection.sendall(text.encode())
@@ -51,7 +51,7 @@ def test_all_tests_of_the_deployment_run_in_one_worker(
     assert "PYTEST_XDIST_WORKER" not in os.environ or request.node.nodeid.endswith("@deployment"), deployment
 
 
-def test_the_token_opens_the_api(deployment: LocalDeployment) -> None:
+def test_the_api_accepts_only_a_valid_token(deployment: LocalDeployment) -> None:
     assert request(deployment, "GET", "/api/schedules")[0] == 200
     assert request(deployment, "GET", "/api/schedules", token="somebody-else")[0] == 401
 
@@ -136,13 +136,13 @@ def test_a_taken_port_is_named_in_the_error(deployment: LocalDeployment, tmp_pat
 
 
 class TestHalt:
-    """The halt tool, without turning it: other tests wait for calls of the same deployment."""
+    """The halt tool. It halts nothing here, since other tests wait for calls of the same deployment."""
 
     def test_a_new_deployment_dials(self, deployment: LocalDeployment, capsys: pytest.CaptureFixture[str]) -> None:
         assert halt.main(["--local", str(deployment.directory)]) == 0
         assert capsys.readouterr().out == "callpacer-local dials.\n"
 
-    def test_the_tool_says_that_no_deployment_runs(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_the_tool_prints_that_no_deployment_runs(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert halt.main(["on", "--local", str(tmp_path)]) == 1
         assert "No callpacer runs" in capsys.readouterr().err
 
@@ -180,9 +180,7 @@ class TestTokens:
         assert token[:8] in stored
         assert token not in stored
 
-    def test_a_revoked_token_opens_nothing(
-        self, deployment: LocalDeployment, capsys: pytest.CaptureFixture[str]
-    ) -> None:
+    def test_a_revoked_token_is_refused(self, deployment: LocalDeployment, capsys: pytest.CaptureFixture[str]) -> None:
         (token, _), (other, _) = (deployment.open_account("tool-revoke") for _ in range(2))
         assert self.run(deployment, "revoke", "--account", "tool-revoke", token[:8]) == 0
         assert capsys.readouterr().out.startswith(f"revoked {token[:8]}…")
@@ -222,6 +220,6 @@ class TestTokens:
             self.run(deployment, "create", "--account", account)
         assert "letters, digits" in capsys.readouterr().err
 
-    def test_the_tool_says_that_no_deployment_runs(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_the_tool_prints_that_no_deployment_runs(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert tokens.main(["list", "--account", "a", "--local", str(tmp_path)]) == 1
         assert "No callpacer runs" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""The program behind `make run`, from outside: how it starts, stops, loses a part, and starts again."""
+"""The program of `make run`, from outside: how it starts, stops, is killed, and starts again."""
 
 import json
 import os
@@ -35,7 +35,7 @@ class Program:
         return self.process.returncode, errors
 
     def kill_emulator(self, state: Path) -> str:
-        """Kill the emulator, and wait until the program has ended. Answers its standard error."""
+        """Kill the emulator, and wait until the program has ended. Returns its standard error."""
         (emulator,) = (pid for pid in alive(str(state)) if pid != self.process.pid)
         os.kill(emulator, signal.SIGKILL)
         return self.process.communicate(timeout=30)[1]
@@ -77,7 +77,7 @@ def running(*arguments: str) -> Iterator[Program]:
 
 
 def halt(state: Path, *turn: str) -> str:
-    """Run the halt tool. Answers what it prints."""
+    """Run the halt tool. Returns what it prints."""
     tool = [sys.executable, "-m", "infra.operator.halt", *turn, "--local", str(state)]
     return subprocess.run(tool, cwd=ROOT, capture_output=True, text=True, check=True).stdout
 

@@ -1,4 +1,4 @@
-"""The package: the merged template holds together, and the zip is enough."""
+"""The package: AWS accepts the merged template, and the zip has all that the functions need."""
 
 import json
 import re
@@ -37,9 +37,9 @@ def functions(template: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def test_cloudformation_takes_the_template(template: dict[str, Any], tmp_path: Path) -> None:
+def test_cloudformation_accepts_the_template(template: dict[str, Any], tmp_path: Path) -> None:
     for function in functions(template).values():
-        # what this machine has, AWS may not take any more; what is deployed there is built with another
+        # AWS may not accept this machine's Python. A package for AWS is built with another one.
         function["Runtime"] = "python3.13"
     (tmp_path / "template.json").write_text(json.dumps(template))
     linter = [sys.executable, "-c", "from cfnlint.runner import main; main()"]
@@ -51,7 +51,9 @@ def test_cloudformation_takes_the_template(template: dict[str, Any], tmp_path: P
     assert (done.returncode, done.stdout) == (0, "")
 
 
-def test_serverless_makes_of_it_what_aws_will_run(template: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_serverless_transform_makes_the_expected_resources(
+    template: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The transform that CloudFormation applies, as AWS publishes it."""
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     resources = as_cloudformation(template)["Resources"]
@@ -60,7 +62,7 @@ def test_serverless_makes_of_it_what_aws_will_run(template: dict[str, Any], monk
     assert made["AWS::Events::Rule"] == made["AWS::Lambda::EventInvokeConfig"] == 2
     assert made["AWS::Lambda::EventSourceMapping"] == made["AWS::ApiGateway::RestApi"] == 1
     assert made["AWS::DynamoDB::Table"] == 10
-    # A deployment that names a stage makes one beside the API's own.
+    # A deployment that names a stage creates a second one.
     assert [one["Properties"].get("StageName") for one in of_type(resources, "AWS::ApiGateway::Deployment")] == [None]
     assert [one["Properties"]["StageName"] for one in of_type(resources, "AWS::ApiGateway::Stage")] == ["v1"]
     (api,) = of_type(resources, "AWS::ApiGateway::RestApi")
@@ -74,13 +76,13 @@ def of_type(resources: dict[str, Any], kind: str) -> list[dict[str, Any]]:
     return [one for one in resources.values() if one["Type"] == kind]
 
 
-def test_chalice_finds_nothing_that_would_fail_at_deployment() -> None:
+def test_chalice_accepts_the_configuration() -> None:
     settings = json.loads((package.ROOT / ".chalice" / "config.json").read_text())
     given = {"chalice_app": app, "project_dir": str(package.ROOT)}
     validate_configuration(Config(package.STAGE, user_provided_params=given, config_from_disk=settings))
 
 
-def test_every_function_is_told_where_it_belongs(template: dict[str, Any]) -> None:
+def test_every_function_has_its_variables_and_its_timeout(template: dict[str, Any]) -> None:
     assert functions(template).keys() == {"APIHandler", "Pacer", "Dialer", "Settler"}
     assert template["Globals"]["Function"]["Environment"]["Variables"].keys() == {
         "CALLPACER_TABLES",
@@ -119,12 +121,12 @@ def test_the_dialer_takes_from_the_queue_that_is_made(template: dict[str, Any]) 
     }
 
 
-def test_bodies_reach_the_code_as_they_are(template: dict[str, Any]) -> None:
+def test_the_gateway_passes_bodies_on_unchanged(template: dict[str, Any]) -> None:
     api = template["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]
     assert api["x-amazon-apigateway-binary-media-types"] == ["*/*"]
 
 
-def test_nothing_is_made_twice() -> None:
+def test_an_unchanged_package_is_not_built_again() -> None:
     first = build()
     made = first.archive.stat().st_mtime_ns
     assert build() == first
@@ -185,7 +187,7 @@ def test_a_file_that_the_lock_has_no_hash_of_is_not_packed(tmp_path: Path, fault
     [("pynamodb/", "No module named 'pynamodb'"), ("botocore/data/sqs/", "Unknown service: 'sqs'")],
 )
 def test_a_zip_that_lacks_a_package_or_a_service_is_refused(tmp_path: Path, missing: str, error: str) -> None:
-    """The packages of this environment must not make up for it."""
+    """The packages of this environment must not replace it."""
     complete = build()
     shutil.copy(complete.template, tmp_path / "sam.json")
     with zipfile.ZipFile(complete.archive) as whole, zipfile.ZipFile(tmp_path / "deployment.zip", "w") as part:

@@ -41,7 +41,7 @@ SECONDS_PER_CALL = 1.0
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="the runtime client is made for Linux alone"),
-    # They share the story, which takes a while.
+    # All of them read one story, which takes a while.
     pytest.mark.xdist_group("runtime"),
 ]
 
@@ -240,7 +240,7 @@ def test_each_call_is_made_once_and_reported(story: Story) -> None:
     assert sorted(report.form["phone_number"] for report in story.tenant.reports) == sorted(NUMBERS)
 
 
-def test_finished_messages_are_not_asked_for_again(story: Story) -> None:
+def test_no_finished_message_is_named_as_failed(story: Story) -> None:
     assert (story.dialled.kind, story.dialled.body) == (Kind.RESPONSE, {"batchItemFailures": []})
 
 
@@ -267,7 +267,7 @@ def test_a_function_logs_only_json_and_each_line_once(story: Story) -> None:
     assert logged.count("completed: http_200") == len(NUMBERS)
 
 
-def test_an_exception_of_a_handler_is_an_error_and_the_function_goes_on(deployment: Deployment) -> None:
+def test_after_an_exception_of_its_handler_a_function_handles_the_next_event(deployment: Deployment) -> None:
     without_settings = deployment.function("pacer").with_variables(CALLPACER_TABLES="", CALLPACER_QUEUE_URL="")
     with deployment.machine.start(without_settings) as pacer:
         for _ in range(2):

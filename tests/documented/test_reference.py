@@ -32,7 +32,7 @@ def success(**response: object) -> dict[str, object]:
     return {"status": "success", "response": response}
 
 
-def whole(reply: Reply) -> tuple[int, dict[str, str], Any]:
+def answer_of(reply: Reply) -> tuple[int, dict[str, str], Any]:
     return reply.status, dict(reply.headers), reply.json
 
 
@@ -62,20 +62,20 @@ def pace(period: int, amount: int, pause: int) -> dict[str, int]:
 @pytest.mark.parametrize("name", ["create_schedule", "create_schedule_json", "create_schedule_urlencoded"])
 def test_a_schedule_is_created(customer: Customer, name: str) -> None:
     customer.set_next_id(Kind.SCHEDULE, 6)
-    assert whole(replay(customer, name)) == (200, JSON, success(id=6, nickname="3wkdays"))
+    assert answer_of(replay(customer, name)) == (200, JSON, success(id=6, nickname="3wkdays"))
     assert customer.get("/api/schedules/6").json["days"] == ["mon", "wed", "fri"]
 
 
 def test_a_schedule_with_a_taken_nickname_is_refused(customer: Customer) -> None:
     customer.schedule("3wkdays")
-    assert whole(replay(customer, "create_schedule")) == (422, JSON, NICKNAME_TAKEN)
+    assert answer_of(replay(customer, "create_schedule")) == (422, JSON, NICKNAME_TAKEN)
 
 
 @pytest.mark.parametrize("name", ["get_schedules", "get_schedules_xml"])
 def test_schedules_are_listed(customer: Customer, name: str) -> None:
     customer.set_next_id(Kind.SCHEDULE, 6)
     customer.schedule("3wkdays", "mon", "wed", "fri")
-    assert whole(replay(customer, name)) == (
+    assert answer_of(replay(customer, name)) == (
         200,
         JSON,
         [{"schedule_id": 6, "nickname": "3wkdays", "days": ["mon", "wed", "fri"]}],
@@ -88,14 +88,14 @@ def test_schedules_are_listed(customer: Customer, name: str) -> None:
 def test_a_schedule_is_updated(customer: Customer, name: str) -> None:
     customer.set_next_id(Kind.SCHEDULE, 15)
     customer.schedule("MonWedOnly", "fri")
-    assert whole(replay(customer, name)) == (200, JSON, success(id=15, days='["mon","wed"]', nickname="MonWedOnly"))
+    assert answer_of(replay(customer, name)) == (200, JSON, success(id=15, days='["mon","wed"]', nickname="MonWedOnly"))
     assert customer.get("/api/schedules/15").json["days"] == ["mon", "wed"]
 
 
 def test_a_schedule_is_deleted(customer: Customer) -> None:
     customer.set_next_id(Kind.SCHEDULE, 4)
     customer.schedule()
-    assert whole(replay(customer, "delete_schedule")) == (200, JSON, SUCCESS)
+    assert answer_of(replay(customer, "delete_schedule")) == (200, JSON, SUCCESS)
     assert customer.get("/api/schedules").json == []
 
 
@@ -103,7 +103,7 @@ def test_a_schedule_in_use_is_not_deleted(customer: Customer) -> None:
     customer.set_next_id(Kind.SCHEDULE, 6)
     schedule, profile = customer.schedule("3wkdays"), customer.profile()
     assert [customer.campaign(schedule, profile) for _ in range(3)] == [1, 2, 3]
-    assert whole(replay(customer, "delete_schedule_in_use")) == (
+    assert answer_of(replay(customer, "delete_schedule_in_use")) == (
         409,
         JSON,
         error("Schedule 3wkdays(id 6) is being used with campaign id 3."),
@@ -114,7 +114,7 @@ def test_a_schedule_in_use_is_not_deleted(customer: Customer) -> None:
 def test_a_profile_is_created(customer: Customer) -> None:
     customer.set_next_id(Kind.PROFILE, 6)
     reply = replay(customer, "create_profile")
-    assert whole(reply) == (200, JSON, success(id=6, nickname="MorningPace"))
+    assert answer_of(reply) == (200, JSON, success(id=6, nickname="MorningPace"))
     # The reference's answer has the nickname of its example of a schedule, which this request doesn't send.
     documented = {"status": "success", "response": {"id": 6, "nickname": "3wkdays"}}
     assert documented["response"].keys() == reply.json["response"].keys()  # type: ignore[attr-defined] # a dict
@@ -123,7 +123,7 @@ def test_a_profile_is_created(customer: Customer) -> None:
 
 def test_a_profile_with_a_taken_nickname_is_refused(customer: Customer) -> None:
     customer.profile("MorningPace")
-    assert whole(replay(customer, "create_profile")) == (422, JSON, NICKNAME_TAKEN)
+    assert answer_of(replay(customer, "create_profile")) == (422, JSON, NICKNAME_TAKEN)
 
 
 def test_profiles_are_listed(customer: Customer) -> None:
@@ -131,7 +131,7 @@ def test_profiles_are_listed(customer: Customer) -> None:
     customer.profile("MorningPace", period=30, amount=100, pause=10)
     customer.profile("MorningCalls", period=15, amount=50, pause=0)
     reply = replay(customer, "get_profiles")
-    assert whole(reply) == (
+    assert answer_of(reply) == (
         200,
         JSON,
         [
@@ -147,14 +147,14 @@ def test_profiles_are_listed(customer: Customer) -> None:
 def test_a_profile_is_updated(customer: Customer, name: str) -> None:
     customer.set_next_id(Kind.PROFILE, 17)
     customer.profile("MorningPace")
-    assert whole(replay(customer, name)) == (200, JSON, success(id=17, nickname="30-100-10"))
+    assert answer_of(replay(customer, name)) == (200, JSON, success(id=17, nickname="30-100-10"))
     assert customer.get("/api/profiles/17").json == {"profile_id": 17, "nickname": "30-100-10", **pace(31, 101, 11)}
 
 
 def test_a_profile_is_deleted(customer: Customer) -> None:
     customer.set_next_id(Kind.PROFILE, 7)
     customer.profile()
-    assert whole(replay(customer, "delete_profile")) == (200, JSON, SUCCESS)
+    assert answer_of(replay(customer, "delete_profile")) == (200, JSON, SUCCESS)
     assert customer.get("/api/profiles").json == []
 
 
@@ -162,7 +162,7 @@ def test_a_profile_in_use_is_not_deleted(customer: Customer) -> None:
     customer.set_next_id(Kind.PROFILE, 5)
     customer.set_next_id(Kind.CAMPAIGN, 4)
     customer.campaign(customer.schedule(), customer.profile("MorningPace"))
-    assert whole(replay(customer, "delete_profile_in_use")) == (
+    assert answer_of(replay(customer, "delete_profile_in_use")) == (
         409,
         JSON,
         error("Profile MorningPace(id 5) is being used with campaign id 4."),
@@ -174,7 +174,7 @@ def test_a_campaign_is_created(customer: Customer) -> None:
     customer.set_next_id(Kind.CAMPAIGN, 2)
     customer.schedule("3wkdays")
     customer.profile("MorningPace")
-    assert whole(replay(customer, "create_campaign")) == (200, accepting(2), success(id=2))
+    assert answer_of(replay(customer, "create_campaign")) == (200, accepting(2), success(id=2))
     assert customer.get("/api/campaigns/2").json == {
         "campaign_id": 2,
         "status": "created",
@@ -200,7 +200,7 @@ def test_a_campaign_is_created_without_numbers_and_with_two_profiles(customer: C
     customer.profile("MorningPace")
     customer.profile("AfternoonPace")
     reply = replay(customer, "create_campaign_without_numbers")
-    assert whole(reply) == (200, accepting(0), success(id=1))
+    assert answer_of(reply) == (200, accepting(0), success(id=1))
     created = customer.get("/api/campaigns/1").json
     assert created["profiles"] == [
         {"profile_id": 1, "nickname": "MorningPace", "start_time": "08:00", "end_time": "11:00"},
@@ -233,25 +233,25 @@ def test_campaigns_are_listed(customer: Customer) -> None:
         "retry_interval": 3600,
         "progress": NO_PROGRESS,
     }
-    assert whole(replay(customer, "get_campaigns")) == (200, JSON, [documented | more])
+    assert answer_of(replay(customer, "get_campaigns")) == (200, JSON, [documented | more])
 
 
 @pytest.mark.parametrize("name", ["start_campaign", "start_campaign_json"])
 def test_a_campaign_is_started(customer: Customer, name: str) -> None:
     customer.set_next_id(Kind.CAMPAIGN, 6)
     customer.any_campaign(end_date="2099-12-31")
-    assert whole(replay(customer, name)) == (200, JSON, SUCCESS)
+    assert answer_of(replay(customer, name)) == (200, JSON, SUCCESS)
     assert customer.get("/api/campaigns/6").json["status"] == "running"
-    assert whole(replay(customer, name)) == (200, JSON, SUCCESS)
+    assert answer_of(replay(customer, name)) == (200, JSON, SUCCESS)
 
 
 def test_a_campaign_is_stopped(customer: Customer) -> None:
     customer.set_next_id(Kind.CAMPAIGN, 2)
     customer.any_campaign(end_date="2099-12-31")
     customer.post("/api/campaigns/start", campaign_id=2)
-    assert whole(replay(customer, "stop_campaign")) == (200, JSON, SUCCESS)
+    assert answer_of(replay(customer, "stop_campaign")) == (200, JSON, SUCCESS)
     assert customer.get("/api/campaigns/2").json["status"] == "stopped"
-    assert whole(replay(customer, "stop_campaign")) == (200, JSON, SUCCESS)
+    assert answer_of(replay(customer, "stop_campaign")) == (200, JSON, SUCCESS)
 
 
 @pytest.mark.parametrize(
@@ -268,7 +268,7 @@ def test_a_campaign_is_stopped(customer: Customer) -> None:
 def test_numbers_are_added(customer: Customer, name: str, added: list[tuple[str, str]]) -> None:
     customer.set_next_id(Kind.CAMPAIGN, 2)
     customer.any_campaign(phone_numbers=["+13334445555"])
-    assert whole(replay(customer, name)) == (200, accepting(len(added)), SUCCESS)
+    assert answer_of(replay(customer, name)) == (200, accepting(len(added)), SUCCESS)
     assert customer.queue(2) == [("tel:+13334445555", ""), *added]
 
 
@@ -280,7 +280,7 @@ def test_a_campaign_is_updated(customer: Customer, name: str) -> None:
     customer.schedule("weekend", "sat", "sun")
     customer.profile("MorningPace")
     before = customer.get("/api/campaigns/26").json
-    assert whole(replay(customer, name)) == (200, JSON, success(id=26))
+    assert answer_of(replay(customer, name)) == (200, JSON, success(id=26))
     assert customer.get("/api/campaigns/26").json == before | {
         "schedule_id": 11,
         "schedule_nickname": "weekend",
@@ -291,18 +291,18 @@ def test_a_campaign_is_updated(customer: Customer, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["update_campaign_without_id", "update_campaign_with_empty_id"])
-def test_an_update_without_an_id_answers_the_list_and_changes_nothing(customer: Customer, name: str) -> None:
+def test_the_answer_to_an_update_without_an_id_is_the_list_and_nothing_changes(customer: Customer, name: str) -> None:
     customer.any_campaign()
     customer.any_campaign()
     listed = customer.get("/api/campaigns")
-    assert whole(replay(customer, name)) == whole(listed)
+    assert answer_of(replay(customer, name)) == answer_of(listed)
     assert [campaign["start_date"] for campaign in listed.json] == ["2022-01-01 00:00:00"] * 2
-    assert whole(customer.get("/api/campaigns")) == whole(listed)
+    assert answer_of(customer.get("/api/campaigns")) == answer_of(listed)
 
 
 def test_a_campaign_is_deleted(customer: Customer) -> None:
     customer.set_next_id(Kind.CAMPAIGN, 11)
     customer.campaign(customer.schedule("3wkdays"), customer.profile("MorningPace"))
-    assert whole(replay(customer, "delete_campaign")) == (200, JSON, SUCCESS)
+    assert answer_of(replay(customer, "delete_campaign")) == (200, JSON, SUCCESS)
     assert customer.get("/api/campaigns").json == []
     assert len(customer.get("/api/schedules").json) == len(customer.get("/api/profiles").json) == 1

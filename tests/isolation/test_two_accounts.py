@@ -1,7 +1,7 @@
-"""Whatever two accounts do, neither sees or changes anything of the other's: each is answered as if it were alone.
+"""Neither of two accounts reads or changes anything of the other's. Each gets the answers that it would get alone.
 
-This is shown over a real database, for it is storage that must keep accounts apart. A failure ends with the story that
-leads to it, without the steps that don't matter.
+This is shown over a real database, since storage must keep accounts apart. A failure shows the story that leads to it,
+without the steps that don't matter.
 """
 
 import os
@@ -25,9 +25,9 @@ NewDatabase = Callable[[], Database]
 #: How many steps `make isolation` asks for, in new stories each time. Otherwise the stories are always the same.
 ASKED_FOR = int(os.environ.get("ISOLATION_STEPS", "0"))
 STORIES, STEPS_OF_A_STORY = 4, 50
-#: after how many stories `make isolation` prints how far it is
+#: after how many stories `make isolation` prints a line
 STORIES_AT_ONCE = 20
-#: steps in which each account must have been answered 200 by every endpoint
+#: after how many steps each account must have had an answer of 200 from every endpoint
 ENOUGH_FOR_ALL = 10_000
 #: in how many stories a mistake must be noticed
 NOTICED_WITHIN = 100
@@ -59,7 +59,9 @@ def shortened(steps: list[int], new_database: NewDatabase) -> str:
     return difference
 
 
-def test_each_account_is_as_if_alone(new_database: NewDatabase, capsys: pytest.CaptureFixture[str]) -> None:
+def test_each_account_gets_the_answers_that_it_gets_alone(
+    new_database: NewDatabase, capsys: pytest.CaptureFixture[str]
+) -> None:
     answered: Counter[tuple[int, tuple[str, str], int]] = Counter()
     begin, stories = time.monotonic(), ceil(ASKED_FOR / STEPS_OF_A_STORY) or STORIES
     for number in range(1, stories + 1):
@@ -69,7 +71,7 @@ def test_each_account_is_as_if_alone(new_database: NewDatabase, capsys: pytest.C
         answered.update((step.who, step.endpoint, step.reply.status) for step in story.steps)
         if ASKED_FOR and (number % STORIES_AT_ONCE == 0 or number == stories):
             asked = f"{number * STEPS_OF_A_STORY} steps, {answered.total()} requests"
-            say(capsys, f"{asked}, {time.monotonic() - begin:.0f} s")
+            print_line(capsys, f"{asked}, {time.monotonic() - begin:.0f} s")
     succeeded = [{endpoint for one, endpoint, status in answered if (one, status) == (who, 200)} for who in (0, 1)]
     if not ASKED_FOR:
         assert succeeded[0] | succeeded[1] == {*ALL}
@@ -85,11 +87,11 @@ def test_a_mistake_is_noticed(
     for number in range(1, NOTICED_WITHIN + 1):
         if Story(new_database(), steps_of(number)).difference(new_database) is not None:
             if ASKED_FOR:
-                say(capsys, f"{mistake.__name__}: noticed in story {number}")
+                print_line(capsys, f"{mistake.__name__}: noticed in story {number}")
             return
     pytest.fail(f"not noticed in {NOTICED_WITHIN} stories")
 
 
-def say(capsys: pytest.CaptureFixture[str], line: str) -> None:
+def print_line(capsys: pytest.CaptureFixture[str], line: str) -> None:
     with capsys.disabled():
         sys.stdout.write(f"\n{line}\n")

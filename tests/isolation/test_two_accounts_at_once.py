@@ -1,4 +1,4 @@
-"""Two accounts at the same moment, each with several requests under way: over a real database, and bounded in count."""
+"""Two accounts send several requests at the same time, over a real database."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +22,7 @@ WORKERS, REQUESTS = 3, 30
 
 @dataclass
 class Worker:
-    """One of an account's; what it was answered is what it holds to."""
+    """A client of an account, which records what was accepted."""
 
     client: Client
     name: str
@@ -63,7 +63,7 @@ Accounts = dict[Customer, list[Worker]]
 
 @pytest.fixture
 def accounts(emulator: Emulator) -> Accounts:
-    """Both with a campaign 1, and workers of the same names."""
+    """Both accounts have a campaign 1, and workers of the same names."""
     services = Services.over(with_tables(emulator.client("dynamodb")), HandClock(BEGIN))
     customers = [Customer(services, name, token=f"token of {name}") for name in ACCOUNTS]
     for customer in customers:
@@ -82,7 +82,7 @@ def at_once(tasks: list[Callable[[], object]]) -> None:
             done.result(timeout=60)
 
 
-def test_both_accounts_keep_what_they_were_answered(accounts: Accounts) -> None:
+def test_both_accounts_keep_what_was_accepted(accounts: Accounts) -> None:
     all_workers = [worker for workers in accounts.values() for worker in workers]
     begin = Barrier(len(all_workers))
     at_once([partial(worker.work, Random(seed), begin) for seed, worker in enumerate(all_workers)])  # noqa: S311 # no secret
@@ -92,7 +92,7 @@ def test_both_accounts_keep_what_they_were_answered(accounts: Accounts) -> None:
         the_queue_is_what_was_accepted(customer, workers)
 
 
-def test_one_key_sent_by_all_at_once_is_one_request_in_each_account(accounts: Accounts) -> None:
+def test_a_key_that_all_clients_send_at_once_is_one_request_in_each_account(accounts: Accounts) -> None:
     begin = Barrier(len(accounts) * WORKERS)
     replies: dict[Customer, list[Reply]] = {customer: [] for customer in accounts}
 
@@ -113,7 +113,7 @@ def ids_are_unique_and_rise(workers: list[Worker]) -> None:
     assert len(made) == len(set(made))
     for worker in workers:
         assert worker.made == sorted(worker.made)
-    # one more than the campaign's own: no other account takes any
+    # The campaign's schedule has the first id. No id is given to the other account.
     assert max(made) == len(made) + 1
 
 
@@ -123,7 +123,7 @@ def the_list_is_what_was_accepted(customer: Customer, workers: list[Worker]) -> 
 
 
 def the_queue_is_what_was_accepted(customer: Customer, workers: list[Worker]) -> None:
-    """Each upload in one piece, and each worker's in the order in which it sent them."""
+    """Each upload is in one piece, and those of a worker are in the order in which it sent them."""
     calls = customer.get("/api/campaigns/1/calls").json
     assert [call["call_id"] for call in calls] == [2**32 + place for place in range(len(calls))]
     queue = [call["message_reference"] for call in calls]
