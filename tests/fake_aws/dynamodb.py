@@ -1,7 +1,7 @@
 """DynamoDB in memory: the low-level operations that pynamodb asks for on behalf of storage.
 
 The simulation passes functions that decide what DynamoDB seldom does: refuse a request, leave a part of a batch
-unprocessed, answer from an index that is behind. An operation, option or expression that isn't implemented raises
+unprocessed, answer from an index that lags. An operation, option or expression that isn't implemented raises
 NotImplementedError.
 """
 
@@ -77,14 +77,14 @@ class _Write:
         return self.table.name, self.key
 
     def tried(self) -> Item | None:
-        """The item as it would be. Nothing is written. Raises Refused."""
+        """The item as it would be after the write. Nothing is written. Raises Refused."""
         before = self.table.get(self.key)
         if not self.holds(before):
             raise ConditionFailed
         return self.change(before)
 
     def done(self) -> Item | None:
-        """Write the item; answers it. Raises Refused, and then nothing is written."""
+        """Write the item, and return it. Raises Refused, and then nothing is written."""
         after = self.tried()
         self.table.set(self.key, after)
         return after
@@ -93,8 +93,8 @@ class _Write:
 class SimulatedDynamoDB:
     """A client with tables of its own. Several threads may use it.
 
-    `index_lag` says how many of an index's last changes a query doesn't see. `fault` names the error that an operation
-    is refused with, or None. `unprocessed` says how many parts of a batch, of so many, are left unprocessed.
+    `index_lag` is how many of an index's last changes a query doesn't see. `fault` names the error that an operation
+    is refused with, or None. `unprocessed` is how many parts of a batch of so many are left unprocessed.
     """
 
     def __init__(

@@ -15,7 +15,7 @@ R = TypeVar("R")
 
 
 async def blocking(function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
-    """Run the function in a greenlet; answers what it returns. What it passes to `wait` is awaited here."""
+    """Run the function in a greenlet, and return its result. What it passes to `wait` is awaited here."""
     worker = greenlet(lambda: function(*args, **kwargs))
     # The function runs in the context of the task that awaits it.
     worker.gr_context = getcurrent().gr_context

@@ -52,7 +52,7 @@ class _Queue:
 
 
 class SimulatedSQS:
-    """A client with queues of its own. `refuses` says by the body of a batch's message whether it is refused."""
+    """A client with queues of its own. `refuses` decides by its body whether a message of a batch is refused."""
 
     def __init__(
         self,

@@ -117,8 +117,8 @@ class Index(Partitions):
         #: changes that it doesn't show yet: the entry before and after
         self._pending: deque[tuple[_Entry | None, _Entry | None]] = deque()
 
-    def note(self, before: Item | None, after: Item | None) -> None:
-        """Take a change of the table's."""
+    def add_change(self, before: Item | None, after: Item | None) -> None:
+        """Add a change of the table, which isn't shown yet."""
         change = self._entry(before), self._entry(after)
         if change[0] != change[1]:
             self._pending.append(change)
@@ -176,4 +176,4 @@ class Table(Partitions):
         else:
             self._put(key[0], key[1:], item)
         for index in self.indexes.values():
-            index.note(before, item)
+            index.add_change(before, item)

@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 @dataclass
 class Tally:
-    """What happened in some stories, in numbers."""
+    """The counts of some stories."""
 
     stories: int = 0
     boundaries: int = 0

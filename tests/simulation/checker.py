@@ -86,7 +86,7 @@ def _at_the_pace(story: Story) -> Iterator[str]:
 
 
 def _in_its_period(story: Story, requested: RequestedHours) -> Iterator[str]:
-    """Each call counts for one period: the one in which it came, by the true clock or by one that differs."""
+    """Each call counts for the period in which it arrived, by the true clock or by one that differs."""
     skew = timedelta(seconds=story.faults.odds.skew)
     counts: Counter[tuple[datetime, int]] = Counter()
     for call in sorted(story.tenant.calls, key=lambda call: call.at):
@@ -146,7 +146,7 @@ def _not_in_a_burst(story: Story) -> Iterator[str]:
 def _on_time(story: Story) -> Iterator[str]:
     """A call begins neither before it is due nor later than the misfire grace allows.
 
-    Between the dialer's look at its clock and the connection the account's secret may be read. An attempt that was
+    The dialer may read the account's secret after it has read its clock, and before it connects. An attempt that was
     dispatched more than once may begin by any of its due instants.
     """
     skew = timedelta(seconds=story.faults.odds.skew)
@@ -160,8 +160,8 @@ def _on_time(story: Story) -> Iterator[str]:
 
 
 def _nothing_lost(story: Story) -> Iterator[str]:
-    if story.torn_uploads:
-        yield f"P6: {story.torn_uploads} uploads were accepted in part"
+    if story.partial_uploads:
+        yield f"P6: {story.partial_uploads} uploads were accepted in part"
     if story.dead_letters:
         yield f"{story.dead_letters} dead letters"
     if story.deleted:

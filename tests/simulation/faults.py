@@ -1,6 +1,6 @@
-"""What goes wrong between a function and AWS, decided by a seeded random generator.
+"""The faults between a function and AWS, drawn by a seeded random generator.
 
-A boundary is a point at which a function touches the outside: before a request is sent, and when its answer has come.
+A boundary is a point before a function sends a request, or after it has got the answer.
 At each boundary a function may die, be delayed, or be overtaken by others.
 """
 
@@ -75,7 +75,7 @@ class Odds:
     refused: float = 0.0
     lost: float = 0.0
     doubled: float = 0.0
-    #: of a query: the index is behind its table
+    #: of a query: the index lags behind its table
     index_lag: float = 0.0
     #: of a tick: it is missed, comes up to 40 seconds late, comes twice
     missed: float = 0.0
@@ -128,7 +128,7 @@ class Odds:
 
 @dataclass
 class Faults:
-    """The odds, and the faults that happened. Nothing goes wrong while it is off."""
+    """The odds, and the faults that happened. There are no faults while it is off."""
 
     dice: random.Random
     odds: Odds
@@ -141,7 +141,7 @@ class Faults:
     asked: defaultdict[str, set[Permission]] = field(default_factory=lambda: defaultdict(set))
     #: Operations that read eventually consistently. The simulated database doesn't show what they may miss.
     stale: set[str] = field(default_factory=set)
-    #: begins something else, which runs whenever the others wait
+    #: starts another task, which runs while the others wait
     meanwhile: Callable[[], None] = lambda: None
 
     def happens(self, odds: float) -> bool:
@@ -162,7 +162,7 @@ class Faults:
             invocation.is_dead = True
             raise Crash
 
-    def note_permissions(self, needed: Iterable[Permission]) -> None:
+    def record_permissions(self, needed: Iterable[Permission]) -> None:
         """The running function is about to send a request that needs these."""
         invocation = INVOCATION.get(None)
         if invocation is not None:
@@ -193,7 +193,7 @@ class Faults:
         return answer
 
     def _fails(self, odds: float) -> bool:
-        """It fails at most as often in a row as the dialer tries again."""
+        """True if a request fails: at most as often in a row as the dialer tries again."""
         failed = INVOCATION.get().failed_in_a_row
         task = asyncio.current_task()
         if failed[task] == len(PAUSES) or not self.happens(odds):
@@ -213,7 +213,7 @@ class Faults:
     def _wait(self, seconds: float) -> None:
         wait(INVOCATION.get().clock.sleep(seconds))
 
-    # what the simulated AWS asks
+    # functions that the simulated AWS calls
 
     def index_lag(self) -> int:
         """How many of an index's last changes a query doesn't see."""
@@ -236,7 +236,7 @@ class FaultyDynamoDB:
     def _make_api_call(self, operation_name: str, api_params: dict[str, Any]) -> dict[str, Any]:
         if not _is_consistent(operation_name, api_params):
             self._faults.stale.add(operation_name)
-        self._faults.note_permissions(asked_of_dynamodb(operation_name, api_params))
+        self._faults.record_permissions(asked_of_dynamodb(operation_name, api_params))
         return self._faults.ask(operation_name, lambda: self._client._make_api_call(operation_name, api_params))
 
 
@@ -254,11 +254,11 @@ class FaultySQS:
             self._sent()
             return answer
 
-        self._faults.note_permissions(asked_of_sqs("SendMessageBatch", request))
+        self._faults.record_permissions(asked_of_sqs("SendMessageBatch", request))
         return self._faults.ask("SendMessageBatch", send)
 
     def send_message(self, **request: Any) -> dict[str, Any]:
-        self._faults.note_permissions(asked_of_sqs("SendMessage", request))
+        self._faults.record_permissions(asked_of_sqs("SendMessage", request))
         return self._faults.ask("SendMessage", lambda: self._client.send_message(**request))
 
 

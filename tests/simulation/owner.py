@@ -1,4 +1,4 @@
-"""The owner of the campaign: sends requests to the API, and records what was answered when."""
+"""The owner of the campaign: sends requests to the API, and records the answers with their times."""
 
 import json
 import random
@@ -17,7 +17,7 @@ _TRIES = 20
 
 
 class Api(Protocol):
-    """Sends a request to the API; answers None if no answer came."""
+    """Sends a request to the API. Returns None if no answer came."""
 
     def __call__(
         self, endpoint: Endpoint, identifier: str | None = None, key: str | None = None, /, **fields: Any
@@ -63,7 +63,7 @@ class Owner:
         if answer is not None and answer.status == 404 and before.started == asked:
             before.started = None  # it is deleted
         for stop in self._story.stops[known:]:
-            # It was answered while this start was under way, so nobody knows which of the two came last.
+            # It was answered while this start was under way, so either of the two may have come last.
             stop.started = stop.started or stop.answered
 
     async def stop(self) -> None:
@@ -83,13 +83,13 @@ class Owner:
 
     async def _append(self) -> None:
         if self._uploading:
-            return  # The numbers of two uploads at once couldn't be told apart.
+            return  # Nothing would show which of two uploads at once a number is of.
         self._uploading = True
         before, length = self._tail(), self._dice.choice([1, 10])
         answer = await self._upload(None, length)
         accepted = self._tail() - before
         # Without an answer the upload may be accepted or not, but only as a whole.
-        self._story.torn_uploads += accepted != length if _succeeded(answer) else accepted not in (0, length)
+        self._story.partial_uploads += accepted != length if _succeeded(answer) else accepted not in (0, length)
         self._story.uploaded += accepted
         self._uploading = False
 
@@ -104,7 +104,7 @@ class Owner:
             answer = await self._upload(f"upload {self._keys}", length)
             if answer is not None and answer.status in (200, 404):
                 accepted = self._tail() - before
-                self._story.torn_uploads += accepted != (length if answer.status == 200 else 0)
+                self._story.partial_uploads += accepted != (length if answer.status == 200 else 0)
                 break
         self._story.uploaded += self._tail() - before
         self._uploading = False

@@ -111,7 +111,7 @@ class DiesUnsealed(Campaigns):
 
 
 def everything(asking: Mapping[Path, set[int]]) -> Record:
-    """The record, with all of these lines if possible. They are given by the file."""
+    """The record of all that functions do. Stories run until each of these lines, by the file, has run."""
     record = Record()
     with _tracing(record, asking), _quiet():
         _all_requests_of_a_customer(record)
@@ -216,7 +216,7 @@ def _lost_messages(record: Record) -> None:
 
 
 def _faults_of_the_queue(record: Record) -> None:
-    """A message can't be read, and a number that waits can't be dispatched."""
+    """A message can't be read, and a deferred number can't be dispatched."""
     world = RecordedWorld(record)
     prepare(world, [Entry("tel:+12223334444")])
     start(world)

@@ -1,4 +1,4 @@
-"""The real pacer, dialer, settler and API run over simulated AWS, for some minutes of calling full of faults.
+"""The real pacer, dialer, settler and API run over simulated AWS, for some minutes of calling with many faults.
 
 A seed makes one story, the same each time. It decides what the owner requests when, which ticks are late or missed,
 which messages are lost or doubled, where a function dies, where an answer is lost, and the order of what happens at
@@ -66,9 +66,9 @@ ACCOUNT, TOKEN = "acme", "token"
 DIALER_TIMEOUT, TICK_TIMEOUT, REQUEST_TIMEOUT = timedelta(seconds=90), timedelta(seconds=60), timedelta(seconds=29)
 #: how much of its time a tick leaves for its last batch
 SPARE = timedelta(seconds=15)
-#: The longest time without faults at the end of a story. A report may be owed for thirty hours of it.
+#: The longest time without faults at the end of a story. A report may be tried again for thirty hours of it.
 QUIET = timedelta(hours=34)
-#: when a campaign that sleeps is surely awake
+#: when every campaign that sleeps is awake
 LAST_DAY = datetime(9999, 1, 1, tzinfo=UTC)
 #: the first part of the time without faults, in which ticks come often
 BUSY = timedelta(minutes=45)
@@ -85,11 +85,11 @@ class Simulation:
         self.dice = random.Random(seed)  # noqa: S311 # no secret
         # It has a generator of its own, so that the settler's code doesn't change the rest of a seed's story.
         self._sleeper_dice = random.Random(seed)  # noqa: S311 # no secret
-        self.calm = crash_at is not None
+        self.is_short = crash_at is not None
         self.clock = SimulatedClock()
-        self.faults = Faults(self.dice, Odds() if self.calm else Odds.drawn(self.dice), crash_at=crash_at)
+        self.faults = Faults(self.dice, Odds() if self.is_short else Odds.drawn(self.dice), crash_at=crash_at)
         self.faults.meanwhile = lambda: self._begin(self.dice.choice(self._interruptions))
-        self.minutes = 1 if self.calm else 6
+        self.minutes = 1 if self.is_short else 6
 
         self.sqs = SimulatedSQS(self.clock.now, self.dice, refuses=self.faults.refuses)
         self.queue = self.sqs.create_queue(QueueName="calls", Attributes={"VisibilityTimeout": "540"})["QueueUrl"]
@@ -104,9 +104,9 @@ class Simulation:
         self.switch = Switch(self.database, "this one")
 
         self.tenant = SimulatedTenant(self.clock, self.dice, self.faults)
-        if not self.calm and self.dice.random() < 0.05:
+        if not self.is_short and self.dice.random() < 0.05:
             self.tenant.unreachable_until = BEGIN + timedelta(hours=24 * self.dice.random())
-        hours = RequestedHours(ALL_HOURS[0] if self.calm else self.dice.choice(ALL_HOURS), BEGIN)
+        hours = RequestedHours(ALL_HOURS[0] if self.is_short else self.dice.choice(ALL_HOURS), BEGIN)
         self.story = Story(seed, self.tenant, self.faults, [hours], max_retries=self.dice.choice([0, 0, 2]))
         span, most = timedelta(seconds=self.dice.choice([2, 10, 40])), self.dice.choice([1, 5, 20])
         self.story.limits = Limits(span, most, most_slow=most * 5 // 2 if most > 1 else 1)
@@ -138,9 +138,9 @@ class Simulation:
         end = BEGIN + self.minutes * MINUTE
         self._plan(end)
         self.faults.on = True
-        await self._play(end)
+        await self._run_until(end)
         self.faults.on = False
-        await self._calm_down()
+        await self._run_without_faults()
         if self._errors:
             raise BaseExceptionGroup("errors of the simulation itself", self._errors)
         return self.story
@@ -151,7 +151,7 @@ class Simulation:
         self.services.tokens.create(ACCOUNT, TOKEN, BEGIN)
         self.services.schedules.add(Schedule(ACCOUNT, 1, None, tuple(Day)), None, BEGIN)
         self.services.profiles.add(Profile(ACCOUNT, 1, None, PERIOD, AMOUNT, 0), None, BEGIN)
-        self.story.uploaded = self.dice.choice([2, 4] if self.calm else [5, 20, 60, 120])
+        self.story.uploaded = self.dice.choice([2, 4] if self.is_short else [5, 20, 60, 120])
         created = self._request_undisturbed(
             campaigns_api.create,
             start_date="2026-01-05",
@@ -169,7 +169,7 @@ class Simulation:
         self.story.stops.append(Stop(BEGIN - timedelta(days=1)))
         await self.owner.start()
 
-    async def _calm_down(self) -> None:
+    async def _run_without_faults(self) -> None:
         """Go on without faults until nothing is left to do."""
         # A stop that is still under way might come after the start that follows.
         while self._requesting or self._halting:
@@ -181,7 +181,7 @@ class Simulation:
         while self.clock.now() - begun < QUIET and not (self._is_idle() and await self._is_over()):
             self._at(self.clock.now(), self._tick)
             self._at(self.clock.now(), self._settle)
-            await self._play(self.clock.now() + self._tick_interval(self.clock.now() - begun))
+            await self._run_until(self.clock.now() + self._tick_interval(self.clock.now() - begun))
         await self._take_snapshot()
         self.story.dead_letters = len(
             self.sqs.receive_message(QueueUrl=self.dead, MaxNumberOfMessages=10).get("Messages", [])
@@ -191,7 +191,7 @@ class Simulation:
         """Fewer ticks than one a minute make the simulation faster, and break no promise."""
         if quiet_for >= BUSY:
             return 10 * MINUTE
-        return 2 * MINUTE if self.calm else MINUTE
+        return 2 * MINUTE if self.is_short else MINUTE
 
     def _is_idle(self) -> bool:
         return not self._under_way and self.sqs.next_visible(self.queue) is None
@@ -216,14 +216,14 @@ class Simulation:
                 outage = max(outage - 1, 3 if dice.random() < odds.outage else 0)
                 times = 0 if outage or dice.random() < odds.missed else 2 if dice.random() < odds.twice else 1
                 for _ in range(times):
-                    late = 0.0 if self.calm else dice.random() * (40 if dice.random() < odds.late else 4)
+                    late = 0.0 if self.is_short else dice.random() * (40 if dice.random() < odds.late else 4)
                     self._at(minute + timedelta(seconds=late), action)
                 minute += MINUTE
         for _ in range(dice.randrange(4)):
             self._at(BEGIN + (end - BEGIN) * dice.random(), self._take_snapshot)
         if dice.random() < 0.2:
             self._at(BEGIN + (end - BEGIN) * dice.random(), self._halt)
-        for _ in range(2 if self.calm else dice.randrange(8)):
+        for _ in range(2 if self.is_short else dice.randrange(8)):
             self._at(BEGIN + (end - BEGIN) * dice.random(), dice.choice(self._requests))
         if dice.random() < 0.08:
             self._at(BEGIN + (end - BEGIN) * dice.random(), partial(self._request, self.owner.delete))
@@ -233,7 +233,7 @@ class Simulation:
     def _at(self, when: datetime, action: Action) -> None:
         heapq.heappush(self._events, (when, next(self._order), action))
 
-    async def _play(self, until: datetime) -> None:
+    async def _run_until(self, until: datetime) -> None:
         """Begin events and deliver messages when their time comes, and let running tasks run."""
         while True:
             event = self._events[0][0] if self._events else until
@@ -374,7 +374,7 @@ class Simulation:
     async def _invoke(
         self, name: str, lasts: timedelta, function: Callable[[Invocation], Coroutine[Any, Any, R]]
     ) -> R | None:
-        """What the function answers; None if it dies, takes too long, or fails because a request to AWS failed."""
+        """What the function returns; None if it dies, takes too long, or fails because a request to AWS failed."""
         ahead = timedelta(seconds=self.dice.uniform(-1, 1) * self.faults.odds.skew)
         invocation = Invocation(name, SkewedClock(self.clock, ahead))
         before = INVOCATION.set(invocation)

@@ -1,4 +1,4 @@
-"""The record of one simulated story: what the owner requested, what happened, and what the tenant saw."""
+"""The record of one simulated story: what the owner requested, what happened, and what the tenant received."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -37,7 +37,7 @@ class RequestedHours:
     """Calling hours that the owner asked for."""
 
     hours: Hours
-    #: when: from then on they may hold
+    #: when they were asked for: from then on they may hold
     asked: datetime
     #: when other hours were confirmed; None if these may still hold
     superseded: datetime | None = None
@@ -63,7 +63,7 @@ class Story:
     #: how many numbers were accepted
     uploaded: int = 0
     #: how many uploads were accepted in part
-    torn_uploads: int = 0
+    partial_uploads: int = 0
     stops: list[Stop] = field(default_factory=list)
     #: of all campaigns, by the operator
     halts: list[Stop] = field(default_factory=list)

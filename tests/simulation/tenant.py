@@ -12,7 +12,7 @@ from tests.fake_aws.clock import SimulatedClock
 from tests.simulation.faults import Faults
 
 COMPLETED, FAILED, UNKNOWN = "completed", "failed", "unknown"
-#: other ways than a plain 200 in which a call ends that arrived
+#: how a call that arrived may end, other than by a plain 200
 _OTHER_CALL_RESULTS: tuple[tuple[str, RequestResult], ...] = (
     (FAILED, Answered(404, {}, b"")),
     (FAILED, Answered(486, {}, b"")),
@@ -48,7 +48,7 @@ class Call:
     at: datetime
     call_id: int
     attempt: int
-    #: completed or failed, as it was answered; unknown if no answer got back
+    #: completed or failed, by the answer; unknown if the dialer got none
     ended: str
     idempotency_key: str
 

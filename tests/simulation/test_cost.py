@@ -51,7 +51,7 @@ def test_many_calls_share_a_read(world: World) -> None:
     for line, used in world.ledger.dynamodb.items():
         read[line.function] += used.reads
     assert read["dialer"] < 0.6 * CALLS
-    # Each record is read once, and some are looked for before they exist.
+    # Each record is read once. Some are requested before they exist.
     assert CALLS <= read["settler"] < 2.5 * CALLS
 
 
@@ -91,7 +91,7 @@ def test_a_million_calls_cost_less_than_the_goal(pace: int, campaigns: int, call
 @pytest.mark.parametrize("pace", [2, 20])
 @pytest.mark.parametrize("seed", range(3))
 def test_no_call_is_late_at_a_slow_pace(pace: int, seed: int) -> None:
-    """Only the first may be, for which a function starts."""
+    """Only the first call may be late: a function starts for it."""
     conditions = Conditions(calls=40, pace=pace, seed=seed)
     world = World(conditions, Deployment.read())
     world.run()
@@ -107,7 +107,7 @@ def test_a_slower_start_url_costs_more_time_and_no_more_requests(billed: Bill) -
 
 
 class TestCounting:
-    """The units of single requests, as the counting client reckons them."""
+    """The units of single requests, as the counting client counts them."""
 
     KEY = {"account": {"S": "acme"}, "id": {"N": "1"}}  # noqa: RUF012 # read only
 
@@ -186,7 +186,7 @@ class TestCounting:
         ledger = self.asked(("TransactWriteItems", {"TransactItems": [put]}))
         assert self.writes(ledger) == {"TransactWriteItems": 2 + 1}
 
-    def test_a_read_counts_by_the_size_of_what_it_finds(self) -> None:
+    def test_a_read_counts_the_size_of_the_items_that_it_finds(self) -> None:
         get = ("GetItem", {"Key": self.KEY, "ConsistentRead": True})
         (line,) = self.asked(get).dynamodb.values()
         assert line.reads == 1

@@ -97,7 +97,7 @@ class TestSQSAndLambda:
         assert [billed_milliseconds(seconds) for seconds in (0.0, 0.0001, 0.2, 0.2001)] == [1, 1, 200, 201]
 
     @given(st.floats(0, 900))
-    def test_the_billed_time_is_less_than_a_millisecond_too_long(self, seconds: float) -> None:
+    def test_the_billed_time_is_at_most_a_millisecond_too_long(self, seconds: float) -> None:
         billed = billed_milliseconds(seconds)
         assert seconds * 1000 - 0.001 <= billed <= seconds * 1000 + 1
 

@@ -36,13 +36,13 @@ def _quiet() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("first", sampled_seeds(range(0, SEEDS, PIECE), SAMPLE))
-def test_every_promise_is_kept_whatever_goes_wrong(first: int) -> None:
+def test_every_promise_is_kept_with_any_faults(first: int) -> None:
     broken = {seed: found for seed in range(first, first + PIECE) if (found := faults(Simulation(seed).run()))}
     assert broken == {}
 
 
 @pytest.mark.parametrize("seed", sampled_seeds(range(SHORT_STORIES), SHORT_SAMPLE))
-def test_a_crash_at_any_one_boundary_breaks_no_promise(seed: int) -> None:
+def test_a_crash_at_any_boundary_breaks_no_promise(seed: int) -> None:
     boundaries = Simulation(seed, crash_at=NEVER).run().faults.boundaries
     assert boundaries > 20
     broken = {}
@@ -82,9 +82,9 @@ def test_a_seed_always_makes_the_same_story(seed: int) -> None:
     assert first.faults.boundaries == second.faults.boundaries
 
 
-@pytest.mark.timeout(900)  # where the story has changed in which it was seen, others are looked at
+@pytest.mark.timeout(900)  # if the story of `seen_in` has changed, other stories are checked
 @pytest.mark.parametrize("control", CONTROLS, ids=lambda control: control.missing)
-def test_a_safeguard_taken_away_is_missed(control: Control, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_checker_notices_that_a_safeguard_is_removed(control: Control, monkeypatch: pytest.MonkeyPatch) -> None:
     control.apply(monkeypatch.setattr)
     seeds = chain([control.seen_in], range(NOTICED_WITHIN))
     assert any(faults(Simulation(seed).run()) for seed in seeds)
