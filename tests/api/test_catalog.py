@@ -94,7 +94,7 @@ def test_a_campaign_names_its_schedule_by_id_or_nickname(customer: Customer) -> 
     assert [chosen(customer, name) for name in (1, "1", "3wkdays", " 3wkdays ")] == [1] * 4
 
 
-def test_an_id_wins_over_a_nickname_that_looks_like_it(customer: Customer) -> None:
+def test_an_id_wins_over_a_nickname_that_is_the_same_text(customer: Customer) -> None:
     customer.schedule("2")
     assert chosen(customer, "2") == 1
     customer.schedule()

@@ -347,7 +347,7 @@ class TestSlicesThatComeTooLate:
         assert list(world.services.calls.between(CAMPAIGN, 0, 40)) == []
         assert world.services.tasks.returned_sequences(CAMPAIGN) == set(range(40))
 
-    def test_returning_one_takes_one_write(self, world: World) -> None:
+    def test_returning_a_slice_takes_one_write(self, world: World) -> None:
         bodies = self.late_slices(world)
         world.dial(bodies)
         assert len(list(world.services.tasks.returned_slices(CAMPAIGN))) == len(bodies) == 10
@@ -359,7 +359,7 @@ class TestSlicesThatComeTooLate:
         assert campaign(world).counts == Counts(completed=100)
         assert world.services.tasks.returned_sequences(CAMPAIGN) == set()
 
-    def test_a_part_of_one_may_be_dispatched_again(self, world: World) -> None:
+    def test_a_part_of_a_returned_slice_may_be_dispatched_again(self, world: World) -> None:
         world.pacer = world.pacer_with(limits=ONE_SLICE)
         (body,) = self.late_slices(world, calls=20)
         assert world.dial([body]) == []
@@ -392,7 +392,7 @@ class TestSlicesThatComeTooLate:
         world.run(minutes=6)
         assert world.tenant.called == destinations(numbers(40))
 
-    def test_a_stopped_campaign_has_no_work_with_them(self, world: World) -> None:
+    def test_a_stopped_campaign_with_returned_slices_has_no_work(self, world: World) -> None:
         world.dial(self.late_slices(world))
         stop(world)
         for _ in range(3):

@@ -327,12 +327,12 @@ def test_values_are_quoted_as_urllib_quotes_them(value: str) -> None:
 # After a status line, the result is Answered, whatever follows.
 
 
-def test_a_truncated_body_leaves_the_answer() -> None:
+def test_an_answer_with_a_truncated_body_is_kept() -> None:
     result, _ = dial(answering(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf"))
     assert result == Answered(200, {"content-length": "100"}, b"half")
 
 
-def test_a_reset_in_the_body_leaves_the_answer() -> None:
+def test_an_answer_is_kept_if_the_server_resets_in_its_body() -> None:
     result, _ = dial(resetting(b"HTTP/1.1 500 X\r\nContent-Length: 100\r\n\r\nhalf"))
     answered(result, 500)
 
@@ -358,11 +358,11 @@ INTERIM_ANSWER = b"HTTP/1.1 102 Processing\r\n\r\n"
 
 
 @pytest.mark.parametrize("pieces", [(b"ZZ\r\n",), (b"5\r\nhello\r\n", b"ZZ\r\n"), (b"5\r\nhello\r\nZZ\r\n",)])
-def test_broken_chunks_leave_the_answer(pieces: Sequence[bytes]) -> None:
+def test_an_answer_with_broken_chunks_is_kept(pieces: Sequence[bytes]) -> None:
     answered(dial(answering(CHUNKED, *pieces), call_deadline=0.6)[0])
 
 
-def test_broken_chunks_in_one_piece_with_the_head_leave_the_answer() -> None:
+def test_an_answer_with_broken_chunks_in_one_piece_with_its_head_is_kept() -> None:
     assert dial(answering(CHUNKED + b"ZZ\r\n"))[0] == Answered(200, {}, b"")
 
 

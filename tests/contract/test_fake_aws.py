@@ -66,7 +66,7 @@ class TestDynamoDB:
         assert conflicts == []
         assert database.accounts.get("acme")
 
-    def test_a_batch_answers_which_parts_are_left_unprocessed(self) -> None:
+    def test_the_answer_to_a_batch_has_the_unprocessed_parts(self) -> None:
         left = [3, 0, 0]
         client = SimulatedDynamoDB(unprocessed=lambda _: left.pop(0))
         database = with_tables(client)
@@ -161,7 +161,7 @@ class TestSQS:
     def clock(self) -> HandClock:
         return HandClock()
 
-    def test_a_batch_answers_which_messages_are_refused(self, clock: HandClock) -> None:
+    def test_the_answer_to_a_batch_names_the_refused_messages(self, clock: HandClock) -> None:
         sqs = SimulatedSQS(clock.now, refuses="bad".__eq__)
         url = sqs.create_queue(QueueName="calls")["QueueUrl"]
         entries = [{"Id": str(place), "MessageBody": body} for place, body in enumerate(["good", "bad", "good"])]

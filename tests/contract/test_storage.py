@@ -528,7 +528,9 @@ class TestCalls:
         calls.finish(again, OUTCOME, NOW, ReportState.NONE)
         assert list(tasks.uncounted_outcomes(CAMPAIGN, spread=1)) == [UncountedOutcome(KEY, State.COMPLETED)]
 
-    def test_an_expired_claim_makes_the_call_uncertain_for_good(self, calls: Calls, tasks: TaskStore) -> None:
+    def test_an_expired_claim_makes_the_call_uncertain_and_no_later_write_changes_it(
+        self, calls: Calls, tasks: TaskStore
+    ) -> None:
         claim = claimed(calls)
         call = recorded(calls)
         assert calls.expire(call, report=True, now=NOW, spread=1)

@@ -62,7 +62,7 @@ def test_the_api_has_one_public_stage(cloud: Emulated) -> None:
     assert [stage["stageName"] for stage in gateway.get_stages(restApiId=apis["callpacer-told"])["item"]] == ["v1"]
 
 
-def test_stages_are_apart_and_keep_their_parameters(cloud: Emulated) -> None:
+def test_stages_are_separate_and_keep_their_parameters(cloud: Emulated) -> None:
     bring_up(cloud, "one", {"DialerConcurrency": "7"})
     bring_up(cloud, "two", {})
     bring_up(cloud, "one", {"AlarmTopic": "arn:aws:sns:us-east-1:000000000000:night-shift"})

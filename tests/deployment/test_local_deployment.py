@@ -153,7 +153,9 @@ class TestTokens:
     def run(self, deployment: LocalDeployment, command: str, *arguments: str) -> int:
         return tokens.main([command, "--local", str(deployment.directory), *arguments])
 
-    def test_create_opens_an_account(self, deployment: LocalDeployment, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_create_prints_a_valid_token_and_a_secret(
+        self, deployment: LocalDeployment, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         assert self.run(deployment, "create", "--account", "tool-create") == 0
         printed = dict(line.split() for line in capsys.readouterr().out.splitlines())
         assert printed["secret:"].startswith("whsec_")

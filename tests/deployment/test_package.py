@@ -101,7 +101,7 @@ def test_every_function_has_its_variables_and_its_timeout(template: dict[str, An
     }
 
 
-def test_the_dialer_takes_from_the_queue_that_is_made(template: dict[str, Any]) -> None:
+def test_the_queue_invokes_the_dialer_with_one_message(template: dict[str, Any]) -> None:
     (source,) = functions(template)["Dialer"]["Events"].values()
     assert source["Properties"] == {
         "Queue": {"Fn::Sub": "${CallQueue.Arn}"},

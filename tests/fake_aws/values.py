@@ -17,7 +17,7 @@ Item = dict[str, Value]
 
 #: bytes
 LARGEST_ITEM = 400 * 1024
-#: what most numbers look like; they are stored as they are
+#: the form of most numbers, which are stored unchanged
 _PLAIN = re.compile(r"0|-?[1-9]\d{0,18}", re.ASCII)
 #: DynamoDB knows larger ones, of 38 digits
 _NUMBER = re.compile(r"-?\d{1,19}(?:\.\d{1,19})?(?:[eE][+-]?\d{1,2})?", re.ASCII)

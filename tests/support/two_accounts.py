@@ -302,7 +302,7 @@ class Story:
                 "max_retries": draw.randint(0, 10),
                 "retry_interval": draw.randint(60, 90),
             }
-        # one that both accounts use, some that look like ids, and the account's own
+        # one that both accounts use, some that could be ids, and some that only this account uses
         nickname = {"nickname": draw.choice(["", "both", "both", "1", "2", f"{label} 2", f"{label} 3"])}
         if kind == "schedule":
             return {"days": draw.sample(["sat", "mon", "tue", "fri"], draw.randint(1, 3)), **nickname}

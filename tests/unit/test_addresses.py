@@ -240,7 +240,7 @@ def spelled_addresses(draw: st.DrawFn) -> str:
 
 
 @given(spelled_addresses())
-def test_no_spelling_of_an_ipv4_address_gets_past_the_check(host: str) -> None:
+def test_any_spelling_of_an_ipv4_address_is_checked(host: str) -> None:
     resolved = IPv4Address(socket.inet_aton(host))
     target = read_url(f"http://{host}/", allow_loopback=False)
     if isinstance(target, Target):

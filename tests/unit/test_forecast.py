@@ -27,7 +27,7 @@ def test_the_last_call_of_a_short_queue_is_today() -> None:
     assert forecast(timetable(), [pace(60)], 60, BEFORE) == Forecast(EIGHT + timedelta(minutes=59), 0)
 
 
-def test_a_long_queue_goes_on_tomorrow() -> None:
+def test_a_long_queue_continues_tomorrow() -> None:
     assert forecast(timetable(), [pace(60)], 181, BEFORE) == Forecast(EIGHT + timedelta(days=1), 0)
 
 

@@ -123,7 +123,7 @@ class TestDialers:
         assert load.limits(Limits(), 1.5 * load.SLOW).most == 1.5 * MOST_DIALS
         assert load.limits(Limits(), 29 * SECOND).most == MOST_SLOW_DIALS
 
-    def test_slices_of_single_calls_stay_so_however_slow_they_are(self) -> None:
+    def test_slices_of_one_call_stay_so_however_slow_the_calls_are(self) -> None:
         assert load.limits(Limits(most=1, most_slow=1), 29 * SECOND).most == 1
 
     def test_slices_have_the_size_that_the_number_of_dialers_is_computed_with(self) -> None:

@@ -53,7 +53,7 @@ def test_a_lock_pins_each_package_and_has_its_hashes(lock: Path) -> None:
 
 
 @each_lock
-def test_a_lock_names_neither_a_registry_nor_a_place_on_a_machine(lock: Path) -> None:
+def test_a_lock_names_neither_a_registry_nor_a_path(lock: Path) -> None:
     text = lock.read_text()
     assert "://" not in text
     assert "--index-url" not in text

@@ -160,7 +160,7 @@ def test_a_call_expires_with_its_period_or_its_window() -> None:
     [(1, 60, 2), (1, 20, 2), (1, 15, 2), (1, 12, 2.5), (1, 1, 30), (45, 2, 675)],
     ids=["a second apart", "3 seconds", "4 seconds", "5 seconds", "a minute", "22.5 minutes"],
 )
-def test_a_call_begins_at_most_two_seconds_or_half_the_gap_to_the_next_late(
+def test_a_call_is_late_by_at_most_two_seconds_or_half_the_gap_to_the_next(
     period: int, amount: int, grace: float
 ) -> None:
     slot, *_ = Campaign([pace(period, amount)]).tick(JUST_BEFORE)

@@ -130,7 +130,7 @@ OLD = NOW - timedelta(minutes=2)
         (call(0, State.COMPLETED, ReportState.PENDING, at=OLD), False, SettlingAction.DEFER_REPORT),
     ],
 )
-def test_what_the_settler_does_with_a_number(
+def test_the_settler_classifies_a_number_by_its_record(
     record: Call | None, dispatched_long_ago: bool, expected: SettlingAction
 ) -> None:
     assert classify(record, NOW, dispatched_long_ago=dispatched_long_ago, acknowledgements_read_at=NOW) is expected

@@ -66,7 +66,7 @@ def test_a_form_from_curl_is_read() -> None:
     assert values(CURL_FORM) == {"days": '["mon", "wed", "fri"]', "nickname": "3wkdays"}
 
 
-def test_a_form_with_a_file_is_read_though_curls_header_says_json() -> None:
+def test_a_form_with_a_file_is_read_though_its_content_type_is_json() -> None:
     assert values(CURL_FORM_WITH_JSON_HEADER) == {
         "phone_numbers": FilePart("n.csv", b"destination\r\n+12223334444\r\n"),
         "profiles": '[{"profile":"MorningPace", "start_time":"08:00", "end_time":"11:00"}]',

@@ -92,7 +92,7 @@ def test_a_window_is_open_at_its_start_and_closed_at_its_end() -> None:
     assert morning.open_until(utc(2026, 1, 5, 16)) is None
 
 
-def test_of_overlapping_windows_the_last_to_close_counts() -> None:
+def test_overlapping_windows_are_open_until_the_last_one_closes() -> None:
     both = timetable(Window(1, 8 * 60, 11 * 60), Window(2, 9 * 60, 12 * 60))
     assert both.open_until(utc(2026, 1, 5, 15)) == utc(2026, 1, 5, 17)
 

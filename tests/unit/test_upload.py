@@ -53,7 +53,7 @@ def test_line_ends_of_every_system_and_a_byte_order_mark_are_read(begin: bytes, 
 
 
 @pytest.mark.parametrize("blank", [b"", b" \t", b",,", b'"",""', b"\xc2\xa0"])
-def test_blank_lines_and_rows_of_empty_columns_are_skipped(blank: bytes) -> None:
+def test_blank_lines_and_rows_of_empty_columns_are_ignored(blank: bytes) -> None:
     assert entries(b"\n".join([blank, b"2223334444", blank, blank, b"4443332222", blank])) == [FIRST, SECOND]
 
 
@@ -64,7 +64,7 @@ def test_blank_lines_and_rows_of_empty_columns_are_skipped(blank: bytes) -> None
         *("Business Phone,Name", "name,phone_number", "Customer's Mobile Number", "Teléfono", "Phone 1", "PHONE;Name"),
     ],
 )
-def test_a_first_line_that_is_a_heading_is_skipped(heading: str) -> None:
+def test_a_first_line_that_is_a_heading_is_no_entry(heading: str) -> None:
     row = ",2223334444" if heading.startswith("name") else "2223334444"
     assert entries(f"\r\n{heading}\r\n{row}\r\n".encode()) == [FIRST]
 
@@ -74,7 +74,7 @@ def test_a_first_line_that_is_neither_a_number_nor_a_known_heading_is_a_fault(li
     assert only_fault(f"{line}\n2223334444".encode()).index == 1
 
 
-def test_a_heading_is_only_skipped_as_the_first_line() -> None:
+def test_a_heading_is_known_only_in_the_first_line() -> None:
     assert only_fault(b"2223334444\nphone_number\n") == FaultyEntry(
         2, "phone_number", EntryFault.NO_NUMBER, {"number": "phone_number"}
     )
@@ -175,7 +175,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("value", "count"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
-def test_what_real_files_hold_is_read(value: object, count: int) -> None:
+def test_common_forms_of_files_and_arrays_are_read(value: object, count: int) -> None:
     found = entries(value)
     assert [entry.destination.split(";")[0] for entry in found] == ["tel:+12225550142", "tel:+12225550143"][:count]
 

@@ -478,7 +478,7 @@ def test_repeated_phone_numbers_are_dropped_on_request() -> None:
     assert form_of(phone_numbers=["2223334444"] * 3).phone_numbers(unique=True, required=True).dropped == 2
 
 
-def test_faults_of_phone_numbers_join_the_others() -> None:
+def test_faults_of_phone_numbers_are_listed_with_the_others() -> None:
     form = form_of(phone_numbers=["x"])
     form.integer("campaign_id", required=True)
     form.phone_numbers(unique=False, required=True)
