@@ -22,7 +22,7 @@ SYNC := $(BIN)/uv pip sync --require-hashes
 # Takes the newest versions that the ranges admit, and those for each Python and platform at once.
 LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	--custom-compile-command 'make lock'
-PYTEST := $(BIN)/python -m pytest --numprocesses 4 --dist loadgroup
+PYTEST := $(BIN)/python -m pytest --numprocesses 6 --dist loadgroup
 
 .PHONY: help install lock run demo test test-whole test-pythons simulate isolation cost scale coldstart bench lint \
 	types audit check package deploy clean

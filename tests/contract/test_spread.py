@@ -172,7 +172,7 @@ class TestCalls:
     ) -> None:
         numbers = 200
         before = add(campaigns, numbers=numbers)
-        grown = ProgressStore(database).reserve(before, 0, before.cursors, spread=GROWN)
+        grown = ProgressStore(database).reserve(before, numbers, before.cursors, spread=GROWN)
         assert grown is not None
         for sequence in range(numbers):  # two of three were written before the spread grew
             partition = sequence % (BEFORE if sequence % 3 else GROWN)
