@@ -1,6 +1,6 @@
-"""What its owner's requests do to a campaign. Each is a pure function from the campaign to what it becomes.
+"""What the requests of its owner change in a campaign. Each function is pure, and answers the changed campaign.
 
-A request that changes nothing answers the campaign that it was given. `chalicelib.storage.campaigns` writes the others.
+If a request changes nothing, the function answers the same campaign. `chalicelib.storage.campaigns` writes the others.
 """
 
 from dataclasses import replace
