@@ -72,7 +72,7 @@ def blueprint(services: Callable[[], Services]) -> Blueprint:
         )
 
     for path in ENDPOINTS:
-        # An empty list accepts every content type: `chalicelib.api.request` goes by the body.
+        # An empty list accepts every content type: `chalicelib.api.request` finds the format in the body.
         api.route(path, methods=list(METHODS), content_types=[], name=path)(serve)
     return api
 

@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 from chalicelib.domain import pacing
 from chalicelib.domain.messages import Dial
 
-#: The longest time from the first call of a slice to its last. By `make cost`, a million calls at 60 a minute cost $6.45
-#: with 4 s, and $7.47 with 2 s.
+#: The longest time from the first call of a slice to its last. By `make cost`, a million calls at 60 a minute cost
+#: $6.45 with 4 s, and $7.47 with 2 s.
 SPAN = timedelta(seconds=4)
 #: About how long a call uses the processor, whose speed comes with the dialer's memory.
 PROCESSOR_TIME = timedelta(seconds=0.07)

@@ -112,7 +112,7 @@ def _read_entries(indexed: Iterable[tuple[int, T]], reader: Callable[[T], list[E
 
 
 def _is_surely_invalid(written: object) -> bool:
-    """True for a value that is surely no entry. It costs less than reading, and is enough for faults that aren't listed."""
+    """True for a value that is surely no entry. It costs less than reading, and is enough for unlisted faults."""
     match written:
         case str():
             return len(written) < dialstring.DIGITS_OF_A_NUMBER

@@ -137,7 +137,7 @@ class CampaignItem(Model):
     load_made = NumberAttribute(default=0)
     #: about how many calls a tick dispatches at most; missing: all that are due
     load_most = NumberAttribute(null=True)
-    #: whether the last tick dispatched less than it could have, because of that
+    #: True if the last tick dispatched less than it could have, because of `load_most`
     load_limited = BooleanAttribute(default=False)
     #: milliseconds from a call's claim to its outcome, the recent average
     call_time = NumberAttribute(default=0)
@@ -146,7 +146,7 @@ class CampaignItem(Model):
 
     #: its shard of the index `work`, while there is something to do for it, now or later
     shard = UnicodeAttribute(null=True)
-    #: before that there is nothing to do for it
+    #: it sleeps until then: before that there is nothing to do for it
     wakes_at = UTCDateTimeAttribute()
     #: how many dialers all of its calls keep busy; not known before it is paced
     dialers = NumberAttribute(null=True)
@@ -182,7 +182,7 @@ class LogItem(Model):
 
 
 class ChunkItem(Model):
-    """Hundreds of entries of one upload, one on each line."""
+    """A part of the entries of one upload, up to 64 KB of them, one on each line."""
 
     #: `account/campaign/upload/number`: reads and writes of chunks spread over all partitions
     chunk = UnicodeAttribute(hash_key=True)

@@ -37,7 +37,7 @@ _WINDOW_BITS = {"gzip": (31,), "x-gzip": (31,), "deflate": (15, -15)}
 _FIXED_HEADERS = {
     "Content-Type": "application/x-www-form-urlencoded",
     "User-Agent": "callpacer",
-    # A compressed answer is read all the same, see `decompress`.
+    # Some servers compress their answer anyway: `decompress` reads it.
     "Accept-Encoding": "identity",
 }
 
