@@ -19,7 +19,7 @@ class StateInUse(Exception):
 
 @dataclass(frozen=True)
 class Running:
-    """What other programs need to know of a deployment that runs."""
+    """The facts about a running deployment that other programs need."""
 
     pid: int
     #: the API's URL
