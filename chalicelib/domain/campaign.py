@@ -20,7 +20,7 @@ def started(campaign: Campaign, now: datetime) -> Campaign:
 
 
 def stopped(campaign: Campaign) -> Campaign:
-    """It calls nobody. Its queue stays as it is."""
+    """It makes no more calls. Its queue stays as it is."""
     return replace(campaign, status=Status.STOPPED) if campaign.status is Status.RUNNING else campaign
 
 
@@ -47,7 +47,7 @@ def changed(campaign: Campaign, plan: Plan, now: datetime) -> Campaign:
 
 
 def deleted(campaign: Campaign, now: datetime) -> Campaign:
-    """It calls nobody, and is kept only until the outcomes of its calls are reported."""
+    """It makes no more calls, and is kept only until the outcomes of its calls are reported."""
     return _with_work(replace(campaign, deleted=True, status=Status.STOPPED), now)
 
 

@@ -34,7 +34,7 @@ class SettlingAction(StrEnum):
     SKIP = "skip"
     #: defer it: it was dispatched, and its message is lost
     DEFER_LOST = "defer_lost"
-    #: make it uncertain: it was claimed, and nobody can know the outcome
+    #: make it uncertain: it was claimed, and its outcome can't be known any more
     EXPIRE = "expire"
     #: schedule its report again: it has its outcome, and the dialer died before it finished the report
     DEFER_REPORT = "defer_report"

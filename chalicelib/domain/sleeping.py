@@ -1,7 +1,7 @@
 """How long a campaign sleeps: until shortly before the next call or report that may be made for it.
 
-A deployment may have thousands of campaigns that run and call nobody: their hours are over, or what failed is retried
-in an hour. If they didn't sleep, every tick would read each of them. A request of its owner wakes a campaign.
+A deployment may have thousands of campaigns that run without a call to make: their hours are over, or failed calls are
+retried in an hour. If they didn't sleep, every tick would read each of them. A request of its owner wakes a campaign.
 """
 
 from collections.abc import Iterable, Sequence
