@@ -1,4 +1,4 @@
-"""The errors by which callpacer refuses something, as one tree.
+"""The errors with which callpacer refuses something, as one tree.
 
 An error carries facts. Only the API has the sentences and the HTTP statuses of its answers (`chalicelib.api.envelope`,
 `chalicelib.api.wording`).

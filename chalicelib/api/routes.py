@@ -61,7 +61,7 @@ def blueprint(services: Callable[[], Services]) -> Blueprint:
 
     @api.middleware("http")
     def serve(request: Request, _: Callable[[Request], Response]) -> Response:
-        """Answers every request, whether its path is known or not.
+        """Answers every request, even to an unknown path.
 
         It is a middleware because a middleware gets its request as an argument. A view reads Chalice's current request,
         which all threads of a server share.

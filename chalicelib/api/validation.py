@@ -10,8 +10,8 @@ type. The stand-in is never used, because `check` raises:
     form.check()
 
 Without `required`, a field that is missing or null is None. An update passes `required=form.given("period")`: a missing
-field is None, and a given one must have a value. Where an empty value has a meaning, `given` tells it from a missing
-one.
+field is None, and a given one must have a value. Where an empty value has a meaning, `given` distinguishes it from a
+missing one.
 """
 
 import json

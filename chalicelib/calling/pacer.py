@@ -79,7 +79,7 @@ class PacingInput:
     limits: slicing.Limits
     #: how many of its calls are due in a second
     rate: float
-    #: how long a call of it takes; zero while nothing is known
+    #: how long its calls take on average; zero while nothing is known
     call_time: timedelta
 
     @property

@@ -22,7 +22,7 @@ DELIMITERS = (COMMA, ";", TAB)
 MOST_COLUMNS = 200
 #: the most characters that a known name may have
 _LONGEST_NAME = 64
-#: The names by which each part of an entry is known, in lower case and without accents and anything that is no letter.
+#: The known names of each part of an entry: lower case, letters only, without accents.
 _NAMES = {
     "phone_number": re.compile(r"numbers?|msisdn|callee|destination|telefonnummer|cellphone|mobilephone|phonenumbers?"),
     "ani": re.compile(r"ani|callerid|calleridnumber|cli|fromnumber"),

@@ -2,8 +2,8 @@
 
 An entry is a number, its parameters and a message reference: `tel:+12223334444; ani=7778889999, marchcampaign`
 (reference, Create Campaign, `phone_numbers`; the product's documentation for the bare forms and `postd`). A number must
-have the shape that E.164 gives it; whether it is assigned to anybody is not checked. What could mean two numbers is
-refused, because a wrong guess calls a stranger.
+have the shape that E.164 gives it; whether it is assigned is not checked. Text that could mean two numbers is refused,
+because a wrong guess calls a stranger.
 """
 
 import re

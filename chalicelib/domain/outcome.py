@@ -79,7 +79,7 @@ class Outcome:
 def outcome_of(request_result: RequestResult) -> Outcome:
     """The call's outcome, if this was its last request.
 
-    Every 2xx is a completed call, unless its body is a JSON object that says that the call failed. Redirects aren't
+    Every 2xx is a completed call, unless its body is a JSON object whose `result` is `failed`. Redirects aren't
     followed: they are failures like any other status. A call that wasn't sent is a failure, too, once
     `retries.unsent_delay` gives up.
     """

@@ -145,7 +145,7 @@ def _retry_after(value: str, now: datetime) -> int:
     """The seconds a Retry-After asks for, from 0 to LONGEST_RETRY_AFTER; 0 if it can't be read.
 
     RFC 9110, section 10.2.3: either a number of seconds or an HTTP-date. A date has one of the three forms of section
-    5.6.7, which are all UTC; the last of them doesn't say so.
+    5.6.7, which are all UTC; the last of them doesn't name it.
     """
     value = value.strip()
     if value.isascii() and value.isdigit():

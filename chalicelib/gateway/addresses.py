@@ -1,7 +1,7 @@
 """Which servers a tenant's URL may name (P9): public http and https servers only.
 
 Otherwise a tenant could send requests to what only the dialer can reach: its own machine, its private network, or the
-link-local address at which a cloud hands out credentials. This module says what is allowed, and resolves no names.
+link-local address at which a cloud hands out credentials. This module has the rules, and resolves no names.
 `chalicelib.gateway.http.lookup` checks the addresses of a name, after the lookup and at the socket.
 """
 

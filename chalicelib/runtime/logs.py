@@ -12,7 +12,7 @@ from typing import TextIO
 from chalicelib.domain.keys import CallKey, CampaignKey
 from chalicelib.domain.models import Entry
 
-#: the attributes of a log record that say what it is about
+#: the attributes of a log record that name its campaign and its call
 _FIELDS = ("campaign", "call_id", "number", "attempt")
 
 

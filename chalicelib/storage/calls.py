@@ -1,7 +1,7 @@
 """Calls: a record for each number, which is made when the number is claimed.
 
-A claim is a conditional write. It is given once for each attempt, whatever is delivered twice or overlaps. Only its
-holder, who is known by the nonce, may write the outcome.
+A claim is a conditional write. It is given once for each attempt, whatever is delivered twice or overlaps. Only the
+dialer that has its nonce may write the outcome.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

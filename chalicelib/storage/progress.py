@@ -42,7 +42,7 @@ class ProgressStore:
         """Reserve the slots up to these cursors, and move the head past the numbers that were sent before.
 
         `spread` is written here, before a slice is sent with it, so that readers know it. `dialers` is how many dialers
-        the campaign's calls keep busy, by which `chalicelib.calling.sharding` groups shards. None leaves it as it is.
+        the campaign's calls keep busy; `chalicelib.calling.sharding` groups shards by it. None leaves it as it is.
 
         Answers the campaign as it is then. None if another pacer was first, or the campaign was started or changed.
         """

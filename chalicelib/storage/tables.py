@@ -34,7 +34,7 @@ class TokenItem(Model):
     digest = UnicodeAttribute(hash_key=True)
     account = UnicodeAttribute()
     created_at = UTCDateTimeAttribute()
-    #: the token's first eight characters, or the first half of a shorter one, by which its owner knows it
+    #: the token's first eight characters, or the first half of a shorter one: its owner recognises it by them
     label = UnicodeAttribute()
 
     of_account = TokensOfAccount()
@@ -152,7 +152,7 @@ class CampaignItem(Model):
     dialers = NumberAttribute(null=True)
     #: the version of head and cursors: a pacer that read an older one reserves no slots
     pacing_version = UnicodeAttribute()
-    #: the nonce of the settler's last write, by which a repeated write is known
+    #: the nonce of the settler's last write: a repeated write finds its own
     settled_nonce = UnicodeAttribute(null=True)
 
     with_work = CampaignsWithWork()

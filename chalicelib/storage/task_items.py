@@ -9,7 +9,7 @@
 | `leased-dial/2026-11-23T18:15:00/000000000017/…` | a slice of calls is leased to the dialer until then |
 | `leased-report/…` | a slice of reports is leased likewise |
 | `ended/000000000017` | number 17, which the settler had skipped, has its outcome |
-| `reported/2026-11-23T18:00:00/…` | result_url acknowledged these first reports by then; their records don't say so |
+| `reported/2026-11-23T18:00:00/…` | result_url acknowledged these first reports by then; their records don't have it |
 
 Queries depend on the order of these kinds: tasks that wait for the pacer come first, and acknowledgements, which need
 no work, come last.

@@ -2,7 +2,7 @@
 
 The SDK repeats a write whose answer it lost. So a plain conditional write has a nonce, and succeeds if the stored nonce
 is its own. Without the nonce, its own repetition would look like another caller's write. A transaction has a client
-token instead, by which DynamoDB knows a repetition for ten minutes.
+token instead, by which DynamoDB recognises a repetition for ten minutes.
 """
 
 import uuid

@@ -142,7 +142,7 @@ def digest_of(project: Path, runtime: str) -> str:
 
 
 def _make(project: Path, work: Path, processor: str) -> Path:
-    """Packages a copy of the sources, so that later changes don't get in and Chalice leaves no files behind."""
+    """Packages a copy of the sources, so that later changes don't get in and Chalice adds no files to the sources."""
     sources, result, overlay = work / "sources", work / "package", work / "overlay.json"
     for file in _files(project):
         copy = sources / file.relative_to(project)
@@ -203,7 +203,7 @@ def _make_light(archive: Path, unpacked: Path) -> None:
 def compile_all(folder: Path) -> None:
     """Puts bytecode beside every module. Python loads it without comparing it with the module.
 
-    Lambda can't keep bytecode that it compiles. A zip doesn't keep the times by which Python usually tells whether
+    Lambda can't keep bytecode that it compiles. A zip doesn't keep the times from which Python usually sees whether
     bytecode is up to date. The sources stay: tracebacks show them, and another Python than this one compiles them.
     """
     # Tracebacks name paths in Lambda, not on this machine.

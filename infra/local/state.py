@@ -1,4 +1,4 @@
-"""The directory in which a local deployment keeps its state, and by which the operator's commands find it."""
+"""The directory of a local deployment's state. The operator's commands find the deployment by it."""
 
 import fcntl
 import json

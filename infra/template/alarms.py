@@ -1,4 +1,4 @@
-"""The CloudWatch alarms. docs/operations.md says what each of them means, and what to do."""
+"""The CloudWatch alarms. docs/operations.md explains each of them, and what to do."""
 
 from chalicelib.runtime.metrics import DIMENSION, NAMESPACE, Metric
 from infra.template import JSON
