@@ -1,5 +1,5 @@
-# `make run` starts callpacer on this machine, `make test` runs the tests, `make check` is what CI runs. All that they
-# need goes into .venv; what is there already must be Python 3.11 or newer, with its venv module.
+# `make run` starts callpacer on this machine, `make test` runs the tests, `make check` runs all that CI runs. They
+# install what they need into .venv. Only Python 3.11 or newer has to be there before, with its venv module.
 
 PYTHON ?= python3
 # further arguments of the program, such as ARGS="--port 8001 --state .other"
@@ -17,9 +17,9 @@ LATENCY_MS ?= 200
 BIN := .venv/bin
 INSTALLED := .venv/installed
 AUDITOR := .venv/checkov
-# Makes an environment what a lock says: nothing is missing, nothing else is there, and every file has its hash.
+# Makes an environment match a lock: it has the same packages and no others, and every file has its hash.
 SYNC := $(BIN)/uv pip sync --require-hashes
-# Takes the newest versions that the ranges admit, and those for each Python and platform at once.
+# Takes the newest versions that the ranges admit, for all Pythons and platforms in one lock.
 LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	--custom-compile-command 'make lock'
 PYTEST := $(BIN)/python -m pytest --numprocesses 6 --dist loadgroup
@@ -55,7 +55,7 @@ $(INSTALLED): requirements-dev.txt
 	@$(SYNC) --python .venv-$* requirements-dev.txt
 	@touch $@
 
-# First all that is tested, then the part of it that is shipped: so both have the same versions.
+# The lock of all that is tested comes first. It constrains the lock of what is shipped, so both have the same versions.
 lock: $(INSTALLED) ## Renew the locks: the newest versions that the ranges in requirements*.in admit
 	@$(LOCK) requirements-dev.in --output-file requirements-dev.txt
 	@$(LOCK) requirements.in --constraint requirements-dev.txt --output-file requirements.txt
@@ -87,7 +87,7 @@ isolation: $(INSTALLED) ## Let two accounts take STEPS steps, and check that the
 coldstart: $(INSTALLED) ## Measure how long each function takes to its first answer
 	@$(BIN)/python -m benchmarks.coldstart $(ARGS)
 
-# Compares how fast it is with how fast it could be at best. All benchmarks take about twenty minutes.
+# Compares its speed with that of the least work that could do the same. All benchmarks take about twenty minutes.
 bench: $(INSTALLED) ## Measure how fast it is; ARGS="uploads gateway" for some of it
 	@$(BIN)/python -m benchmarks $(ARGS)
 
@@ -95,7 +95,7 @@ cost: $(INSTALLED) ## Estimate what a million calls cost on AWS, and what for
 	@$(BIN)/python -m benchmarks.cost --calls $(CALLS) --latency-ms $(LATENCY_MS) $(ARGS)
 
 # On simulated time. It takes about an hour, and 6 GB of memory.
-scale: $(INSTALLED) ## Measure how much one deployment carries
+scale: $(INSTALLED) ## Measure how much one deployment can do
 	@$(BIN)/python -m benchmarks.cost.scale
 
 lint: $(INSTALLED) ## Check style, and which module imports which

@@ -19,7 +19,7 @@ def _register_functions() -> None:
 
 app = Chalice(app_name="callpacer", configure_logs=False)
 app.register_blueprint(routes)
-# In Lambda only the API's function imports this module. The other functions' imports would make its start half as long
-# again.
+# In Lambda only the API's function imports this module. The imports of the other functions would make its start half as
+# long again.
 if "AWS_LAMBDA_FUNCTION_NAME" not in os.environ:
     _register_functions()

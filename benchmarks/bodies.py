@@ -1,6 +1,6 @@
 """The worst bodies that a request can have: the processor time until each is read or refused.
 
-Each is as large as a body may be. The slowest have a million items that are each read by themselves.
+Each body has the largest size that is accepted. The slowest ones have a million items, each of which is read by itself.
 """
 
 import time

@@ -23,7 +23,7 @@ CALLS = 2_000
 def run(calls: int = CALLS, rounds: int = ROUNDS) -> Iterator[str]:
     with tempfile.TemporaryDirectory() as state, Emulator(Path(state)) as emulator:
         sqs, dynamodb = emulator.client("sqs"), emulator.client("dynamodb")
-        # Each turn has a campaign, tables and a queue of its own, so that all find the same.
+        # Each turn has a campaign, tables and a queue of its own, so that all turns begin alike.
         worlds = iter([prepared(with_tables(dynamodb), calls) for _ in range(rounds + 1)])
         queues = (sqs.create_queue(QueueName=f"turn-{number}")["QueueUrl"] for number in range(2 * (rounds + 1)))
         requests: list[Mapping[str, Any]] = []

@@ -2,7 +2,7 @@
 
 python -m benchmarks.tenant <descriptor of the listening socket> < pipe
 
-It ends when its standard input closes, and after ten minutes whatever happens.
+It ends when its standard input closes, or after ten minutes.
 """
 
 import asyncio

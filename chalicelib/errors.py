@@ -1,7 +1,7 @@
-"""The errors by which callpacer refuses something, as one tree.
+"""The errors with which callpacer refuses something, as one tree.
 
-An error carries facts. The API alone has the sentences and the HTTP statuses that it answers them with
-(`chalicelib.api.envelope`, `chalicelib.api.wording`).
+An error carries facts. Only the API has the sentences and the HTTP statuses of its answers (`chalicelib.api.envelope`,
+`chalicelib.api.wording`).
 """
 
 from collections.abc import Iterable, Sequence
@@ -37,7 +37,7 @@ class NotAuthenticated(CallpacerError):
 
 
 class NotFound(CallpacerError):
-    """The account has no such thing. Another account may have it."""
+    """The account has nothing of this kind with this id or nickname. Another account may have it."""
 
     def __init__(self, kind: str, identifier: object) -> None:
         super().__init__(f"no {kind} {identifier}")

@@ -35,7 +35,7 @@ from infra.local.state import DEFAULT, StateDirectory
 
 #: seconds between two updates of the screen
 _PAUSE = 0.2
-#: seconds for which the demo listens for a surplus call when all outcomes are reported
+#: seconds for which the demo waits for a surplus call after all outcomes are reported
 _QUIET = 3.0
 #: seconds that the demo may take longer than planned
 _SPARE = 10

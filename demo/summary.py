@@ -78,7 +78,7 @@ def summarize(
 ) -> Summary:
     """`numbers` are those uploaded, each of them once. `counted` is the number of calls with each result, by the API.
 
-    A report that is repeated is no fault if it says the same: a report is sent again until it is acknowledged.
+    A repeated report is no fault if its fields are the same: a report is sent again until it is acknowledged.
     """
     uploaded = set(numbers)
     calls_of = Counter(call.number for call in calls)

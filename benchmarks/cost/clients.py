@@ -13,7 +13,7 @@ from tests.fake_aws.sqs import SimulatedSQS
 from tests.fake_aws.values import Item, kept_item, size_of
 
 _WRITES = ("PutItem", "UpdateItem", "DeleteItem")
-#: with these an answer doesn't show all that is read and billed
+#: parameters with which an answer doesn't show all that is read and billed
 _HIDES = ("FilterExpression", "ProjectionExpression")
 
 
@@ -186,7 +186,7 @@ def _is_consistent(request: Mapping[str, Any]) -> bool:
 
 
 def _refuse_hiding(request: Mapping[str, Any]) -> None:
-    """Refuse a read whose answer doesn't show all that was read: the units are counted by the answer."""
+    """Refuse a read whose answer doesn't show all that was read, since the units are counted by the answer."""
     hiding = [name for name in _HIDES if name in request]
     if hiding:
         raise NotImplementedError(", ".join(hiding))

@@ -1,4 +1,4 @@
-"""A model of Lambda's event source for a standard queue, as AWS documents it, with the least that it promises.
+"""A model of Lambda's event source for a standard queue, as AWS documents it, with the slowest documented scaling.
 
 It polls with at least five connections, each of which waits up to 20 s for a message. It begins with five invocations
 at a time, adds up to 300 a minute while messages are left, and never runs more than `MaximumConcurrency`.
@@ -26,7 +26,7 @@ POLLERS, LONG_POLL = 5, 20
 FIRST, MORE = 5, 300 / 60
 #: how many invocations a provisioned poller runs at the same time
 INVOCATIONS_PER_POLLER = 10
-#: from and to how many seconds after a message is visible a poller has it
+#: the least and the most seconds from a message's visibility until a poller has received it
 RECEIPT = (0.01, 0.1)
 
 Message = dict[str, Any]

@@ -13,7 +13,7 @@ from chalicelib.runtime.clock import Clock
 #: MB with which a function has a whole processor
 WHOLE_PROCESSOR = 1769
 
-# Seconds of a whole processor: twice what was measured with the real clients, with this machine as the server or none.
+# Seconds of a whole processor: twice the time that was measured with the real clients on a development machine.
 #: for each invocation: the event, the event loop
 BEGIN_WORK = 0.010
 #: for a request to AWS, by pynamodb and botocore, and for each item in it

@@ -14,7 +14,7 @@ WRITE_BLOCK = 1024
 SQS_CHUNK = 64 * 1024
 #: how many writes an item in a transaction counts as: it is prepared, then committed
 TRANSACTIONAL = 2
-#: what Lambda calls a GB, in its MB
+#: MB in a GB, as Lambda bills them
 GB = 1024
 
 
@@ -59,7 +59,7 @@ def index_units(before: Entry | None, after: Entry | None) -> int:
 
 
 def sqs_requests(payload: int) -> int:
-    """As how many requests one request is billed."""
+    """How many requests AWS bills for one request."""
     return _blocks(payload, SQS_CHUNK)
 
 

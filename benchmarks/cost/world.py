@@ -70,7 +70,7 @@ PAGE = 100_000
 
 @dataclass(frozen=True)
 class Conditions:
-    """What the deployment has to do, and how its surroundings behave."""
+    """The work of the deployment, and how its surroundings behave."""
 
     calls: int = 10_000
     #: how many campaigns share the calls, running at the same time
@@ -203,7 +203,7 @@ class World:
         self.ledger.sqs["ReceiveMessage, empty"] += minutes * 60 // LONG_POLL * POLLERS
 
     async def _prepare(self) -> None:
-        """Create the account by storage, and the rest by the API, as its owner does."""
+        """Create the account in storage, and the rest through the API, as the owner does."""
         self._switch.turn(on=True, now=BEGIN)
         self._services.accounts.ensure(ACCOUNT, new_secret())
         self._services.tokens.create(ACCOUNT, TOKEN, BEGIN)

@@ -30,7 +30,7 @@ _FIELDS = (
     "report_error",
 )
 _CSV = "text/csv"
-#: What a spreadsheet program accepts. It gets CSV with a byte order mark.
+#: The Accept header of a spreadsheet program, which gets CSV with a byte order mark.
 _SPREADSHEET = "application/vnd.ms-excel"
 #: The first characters of a cell that a spreadsheet evaluates as a formula.
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
@@ -39,7 +39,7 @@ _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 def page(services: Services, context: RequestContext) -> Answer:
     """The calls in the order of the queue, from the first one after the call id `after`. JSON, or CSV if asked for."""
     key = context.campaign
-    # Read before the campaign. Acknowledgements that the settler deletes until then are for numbers behind `settled`.
+    # These are read before the campaign. The settler deletes only acknowledgements of numbers before its `settled`.
     acknowledged = acknowledged_sequences(services.tasks.acknowledgements(key))
     campaign = services.campaigns.get(key)
     form = Form(context.parameters)

@@ -53,7 +53,7 @@ def _faults(faults: Mapping[str, Sequence[str]]) -> Answer:
 
 
 def refusal(reason: Exception) -> Answer:
-    """The answer to an error by which the request is refused; INTERNAL_ERROR for any other exception."""
+    """The answer to an error that refuses the request; INTERNAL_ERROR for any other exception."""
     match reason:
         case InvalidFields():
             return _faults(reason.faults)

@@ -16,7 +16,7 @@ from chalicelib.api.validation import Page
 #: Bytes of an answer's body. Lambda's limit is 6 MB, in which each quotation mark of a body takes two bytes.
 #: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 MAX_ANSWER_BYTES = 2_500_000
-#: The page ends after this time, because API Gateway waits for 29 s.
+#: A page ends after this time, because API Gateway waits for 29 s at most.
 TIME_LIMIT = timedelta(seconds=10)
 
 

@@ -13,7 +13,8 @@ def read_progress(services: Services, campaign: Campaign) -> tuple[Progress, boo
 
     A number is first under way, then among the uncounted outcomes, then in the counts. They are read in this order, so
     that none is missed. If meanwhile the counts moved, or the tasks were spread over more partitions, all are read
-    again. A task is leased until the dialer is done with it; the record of its number says whether it is being dialled.
+    again. A task is leased until the dialer is done with it; the record of its number shows whether it is being
+    dialled.
     """
     if is_settled(campaign):
         return progress(campaign, (), (), ()), False

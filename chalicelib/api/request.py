@@ -1,4 +1,4 @@
-"""A request's parameters. The body itself shows how to read it; the Content-Type can't be relied on.
+"""A request's parameters. The body itself shows its format, because the Content-Type is often wrong.
 
 The example in the reference, Create Campaign, has `Content-Type: application/json` and a multipart form, whose parts
 curl then calls attachments. Other clients send no Content-Type. So a body is multipart if it begins with a boundary or
@@ -34,11 +34,11 @@ _MAX_BOUNDARY_LENGTH = 70
 
 #: Lines of a part's headers. Each line of a folded header counts.
 _MAX_HEADER_LINES = 40
-#: MIME headers are looked for in so many bytes at the beginning of a body.
+#: The bytes at the beginning of a body that are searched for MIME headers.
 _MIME_HEADERS_SIZE = 2_000
 
 #: A plus sign before a number, which means a space in an urlencoded form. It stands at the beginning of a value or of a
-#: quoted text, or behind `tel:`.
+#: quoted text, or after `tel:`.
 _PLUS_SIGN = re.compile(r"((?:^|&)[^=&]*=|\"|%22|tel(?::|%3A)(?:%20)?)\+(?=[0-9])", re.IGNORECASE)
 #: The same in a query, which is already decoded.
 _SPACE_FOR_PLUS = re.compile(r"(?:^|\"|tel:) [0-9]{7}", re.IGNORECASE)
@@ -214,7 +214,7 @@ def _boundary(headers: Message) -> bytes:
 
 
 def _simplify_multipart(boundary: bytes, body: bytes) -> bytes:
-    """The body without what the parser can't read: padding behind a boundary, and folded headers.
+    """The body without what the parser can't read: padding after a boundary, and folded headers.
 
     The content of a part isn't changed: a line that begins with the boundary is always a delimiter.
     """

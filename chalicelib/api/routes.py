@@ -61,7 +61,7 @@ def blueprint(services: Callable[[], Services]) -> Blueprint:
 
     @api.middleware("http")
     def serve(request: Request, _: Callable[[Request], Response]) -> Response:
-        """Answers every request, whether its path is known or not.
+        """Answers every request, even to an unknown path.
 
         It is a middleware because a middleware gets its request as an argument. A view reads Chalice's current request,
         which all threads of a server share.
@@ -72,7 +72,7 @@ def blueprint(services: Callable[[], Services]) -> Blueprint:
         )
 
     for path in ENDPOINTS:
-        # An empty list accepts every content type: `chalicelib.api.request` goes by the body.
+        # An empty list accepts every content type: `chalicelib.api.request` finds the format in the body.
         api.route(path, methods=list(METHODS), content_types=[], name=path)(serve)
     return api
 

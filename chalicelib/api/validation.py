@@ -10,8 +10,8 @@ type. The stand-in is never used, because `check` raises:
     form.check()
 
 Without `required`, a field that is missing or null is None. An update passes `required=form.given("period")`: a missing
-field is None, and a given one must have a value. Where an empty value has a meaning, `given` tells it from a missing
-one.
+field is None, and a given one must have a value. Where an empty value has a meaning, `given` distinguishes it from a
+missing one.
 """
 
 import json
@@ -79,7 +79,7 @@ class Form:
         self._known: set[str] = set()
 
     def given(self, name: str) -> bool:
-        """True if there is such a field, also if it is empty or null."""
+        """True if there is such a field, even if it is empty or null."""
         return self._written(name) in self._values
 
     def value(self, name: str) -> object:
@@ -94,7 +94,7 @@ class Form:
         return _OTHER_NAMES[name]
 
     def fault(self, name: str, sentence: str) -> None:
-        """Record a fault. Handlers record what only they can find, such as "The selected schedule is invalid."."""
+        """Record a fault. Handlers record faults that only they can find, such as an unknown schedule."""
         self._faults.setdefault(self._prefix + name, []).append(sentence)
 
     def _fault_of_value(self, name: str, sentence: str) -> None:
@@ -114,7 +114,7 @@ class Form:
     def _find_unknown(self) -> None:
         """Record a fault for each field that the handler didn't ask for.
 
-        A client would take a field that is ignored for accepted.
+        A client would believe that an ignored field is accepted.
         """
         others = {_OTHER_NAMES[name] for name in self._known if name in _OTHER_NAMES}
         known = ", ".join(sorted(self._known)) or "none"

@@ -1,4 +1,4 @@
-"""One value of a request as a type of its own. Each function raises Invalid for what is no such value.
+"""One value of a request, converted to its type. Each function raises Invalid for any other value.
 
 The sentences follow the reference's one example: "The nickname has already been taken."
 """

@@ -11,7 +11,7 @@ logger = logging.getLogger(__name__)
 P = ParamSpec("P")
 R = TypeVar("R")
 
-#: Seconds between the tries to record an outcome.
+#: Seconds between the tries of one function.
 PAUSES = (0.2, 0.5, 1.0)
 
 
@@ -24,11 +24,11 @@ class RunBlocking(Protocol):
 async def retry_blocking(
     run_blocking: RunBlocking, clock: Clock, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs
 ) -> R:
-    """Outcomes can't be observed again, so the write is retried. The last try raises whatever went wrong."""
+    """Retry the function after any error: an outcome can't be observed again. Raises the error of the last try."""
     for pause in PAUSES:
         try:
             return await run_blocking(function, *args, **kwargs)
-        except Exception as error:  # whatever it is, the last try raises it
-            logger.warning("not recorded yet: %r", error)
+        except Exception as error:  # the last try raises it
+            logger.warning("a write failed, and is retried: %r", error)
             await clock.sleep(pause)
     return await run_blocking(function, *args, **kwargs)

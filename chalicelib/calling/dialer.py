@@ -1,4 +1,4 @@
-"""The dialer: make each call of a slice, once, and report its outcome.
+"""The dialer: make each call of a slice once, and report its outcome.
 
     wait for its instant -> claim -> connect -> last look -> send -> record the outcome -> report it
 
@@ -71,9 +71,9 @@ class Status(Enum):
     """What became of one call or report of a slice."""
 
     DONE = "done"
-    #: another dialer has claimed the number, and may die before it has the outcome
+    #: another dialer holds the claim, and may die before it has the outcome: the lease must stay
     HELD_ELSEWHERE = "held elsewhere"
-    #: the message must come again
+    #: SQS must deliver the message again
     FAILED = "failed"
 
 
@@ -90,7 +90,7 @@ class TaskResult:
 class SliceResult:
     """What became of a message."""
 
-    #: whether it must come again
+    #: True if SQS must deliver it again
     failed: bool
     acknowledged: Sequence[Call] = ()
 
@@ -108,7 +108,7 @@ class Refused(Exception):
 
 
 class _LastLook:
-    """The look that the client takes when the connection stands. Once it has passed, the request may have been sent."""
+    """The last look, as the client takes it. Once it has passed, the request may have been sent."""
 
     def __init__(self, look: Callable[[], Awaitable[None]]) -> None:
         self._look = look
@@ -149,7 +149,7 @@ class Dialer:
         self._random_fraction = random_fraction
 
     async def handle_batch(self, deliveries: Sequence[Delivery], deadline: datetime) -> list[str]:
-        """Make all the calls and reports at once. Answers the ids of the messages that must come again.
+        """Make all the calls and reports at once. Answers the ids of the messages that SQS must deliver again.
 
         `deadline` is when this function is ended, whatever it is doing.
         """
@@ -159,7 +159,7 @@ class Dialer:
         return [delivery.id for delivery, result in zip(deliveries, results, strict=True) if result.failed]
 
     async def _handle_message(self, delivery: Delivery, deadline: datetime) -> SliceResult:
-        """A message that fails doesn't concern the others."""
+        """An error in one message doesn't affect the others."""
         try:
             slice_ = messages.from_message(delivery.body)
         except messages.Newer as fault:
@@ -171,7 +171,7 @@ class Dialer:
         try:
             results = await self._handle_slice(slice_, deadline)
         except Exception:
-            logger.exception("the slice failed, and comes again", extra=about_campaign(slice_.campaign))
+            logger.exception("the slice failed; its message comes again", extra=about_campaign(slice_.campaign))
             return SliceResult(failed=True)
         statuses = {result.status for result in results}
         failed = Status.FAILED in statuses
@@ -189,18 +189,18 @@ class Dialer:
         return [of_returned, *done]
 
     async def _each(self, key: CallKey, work: Coroutine[Any, Any, TaskResult]) -> TaskResult:
-        """One call that fails doesn't hold up the others of its slice."""
+        """An error in one call or report doesn't affect the others of its slice."""
         try:
             return await work
         except Exception:
-            logger.exception("the call or report failed, and its message comes again", extra=about(key))
+            logger.exception("the call or report failed; its message comes again", extra=about(key))
             return TaskResult(Status.FAILED)
 
     async def _delete_lease(self, slice_: Slice, lease: str) -> bool:
         try:
             await self._run_blocking(self._tasks.delete_lease, slice_.campaign, lease)
         except Exception:
-            logger.exception("the lease isn't deleted; the slice comes again", extra=about_campaign(slice_.campaign))
+            logger.exception("the lease isn't deleted; the message comes again", extra=about_campaign(slice_.campaign))
             return False
         return True
 
@@ -208,12 +208,12 @@ class Dialer:
         try:
             await self._run_blocking(self._dead_letters.put, delivery.body)
         except Exception:
-            logger.exception("message %s didn't reach the dead letters, and comes again", delivery.id)
+            logger.exception("message %s didn't reach the dead letters; it comes again", delivery.id)
             return False
         return True
 
     async def _return_what_cannot_be_made(self, slice_: Slice) -> tuple[Sequence[Dial], TaskResult]:
-        """Answers the dials that are left to be made, and what became of the others."""
+        """Return the calls that can't be made. Answers the dials that are left, and the result of the returned ones."""
         if not slice_.dials:
             return (), DONE
         snapshot = await self._snapshots.read(slice_.campaign)
@@ -271,7 +271,10 @@ class Dialer:
             await self._clock.sleep(early.total_seconds())
 
     async def _place(self, dial: Dial, claim: Claim, deadline: datetime) -> tuple[RequestResult, Campaign]:
-        """Raises Refused, or what else kept the call from being sent. Only in the second case the claim is given up."""
+        """Make the call. Raises Refused, or another error from before the call was sent.
+
+        After Refused the caller gives up the claim. After another error the claim is given up here.
+        """
         last_look = _LastLook(partial(self._look_connected, dial, deadline))
         try:
             # A call that is refused now needs no connection.
@@ -287,7 +290,7 @@ class Dialer:
             raise
         except Exception:
             if last_look.has_passed:
-                logger.exception("nobody knows whether the call was sent", extra=about(claim.key, claim.entry))
+                logger.exception("the call may have been sent, so it is uncertain", extra=about(claim.key, claim.entry))
                 return Unknown("internal_error"), campaign
             await self._retry(self._calls.give_up, claim, "internal_error")
             raise

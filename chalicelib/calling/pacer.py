@@ -1,11 +1,12 @@
 """The pacer: each minute, dispatch the calls that are due before the next minute.
 
-For every campaign: gather its plan, its cursors and its tasks. Let `chalicelib.domain.pacing` say which slots there
-are, and `chalicelib.domain.load` how many of them the dialers can do. Fill them with tasks first, then with the log.
-Then, batch by batch: reserve the slots by moving the cursors, send their calls in slices, and move the head past what
-was sent. A crash in between costs slots, never numbers: numbers that were sent with the head unmoved are sent again, in
-later slots, and claims turn the second message away. So a slot never has more than one number, whatever crashes or
-overlaps.
+The pacer reads the plan, the cursors and the tasks of each campaign. `chalicelib.domain.pacing` computes the slots, and
+`chalicelib.domain.load` how many of them the dialers can use. Tasks fill the slots first, then numbers of the log. For
+each batch, the pacer reserves the slots by moving the cursors, sends their calls in slices, and moves the head past the
+numbers that were sent.
+
+A crash in between costs slots, never numbers. Numbers that were sent before the head was moved are sent again in later
+slots, and the claim refuses the second message. A slot never has more than one number, whatever crashes or overlaps.
 """
 
 import logging
@@ -62,7 +63,7 @@ Filled = Sequence[tuple[Slot, Number]]
 
 @dataclass(frozen=True)
 class TickResult:
-    """What a tick has dispatched."""
+    """How many calls and reports a tick has dispatched."""
 
     dials: int = 0
     reports: int = 0
@@ -70,7 +71,7 @@ class TickResult:
 
 @dataclass(frozen=True)
 class PacingInput:
-    """A campaign that may call, and what decides how much."""
+    """A campaign that may call, and the values that decide how many of its calls are dispatched."""
 
     campaign: Campaign
     timetable: Timetable
@@ -78,7 +79,7 @@ class PacingInput:
     limits: slicing.Limits
     #: how many of its calls are due in a second
     rate: float
-    #: how long a call of it takes; zero while nothing is known
+    #: how long its calls take on average; zero while nothing is known
     call_time: timedelta
 
     @property
@@ -106,7 +107,7 @@ class Gathered:
 
 @dataclass(frozen=True)
 class Dispatched:
-    """How far a campaign came in a tick. The head in storage isn't moved yet."""
+    """How much of a campaign a tick has dispatched. The head in storage isn't moved yet."""
 
     campaign: Campaign
     #: the next number of the log to be sent
@@ -198,13 +199,13 @@ class Pacer:
         return Gathered(reports, PacingInput(campaign, timetable, paces, limits, rate, campaign.call_time))
 
     def _read_newest_calls(self, one: PacingInput) -> PacingInput:
-        """Find out how long calls take now. What the settler measured is a minute old, or missing at first."""
+        """Measure how long calls take now. The settler's average is a minute old, and missing at first."""
         campaign = one.campaign
         sample = load.sample(campaign.head, campaign.load.dispatched)
         try:
             calls = list(self._calls.among(campaign.key.call(sequence) for sequence in sample))
         except Exception:
-            # What the settler measured is good enough.
+            # The settler's average is good enough.
             logger.warning("the newest calls were not read", exc_info=True, extra=about_campaign(campaign.key))
             return one
         call_time = load.newest_call_time(campaign.call_time, calls, self._clock.now())
@@ -219,7 +220,7 @@ class Pacer:
         return [one.possible_part(shares[index]) for index, one in enumerate(inputs)]
 
     def _dispatch_reports(self, campaign: Campaign) -> int:
-        """They are dispatched even if the campaign is stopped or deleted."""
+        """Reports are dispatched even if the campaign is stopped or deleted."""
         now = self._clock.now()
         due = list(islice(self._tasks.due_reports(campaign.key, now, spread=campaign.spread), REPORTS))
         groups = [due[first : first + slicing.MOST_REPORTS] for first in range(0, len(due), slicing.MOST_REPORTS)]
@@ -244,7 +245,7 @@ class Pacer:
         before = load.after_tick(campaign.load, len(returned))
         part = self._part(one, before, possible, now)
         numbers = self._numbers(campaign, returned, now)
-        # Calls that the dialers can't make write nothing.
+        # Calls that the dialers can't make write no tasks.
         spread = spreading.needed(one.rate * possible, campaign.spread, self._calls_per_partition)
         filled = zip(self._slots(one, part, possible, now), numbers, strict=False)
         done = self._fill_slots(one, filled, spread, deadline)
@@ -261,7 +262,10 @@ class Pacer:
     def _fill_slots(
         self, one: PacingInput, filled: Iterator[tuple[Slot, Number]], spread: int, deadline: datetime
     ) -> Dispatched:
-        """Reserve slots and send their numbers, batch by batch, until there are no more or something stops it."""
+        """Reserve slots and send their numbers, batch by batch, as long as there are any.
+
+        It ends early after the deadline, if another pacer has reserved the slots, or if SQS refuses a message.
+        """
         done = Dispatched(one.campaign, one.campaign.head, 0)
         while self._clock.now() < deadline and (batch := list(islice(filled, BATCH_SIZE))):
             cursors = pacing.advance(done.campaign.cursors, [slot for slot, _ in batch])
@@ -277,7 +281,7 @@ class Pacer:
         return done
 
     def _part(self, one: PacingInput, before: Load, possible: float, now: datetime) -> float:
-        """How much of the slots is used: the part that there are dialers for, and no more than the load's limit."""
+        """The part of the slots that is used: what the dialers can make, within the limit of the load."""
         if before.most is None:
             return possible
         cursors = pacing.drop_missed(one.campaign.cursors, now)
@@ -292,7 +296,7 @@ class Pacer:
         selection = load.selection(possible, part, one.rate, one.limits, load.phase(campaign.id))
         if selection is pacing.ALL:
             return pacing.slots(one.timetable, one.paces, campaign.cursors, now, HORIZON)
-        logger.info("%.3g of the slots are used: the dialers can't do more", part, extra=about_campaign(campaign.key))
+        logger.info("%.3g of the slots are used: the dialers can't make more", part, extra=about_campaign(campaign.key))
         # Slots that were left out on purpose are not made up for.
         cursors = pacing.drop_missed(campaign.cursors, now)
         return pacing.slots(one.timetable, one.paces, cursors, now, HORIZON, selection)
@@ -318,7 +322,7 @@ class Pacer:
             yield Number(campaign.key.call(sequence), entry, 1, None)
 
     def _send(self, campaign: Campaign, filled: Filled, one: PacingInput) -> int:
-        """Send them in slices. Answers how many were sent, which are the first ones."""
+        """Send the calls in slices, in order. Answers how many were sent before SQS refused one."""
         now = self._clock.now()
         slices, scheduled = [], []
         for numbers, dials in _slices(campaign, filled, one.limits):

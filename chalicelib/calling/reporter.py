@@ -24,10 +24,10 @@ from chalicelib.storage.writes import new_nonce
 
 logger = logging.getLogger(__name__)
 
-#: The longest time that a report takes until its result is recorded: the gateway's deadline, and the time to write.
+#: The longest time from a report's sending to its recorded result: the gateway's deadline, and the time to write.
 REPORT_TIME = timedelta(seconds=REPORT_DEADLINE + 5)
-#: The smallest group worth one combined write. It is written, and deleted when its calls are counted. A call's own
-#: record takes one write.
+#: The smallest group that is recorded in one item. The item takes two writes: it is written, and deleted when its calls
+#: are counted. An acknowledgement in a call's own record takes one.
 SMALLEST_GROUP = 3
 
 

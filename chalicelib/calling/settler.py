@@ -1,11 +1,11 @@
-"""The settler: each minute, count outcomes, find what a crash left behind, and put idle campaigns to sleep.
+"""The settler: each minute, count outcomes, finish what a crash left unfinished, and put idle campaigns to sleep.
 
 No counter is written when a call ends. The key of its record follows from its sequence number, so the settler sweeps
-the records from `settled` on, without an index, and moves `settled` and the counts in one conditional write. Whoever
-wants the progress reads the records between `settled` and `head`.
+the records from `settled` on, without an index, and moves `settled` and the counts in one conditional write. The API's
+progress adds the records between `settled` and `head`.
 
-On its way it finds what a crash left behind. A number whose message is lost is deferred. A claim whose dialer can't be
-alive any more becomes uncertain. A report that was begun and never finished is sent again.
+The sweep finds the calls and reports that a crash left unfinished. A number whose message is lost is deferred. A claim
+whose dialer can't be alive any more becomes uncertain. A report that was begun and never finished is sent again.
 """
 
 import logging
@@ -53,7 +53,7 @@ logger = logging.getLogger(__name__)
 BATCH_SIZE = 500
 #: How many outcomes of skipped numbers are counted in one transaction, which may have 100 parts.
 COUNTED_AT_ONCE = 90
-#: How many of a campaign's tasks are counted for the metrics: whoever reads them wants to know whether there are many.
+#: How many of a campaign's tasks are counted for the metrics: it is enough to see that there are many.
 COUNTED_AT_MOST = 1000
 
 
@@ -85,7 +85,7 @@ class Settler:
         self._sleeper = sleeper
 
     def settle(self, deadline: datetime, campaigns: Iterable[CampaignKey]) -> int:
-        """Settle what can be settled of these campaigns. Answers how many numbers that are.
+        """Settle as many numbers of these campaigns as possible. Answers how many.
 
         It starts nothing new after `deadline`: what is left waits for the next tick. One campaign that fails doesn't
         hold up the others. Raises ExceptionGroup when all are done.
@@ -120,8 +120,8 @@ class Settler:
         campaign = self._pass_what_was_dispatched(campaign)
         campaign = self._count_skipped(campaign)
         campaign = self._sweep(campaign, known, deadline)
-        counted_for_good = [one for one in known.acknowledgements if max(one.sequences) < campaign.settled]
-        self._tasks.delete_acknowledgements(key, counted_for_good)
+        settled_ones = [one for one in known.acknowledgements if max(one.sequences) < campaign.settled]
+        self._tasks.delete_acknowledgements(key, settled_ones)
         reports = self._tasks.count_reports(key, COUNTED_AT_MOST, spread=campaign.spread)
         dials = self._tasks.count_dials(key, COUNTED_AT_MOST, spread=campaign.spread)
         self._metrics.count(Metric.REPORTS_PENDING, reports)
@@ -130,7 +130,7 @@ class Settler:
         return campaign.settled - before
 
     def _has_nothing_under_way(self, campaign: Campaign) -> bool:
-        """True for the thousands of campaigns that wait for their hours."""
+        """True if no number is dispatched and no task waits, as for thousands of campaigns outside their hours."""
         if campaign.settled < campaign.head or not may_call(campaign, self._clock.now()):
             return False
         return not self._tasks.any(campaign.key, spread=campaign.spread)
@@ -143,7 +143,7 @@ class Settler:
                 break  # another settler sweeps, too
             was_whole, campaign = after.settled == campaign.settled + BATCH_SIZE, after
             if not was_whole:
-                break  # stop at the first unfinished call: to wait for it would read the same records again and again
+                break  # a number is under way: another batch would read the same records again
         return campaign
 
     def _sweep_batch(self, campaign: Campaign, known: SweepInput) -> Campaign:
@@ -168,7 +168,7 @@ class Settler:
                 is_settled = self._defer_lost(campaign, sequence)
             else:
                 is_settled = call is not None and self._carry_out(action, call, campaign, now)
-            # What is mended after an unfinished number is settled by a later sweep.
+            # A number after an unfinished one is carried out now, and settled by a later sweep.
             if is_settled and campaign.settled == sequence:
                 campaign = replace(campaign, settled=sequence + 1)
                 if call is not None and action is SettlingAction.COUNT:
@@ -179,7 +179,7 @@ class Settler:
         return campaign
 
     def _carry_out(self, action: SettlingAction, call: Call, campaign: Campaign, now: datetime) -> bool:
-        """True if the number is settled by that."""
+        """True if the action settles the number."""
         match action:
             case SettlingAction.COUNT | SettlingAction.ALREADY_SKIPPED:
                 return True
@@ -220,7 +220,7 @@ class Settler:
         return is_deferred
 
     def _release_expired_leases(self, campaign: Campaign) -> None:
-        """Leave a lease alone while a dialer holds one of its numbers. Else release what is left of it."""
+        """Release expired leases, except those of which a dialer still holds a number."""
         now = self._clock.now()
         for lease in list(self._tasks.expired_leases(campaign.key, now)):
             calls = {call.key: call for call in self._calls.among({task.key for task in lease.tasks})}
@@ -235,7 +235,7 @@ class Settler:
             self._tasks.release(lease, now, left, spread=campaign.spread)
 
     def _record_what_was_returned(self, campaign: Campaign, deadline: datetime) -> None:
-        """Give a record to returned numbers of a campaign that calls nobody: with one they can be skipped.
+        """Give each returned number of a campaign that doesn't run a record, with which the sweep can skip it.
 
         The returned numbers of a running campaign are dialled soon, and need none.
         """
@@ -289,7 +289,7 @@ class Settler:
         return True
 
     def _is_reported(self, call: Call | None, campaign: Campaign, now: datetime) -> bool:
-        """True if the report is finished or rescheduled. One that its dialer left unfinished is rescheduled here."""
+        """True if the report is finished or deferred. A report that its dialer left unfinished is deferred here."""
         if call is None or call.report is not ReportState.PENDING:
             return True
         if owes_report(call, now):
@@ -314,5 +314,5 @@ def _still_to_do(task: Task, call: Call | None) -> list[Task]:
         if call is None or call.state is State.DEFERRED:
             return [replace(task, attempt=1 if call is None else call.attempt + 1)]
         return []
-    is_owed = call is not None and call.report in (ReportState.PENDING, ReportState.DEFERRED)
-    return [task] if is_owed else []
+    is_unfinished = call is not None and call.report in (ReportState.PENDING, ReportState.DEFERRED)
+    return [task] if is_unfinished else []

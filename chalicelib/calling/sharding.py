@@ -1,11 +1,11 @@
 """Which campaigns an invocation works on itself, when there are more than one can do within its minute.
 
 Campaigns with work are in the shards of an index. An invocation that finds too many keeps the first shards, and hands
-the others to further invocations of the same function. Those may hand on in turn. Each hands on fewer shards than it
-was given, so it comes to an end. A shard that two invocations work on does no harm: storage refuses the second write.
+the others to further invocations of the same function. These may fan out in turn. Each passes fewer shards than it
+was given, so the fan-out ends. Two invocations that work on one shard do no harm: storage refuses the second write.
 
-A shard may still have more work than fits into a minute. So each tick begins with another campaign, and it isn't always
-the same ones that are left over.
+A shard may still have more work than fits into a minute. So each tick begins with a random campaign, and different
+campaigns are left over each time.
 """
 
 import logging
@@ -54,8 +54,8 @@ def select_own_work(
     """The campaigns that are this invocation's. The shards of the others are handed to `fan_out`.
 
     `found` has the work in each shard. `part` is how much of the dialers these shards may use, from 0 to 1; each
-    invocation gets as much of it as its campaigns need. Shards that can't be handed on stay with this invocation. After
-    one failure no more is tried, since time is short. `random_fraction` answers a number from 0 to below 1.
+    invocation gets as much of it as its campaigns need. If a fan-out fails, this invocation keeps the rest of the
+    shards, and doesn't try again, since time is short. `random_fraction` answers a number from 0 to below 1.
     """
     own, *others = group_shards({shard: weight(works) for shard, works in found.items()}, most) or [()]
     dialers = wanted_dialers(found)

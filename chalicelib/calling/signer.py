@@ -8,11 +8,11 @@ from chalicelib.storage.accounts import Accounts
 
 
 class UnknownAccount(Exception):
-    """A message of an account that has no secret: nobody ever made a token for it."""
+    """The message names an account without a secret: no token was ever created for it."""
 
 
 class Signer:
-    """Makes the headers that tell a tenant's server who asks, and whether it was asked before."""
+    """Makes the headers by which a tenant's server verifies the sender, and recognises a repeated request."""
 
     def __init__(self, accounts: Accounts, clock: Clock, run_blocking: RunBlocking) -> None:
         self._accounts = accounts

@@ -18,7 +18,7 @@ from chalicelib.storage.stores import Stores
 
 class Sleeper:
     def __init__(self, stores: Stores, clock: Clock, random_fraction: Callable[[], float] = random.random) -> None:
-        """`random_fraction` answers a number from 0 to 1, by which campaigns sleep longer or shorter."""
+        """`random_fraction` answers a number from 0 to 1, which varies how long campaigns sleep."""
         self._stores = stores
         self._tasks = stores.tasks
         self._progress = stores.progress
@@ -26,10 +26,10 @@ class Sleeper:
         self._random_fraction = random_fraction
 
     def put_to_sleep(self, campaign: Campaign) -> None:
-        """Until the pacer or the settler has work with it, or its owner changes it. Not at all if there is work."""
+        """Let it sleep until the pacer or the settler has work with it. It stays awake if there is work now."""
         key, now = campaign.key, self._clock.now()
-        # Tasks in progress are looked for first. A task may begin to wait in between, but only a pacer takes one that
-        # waits, and its writes are noticed.
+        # Tasks in progress are read first. A task that begins to wait after that is found below. Only a pacer leases a
+        # dial that waits, and then its write to the campaign's item makes the sleep fail.
         if campaign.settled < campaign.head or self._tasks.any_in_progress(key, spread=campaign.spread):
             return
         # A pacer may have reserved slots whose calls it is still sending.
@@ -40,7 +40,7 @@ class Sleeper:
         if report is not None:
             due.append(report)
         elif self._tasks.any_in_progress(key, spread=campaign.spread):
-            return  # a pacer has leased the report in between, which the campaign's item doesn't show
+            return  # a pacer has leased the report in between, without a write to the campaign's item
         callable_since = self._callable_since(campaign, now)
         if callable_since is not None:
             try:
@@ -56,7 +56,7 @@ class Sleeper:
             self._progress.sleep(campaign, until)
 
     def _callable_since(self, campaign: Campaign, now: datetime) -> datetime | None:
-        """From when on there is a number that may be called. None if there is none."""
+        """The first instant at which a number may be called; None if no number waits."""
         if not may_call(campaign, now):
             return None
         if campaign.head < campaign.tail:

@@ -19,7 +19,7 @@ from chalicelib.storage.switch import Switch
 P = ParamSpec("P")
 R = TypeVar("R")
 
-#: How long a reading serves other calls.
+#: How long what was read serves other calls.
 FRESH_FOR = timedelta(seconds=1)
 
 assert FRESH_FOR < KNOWN_FOR

@@ -1,8 +1,8 @@
-"""Whether the text behind a number's comma is its reference or another number.
+"""Whether the text after a number's comma is its reference or another number.
 
-A number is unmistakable if `tel:` precedes it or a parameter follows it. Behind an unmistakable number, only another
-unmistakable one is a number, and anything else is its reference. Behind a bare number, what could be a number or a
-reference is refused, because a wrong guess calls a stranger, or calls nobody.
+A number is unmistakable if `tel:` precedes it or a parameter follows it. After an unmistakable number, only another
+unmistakable one is a number, and anything else is its reference. After a bare number, text that could be a number or a
+reference is refused: a wrong guess calls a stranger, or leaves a number uncalled.
 """
 
 import re
@@ -33,7 +33,7 @@ def split(element: str) -> list[str]:
     """The entries in one element of an array, which may hold several, separated by commas.
 
     An unmistakable number begins a new entry, anything else belongs to the reference of the entry before it:
-    `tel:+12223334444, tel:+14443332222, march, late` are two entries. Behind a bare number, a piece that could be a
+    `tel:+12223334444, tel:+14443332222, march, late` are two entries. After a bare number, a piece that could be a
     number is refused. An unmistakable number that is misspelt also begins an entry, so that `parse` refuses it; as a
     reference it would never be called. Raises InvalidEntry.
     """
@@ -61,13 +61,13 @@ def split(element: str) -> list[str]:
 
 
 def refuse_second_number(text: str) -> None:
-    """Raises InvalidEntry if a line that is one entry has another number behind its first."""
+    """Raises InvalidEntry if a line that is one entry has another number after its first."""
     if len(split(text)) > 1:
         raise InvalidEntry(EntryFault.SEVERAL_NUMBERS)
 
 
 def is_unmistakable(piece: str) -> bool:
-    """True for a number that can't be anything else, also if it is misspelt."""
+    """True for a number that can't be anything else, even if it is misspelt."""
     return _UNMISTAKABLE.match(piece) is not None
 
 
@@ -94,7 +94,7 @@ def _is_dialled(run: str) -> bool:
 
 
 def _refuse_if_no_reference(piece: str, *, is_bare: bool) -> None:
-    """Raises InvalidEntry for a parameter, and behind a bare number for digits to send and what could be a number."""
+    """Raises InvalidEntry for a parameter; after a bare number, also for digits to send and for a possible number."""
     refuse_parameter(piece)
     if is_bare and _DIGITS_TO_SEND.fullmatch(piece):
         raise InvalidEntry(EntryFault.DIGITS_BEHIND_NUMBER)

@@ -10,7 +10,7 @@ from chalicelib.domain.outcome import CalleeType, Outcome
 
 
 class State(StrEnum):
-    """What a call's record says of it."""
+    """The state of a number, as its record has it."""
 
     #: a dialer has claimed it, and has no outcome yet
     DIALLING = "dialling"
@@ -27,16 +27,16 @@ class State(StrEnum):
 
 
 class ReportState(StrEnum):
-    """How far the report of an outcome is."""
+    """The state of the report of an outcome."""
 
     #: the campaign has no result_url
     NONE = "none"
-    #: not sent yet; or acknowledged at the first attempt, which is recorded for many calls together (`Acknowledgement`)
+    #: not sent yet; or acknowledged at the first attempt, which an `Acknowledgement` records for many calls together
     PENDING = "pending"
     #: not acknowledged, and to be sent again
     DEFERRED = "deferred"
     DELIVERED = "delivered"
-    #: no attempt was acknowledged, or the receiver wants no more of them
+    #: no attempt was acknowledged, or result_url answered 410
     GIVEN_UP = "given_up"
 
 
@@ -88,7 +88,7 @@ class Claim:
     unsent: int
     #: as in Call
     skipped: bool
-    #: by which storage knows the holder
+    #: storage recognises the claim's holder by it
     nonce: str
     claimed_at: datetime
     #: the campaign's when the attempt was dispatched

@@ -1,6 +1,6 @@
-"""What its owner's requests do to a campaign. Each is a pure function from the campaign to what it becomes.
+"""What the requests of its owner change in a campaign. Each function is pure, and answers the changed campaign.
 
-A request that changes nothing answers the campaign that it was given. `chalicelib.storage.campaigns` writes the others.
+If a request changes nothing, the function answers the same campaign. `chalicelib.storage.campaigns` writes the others.
 """
 
 from dataclasses import replace
@@ -20,7 +20,7 @@ def started(campaign: Campaign, now: datetime) -> Campaign:
 
 
 def stopped(campaign: Campaign) -> Campaign:
-    """It calls nobody. Its queue stays as it is."""
+    """It makes no more calls. Its queue stays as it is."""
     return replace(campaign, status=Status.STOPPED) if campaign.status is Status.RUNNING else campaign
 
 
@@ -47,7 +47,7 @@ def changed(campaign: Campaign, plan: Plan, now: datetime) -> Campaign:
 
 
 def deleted(campaign: Campaign, now: datetime) -> Campaign:
-    """It calls nobody, and is kept only until the outcomes of its calls are reported."""
+    """It makes no more calls, and is kept only until the outcomes of its calls are reported."""
     return _with_work(replace(campaign, deleted=True, status=Status.STOPPED), now)
 
 

@@ -1,7 +1,7 @@
-"""The columns of an uploaded file, and what its first line says about them.
+"""The columns of an uploaded file, as its first line shows them.
 
-A heading says which column is the number, the caller id, the digits to send and the reference. A file without a heading
-has the reference's own format: a number, a comma, a message reference.
+A heading names the columns of the number, the caller id, the digits to send and the message reference. A file without a
+heading has the format of the reference, Create Campaign: a number, a comma, a message reference.
 """
 
 import csv
@@ -22,7 +22,7 @@ DELIMITERS = (COMMA, ";", TAB)
 MOST_COLUMNS = 200
 #: the most characters that a known name may have
 _LONGEST_NAME = 64
-#: The names by which each part of an entry is known, in lower case and without accents and anything that is no letter.
+#: The known names of each part of an entry: lower case, letters only, without accents.
 _NAMES = {
     "phone_number": re.compile(r"numbers?|msisdn|callee|destination|telefonnummer|cellphone|mobilephone|phonenumbers?"),
     "ani": re.compile(r"ani|callerid|calleridnumber|cli|fromnumber"),
@@ -33,7 +33,7 @@ _NAMES = {
 _KEPT_INERT = ("'=", "'+", "'-", "'@", "'\t", "'\r")
 #: A word in a name that makes it a column of numbers, as in `Business Phone` or `Phone 1 - Value`...
 _PHONE = re.compile(r"(?:tele)?phones?|telefono?|tel|mobile|cell")
-#: ...unless another word says that the column is about the number.
+#: ...unless another word shows that the column only describes the number, as in `Phone Type`.
 _ABOUT = re.compile(
     r"type|label|ext|extension|carrier|provider|country|valid|verified|status|time|date|best|notes?|plan"
 )
@@ -153,7 +153,7 @@ def columns_of(heading: Sequence[str]) -> Columns | None:
 
 
 def _is_digits(cell: str) -> bool:
-    """True for a number of any kind, which is no name."""
+    """True for digits without letters, which are no column's name."""
     return sum(map(str.isdecimal, cell)) >= 3 and not any(map(str.isalpha, cell))
 
 
@@ -171,10 +171,10 @@ def _part_called(name: str) -> str | None:
 
 
 def value(cell: str) -> str:
-    """The cell's text without what keeps a spreadsheet from changing it.
+    """The cell's text without the characters that protect it from a spreadsheet program.
 
-    `="2225550142"` keeps it from taking digits for an amount. An apostrophe keeps it from running a formula, as in the
-    list of calls that the API answers.
+    `="2225550142"` keeps the program from reading digits as an amount. An apostrophe keeps it from running a formula,
+    as in the list of calls that the API answers.
     """
     if cell.startswith('="') and cell.endswith('"') and len(cell) > 2:
         return cell[2:-1].strip()

@@ -2,8 +2,8 @@
 
 An entry is a number, its parameters and a message reference: `tel:+12223334444; ani=7778889999, marchcampaign`
 (reference, Create Campaign, `phone_numbers`; the product's documentation for the bare forms and `postd`). A number must
-have the shape that E.164 gives it; whether it is assigned to anybody is not checked. What could mean two numbers is
-refused, because a wrong guess calls a stranger.
+have the shape that E.164 gives it; whether it is assigned is not checked. Text that could mean two numbers is refused,
+because a wrong guess calls a stranger.
 """
 
 import re
@@ -19,7 +19,7 @@ MAX_REFERENCE_BYTES = 255
 #: break an entry's line in two, or can't be encoded as UTF-8.
 UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
-#: E.164: at most 15 digits, and the country code doesn't begin with 0. The plan sets no minimum: 7 digits are the
+#: E.164: at most 15 digits, and the country code doesn't begin with 0. E.164 sets no minimum: 7 digits are the
 #: shortest in use (Niue: +683 and four digits). Numbers with country code 1 must match _NORTH_AMERICAN.
 _INTERNATIONAL_DIGITS = re.compile(r"[2-9][0-9]{6,14}")
 
@@ -50,7 +50,7 @@ _POSTD = re.compile(r"[0-9*#]{1,64}")
 #: What follows a number's comma if an address book wrote it: more commas, each a pause, then digits to send.
 _PAUSES = re.compile(r"\s*,[\s,]*[0-9*#][\s,0-9*#]*")
 
-#: digits behind a number, such as an extension
+#: digits after a number, such as an extension
 _EXTENSION = re.compile(
     r"(?P<number>.*[0-9])\s*(?:(?:ext(?:ension|n)?|x|p|w|#|\*)[.:\s]*|[-/]\s*)[0-9*#]{1,8}",
     re.IGNORECASE,
@@ -82,7 +82,7 @@ def parse(text: str) -> Entry:
 
     Ten digits are a North American number, and so are eleven that begin with 1; any other number needs its `+`. `tel:`
     may be left out. Spaces may surround `;` and `,`. Parameters may come in any order and case, each once; the normal
-    form has ani before postd. Raises InvalidEntry; `diagnosed` tells more of its cause.
+    form has ani before postd. Raises InvalidEntry; `diagnosed` finds its exact cause.
     """
     plain = _PLAIN_ENTRY.fullmatch(text)
     if plain is not None:
@@ -108,9 +108,9 @@ def joined(phone_number: str, ani: str = "", postd: str = "", message_reference:
 
 
 def diagnosed(fault: InvalidEntry) -> InvalidEntry:
-    """The same fault, or what exactly is wrong with a number that `parse` refused.
+    """The same fault, or a more exact one for a number that `parse` refused.
 
-    `parse` doesn't look for that itself: an upload may have a million invalid numbers, of which few are listed.
+    `parse` doesn't search for it: an upload may have a million invalid numbers, and few of them are listed.
     """
     number = fault.facts.get("number")
     if fault.code is not EntryFault.NO_NUMBER or not isinstance(number, str) or len(number) > _LONGEST_NUMBER:
@@ -127,7 +127,7 @@ def diagnosed(fault: InvalidEntry) -> InvalidEntry:
     return fault
 
 
-# The cells of a column of caller ids are mostly the same.
+# Cached, because most cells of a column of caller ids are the same.
 @lru_cache(maxsize=256)
 def _joined_parameters(before: str, ani: str, postd: str) -> str:
     parameters = before.split(";") if before else []

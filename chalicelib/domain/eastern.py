@@ -29,7 +29,7 @@ def clocks_change(day: date) -> bool:
 def stretches(day: date, start: int, end: int) -> tuple[tuple[datetime, datetime], ...]:
     """The instants of `day` whose local time is from `start` to before `end`, in minutes after midnight.
 
-    Answers UTC intervals, each without its end, in order. None of them is empty, and no two touch.
+    Answers UTC intervals in order, each from its beginning to before its end. None is empty, and no two touch.
     """
     if day == date.max:
         return ()  # the day's end is more than a datetime can hold

@@ -90,7 +90,7 @@ class UploadFault(StrEnum):
     NO_ENTRIES = auto()
     NO_ARRAY_OR_FILE = auto()
     NO_UTF8 = auto()
-    #: the parser says why
+    #: the parser's message has the reason
     NO_JSON = auto()
     #: nested too deeply, or with an integer that is too long
     JSON_TOO_LARGE = auto()

@@ -8,7 +8,7 @@ from chalicelib.domain import eastern, pacing
 from chalicelib.domain.pacing import Pace
 from chalicelib.domain.timetable import Opening, Timetable
 
-#: How many days are looked ahead: ten years.
+#: The most days that a forecast covers: ten years.
 MOST_DAYS = 3660
 _DAY = timedelta(days=1)
 

@@ -1,4 +1,4 @@
-"""The keys by which all of the code knows campaigns and calls."""
+"""The keys of campaigns and calls in all of the code."""
 
 from dataclasses import dataclass
 

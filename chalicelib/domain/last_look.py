@@ -57,7 +57,7 @@ def refusal(
     """Why the number must not be dialled at `now`, or None if it may.
 
     A call must begin before its start deadline. One that is `connected` has begun, and must be sent within its period.
-    `has_time` says whether the function lasts as long as a call may.
+    `has_time` is True if the function has time left for the longest call.
     """
     if now - snapshot.asked_at > KNOWN_FOR:
         return Refusal.UNSURE
@@ -77,12 +77,12 @@ def refusal(
 
 
 def refusal_unclaimed(dial: Dial, snapshot: CampaignSnapshot, now: datetime) -> Refusal | None:
-    """Why the number need not even be claimed at `now`: whatever happens before its instant, it isn't dialled."""
+    """Why the number isn't even claimed at `now`: the call can't be made in its slot any more. None if it may be."""
     return stopped(dial, snapshot) or (Refusal.LATE if now >= dial.start_deadline else None)
 
 
 def stopped(dial: Dial, snapshot: CampaignSnapshot) -> Refusal | None:
-    """Why the number must not be dialled at any time, or None if it may at some time."""
+    """Why the call is refused at any time; None if only its instant and the calling hours decide."""
     if snapshot.halted:
         return Refusal.HALTED
     if snapshot.campaign is None or snapshot.campaign.status is not Status.RUNNING:

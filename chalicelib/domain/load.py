@@ -1,9 +1,10 @@
-"""How much of what is due is dispatched, when the dialers can't keep up with it.
+"""How many of the due calls are dispatched when the dialers can't make all of them.
 
-What isn't dispatched stays in the queue. A call that is dispatched in vain costs a message, an invocation and a write.
-Two things show that it is too much. A slice that comes too late is returned, so what was returned since the last tick
-was too much for the dialers. And the time that a campaign's calls take says how many dialers they keep busy. So each
-campaign gets its share of all dialers, and one with a slow server leaves the others theirs.
+The other calls stay in the queue. A call that is dispatched in vain costs a message, an invocation and a write. Two
+measurements show that too many calls are dispatched. First, a slice that comes too late is returned, so the calls that
+were returned since the last tick were too many for the dialers. Second, the time of a campaign's calls shows how many
+dialers they keep busy. So each campaign gets its share of all dialers, and a campaign with a slow server doesn't take
+the shares of the others.
 
 A *share* is a number of dialers. A *part* is how much of its calls a campaign makes, from 0 to 1.
 """
@@ -22,45 +23,49 @@ from chalicelib.domain.slicing import Limits
 
 K = TypeVar("K")
 
-#: How much more is dispatched than was made lately. So the dialers don't run dry, and it shows soon when they can do
-#: more.
+#: A tick dispatches this many times the calls that were made lately. So the dialers always have work, and the pacer
+#: notices soon when they can make more.
 MORE_THAN_MADE = 1.25
-#: A tick dispatches at least a quarter of what the last one did. While nothing is returned, the limit grows to four
-#: times itself. Trying in vain is cheap, and after an outage all is soon as usual.
+#: A tick dispatches at least a quarter of what the last tick dispatched. While nothing is returned, each tick raises
+#: the limit to four times its value. A call that is dispatched in vain is cheap, and after an outage the limit is soon
+#: gone.
 CUT = GROWTH = 4
-#: The least that is dispatched to find out whether it is still too much.
+#: The lowest limit: so few calls are enough to find out whether the dialers can make more.
 LEAST = 5
-#: The time that a call took before weighs as much as so many new calls.
+#: The average time of the earlier calls weighs as much as so many new calls.
 REMEMBERED_CALLS = 20
-#: A campaign that wants no more than this part of an equal share of the dialers isn't held back. The newest calls of
-#: the others are read.
+#: A campaign that needs at most this part of an equal share of the dialers always gets what it needs. The newest calls
+#: of the other campaigns are read, to measure what they need.
 MODEST = 0.5
 #: How many of the newest calls are read: as many as one BatchGetItem reads.
 #: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
 SAMPLE = 100
-#: So many ended calls say how long a call takes now, whatever was known before.
+#: So many ended calls show how long a call takes now, without the earlier average.
 ENOUGH = 20
-#: Slices of calls that take longer than this have more of them: twice as many for calls of twice the time.
+#: If calls take longer than this, slices have more of them: twice as many calls if each takes twice as long.
 SLOW = timedelta(seconds=2)
-#: How long an invocation takes beside its calls: it starts, waits for the first call, and reports the last.
+#: How long an invocation takes besides its calls: it starts, waits for the first call, and reports the last.
 INVOCATION_OVERHEAD = timedelta(seconds=1)
-#: From the first call of a slice to its last, at most, where calls take long. It leaves the dialer time for the last.
+#: The longest time from the first call of a slice to its last, where calls take long. The dialer still has time for the
+#: last call.
 LONGEST_SPAN = timedelta(seconds=20)
-#: A stretch lasts at least so long. Otherwise slots at a thousand calls a second would be gone through one by one.
+#: The shortest stretch. At a thousand calls a second, shorter ones would make the pacer test each slot by itself.
 SHORTEST_STRETCH = timedelta(seconds=0.1)
-#: How much of the dialers is given to several campaigns together. Their slices come together by chance, and a slice
-#: that finds no dialer comes too late. A campaign that is alone gets more than all, by MORE_THAN_MADE: what is returned
-#: of that says exactly what the time of its calls says roughly.
+#: The part of the dialers that several campaigns share. Slices of different campaigns may come at the same time by
+#: chance, and a slice that finds no dialer comes too late. A campaign that is alone gets MORE_THAN_MADE times all
+#: dialers: the time of its calls shows only roughly how many calls they can make, and the returned calls show it
+#: exactly.
 GIVEN_OUT = 0.85
-#: How often the interval is halved in which a part is looked for: at an amount of eleven digits the part is very small.
+#: How often `part` halves the interval that it searches: at an amount of eleven digits the part is very small.
 HALVINGS = 60
 _SECOND = timedelta(seconds=1)
 
 
 def after_tick(load: Load, returned: int) -> Load:
-    """What a tick learns about the last one. It found so many returned calls, with those that the last one left.
+    """The load after the last tick, now that its result is known: this tick finds `returned` calls that wait again.
 
-    What was made is averaged over two ticks, since calls of the last quarter of a minute haven't been returned yet.
+    `returned` includes the calls that the last tick left. The calls that were made are averaged over two ticks, since
+    calls of the last quarter of a minute can't be returned yet.
     """
     new = max(0, returned - load.left)
     made = max(0, load.dispatched - new)
@@ -70,14 +75,14 @@ def after_tick(load: Load, returned: int) -> Load:
     if load.most is None:
         return replace(load, made=made)
     if not load.dispatched and load.limited:
-        return replace(load, made=made)  # nothing was tried
+        return replace(load, made=made)  # nothing was dispatched, so the limit wasn't tested
     # A limit that wasn't reached is dropped.
     is_needed = load.limited or load.dispatched >= load.most
     return replace(load, made=made, most=load.most * GROWTH if is_needed else None)
 
 
 def limits(usual: Limits, call_time: timedelta) -> Limits:
-    """How large slices may be: a function that waits for slow calls anyway may wait for more of them."""
+    """How large slices may be: where calls take long, a function waits anyway, so its slice may have more calls."""
     most = min(int(call_time / SLOW * usual.most), usual.most_slow)
     return replace(usual, span=max(usual.span, min(call_time / 2, LONGEST_SPAN)), most=max(usual.most, most))
 
@@ -88,7 +93,7 @@ def calls_per_second(paces: Iterable[Pace]) -> float:
 
 
 def dialers(rate: float, limits: Limits, call_time: timedelta) -> float:
-    """How many dialers a campaign keeps busy, on average, that makes `rate` calls a second. It grows with the rate."""
+    """How many dialers a campaign with `rate` calls a second keeps busy, on average. It grows with the rate."""
     if rate <= 0:
         return 0.0
     calls = calls_per_slice(rate, limits)
@@ -116,7 +121,7 @@ def efficient_rate(rate: float, limits: Limits) -> float:
 
 
 def rounded(number: float) -> float:
-    """To two digits, so that it stays the same when hardly anything has changed."""
+    """The number rounded to two digits, so that a small change doesn't change it."""
     return float(f"{number:.2g}")
 
 
@@ -139,11 +144,12 @@ def part(share: float, rate: float, limits: Limits, call_time: timedelta) -> flo
 
 
 def selection(possible: float, part: float, rate: float, limits: Limits, phase: float) -> Selection:
-    """Which slots a campaign uses that makes a part of its calls, at `rate` calls a second.
+    """The slots of a campaign that makes only a part of its calls. `rate` is all of its calls a second.
 
-    Its dialers can make the `possible` part, above 0. As long as that leaves slices full, calls are evenly spread;
-    beyond that, whole slices are left out. What was returned may allow less than that: `part`, up to `possible`. Then
-    calls are evenly spread if the dialers could make all of them, and are in fewer slices if they couldn't.
+    `possible` is the part that its dialers can make, above 0. Calls are evenly spread as long as slices stay full; with
+    a smaller part, whole slices are left out. `part`, up to `possible`, is the part that the returned calls allow. If
+    it is smaller than `possible`, calls are evenly spread if the dialers could make all of them, or else are in fewer
+    slices.
     """
     if part >= 1 or rate <= 0:
         return pacing.ALL
@@ -157,12 +163,12 @@ def selection(possible: float, part: float, rate: float, limits: Limits, phase: 
 
 
 def phase(campaign_id: int) -> float:
-    """From 0 to 1, and far from the phases of campaigns with neighbouring ids: by the golden ratio."""
+    """A number from 0 to 1. By the golden ratio, campaigns with neighbouring ids have phases far from each other."""
     return campaign_id * (math.sqrt(5) - 1) / 2 % 1
 
 
 def shares(wanted: Mapping[K, float], available: float) -> dict[K, float]:
-    """Each campaign's share of the available dialers: what it wants, or an equal share of what the others leave."""
+    """Each campaign's share of the available dialers: what it needs, or an equal share of what the others leave."""
     found: dict[K, float] = {}
     left = available * GIVEN_OUT if sum(wants > 0 for wants in wanted.values()) > 1 else available
     for index, key in enumerate(sorted(wanted, key=lambda key: wanted[key])):
@@ -172,10 +178,10 @@ def shares(wanted: Mapping[K, float], available: float) -> dict[K, float]:
 
 
 def average_call_time(before: timedelta, taken: Sequence[timedelta]) -> timedelta:
-    """The time of a call, after some that took so long; `before` is zero if nothing is known.
+    """The average time of a call, with the calls that took the times `taken`. `before` is the average before them.
 
-    Hundreds of calls count at once: a server that is quick again isn't spared for minutes. A single call that was
-    refused says little about the others.
+    `before` is zero if nothing is known. Hundreds of calls outweigh it: a server that is fast again soon gets all of
+    its calls. A single call hardly changes it: it may have been refused, unlike the others.
     """
     remembered = REMEMBERED_CALLS if before else 0
     return (before * remembered + sum(taken, timedelta())) / (remembered + len(taken))
@@ -188,10 +194,10 @@ def sample(head: int, dispatched: int) -> Sequence[int]:
 
 
 def newest_call_time(before: timedelta, calls: Iterable[Call], now: datetime) -> timedelta:
-    """The time of a call, by the newest of these; `before` is zero if nothing is known.
+    """The average time of a call, by the newest of `calls`. `before` is the earlier average; zero if nothing is known.
 
-    If enough of them have ended, `before` doesn't count. Of the newest calls only the quick ones have ended. So the
-    time that the others have taken so far counts, too.
+    If enough of them have ended, `before` doesn't count. Of the newest calls only the fast ones have ended. So the time
+    that the calls under way have taken so far counts, too.
     """
     claimed = [call for call in calls if call.state is State.DIALLING or (call.state.is_final and time_taken(call))]
     claimed.sort(key=lambda call: call.key.sequence)

@@ -1,7 +1,7 @@
 """Messages from the pacer to the dialer: each is a slice of one campaign's calls, or of its reports.
 
 A slice is the work of one invocation, so nothing depends on which messages the queue delivers together. In version 1 a
-message had one call or one report. A message of a newer version is left for the code that knows it.
+message had one call or one report. A message of a newer version stays in the queue for code that knows the version.
 """
 
 import json

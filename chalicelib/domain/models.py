@@ -65,14 +65,14 @@ class Window:
 
 
 class Status(StrEnum):
-    """What its owner last asked of a campaign, or what has become of it."""
+    """What the owner last asked for, or how the campaign ended."""
 
     CREATED = "created"
     RUNNING = "running"
     STOPPED = "stopped"
     #: every number has its outcome, and every report is delivered or given up
     COMPLETED = "completed"
-    #: its last day is over, with numbers left
+    #: its last day is over, and it isn't completed
     ENDED = "ended"
 
 
@@ -132,7 +132,7 @@ class HeadObservation:
 
 @dataclass(frozen=True)
 class Load:
-    """What one tick records for the next about how much of a campaign it dispatched."""
+    """How much of a campaign one tick dispatched, as it is recorded for the next tick."""
 
     #: calls that the last tick dispatched
     dispatched: int = 0
@@ -164,14 +164,14 @@ class Campaign:
     revision: int = 0
     #: how often it was started; a call that was dispatched in an earlier generation isn't made
     generation: int = 0
-    #: the next sequence number to be given out
+    #: the next sequence number to be given to an upload
     tail: int = 0
     #: the next number to be dispatched
     head: int = 0
     #: every number before this one has a final outcome, or was skipped
     settled: int = 0
     counts: Counts = field(default_factory=Counts)
-    #: where the head was at earlier ticks of the settler, the latest last; without those that say nothing any more
+    #: where the head was at earlier ticks of the settler, the latest last; without those that aren't needed any more
     head_observations: tuple[HeadObservation, ...] = ()
     #: one for each of the plan's windows; empty before the first start
     cursors: tuple[Cursor, ...] = ()
@@ -181,7 +181,7 @@ class Campaign:
     load: Load = Load()
     #: the recent average time from a call's claim to its outcome; zero if nothing is known
     call_time: timedelta = timedelta(0)
-    #: before that there is nothing to do for it, as far as was known when it was put to sleep
+    #: It sleeps until then: neither pacer nor settler has work with it. A request of its owner wakes it earlier.
     wakes_at: datetime = AWAKE
     #: in how many partitions the tasks of its numbers are; it only grows
     spread: int = 1

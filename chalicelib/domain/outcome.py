@@ -1,4 +1,4 @@
-"""What came of a request, and which outcome that gives a call."""
+"""The result of a request, and the outcome of the call that follows from it."""
 
 import json
 import re
@@ -27,7 +27,7 @@ class Answered:
 
 @dataclass(frozen=True)
 class NotSent:
-    """Not one byte of the request has left. So what it asks for has surely not happened."""
+    """No byte of the request was sent. So the call was surely not made, or the report surely not received."""
 
     #: `dns`, `refused`, …: one word, which is recorded and shown as it is
     reason: str
@@ -35,13 +35,13 @@ class NotSent:
 
 @dataclass(frozen=True)
 class Unknown:
-    """The request, or a part of it, has left, and no answer came. Nobody knows whether the server has read it."""
+    """The request, or a part of it, was sent, and no answer came. The server may have read it, or not."""
 
     #: `timeout`, `reset`, …: one word, which is recorded and shown as it is
     reason: str
 
 
-#: What came of one request.
+#: The result of one request.
 RequestResult: TypeAlias = Answered | NotSent | Unknown
 
 
@@ -65,7 +65,7 @@ class CalleeType(StrEnum):
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a call ended, and what is recorded of that."""
+    """How a call ended, as it is recorded."""
 
     result: Result
     #: `http_404` and the like for an answer, `http_200_unread` for one whose body couldn't be unpacked; otherwise the
@@ -79,7 +79,7 @@ class Outcome:
 def outcome_of(request_result: RequestResult) -> Outcome:
     """The call's outcome, if this was its last request.
 
-    Every 2xx is a completed call, unless its body is a JSON object that says that the call failed. Redirects aren't
+    Every 2xx is a completed call, unless its body is a JSON object whose `result` is `failed`. Redirects aren't
     followed: they are failures like any other status. A call that wasn't sent is a failure, too, once
     `retries.unsent_delay` gives up.
     """

@@ -8,10 +8,10 @@ those after the last reserved one, up to a little past the next tick.
       |. . . . . .|           |. . . . . .|           |. . . . . .|
       |<- period ->|<- rest -->|<- period ->|
 
-A tick that comes late, or not at all, leaves due times behind it. Their calls are made up for within their own period
-only, at twice the pace at most: the gap between two overdue calls is half the gap between their due times, until they
-have caught up. A slot that can't be made up for before its period ends is dropped. That costs the campaign a slot,
-never a number.
+If a tick comes late, or not at all, some slots are overdue. Their calls are made up for within their own period only,
+at twice the pace at most: the gap between two overdue calls is half the gap between their due times, until no call is
+overdue. A slot that can't be made up for before its period ends is dropped. That costs the campaign a slot, never a
+number.
 
 Times are whole microseconds since the opening, so an amount of eleven digits costs no more than a small one.
 """
@@ -87,7 +87,7 @@ class Slot:
     due: datetime
     #: the call must have begun by then, or it would come in a burst with later ones
     start_deadline: datetime
-    #: from then on it would be another period's call
+    #: the end of its period: a call that is sent later would be one too many for the next period
     expires: datetime
 
 
@@ -161,11 +161,11 @@ def shortest_gap(paces: Sequence[Pace]) -> timedelta:
 
 
 def fresh(windows: int, now: datetime, before: Sequence[Cursor] = ()) -> tuple[Cursor, ...]:
-    """Cursors of so many windows, from which nothing is made up for.
+    """Cursors for so many windows. No slot before `now` is made up for.
 
     They are for a campaign that is started, for an empty queue that gets numbers, and for windows that are changed.
-    `before` are the cursors until now. The calls of slots that are reserved by them go out within about a minute, and
-    these slots are not used again.
+    `before` has the cursors so far. The slots that are reserved by them are not used again: their calls go out within
+    about a minute.
     """
     since = max([now, *(cursor.due for cursor in before)])
     return (Cursor(since, since),) * windows
@@ -223,7 +223,7 @@ def _slots_of_window(
 def _slots_of_opening(
     window: int, opening: Opening, pace: Pace, cursor: Cursor, now: datetime, until: datetime, selection: Selection
 ) -> Iterator[Slot]:
-    """Of each `step` slots in used stretches the last one."""
+    """The last of each `step` slots, in used stretches only."""
     closing, last = _elapsed(opening, opening.closes), _elapsed(opening, until)
     current_cycle = max(0, _elapsed(opening, now)) // pace.cycle
     # Slots of an earlier period are not made up for.

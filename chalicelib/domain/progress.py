@@ -1,4 +1,4 @@
-"""How far a campaign is: exact at any moment, without a counter that every call has to write."""
+"""A campaign's progress: exact at any moment, without a counter that every call writes."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -26,10 +26,10 @@ class Progress:
 def progress(
     campaign: Campaign, unsettled: Iterable[Call], leased: Iterable[Call], outcomes: Iterable[UncountedOutcome]
 ) -> Progress:
-    """Where each number is counted depends on how far the settler is.
+    """Count each number once, in the place that depends on `settled` and `head`.
 
     A number from `settled` to before `head` is counted by its record, if that is among `unsettled`. Without a record it
-    is on its way to the dialer. A number before `settled` is in the counts, unless the settler skipped it. The
+    is dispatched, or was returned. A number before `settled` is in the counts, unless the settler skipped it. The
     difference between `settled` and the counts is how many were skipped and aren't counted yet. Of these, the numbers
     in `outcomes` have their outcome, those that are being dialled are among `leased`, and all others wait. So tasks
     that wait needn't be read. A number from `head` on is queued, even if a pacer sent it and died before it moved the

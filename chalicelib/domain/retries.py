@@ -32,7 +32,7 @@ REPORT_GAPS = (10, 60, 300, 900, 2_700, 7_200, 14_400, 25_200, 39_600)
 #: How often a report is sent in all.
 REPORT_ATTEMPTS = len(REPORT_GAPS) + 1
 
-#: The longest wait, in seconds, that a Retry-After is granted: 12 hours.
+#: The longest wait that a Retry-After can cause, in seconds: 12 hours.
 LONGEST_RETRY_AFTER = 43_200
 
 
@@ -75,7 +75,7 @@ def next_action(result: RequestResult, claim: Claim, plan: Plan, now: datetime, 
 
 
 def unsent_delay(count: int, jitter: float) -> int | None:
-    """How many seconds to wait with a call that wasn't sent, `count` times so far; None: it has failed.
+    """The seconds to wait after a call wasn't sent for the `count`-th time in a row; None if it has failed.
 
     `jitter` from 0 to 1 stretches the wait up to twice, so that numbers which failed together when a server went down
     don't come back together. Raises ValueError for a count below 1 or a jitter out of range.
@@ -88,7 +88,7 @@ class ReportAction(StrEnum):
     """What happens to a report after an attempt to deliver it."""
 
     DELIVERED = "delivered"
-    #: the receiver wants no more of them
+    #: result_url answered 410
     GIVE_UP = "give_up"
     RETRY = "retry"
 
@@ -105,8 +105,8 @@ class ReportDecision:
 def report_decision(result: RequestResult, now: datetime) -> ReportDecision:
     """A 2xx delivers the report, 410 ends it, after anything else it is sent again.
 
-    410 has the meaning that Standard Webhooks gives it: the receiver is gone for good. Only a 2xx acknowledges the
-    report: a receiver that gets it twice knows it by its ids, and one that never gets it loses an outcome (P7).
+    By Standard Webhooks, 410 means that the receiver is gone and wants no more messages. Only a 2xx acknowledges the
+    report: a receiver that gets it twice recognises it by its ids, and one that never gets it loses an outcome (P7).
     """
     match result:
         case Answered(status) if is_success(status):
@@ -120,7 +120,7 @@ def report_decision(result: RequestResult, now: datetime) -> ReportDecision:
 
 
 def report_delay(attempt: int, jitter: float, retry_after: int = 0) -> int | None:
-    """How many seconds to wait after the report's attempt number `attempt`, from 1, failed; None: it is given up.
+    """The seconds to wait after attempt `attempt` at a report failed, from 1; None if the report is given up.
 
     `jitter` from 0 to 1 stretches the wait by up to a fifth. The receiver's `retry_after` can only make it longer.
     Raises ValueError for an attempt below 1 or a jitter out of range.
@@ -145,7 +145,7 @@ def _retry_after(value: str, now: datetime) -> int:
     """The seconds a Retry-After asks for, from 0 to LONGEST_RETRY_AFTER; 0 if it can't be read.
 
     RFC 9110, section 10.2.3: either a number of seconds or an HTTP-date. A date has one of the three forms of section
-    5.6.7, which are all UTC; the last of them doesn't say so.
+    5.6.7, which are all UTC; the last of them doesn't name it.
     """
     value = value.strip()
     if value.isascii() and value.isdigit():

@@ -12,12 +12,12 @@ from enum import StrEnum
 from chalicelib.domain.call import Call, ReportState, State
 from chalicelib.domain.models import Counts, HeadObservation
 
-#: How long after it was dispatched a number without a record counts as lost: its message is gone.
+#: How long after its dispatch a number without a record counts as lost: its message is gone.
 LOST_AFTER = timedelta(minutes=5)
-#: How long a claim is waited for: longer than a dialer lives, which is a minute and a half, by clocks that differ. A
-#: test compares this with the template.
+#: How long the settler waits for the outcome of a claim. It is longer than a dialer lives, which is a minute and a
+#: half, by clocks that differ. A test compares this with the template.
 CLAIM_HELD_FOR = timedelta(minutes=2)
-#: How long the dialer may take for a report: no longer than it lives.
+#: How long after the outcome the dialer may still send the report: no longer than a dialer lives.
 REPORTING_FOR = CLAIM_HELD_FOR
 
 
@@ -34,17 +34,18 @@ class SettlingAction(StrEnum):
     SKIP = "skip"
     #: defer it: it was dispatched, and its message is lost
     DEFER_LOST = "defer_lost"
-    #: make it uncertain: it was claimed, and nobody can know the outcome
+    #: make it uncertain: it was claimed, and its outcome can't be known any more
     EXPIRE = "expire"
     #: schedule its report again: it has its outcome, and the dialer died before it finished the report
     DEFER_REPORT = "defer_report"
 
 
 def with_acknowledgement(call: Call, acknowledged: Container[int], settled: int = 0) -> Call:
-    """The call with what its record leaves out: that result_url acknowledged the first report.
+    """The call, with a delivered report if an acknowledgement shows that result_url acknowledged the first one.
 
-    Acknowledgements are recorded for many calls together, those in `acknowledged`. They are deleted once `settled` is
-    past them, and no number that owes a report is.
+    `acknowledged` has the sequence numbers of all acknowledgements. An acknowledgement is deleted once `settled` has
+    passed its calls. `settled` never passes a call whose report isn't finished. So a report that is still pending
+    before `settled` was acknowledged.
     """
     if call.report is not ReportState.PENDING or call.skipped:
         return call
@@ -56,7 +57,10 @@ def with_acknowledgement(call: Call, acknowledged: Container[int], settled: int 
 def classify(
     call: Call | None, now: datetime, *, dispatched_long_ago: bool, acknowledgements_read_at: datetime
 ) -> SettlingAction:
-    """`call` is None for a number without a record. It has its acknowledgement, as of `acknowledgements_read_at`."""
+    """What the settler does with a number. `call` is None if it has no record.
+
+    `with_acknowledgement` must have been applied to the call, with acknowledgements as of `acknowledgements_read_at`.
+    """
     if call is None:
         return SettlingAction.DEFER_LOST if dispatched_long_ago else SettlingAction.WAIT
     if call.skipped:
@@ -66,20 +70,20 @@ def classify(
     if call.state is State.DIALLING:
         return SettlingAction.EXPIRE if is_stale(call, now) else SettlingAction.WAIT
     if call.report is ReportState.PENDING:
-        is_owed = owes_report(call, acknowledgements_read_at)
-        return SettlingAction.DEFER_REPORT if is_owed else SettlingAction.WAIT
+        is_unfinished = owes_report(call, acknowledgements_read_at)
+        return SettlingAction.DEFER_REPORT if is_unfinished else SettlingAction.WAIT
     return SettlingAction.COUNT
 
 
 def lost_before(observations: Iterable[HeadObservation], now: datetime) -> int:
-    """Every number before this one was dispatched so long ago that without a record it is lost."""
+    """Every number before this one was dispatched long ago: if it has no record, it is lost."""
     return max((seen.head for seen in observations if now - seen.at >= LOST_AFTER), default=0)
 
 
 def observe_head(
     observations: Sequence[HeadObservation], head: int, settled: int, now: datetime
 ) -> tuple[HeadObservation, ...]:
-    """The observations with one of the head as it is now, without those that say nothing any more."""
+    """The observations with the current head added, and without those that aren't needed any more."""
     long_ago = lost_before(observations, now)
     kept = [
         seen for seen in observations if seen.head > settled and (seen.head == long_ago or now - seen.at < LOST_AFTER)

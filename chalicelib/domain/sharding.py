@@ -1,4 +1,4 @@
-"""Work that is too much for one invocation, cut into groups of shards that several can do at the same time.
+"""Groups of shards, by which several invocations divide the work that is too much for one.
 
 The weight of a campaign is what it costs an invocation: one for the campaign itself, and one for each dialer that its
 calls keep busy, since a dialer makes some hundreds of calls a minute.
@@ -15,14 +15,15 @@ class Work:
     """A campaign with work to do."""
 
     campaign: CampaignKey
-    #: how many dialers its calls keep busy; None if it wasn't paced since it slept, or never
+    #: how many dialers its calls keep busy; None if it wasn't paced since it last slept
     dialers: float | None
 
 
 def group_shards(weights: Mapping[int, float], most: float) -> list[tuple[int, ...]]:
     """The shards in their order, in groups that weigh at most `most`.
 
-    `weights` has the weight of each shard. A shard isn't cut: a heavier one is a group by itself, or with empty ones.
+    `weights` has the weight of each shard. A shard is never divided: one that weighs more than `most` is a group by
+    itself, or with empty shards.
     """
     groups: list[tuple[int, ...]] = []
     room = 0.0

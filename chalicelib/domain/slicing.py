@@ -11,10 +11,10 @@ from datetime import datetime, timedelta
 from chalicelib.domain import pacing
 from chalicelib.domain.messages import Dial
 
-#: From the first call of a slice to its last, at most. At 60 calls a minute `make cost` sees a million calls for $6.45
-#: with 4 s, and for $7.47 with 2 s.
+#: The longest time from the first call of a slice to its last. By `make cost`, a million calls at 60 a minute cost
+#: $6.45 with 4 s, and $7.47 with 2 s.
 SPAN = timedelta(seconds=4)
-#: About how long a call keeps the processor that comes with the dialer's memory.
+#: About how long a call uses the processor, whose speed comes with the dialer's memory.
 PROCESSOR_TIME = timedelta(seconds=0.07)
 #: How many calls a slice has at most. When all are due at once, the last ones are more than a second late.
 MOST_DIALS = 20
@@ -25,7 +25,7 @@ MOST_SLOW_DIALS = 50
 MOST_REPORTS = 20
 #: How many bytes the entries of a slice have at most. An entry has a few hundred at most.
 LARGEST = 24 * 1024
-#: From a message's being visible to its first call's claim: a poller receives the message, and the function starts.
+#: The time from a message's visibility to its first claim: a poller receives the message, and the function starts.
 LEAD = timedelta(seconds=0.2)
 #: Calls with at least this gap between them may come late by LONG_GAP_DELAY, so that no function waits for them.
 LONG_GAP = timedelta(seconds=5)
@@ -70,9 +70,9 @@ def dial_slices(dials: Sequence[Dial], limits: Limits) -> list[tuple[Dial, ...]]
 def delivery_time(dials: Sequence[Dial], now: datetime, gap: timedelta) -> datetime | None:
     """When the dialer should receive a slice that is sent at `now`; None for at once. The queue may be a second early.
 
-    The queue knows whole seconds only, so a function waits up to a second for the first call. If a call is alone, that
-    wait is most of its cost. `gap` is the time from one call to the next. Where it is long, the slice is delivered half
-    a second late at most, and a function waits half a second at most.
+    SQS delays a message by whole seconds, so a function waits up to a second for the first call. If a call is alone,
+    that wait is most of its cost. `gap` is the time from one call to the next. Where it is long, the slice is delivered
+    half a second late at most, and a function waits half a second at most.
 
     Calls that are due soon follow a start, or ticks that were missed. Dialers may have to be started for them, which
     takes a while. So these calls are delivered ahead.

@@ -1,19 +1,19 @@
 """Over how many of storage's partitions the tasks of a campaign's numbers are spread.
 
-There is a write for each number whose call failed, was returned or ended late, and for each report that failed. Where
-calls are many, these would be more than one partition takes.
+Each deferred call, each outcome of a skipped number and each failed report is a write. A fast campaign may have more of
+these writes than one partition takes.
 """
 
 import math
 
-#: How many calls a second one partition is for.
+#: The calls a second whose tasks one partition takes.
 CALLS_PER_PARTITION = 125
 #: How many partitions a campaign has at most, since each tick reads each of them. They take 4,000 calls a second.
 MOST = 32
 
 
 def needed(rate: float, before: int, calls_per_partition: float = CALLS_PER_PARTITION) -> int:
-    """How many partitions a campaign needs that makes `rate` calls a second, and has had `before`.
+    """How many partitions a campaign needs for `rate` calls a second. `before` is how many it has.
 
     DynamoDB takes 1,000 write units a second of one partition key:
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html

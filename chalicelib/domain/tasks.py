@@ -64,7 +64,7 @@ class Lease:
 
 @dataclass(frozen=True)
 class Acknowledgement:
-    """Calls whose first report result_url acknowledged. Their records don't say so."""
+    """Calls whose first report result_url acknowledged. Their own records don't have it."""
 
     sequences: frozenset[int]
     #: the range key of its item

@@ -69,5 +69,5 @@ def is_over(plan: Plan, now: datetime) -> bool:
 
 
 def may_call(campaign: Campaign, now: datetime) -> bool:
-    """True if it runs and its last day isn't past. It may call at some moments, if not at this one."""
+    """True if it runs and its last day isn't past. It may call now or later."""
     return campaign.status is Status.RUNNING and not is_over(campaign.plan, now)

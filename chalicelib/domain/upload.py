@@ -35,7 +35,7 @@ T = TypeVar("T")
 
 _LINE_END = re.compile(r"\r\n|\n|\r")
 
-#: what a spreadsheet writes before all else to say what separates its columns
+#: the first line by which a spreadsheet program names the separator of its columns
 _SEPARATOR = re.compile(r"sep=([,;\t])\s*", re.IGNORECASE)
 _END_OF_FILE = "\x1a"
 #: the byte order mark; files that were joined have one before some of their lines
@@ -112,7 +112,7 @@ def _read_entries(indexed: Iterable[tuple[int, T]], reader: Callable[[T], list[E
 
 
 def _is_surely_invalid(written: object) -> bool:
-    """True for what is no entry at first glance. It is cheaper than reading, and enough for what is only counted."""
+    """True for a value that is surely no entry. It costs less than reading, and is enough for unlisted faults."""
     match written:
         case str():
             return len(written) < dialstring.DIGITS_OF_A_NUMBER

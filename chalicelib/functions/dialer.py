@@ -31,7 +31,7 @@ dialer_function = Blueprint(__name__)
 # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
 @dialer_function.on_sqs_message(queue="callpacer-calls", batch_size=1, name="dialer")
 def handle(event: SQSEvent) -> dict[str, Any]:
-    """Answers the messages that must come again, and only those (ReportBatchItemFailures)."""
+    """Answers the messages that SQS must deliver again, and only those (ReportBatchItemFailures)."""
     deliveries = [Delivery(record["messageId"], record["body"]) for record in event.to_dict()["Records"]]
     dialer, metrics = _dialer()
     again = asyncio.run(dialer.handle_batch(deliveries, invocation_deadline(event)))

@@ -5,7 +5,7 @@ from typing import Protocol, cast
 
 from chalice.app import BaseLambdaEvent
 
-#: How long before the end of its time a tick starts nothing new, and only finishes the batch that it has begun.
+#: The time from a tick's deadline to its time-out, in which it finishes the batch that it has begun.
 SPARE = timedelta(seconds=15)
 #: How many campaigns a tick works on at once.
 THREADS = 8

@@ -1,7 +1,7 @@
 """Which servers a tenant's URL may name (P9): public http and https servers only.
 
 Otherwise a tenant could send requests to what only the dialer can reach: its own machine, its private network, or the
-link-local address at which a cloud hands out credentials. This module says what is allowed, and resolves no names.
+link-local address at which a cloud hands out credentials. This module has the rules, and resolves no names.
 `chalicelib.gateway.http.lookup` checks the addresses of a name, after the lookup and at the socket.
 """
 
@@ -12,7 +12,7 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from urllib.parse import quote
 
-#: This machine itself: only a setting allows it.
+#: This machine itself. Only `allow_loopback` allows it.
 LOOPBACK = tuple(ip_network(network) for network in ("127.0.0.0/8", "::1/128"))
 
 #: Addresses that are never dialled. These are all ranges of the IANA special-purpose registries (RFC 6890, RFC 8190),
@@ -119,7 +119,7 @@ class UrlFault(StrEnum):
 
 @dataclass(frozen=True)
 class Target:
-    """A URL in its checked parts. Nobody parses it again, because another parser may read it differently."""
+    """A URL in its checked parts. It is never parsed again, because another parser may read it differently."""
 
     #: `http` or `https`
     scheme: str
@@ -199,7 +199,7 @@ def _host(name: str | None, ipv6: str | None) -> str | IPv4Address | IPv6Address
     """The host's address or name. None if it is neither.
 
     A name that ends in a number must be an IPv4 address of four decimal numbers. The resolver also reads `127.1`,
-    `0x7f.1`, `0177.0.0.1` and `2130706433` as addresses. They are refused: nobody writes a public server's address so.
+    `0x7f.1`, `0177.0.0.1` and `2130706433` as addresses. They are refused: no public server's address is written so.
     """
     if name is None:
         return _address(IPv6Address, ipv6 or "")

@@ -12,7 +12,7 @@ from typing import TextIO
 from chalicelib.domain.keys import CallKey, CampaignKey
 from chalicelib.domain.models import Entry
 
-#: the attributes of a log record that say what it is about
+#: the attributes of a log record that name its campaign and its call
 _FIELDS = ("campaign", "call_id", "number", "attempt")
 
 
@@ -63,5 +63,5 @@ def about_campaign(campaign: CampaignKey) -> dict[str, object]:
 
 
 def last_four(entry: Entry) -> str:
-    """The part of the number that may be logged: enough to tell it from the others of its upload."""
+    """The last four digits, which are all that may be logged of a number."""
     return "…" + entry.destination.partition(";")[0][-4:]

@@ -1,4 +1,4 @@
-"""What is measured, and how it reaches CloudWatch: as lines of the log, in CloudWatch's embedded metric format.
+"""The metrics, and how they reach CloudWatch: as lines of the log, in CloudWatch's embedded metric format.
 
 A metric costs no more than a line of the log, and no request. A function that dies loses only the metrics of one
 invocation. The format:
@@ -17,7 +17,7 @@ from chalicelib.domain.keys import CampaignKey
 
 #: CloudWatch's namespace of all metrics
 NAMESPACE = "callpacer"
-#: the dimension that tells deployments in one AWS account apart
+#: the dimension that distinguishes the deployments in one AWS account
 DIMENSION = "Deployment"
 #: the dimension that names a campaign that failed
 CAMPAIGN = "Campaign"

@@ -33,7 +33,7 @@ class Accounts:
         return int(getattr(item, f"last_{kind}"))
 
     def secret(self, account: str) -> str | None:
-        """What the account's webhooks are signed with; None if nobody ever made a token for the account."""
+        """The secret that signs the account's webhooks; None if no token was ever created for the account."""
         try:
             return self._items.get(account, consistent_read=True).secret
         except DoesNotExist:

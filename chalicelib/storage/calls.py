@@ -1,7 +1,7 @@
 """Calls: a record for each number, which is made when the number is claimed.
 
-A claim is a conditional write. It is given once for each attempt, whatever is delivered twice or overlaps. Only its
-holder, who is known by the nonce, may write the outcome.
+A claim is a conditional write. It is given once for each attempt, whatever is delivered twice or overlaps. Only the
+dialer that has its nonce may write the outcome.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -30,7 +30,7 @@ class Calls:
     def __init__(self, database: Database, *, tasks: TaskStore, retention: timedelta | None) -> None:
         """`retention` is how long a record is kept after the outcome; None for ever.
 
-        It must be longer than a number takes to be settled, and longer than a message may stay in a queue. For once the
+        It must be longer than a number takes to be settled, and longer than a message may stay in a queue: when the
         record is deleted, only `settled` shows that the number was called.
         """
         self._database = database
@@ -43,7 +43,7 @@ class Calls:
     ) -> Claim | None:
         """The right to make this attempt; None if it was claimed before.
 
-        After a time-out, retry with the same `nonce`. `spread` is the campaign's, or an older one of it.
+        After a time-out, retry with the same `nonce`. `spread` is the campaign's, or an earlier one.
         """
         nonce = nonce or new_nonce()
         unclaimed = "(#state = :deferred AND #attempt = :before)"
@@ -76,7 +76,7 @@ class Calls:
         return Claim(key, entry, attempt, int(unsent), skipped, nonce, now, spread)
 
     def give_up(self, claim: Claim, reason: str) -> bool:
-        """Nothing was sent, so the number waits again, before those of the log. False if the claim is lost."""
+        """Nothing was sent: the number waits again, before the numbers of the log. False if the claim is lost."""
         task = DialTask(claim.key, claim.entry, claim.attempt, not_before=None)
         actions = [self._items.attempt.set(claim.attempt - 1), self._items.reason.set(reason)]
         return self._defer(claim, task, actions)
@@ -195,7 +195,7 @@ class Calls:
         return True
 
     def report_ended(self, key: CallKey, report: ReportState, attempts: int, error: str | None) -> None:
-        """The report is delivered, or given up."""
+        """Record that the report is delivered, given up, or not needed any more."""
         try:
             with conditional():
                 self._items(_call_key(key)).update(self._reported(report, attempts, error), self._is_owed())

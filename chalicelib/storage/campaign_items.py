@@ -40,7 +40,7 @@ def shard_of(campaign: CampaignKey) -> str:
 
 
 def cursor_actions(items: type[CampaignItem], cursors: Sequence[Cursor], version: str | None = None) -> list[Action]:
-    """Move the cursors, with this `pacing_version`, or else a new one."""
+    """Move the cursors. `version` is the new `pacing_version`; None for a random one."""
     return [
         items.paced_until.set([cursor.paced_until for cursor in cursors]),
         items.paced_due.set([cursor.due for cursor in cursors]),

@@ -1,7 +1,7 @@
-"""Campaigns as their owners see and change them. `chalicelib.storage.progress` writes how far they are.
+"""Campaigns as their owners see and change them. `chalicelib.storage.progress` writes what pacer and settler change.
 
-`chalicelib.domain.campaign` says what a request does to a campaign. Here it is written, on the condition that nobody
-changed meanwhile what the request depends on. If somebody did, the campaign is read and changed again.
+`chalicelib.domain.campaign` decides what a request changes. This module writes the change, on the condition that the
+values that it depends on are as they were read. If they aren't, the campaign is read and changed again.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -79,7 +79,7 @@ class Campaigns:
         self._seal(staged)
 
     def append(self, key: CampaignKey, entries: Sequence[Entry], receipt: Receipt | None, now: datetime) -> None:
-        """Queue the entries behind those already there, all or none. Raises NotFound, AlreadyAnswered, Busy."""
+        """Queue the entries after those already queued, all or none. Raises NotFound, AlreadyAnswered, Busy."""
         self.get(key)
         staged = self._log.stage(key, entries, now)
 
@@ -151,7 +151,7 @@ class Campaigns:
     def _turn(
         self, key: CampaignKey, turn: Callable[[Campaign], Campaign], receipt: Receipt | None, now: datetime
     ) -> None:
-        """Start or stop it, on the condition that nobody else did so meanwhile."""
+        """Start or stop it, on the condition that no other request did so meanwhile."""
 
         def write() -> None:
             before = self.get(key)
@@ -168,9 +168,9 @@ class Campaigns:
         retried(write)
 
     def _update(self, transaction: Transaction, before: Campaign, after: Campaign, *guards: Condition | None) -> None:
-        """Make the transition a part of the transaction. Each transition has guards of its own.
+        """Make the transition a part of the transaction, on the condition of its guards.
 
-        None has more than it needs: an append must not be refused because the pacer moved the head.
+        No transition has more guards than it needs: an append must not be refused because the pacer moved the head.
         """
         unchanged = cast(
             Condition,

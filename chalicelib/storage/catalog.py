@@ -1,7 +1,8 @@
 """Schedules and profiles, to which campaigns refer by id or nickname.
 
-A nickname is taken once, and nothing in use is deleted, whatever requests come at the same time. For a nickname is an
-item of its own, and the transaction that makes a campaign counts it in the items of its schedule and profiles.
+A nickname is taken once, and nothing in use is deleted, whatever requests come at the same time. This holds because
+each nickname is an item of its own, and the transaction that creates a campaign counts it in the items of its schedule
+and profiles.
 """
 
 from abc import ABC, abstractmethod
@@ -52,7 +53,7 @@ class Catalog(ABC, Generic[T]):
         return self._thing(self._get(account, self._key(identifier), identifier))
 
     def find(self, account: str, reference: str) -> T:
-        """By id or nickname. If `reference` is an id and another one's nickname, it means the id. Raises NotFound."""
+        """By id or nickname. If `reference` is one's id and another one's nickname, the id wins. Raises NotFound."""
         if len(reference) > MAX_NICKNAME_LENGTH:
             raise NotFound(self.kind, reference)
         if reference.isascii() and reference.isdigit():
@@ -109,7 +110,7 @@ class Catalog(ABC, Generic[T]):
                 transaction.commit()
             except WriteRefused as refused:
                 if _THING in refused.parts:
-                    raise  # somebody renamed or deleted it meanwhile
+                    raise  # another request renamed or deleted it meanwhile
                 raise NicknameTaken from refused
             return after
 

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 def connect(prefix: str, session: "Session | None" = None) -> Database:
     """The tables whose names begin with `prefix`, in the account, region and endpoint that the environment names.
 
-    botocore retries requests by itself. A repeated transaction is known by its client token, and a repeated conditional
-    write by its nonce. A caller that has other clients, too, gives the session that they share.
+    botocore retries requests by itself. A repeated transaction is recognised by its client token, and a repeated
+    conditional write by its nonce. A caller that has other clients, too, gives the session that they share.
     """
     from botocore.config import Config
     from botocore.session import get_session

@@ -1,7 +1,7 @@
 """The tables of one deployment, over one client.
 
-The items are bound to tables and connection here. So nothing is read from the environment, and a test may use a client
-of its own.
+This module binds the items to their tables and to the connection. So nothing is read from the environment, and a test
+may use a client of its own.
 """
 
 import random
@@ -38,7 +38,7 @@ _UNPROCESSED = {"BatchGetItem": "UnprocessedKeys", "BatchWriteItem": "Unprocesse
 
 
 class DynamoDB(Protocol):
-    """What is used of a client, which is botocore's own or a simulated one."""
+    """The part of a client that is used: botocore's own, or a simulated one."""
 
     def _make_api_call(self, operation_name: str, api_params: dict[str, Any]) -> dict[str, Any]: ...
 
@@ -63,7 +63,7 @@ class _SharedConnection(Connection):
         return self._given
 
     def _make_api_call(self, operation_name: str, operation_kwargs: dict[str, Any]) -> dict[str, Any]:
-        """Raises Busy if DynamoDB has too much to do."""
+        """Raises Busy if DynamoDB throttles the request, or leaves a part of a batch undone at every try."""
         unprocessed = _UNPROCESSED.get(operation_name)
         request, merged = operation_kwargs, None
         for _ in self._backoff.tries():

@@ -1,16 +1,16 @@
-"""A campaign's queue as a log: entries packed hundreds to an item, and found by their sequence numbers.
+"""A campaign's queue as a log: many entries are packed into one item, and found by their sequence numbers.
 
 An upload is written in three steps.
 
 1. Its chunks are staged, with a time to live.
 2. A transaction of `chalicelib.storage.campaigns` writes the segment, which gives the entries their sequence numbers.
-   From here on the upload is accepted. It is marked as unsealed.
+   From then on the upload is accepted. An item marks it as unsealed.
 3. It is sealed: the chunks lose their time to live, and the mark is deleted.
 
 If the function fails before the transaction, the chunks expire. If it fails after it, the settler seals the upload.
 
-An upload that fits one chunk is written in the transaction itself. A small upload is stored in its segment, so a queue
-that was filled number by number is read as fast as one that was filled at once.
+An upload that fits one chunk is written in the transaction itself, and needs no sealing. A small upload is stored in
+its segment. So a queue that was filled number by number is read as fast as one that was filled at once.
 """
 
 import bisect
@@ -30,7 +30,7 @@ from chalicelib.storage.database import Database
 from chalicelib.storage.tables import LogItem
 from chalicelib.storage.writes import Transaction, WriteRefused, conditional
 
-#: The most bytes of entries in a chunk. DynamoDB allows 400 KB in an item, but a person reads it in the console, too.
+#: The most bytes of entries in a chunk. DynamoDB allows 400 KB in an item, but the console should be able to show it.
 CHUNK_BYTES = 64 * 1024
 #: The most bytes of entries that are stored in the segment itself.
 INLINE_BYTES = 4 * 1024
@@ -104,7 +104,7 @@ class Log:
             transaction.put("chunk", chunk)
 
     def seal(self, campaign: CampaignKey) -> None:
-        """Take the time to live from the chunks of all the campaign's accepted uploads."""
+        """Remove the time to live from the chunks of all the campaign's accepted uploads. Raises LostChunk."""
         for mark in list(
             self._segments.query(str(campaign), self._segments.key.startswith("unsealed/"), consistent_read=True)
         ):
@@ -178,7 +178,7 @@ class Log:
 
 
 class LostChunk(Exception):
-    """A chunk of an accepted upload is missing: somebody deleted it, or no settler ran for a week."""
+    """A chunk of an accepted upload is missing: it was deleted by hand, or no settler ran for a week."""
 
     def __init__(self, campaign: CampaignKey, upload: str, number: int) -> None:
         super().__init__(f"chunk {number} of upload {upload} of campaign {campaign} is missing")

@@ -1,4 +1,4 @@
-"""How far campaigns are: what the pacer and the settler write to them.
+"""The progress of campaigns: what the pacer and the settler write to them.
 
 Head and cursors have a version, `pacing_version`. A pacer reserves slots on the condition that it has read the latest
 version, and makes a new one. So of two pacers that read the same campaign, one reserves the slots and the other has
@@ -42,7 +42,7 @@ class ProgressStore:
         """Reserve the slots up to these cursors, and move the head past the numbers that were sent before.
 
         `spread` is written here, before a slice is sent with it, so that readers know it. `dialers` is how many dialers
-        the campaign's calls keep busy, by which `chalicelib.calling.sharding` groups shards. None leaves it as it is.
+        the campaign's calls keep busy; `chalicelib.calling.sharding` groups shards by it. None leaves it as it is.
 
         Answers the campaign as it is then. None if another pacer was first, or the campaign was started or changed.
         """
@@ -70,16 +70,16 @@ class ProgressStore:
         return self._update(before, actions, self._settled_as(before) | (self._items.settled_nonce == nonce))
 
     def count(self, transaction: Transaction, before: Campaign, after: Campaign) -> None:
-        """The same, as a part of a transaction."""
+        """Write the counts of skipped numbers, as a part of the transaction."""
         item = self._items(before.account, before.id)
         transaction.update("campaign", item, self._settling_actions(after), self._settled_as(before))
 
     def clear_work_flag(self, campaign: Campaign) -> None:
-        """There is no more work, unless the campaign has changed since it was read."""
+        """Record that there is no more work, unless the campaign has changed since it was read."""
         self._update(campaign, [self._items.shard.remove()], self._unchanged(campaign))
 
     def sleep(self, campaign: Campaign, until: datetime) -> None:
-        """There is no work before `until`, unless the campaign has changed since it was read."""
+        """Record that there is no work before `until`, unless the campaign has changed since it was read."""
         actions: list[Action] = [self._items.wakes_at.set(until), self._items.dialers.remove()]
         self._update(campaign, actions, self._unchanged(campaign))
 
@@ -103,7 +103,7 @@ class ProgressStore:
         )
 
     def _unpaced(self, campaign: Campaign) -> Condition:
-        """Nobody has written head or cursors since the campaign was read."""
+        """Head and cursors haven't been written since the campaign was read."""
         is_same = self._items.pacing_version == campaign.pacing_version
         return cast(Condition, is_same & (self._items.head == campaign.head))
 

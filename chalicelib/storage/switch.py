@@ -1,8 +1,8 @@
 """The operator's switch: may this deployment dial at all?
 
-It is off unless somebody has turned it on for this very deployment. So a deployment whose tables were restored from a
-backup doesn't dial until somebody has checked it. The backup lacks the claims that were given after it was made, so it
-doesn't show who was called since.
+It is off unless it was turned on for this very deployment. So a deployment whose tables were restored from a backup
+doesn't dial until the operator has checked it. The backup lacks the claims that were given after it was made, so it
+doesn't show which numbers were called since.
 """
 
 from datetime import datetime
@@ -28,7 +28,7 @@ class Switch:
         return bool(item.on) and item.deployment == self._deployment
 
     def is_set(self) -> bool:
-        """True if somebody has turned it on or off for this deployment."""
+        """True if it was last turned, on or off, for this deployment."""
         try:
             return bool(self._items.get(_NAME, consistent_read=True).deployment == self._deployment)
         except DoesNotExist:

@@ -34,7 +34,7 @@ class TokenItem(Model):
     digest = UnicodeAttribute(hash_key=True)
     account = UnicodeAttribute()
     created_at = UTCDateTimeAttribute()
-    #: the token's first eight characters, or the first half of a shorter one, by which its owner knows it
+    #: the token's first eight characters, or the first half of a shorter one: its owner recognises it by them
     label = UnicodeAttribute()
 
     of_account = TokensOfAccount()
@@ -137,7 +137,7 @@ class CampaignItem(Model):
     load_made = NumberAttribute(default=0)
     #: about how many calls a tick dispatches at most; missing: all that are due
     load_most = NumberAttribute(null=True)
-    #: whether the last tick dispatched less than it could have, because of that
+    #: True if the last tick dispatched less than it could have, because of `load_most`
     load_limited = BooleanAttribute(default=False)
     #: milliseconds from a call's claim to its outcome, the recent average
     call_time = NumberAttribute(default=0)
@@ -146,13 +146,13 @@ class CampaignItem(Model):
 
     #: its shard of the index `work`, while there is something to do for it, now or later
     shard = UnicodeAttribute(null=True)
-    #: before that there is nothing to do for it
+    #: it sleeps until then: before that there is nothing to do for it
     wakes_at = UTCDateTimeAttribute()
     #: how many dialers all of its calls keep busy; not known before it is paced
     dialers = NumberAttribute(null=True)
     #: the version of head and cursors: a pacer that read an older one reserves no slots
     pacing_version = UnicodeAttribute()
-    #: the nonce of the settler's last write, by which a repeated write is known
+    #: the nonce of the settler's last write: a repeated write finds its own
     settled_nonce = UnicodeAttribute(null=True)
 
     with_work = CampaignsWithWork()
@@ -182,7 +182,7 @@ class LogItem(Model):
 
 
 class ChunkItem(Model):
-    """Hundreds of entries of one upload, one on each line."""
+    """A part of the entries of one upload, up to 64 KB of them, one on each line."""
 
     #: `account/campaign/upload/number`: reads and writes of chunks spread over all partitions
     chunk = UnicodeAttribute(hash_key=True)

@@ -1,4 +1,4 @@
-"""Tasks as items, and back: in which partition an item is, and what its key says.
+"""Tasks as items, and back: the partition and the key of each item.
 
 | key | the item |
 |---|---|
@@ -9,7 +9,7 @@
 | `leased-dial/2026-11-23T18:15:00/000000000017/…` | a slice of calls is leased to the dialer until then |
 | `leased-report/…` | a slice of reports is leased likewise |
 | `ended/000000000017` | number 17, which the settler had skipped, has its outcome |
-| `reported/2026-11-23T18:00:00/…` | result_url acknowledged these first reports by then; their records don't say so |
+| `reported/2026-11-23T18:00:00/…` | result_url acknowledged these first reports by then; their records don't have it |
 
 Queries depend on the order of these kinds: tasks that wait for the pacer come first, and acknowledgements, which need
 no work, come last.
@@ -82,7 +82,7 @@ def lease_item(items: type[TaskItem], tasks: Sequence[Task], expires: datetime) 
 
 
 def returned_item(items: type[TaskItem], dials: Sequence[DialTask], mark: str) -> TaskItem:
-    """Each number once, with its latest attempt. So the item has another key when its first number is gone."""
+    """Each number once, with its latest attempt. The key names the first number, so it changes when that is leased."""
     latest = {dial.key: dial for dial in sorted(dials, key=lambda dial: dial.attempt)}
     dials = [latest[key] for key in dict.fromkeys(dial.key for dial in dials)]
     return items(str(dials[0].key.campaign), _returned_key(dials[0], mark), numbers=[_line(dial) for dial in dials])

@@ -1,17 +1,16 @@
 """The tasks of campaigns. `chalicelib.storage.task_items` has a table of their keys.
 
 The pacer leases tasks to the dialer, one lease for each slice. The dialer deletes the lease when the slice is done. A
-lost message costs a delay: the settler releases an expired lease, and its tasks wait again. Each key ends in a mark of
-its own, so there may be two tasks for one number, and deleting one doesn't lose the other. The claim turns the second
-away.
+lost message costs a delay: the settler releases an expired lease, and its tasks wait again. The key of each task ends
+in a nonce. So one number may have two tasks, and deleting one keeps the other. The claim refuses the second.
 
 A slice that comes too late is returned whole, with one write. Its numbers have no records, unless they were deferred
 before.
 
 All tasks of a campaign are in one partition, `account/id`, unless the campaign makes so many calls that the tasks of
 single numbers (`dial`, `report`, `ended`) are too many for it. Then these are in `spread` partitions: number 17 is in
-`account/id#1` of four. The campaign knows its `spread`, which only grows (`chalicelib.domain.spreading`). A writer that
-knows an older one writes where readers still look.
+`account/id#1` of four. The campaign's item has its `spread`, which only grows (`chalicelib.domain.spreading`). A writer
+with an older `spread` writes to a partition that readers still read.
 """
 
 import heapq
@@ -145,7 +144,7 @@ class TaskStore:
     def any_unfinished(self, campaign: CampaignKey, *, spread: int) -> bool:
         """True if a number waits, is leased, is to be counted, or is to be reported.
 
-        Acknowledgements need no work. A late write may even leave one behind for good.
+        Acknowledgements need no work. One that is written late may never be deleted.
         """
         return any(self._first_ones(campaign, spread, after=" ", before=ACKNOWLEDGED))
 
@@ -166,8 +165,8 @@ class TaskStore:
     def lease(self, scheduled: Sequence[ScheduledTask], now: datetime) -> str:
         """Replace these tasks, all dials or all reports of one campaign, by one lease. Answers its name.
 
-        The lease is written first, so no failure loses a task. Dials that were returned together are leased from the
-        first on; those that stay keep an item.
+        The lease is written first, so no failure loses a task. Of dials that were returned together, the first ones are
+        leased, and the others are kept in an item of their own.
         """
         lease = lease_item(self._items, [one.task for one in scheduled], now + LEASE_TIME)
         replaced: list[ScheduledTask] = []

@@ -1,4 +1,4 @@
-"""Bearer tokens. Only their SHA-256 is stored, so whoever reads the table has no token."""
+"""Bearer tokens. Only their SHA-256 is stored, so a reader of the table gets no token."""
 
 import hashlib
 from collections.abc import Iterable

@@ -26,9 +26,9 @@ def update_of(
 ) -> dict[str, Any]:
     """The request that `Database.update` sends.
 
-    `sets` has the attributes to be set, and their values as their model has them. In the condition `#nonce` is the
-    attribute, and `:nonce` is what it is set to, or else is in `given`. DynamoDB bills the same for any `answers`, but
-    to read an answer takes time.
+    `sets` has the attributes to be set, and their values as the model has them. In the condition, `#nonce` is the
+    attribute. `:nonce` is the value that it is set to, or else a value in `given`. DynamoDB bills the same for any
+    `answers`, but reading an answer takes time.
     """
     attributes = items.get_attributes()
     written = {f":{name}": {attributes[name].attr_type: attributes[name].serialize(sets[name])} for name in sets}

@@ -1,8 +1,8 @@
-"""Conditional writes, and transactions: how a write finds out that another came first.
+"""Conditional writes and transactions, which fail if another write came first.
 
 The SDK repeats a write whose answer it lost. So a plain conditional write has a nonce, and succeeds if the stored nonce
-is its own. Without the nonce, its own repetition would look like somebody else's write. A transaction has a client
-token instead, by which DynamoDB knows a repetition for ten minutes.
+is its own. Without the nonce, its own repetition would look like another caller's write. A transaction has a client
+token instead, by which DynamoDB recognises a repetition for ten minutes.
 """
 
 import uuid
@@ -32,7 +32,7 @@ _REFUSED_PART = "ConditionalCheckFailed"
 #: How often a request is made that conflicts with another transaction, and the longest pause, in seconds.
 _TRIES = 12
 _LONGEST_PAUSE = 0.2
-#: How often a change is tried, if each time somebody else changes what it was based on.
+#: How often a change is tried, if another write comes in between each time.
 CHANGES_TRIED = 100
 
 
@@ -46,7 +46,7 @@ class WriteRefused(Exception):
 
 
 def retried(change: Callable[[], R]) -> R:
-    """Make a change, which reads what it depends on. Repeat it if somebody else's write came in between.
+    """Make a change, which reads what it depends on. Repeat it if another write came in between.
 
     Raises Busy after so many tries: on inconsistent data a change would never succeed.
     """
@@ -61,7 +61,7 @@ def retried(change: Callable[[], R]) -> R:
 
 @dataclass(frozen=True)
 class Backoff:
-    """How long to wait before each further try: ever longer, with jitter, so that many don't come back together."""
+    """The pauses between tries: each longer, with jitter, so that many callers don't try again at the same time."""
 
     #: waits so many seconds
     pause: Callable[[float], None]
@@ -94,7 +94,7 @@ def conditional() -> Iterator[None]:
 
 
 class Transaction:
-    """Writes that happen together or not at all. Each part has a name, by which a refusal says which it was."""
+    """Writes that happen together or not at all. Each part has a name. WriteRefused names the refused parts."""
 
     def __init__(self, connection: Connection, backoff: Backoff) -> None:
         self._connection = connection

@@ -2,9 +2,9 @@
 
     python -m infra.deploy.audit CHECKOV
 
-CHECKOV is the path of the program. It sees the template as CloudFormation does, after the SAM transform. Each finding
-has to be fixed, or to be accepted in ACCEPTED with its reason. A check that is accepted and not reported any more has
-to be taken out of ACCEPTED. cfn-lint reads the template too, in tests/deployment/test_package.py.
+CHECKOV is the path of the program. It reads the template as CloudFormation does, after the SAM transform. Each finding
+has to be fixed, or to be accepted in ACCEPTED with its reason. An accepted check that isn't reported any more has to be
+removed from ACCEPTED. cfn-lint reads the template too, in tests/deployment/test_package.py.
 """
 
 import argparse

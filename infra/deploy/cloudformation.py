@@ -11,8 +11,8 @@ from infra.deploy.cloud import Cloud
 from infra.deploy.package import Package
 from infra.deploy.waiting import WaitedInVain, Waiting
 
-#: The most seconds between two looks at a deployment under way. The pause is a thousandth of the time that it may take,
-#: if that is less.
+#: The most seconds between two checks of a deployment under way. The pause is a thousandth of the time that the
+#: deployment may take, if that is less.
 _LONGEST_PAUSE = 1.0
 #: States of a stack whose first deployment failed or was never carried out. Such a stack can only be deleted:
 #: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/view-stack-events.html
@@ -53,8 +53,8 @@ def deploy(
     except ClientError as error:
         if "No updates are to be performed" not in str(error):
             raise DeploymentFailed(str(error)) from error
-        # A changed package isn't lost here: its digest is in CodeUri, so the template has changed. The stack may have
-        # been rolled back before. Then it was rolled back to this very template.
+        # The package hasn't changed either, because its digest is in the template's CodeUri. If the stack was rolled
+        # back before, it was rolled back to this very template.
         return _outputs(_describe(cloudformation, stack))
     return await_completion(cloudformation, stack, token, cloud.patience, waiting)
 

@@ -5,7 +5,7 @@ python -m infra.deploy.package --for-aws  # for AWS's processor; refuses a Pytho
 
 Chalice writes the template and packs the sources. The dependencies are installed from requirements.txt, the lock, into
 the folder that Chalice packs as it is: https://aws.github.io/chalice/topics/packaging.html. Chalice's own installer
-isn't used: it fetches wheels for another processor by name and version alone, without a look at hashes.
+isn't used: it fetches wheels for another processor by name and version alone, and ignores hashes.
 """
 
 import argparse
@@ -61,7 +61,7 @@ class WrongPython(Exception):
 
 
 class PackagingFailed(Exception):
-    """The package could not be made. The message is meant for whoever asked for it."""
+    """The package could not be made. The message is for the user of the command."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ def digest_of(project: Path, runtime: str) -> str:
 
 
 def _make(project: Path, work: Path, processor: str) -> Path:
-    """Packages a copy of the sources, so that later changes don't get in and Chalice leaves no files behind."""
+    """Packages a copy of the sources, so that later changes don't get in and Chalice adds no files to the sources."""
     sources, result, overlay = work / "sources", work / "package", work / "overlay.json"
     for file in _files(project):
         copy = sources / file.relative_to(project)
@@ -177,12 +177,12 @@ def _install(lock: Path, folder: Path, processor: str) -> None:
 
 def chalice_package(sources: Path, result: Path, *options: str) -> None:
     """Has Chalice package a project."""
-    said = _run(
+    output = _run(
         [sys.executable, "-c", _CHALICE, "--project-dir", str(sources), "package", *options, str(result)],
         _environment(os.environ),
     )
-    if "Could not install dependencies" in said:
-        raise PackagingFailed(said)
+    if "Could not install dependencies" in output:
+        raise PackagingFailed(output)
 
 
 def _make_light(archive: Path, unpacked: Path) -> None:
@@ -203,7 +203,7 @@ def _make_light(archive: Path, unpacked: Path) -> None:
 def compile_all(folder: Path) -> None:
     """Puts bytecode beside every module. Python loads it without comparing it with the module.
 
-    Lambda can't keep bytecode that it compiles. A zip doesn't keep the times by which Python usually tells whether
+    Lambda can't keep bytecode that it compiles. A zip doesn't keep the times from which Python usually sees whether
     bytecode is up to date. The sources stay: tracebacks show them, and another Python than this one compiles them.
     """
     # Tracebacks name paths in Lambda, not on this machine.
@@ -219,7 +219,7 @@ def pack(folder: Path, archive: Path) -> None:
             if file.is_file():
                 entry = zipfile.ZipInfo(str(file.relative_to(folder)))
                 entry.compress_type = zipfile.ZIP_DEFLATED
-                # Everybody may read: Lambda runs functions as another user than the one that unpacks the zip.
+                # All users may read it: Lambda runs functions as another user than the one that unpacks the zip.
                 entry.external_attr = 0o644 << 16
                 packed.writestr(entry, file.read_bytes())
 
@@ -267,10 +267,10 @@ for service in services:
 def _run(command: list[str], environment: Mapping[str, str]) -> str:
     """Returns what the program printed to both outputs. Raises PackagingFailed with it if the program fails."""
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    said = (done.stdout + done.stderr).strip()
+    output = (done.stdout + done.stderr).strip()
     if done.returncode != 0:
-        raise PackagingFailed(said)
-    return said
+        raise PackagingFailed(output)
+    return output
 
 
 def main() -> int:

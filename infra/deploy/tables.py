@@ -41,5 +41,5 @@ def protect(dynamodb: Any, table: str, waiting: Waiting) -> None:
 
 
 def retry_until_ready(waiting: Waiting, request: Any, **parameters: Any) -> Any:
-    """Ask for a change of a table, again while the table isn't ready for it."""
+    """Request a change of a table. Retry it while the table isn't ready for the change."""
     return waiting.retry(lambda: request(**parameters), _NOT_READY, at_most=_READY_WITHIN, between=_BETWEEN_TRIES)

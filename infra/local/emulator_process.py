@@ -94,7 +94,7 @@ def _nothing() -> bool:
 
 
 def _without_math(record: Callable[..., Any]) -> Callable[..., Any]:
-    """ministack refuses alarms on metric math. Nobody reads alarms here, so their first metric replaces the math."""
+    """ministack refuses alarms on metric math. No alarm is read here, so its first metric replaces the math."""
 
     def record_first_metric(name: str, alarm: dict[str, Any]) -> Any:
         first = next((one["MetricStat"] for one in alarm.get("Metrics", ()) if "MetricStat" in one), None)

@@ -1,4 +1,4 @@
-"""The directory in which a local deployment keeps its state, and by which the operator's commands find it."""
+"""The directory of a local deployment's state. The operator's commands find the deployment by it."""
 
 import fcntl
 import json
@@ -19,7 +19,7 @@ class StateInUse(Exception):
 
 @dataclass(frozen=True)
 class Running:
-    """What other programs need to know of a deployment that runs."""
+    """The facts about a running deployment that other programs need."""
 
     pid: int
     #: the API's URL

@@ -1,4 +1,4 @@
-"""The CloudWatch alarms. docs/operations.md says what each of them means, and what to do."""
+"""The CloudWatch alarms. docs/operations.md explains each of them, and what to do."""
 
 from chalicelib.runtime.metrics import DIMENSION, NAMESPACE, Metric
 from infra.template import JSON
@@ -9,21 +9,21 @@ FUNCTIONS = ("APIHandler", "Pacer", "Dialer", "Settler")
 #: the API's name in API Gateway, by which its metrics are found
 API_NAME = "callpacer-${Stage}"
 _DEPLOYMENT = {"Name": DIMENSION, "Value": {"Fn::Sub": "callpacer-${Stage}"}}
-#: How many seconds old the oldest message may be. One whose calls are due at the end of the next minute gets 75.
+#: How many seconds old the oldest message may be. A message waits up to 75 seconds for its calls, the pacer's horizon.
 _OLDEST_MESSAGE = 120
 #: milliseconds that one answer of the API in a hundred may take. An upload of 100,000 numbers takes some seconds;
 #: API Gateway waits for 29.
 _LATENCY = 10_000
-#: How many seconds late one call in a hundred may be. Later ones wait for another slot, unless their pace is slow.
+#: How many seconds late one call in a hundred may be. Except at a slow pace, a call that is later isn't made.
 _LAG = 2
 #: How many seconds a tick may take. After 45 it starts nothing new, after 60 the function times out.
 _LONG_TICK = 30
-#: With fewer deferred calls in five minutes it doesn't matter that they are more than those that ended.
+#: How many calls have to be deferred in five minutes for the alarm. Fewer don't matter, even if fewer still have ended.
 _MANY_DEFERRED = 20
 
 
 def alarms() -> JSON:
-    """Each notifies the topic in the parameter AlarmTopic, if there is one, when it begins and when it is over."""
+    """Each alarm notifies the topic in the parameter AlarmTopic, if there is one, when it begins and when it ends."""
     return {
         **_queue_alarms(),
         **_call_alarms(),
@@ -46,7 +46,7 @@ def _queue_alarms() -> JSON:
             f"Slices wait in the queue for over {_OLDEST_MESSAGE} seconds.",
             {**_queue_metric("CallQueue", "ApproximateAgeOfOldestMessage"), "Statistic": "Maximum"},
             threshold=_OLDEST_MESSAGE,
-            # A message whose invocation failed is hidden for nine minutes; a queue that is stuck stays stuck.
+            # A message whose invocation failed is hidden for nine minutes. After that its age is high for a moment.
             minutes=3,
         ),
     }

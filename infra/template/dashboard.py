@@ -1,4 +1,4 @@
-"""The CloudWatch dashboard: one page that shows how calling goes."""
+"""The CloudWatch dashboard: one page with the alarms and the metrics."""
 
 import json
 from collections.abc import Sequence

@@ -8,13 +8,14 @@ PREFIX = {"Fn::Sub": "callpacer-${Stage}"}
 # Why the functions have the timeouts and sizes in .chalice/config.json, where comments aren't possible:
 #
 # API      29 s, as long as API Gateway waits. 1,769 MB are one whole processor, since a client waits for the answer.
-# Pacer    60 s: then the next tick comes. One processor, since a minute's calls have to be sent before they are due.
-# Settler  60 s, likewise.
-# Dialer   90 s: it waits some seconds for the last call of a slice, and for that call's deadline. A claim is held a
-#          little longer (CLAIM_HELD_FOR). It waits more than it works, and its memory is billed while it waits, so it
-#          has 256 MB: with 512, by `make cost`, 60 calls a minute cost half as much again, and are 0.2 s less late.
+# Pacer    60 s, until the next tick. One processor, since a minute's calls have to be sent before they are due.
+# Settler  60 s and one processor, likewise.
+# Dialer   90 s: the last call of a slice is due some seconds later, and may take its whole deadline. The settler waits
+#          longer than that for the outcome of a claim (CLAIM_HELD_FOR). 256 MB, because memory is billed while the
+#          dialer waits, and it waits more than it works. By `make cost`, 512 MB would raise the cost of 60 calls a
+#          minute by half, and make them 0.2 s less late.
 #
-# None has reserved concurrency, which would reduce the account's. The queue's event source is limited instead.
+# No function has reserved concurrency, which would reduce the account's. The dialer's event source has a limit instead.
 
 
 def environment() -> JSON:
@@ -31,7 +32,7 @@ def environment() -> JSON:
 
 
 def once_a_minute(function: str) -> JSON:
-    """A tick that fails isn't retried: the next one comes in a minute, and does what was left undone."""
+    """A tick that fails isn't retried: the next tick comes within a minute, and does the rest of the work."""
     return {
         "Properties": {
             **identity(function),
@@ -48,7 +49,7 @@ def dialer() -> JSON:
             "Events": {
                 "DialerSqsEventSource": {
                     "Properties": {
-                        # Chalice writes Fn::Sub, too; another function would be merged beside it instead of over it.
+                        # Fn::Sub, as Chalice writes it. Any other function would be added to Chalice's, not replace it.
                         "Queue": {"Fn::Sub": "${CallQueue.Arn}"},
                         "FunctionResponseTypes": ["ReportBatchItemFailures"],
                         # One of the two: the number of provisioned pollers is itself a limit.

@@ -1,7 +1,7 @@
 """The functions' roles: each may do what it needs, and nothing else.
 
-`tests/simulation/test_roles.py` compares ROLES with the requests of the code. It fails if a permission is missing, or
-is used by nothing. A write in a transaction needs the same permission as a write by itself.
+`tests/simulation/test_roles.py` compares ROLES with the requests of the code. It fails if a permission is missing or
+isn't used. A write in a transaction needs the same permission as a write by itself.
 """
 
 from infra.template import JSON
@@ -55,8 +55,8 @@ ROLES: dict[str, dict[str, str]] = {
     },
 }
 
-#: The functions' names, after `callpacer-` and the stage. They are fixed, so that a role can name its own function,
-#: which can't be made before its role.
+#: The functions' names, after `callpacer-` and the stage. They are fixed, because a role has to name its function, and
+#: is created before it.
 NAMES = {"APIHandler": "api", "Pacer": "pacer", "Dialer": "dialer", "Settler": "settler"}
 #: The log groups as Chalice names them. A log group's ARN includes its streams, which have no names before they are
 #: made.
@@ -79,7 +79,8 @@ def roles() -> JSON:
         log_group = LOG_GROUPS[function]
         resources[_role_of(function)] = _role({**permissions, log_group: "CreateLogStream PutLogEvents"})
         resources[log_group] = {
-            # Its lines are about the calls in the tables, which outlive the stack, too. Each expires after 30 days.
+            # The log group outlives the stack, as the tables do: its lines are about their calls. A line expires after
+            # 30 days.
             "DeletionPolicy": "RetainExceptOnCreate",
             "UpdateReplacePolicy": "Retain",
             "Properties": {"LogGroupName": {"Fn::Sub": f"/aws/lambda/{_name_of(function)}"}},

@@ -52,7 +52,7 @@ def _table(
 ) -> JSON:
     """A table billed by request. The first of its keys is the hash key, the second the range key.
 
-    The table outlives its stack. Only a first deployment that fails deletes it: or else the next one couldn't make it.
+    The table outlives its stack. Only a first deployment that fails deletes it, so that the next one can create it.
     https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-attribute-deletionpolicy.html
     For the same reason `infra.deploy.tables` protects it from deletion only after the deployment has succeeded.
     Data that is deleted or overwritten by mistake can be restored for 35 days.

@@ -37,7 +37,7 @@ _WINDOW_BITS = {"gzip": (31,), "x-gzip": (31,), "deflate": (15, -15)}
 _FIXED_HEADERS = {
     "Content-Type": "application/x-www-form-urlencoded",
     "User-Agent": "callpacer",
-    # A compressed answer is read all the same, see `decompress`.
+    # Some servers compress their answer anyway: `decompress` reads it.
     "Accept-Encoding": "identity",
 }
 
@@ -55,7 +55,7 @@ class HttpGateway:
         lookup: Lookup | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        """`allow_loopback` says whether a URL may name this machine itself.
+        """With `allow_loopback`, a URL may name this machine itself.
 
         The deadlines are in seconds, for the whole of a call or a report: lookup, connection, last look, request and
         answer. `connect_timeout` is in seconds, for lookup, TCP and TLS together. `tls` has the trusted certificates;
