@@ -20,6 +20,11 @@ from infra.deploy.package import PackagingFailed, WrongPython
 #: How many invocations a provisioned poller runs at a time.
 #: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-parameters.html
 DIALERS_PER_POLLER = 10
+#: How many invocations a queue without provisioned pollers may run at a time.
+#: https://docs.aws.amazon.com/lambda/latest/api/API_ScalingConfig.html
+MOST_DIALERS = 1000
+#: The template's default.
+DEFAULT_DIALERS = 50
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -27,10 +32,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--stage", default="prod", help="which deployment (prod)")
     parser.add_argument("--alarm-topic", help="the ARN of the SNS topic to which alarms are sent")
     dialers = parser.add_mutually_exclusive_group()
-    dialers.add_argument("--dialers", type=int, help="how many slices of up to 20 calls go out at the same time (50)")
+    dialers.add_argument(
+        "--dialers",
+        type=_dialers,
+        help=f"how many slices of up to 20 calls go out at the same time, 2 to {MOST_DIALERS} ({DEFAULT_DIALERS})",
+    )
     dialers.add_argument(
         "--pollers",
-        type=int,
+        type=_pollers,
         help=f"keep 2 to 200 pollers ready, each for {DIALERS_PER_POLLER} dialers, instead; 0 keeps none",
     )
     parser.add_argument(
@@ -44,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     given = {
         "AlarmTopic": options.alarm_topic,
-        "DialerConcurrency": DIALERS_PER_POLLER * options.pollers if options.pollers else options.dialers,
+        "DialerConcurrency": concurrency(options.dialers, options.pollers),
         "DialerPollers": 0 if options.dialers else options.pollers,
         "TableKey": options.table_key,
         "Retention": options.retention,
@@ -57,6 +66,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (WrongPython, PackagingFailed, DeploymentFailed, BotoCoreError, ClientError) as error:
         return _failed(str(error))
     return 0
+
+
+def _dialers(text: str) -> int:
+    """Raises ArgumentTypeError."""
+    if not (text.isdecimal() and 2 <= int(text) <= MOST_DIALERS):
+        raise argparse.ArgumentTypeError(f"from 2 to {MOST_DIALERS}, not {text}; --pollers keeps more of them ready")
+    return int(text)
+
+
+def _pollers(text: str) -> int:
+    """Raises ArgumentTypeError."""
+    if not (text.isdecimal() and (int(text) == 0 or 2 <= int(text) <= 200)):
+        raise argparse.ArgumentTypeError(f"from 2 to 200, or 0, not {text}")
+    return int(text)
+
+
+def concurrency(dialers: int | None, pollers: int | None) -> int | None:
+    """The dialers that this many pollers keep busy. None leaves the number as it is."""
+    if pollers is None:
+        return dialers
+    return DIALERS_PER_POLLER * pollers or DEFAULT_DIALERS
 
 
 def _failed(reason: str) -> int:

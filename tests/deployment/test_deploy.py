@@ -24,6 +24,7 @@ from infra.deploy.session import aws_session
 from infra.local.cloud import Emulated
 from infra.local.emulator import Emulator
 from infra.operator import halt, tokens
+from infra.template.parameters import parameters as template_parameters
 
 PLAN = Plan(date(2026, 1, 5), date(2026, 1, 5), 1, (Window(1, 480, 660),), "http://tenant.example/", None)
 
@@ -242,6 +243,26 @@ def test_a_deployment_without_a_region_or_credentials_names_what_is_missing(
             named.setenv(name, "us-east-1")
             assert program.main([]) == 1
             assert "credentials" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--dialers=1", "--dialers=1001", "--dialers=many", "--pollers=1", "--pollers=201"])
+def test_numbers_that_lambda_refuses_are_refused_before_deploying(
+    option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        program.main([option])
+    assert option.partition("=")[2] in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("dialers", "pollers", "expected"),
+    [(None, None, None), (1000, None, 1000), (None, 150, 1500), (None, 0, program.DEFAULT_DIALERS)],
+)
+def test_pollers_bring_their_dialers_and_without_them_the_default_holds_again(
+    dialers: int | None, pollers: int | None, expected: int | None
+) -> None:
+    assert program.concurrency(dialers, pollers) == expected
+    assert template_parameters()["DialerConcurrency"]["Default"] == program.DEFAULT_DIALERS
 
 
 @pytest.mark.usefixtures("without_region_and_credentials")
