@@ -1,4 +1,4 @@
-"""What can be wrong with an entry or with a whole upload: codes and facts, without words.
+"""What can be wrong with an entry, with a whole upload, or with a call event: codes and facts, without words.
 
 The sentences that customers read are made by `chalicelib.api.wording`.
 """
@@ -117,3 +117,21 @@ class InvalidEntries(CallpacerError):
         self.count = count
         #: the first of them
         self.listed = listed
+
+
+class EventFault(StrEnum):
+    """Why no event can be read from a status callback. The comment above a code names its facts."""
+
+    #: fields: those that could have the status, and known: callpacer's own statuses
+    NO_STATUS = auto()
+    #: field, status: its value as it was written, which may be of any type, and known: callpacer's own statuses
+    UNKNOWN_STATUS = auto()
+
+
+class UnreadableEvent(CallpacerError):
+    """A status callback that doesn't say how the call is going."""
+
+    def __init__(self, code: EventFault, **facts: object) -> None:
+        super().__init__(code, facts)
+        self.code = code
+        self.facts = facts

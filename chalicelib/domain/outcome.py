@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
-#: The longest duration, in seconds, that is taken from an answer: a day. A longer one is likely in another unit.
+#: The longest duration, in seconds, that is taken from an answer or an event: a day. A longer one is likely in another
+#: unit.
 LONGEST_DURATION = 86_400
 
 #: a duration as text
@@ -112,7 +113,7 @@ def _outcome_of_success(body: bytes, reason: str) -> Outcome:
         result=Result.FAILED if result == Result.FAILED else Result.COMPLETED,
         reason=reason,
         callee_type=next((known for known in CalleeType if known == callee_type), CalleeType.UNKNOWN),
-        duration=_duration(members.get("duration")),
+        duration=whole_seconds(members.get("duration")) or 0,
     )
 
 
@@ -120,14 +121,14 @@ def _word(value: object) -> str:
     return value.strip().lower() if isinstance(value, str) else ""
 
 
-def _duration(value: object) -> int:
-    """Whole seconds; 0 if the value is no duration."""
+def whole_seconds(value: object) -> int | None:
+    """A duration, as a number or as text; None if the value is none."""
     if isinstance(value, str):
         value = int(float(value)) if _DIGITS.fullmatch(value) else None
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     # a bool is an int to Python, not to JSON
-    return value if type(value) is int and 0 <= value <= LONGEST_DURATION else 0
+    return value if type(value) is int and 0 <= value <= LONGEST_DURATION else None
 
 
 def _json_object(body: bytes) -> Mapping[str, object]:

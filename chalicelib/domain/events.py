@@ -1,0 +1,190 @@
+"""Call events: what a telephone provider, or the customer, says of a call that is under way.
+
+An event has callpacer's own fields (`status`, `callee_type`, `duration`, `reason`, `timestamp`), or it is a provider's
+status callback as it is. Nobody has to say which provider's. The tables of `chalicelib.domain.providers` agree on most
+words, and where they don't, the fields of the body tell.
+
+Unlike in the rest of the API, unknown fields are ignored: providers send dozens, and more each year. So is a value that
+can't be read, as in an answer of start_url, because the end of a call must not be lost over its duration. Without a
+status that is known, there is no event.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from chalicelib.domain.faults import EventFault, UnreadableEvent
+from chalicelib.domain.outcome import CalleeType, Outcome, Result, whole_seconds
+from chalicelib.domain.providers import (
+    MACHINE,
+    OWN,
+    OWN_REASON,
+    OWN_STATUSES,
+    PRECISE_REASONS,
+    PROVIDERS,
+    EventStatus,
+    Vocabulary,
+    spelling,
+)
+
+T = TypeVar("T")
+
+#: characters of a reason
+LONGEST_REASON = 64
+
+#: Only of these does a provider's cause say why. After a call that was answered, a cause is about its end.
+_WITHOUT_SUCCESS = frozenset({EventStatus.BUSY, EventStatus.NO_ANSWER, EventStatus.FAILED, EventStatus.REJECTED})
+_VOCABULARIES = (OWN, *PROVIDERS)
+_STATUS_FIELDS = tuple(dict.fromkeys(one.status for one in _VOCABULARIES))
+
+_REASON = re.compile(rf"[a-z0-9_]{{1,{LONGEST_REASON}}}")
+#: reasons that are recorded in one spelling, so that they can be counted
+_KNOWN_REASONS = {spelling(reason): str(reason) for reason in (*EventStatus, *PRECISE_REASONS, MACHINE)}
+
+#: No number in a provider's tables is as large.
+_NO_CODE = 1_000_000
+#: an instant as Unix seconds, in text
+_UNIX = re.compile(r"[0-9]{9,11}(?:\.[0-9]{1,9})?")
+#: as in `Thu, 04 Apr 2024 18:32:15 +0000`
+_RFC_2822 = re.compile(
+    r"(?:[A-Za-z]{3}, *)?([0-9]{1,2}) ([A-Za-z]{3}) ([0-9]{4}) ([0-9]{2}:[0-9]{2}:[0-9]{2}) ([+-][0-9]{4}|GMT|UTC)"
+)
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+#: An instant outside these years is likely in another unit.
+_YEARS = range(2000, 2201)
+
+
+@dataclass(frozen=True)
+class CallEvent:
+    """What is known of a call since this event. None is for what the event doesn't say."""
+
+    status: EventStatus
+    #: one word, which is recorded and shown as it is
+    reason: str | None = None
+    callee_type: CalleeType | None = None
+    #: seconds
+    duration: int | None = None
+    #: when it happened, by the clock of whoever says so
+    at: datetime | None = None
+
+
+def read_event(fields: Mapping[str, object]) -> CallEvent:
+    """The event that a form or a JSON object tells. Raises UnreadableEvent, and nothing else."""
+    spoken = _spoken(fields)
+    status, reason = _status(fields, spoken)
+    if status in _WITHOUT_SUCCESS:
+        reason = _cause(fields, spoken) or reason
+    return CallEvent(
+        status,
+        reason=_own_reason(fields.get(OWN_REASON)) or reason,
+        callee_type=_callee_type(fields, spoken),
+        duration=_first(whole_seconds(fields.get(one.duration)) for one in spoken),
+        at=_first(_instant(fields.get(one.timestamp)) for one in spoken if one.timestamp is not None),
+    )
+
+
+def outcome_of_event(event: CallEvent) -> Outcome:
+    """The call's outcome by a final event. Without a reason of its own, the status is the reason."""
+    if not event.status.is_final:
+        raise ValueError(f"the call isn't over: {event.status}")
+    return Outcome(
+        Result.COMPLETED if event.status is EventStatus.COMPLETED else Result.FAILED,
+        reason=event.reason or event.status.value,
+        callee_type=event.callee_type or CalleeType.UNKNOWN,
+        duration=event.duration or 0,
+    )
+
+
+def _spoken(fields: Mapping[str, object]) -> Sequence[Vocabulary]:
+    """The vocabularies in which the fields are read, callpacer's own first.
+
+    A mark that is there excludes the providers with other marks. A customer who passes on only some of a provider's
+    fields may leave out the mark. Then it can be any provider.
+    """
+    marked = tuple(one for one in PROVIDERS if one.mark in fields)
+    return (OWN, *(marked or PROVIDERS))
+
+
+def _status(fields: Mapping[str, object], spoken: Sequence[Vocabulary]) -> tuple[EventStatus, str | None]:
+    """The status, and the reason that its word gives."""
+    name = next((one.status for one in spoken if not _is_blank(fields.get(one.status))), None)
+    if name is None:
+        # The result of machine detection comes alone, and only of a call that is answered. The customer's own
+        # `callee_type` isn't taken for such a result: rather, the name of its `status` is misspelt.
+        if _callee_type(fields, [one for one in spoken if one is not OWN]) is not None:
+            return EventStatus.IN_PROGRESS, None
+        raise UnreadableEvent(EventFault.NO_STATUS, fields=_STATUS_FIELDS, known=tuple(OWN_STATUSES))
+    written = fields[name]
+    word = _spelling(written)
+    of_this_field = [one for one in spoken if one.status == name]
+    for one in (*of_this_field, *spoken, *_VOCABULARIES):
+        if word in one.statuses:
+            return one.statuses[word], one.reasons.get(word)
+    raise UnreadableEvent(EventFault.UNKNOWN_STATUS, field=name, status=written, known=tuple(OWN_STATUSES))
+
+
+def _callee_type(fields: Mapping[str, object], spoken: Iterable[Vocabulary]) -> CalleeType | None:
+    return _first(one.callees.get(_spelling(fields.get(one.callee))) for one in spoken)
+
+
+def _cause(fields: Mapping[str, object], spoken: Iterable[Vocabulary]) -> str | None:
+    """Why the call had no success, by the first field that says so precisely, or else by the first that says so."""
+    said = [
+        reasons[word]
+        for one in spoken
+        for name, reasons in one.causes.items()
+        if (word := _spelling(fields.get(name))) in reasons
+    ]
+    return next((reason for reason in said if reason in PRECISE_REASONS), next(iter(said), None))
+
+
+def _own_reason(value: object) -> str | None:
+    """The word that the customer gives. A sentence isn't one: some providers have a `reason` for errors of theirs."""
+    if not isinstance(value, str):
+        return None
+    word = value.strip().lower().replace("-", "_")
+    return _KNOWN_REASONS.get(spelling(word)) or (word if _REASON.fullmatch(word) else None)
+
+
+def _spelling(value: object) -> str:
+    """The word, or the number, by which a table is asked; empty for what is neither."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    # Python refuses to write integers with thousands of digits.
+    if isinstance(value, int) and 0 <= value < _NO_CODE:
+        return str(value)
+    return spelling(value) if isinstance(value, str) else ""
+
+
+def _is_blank(value: object) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
+def _instant(value: object) -> datetime | None:
+    """Unix seconds, or ISO 8601 or RFC 2822 with a zone. Without a zone, nobody knows which instant is meant."""
+    try:
+        instant = _instant_of_text(value.strip()) if isinstance(value, str) else _instant_of_number(value)
+        return instant if instant is not None and instant.year in _YEARS else None
+    except (OSError, OverflowError, ValueError):
+        return None
+
+
+def _instant_of_number(value: object) -> datetime | None:
+    return datetime.fromtimestamp(value, UTC) if isinstance(value, int | float) else None
+
+
+def _instant_of_text(text: str) -> datetime | None:
+    if _UNIX.fullmatch(text):
+        return datetime.fromtimestamp(float(text), UTC)
+    if found := _RFC_2822.fullmatch(text):
+        day, month, year, time, zone = found.groups()
+        offset = zone if zone[0] in "+-" else "+0000"
+        text = f"{year}-{_MONTHS.index(month.lower()) + 1:02}-{day.zfill(2)}T{time}{offset}"
+    instant = datetime.fromisoformat(text)
+    return None if instant.tzinfo is None else instant.astimezone(UTC)
+
+
+def _first(values: Iterable[T | None]) -> T | None:
+    return next((value for value in values if value is not None), None)
