@@ -22,7 +22,7 @@ SYNC := $(BIN)/uv pip sync --require-hashes
 # Takes the newest versions that the ranges admit, for all Pythons and platforms in one lock.
 LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	--custom-compile-command 'make lock'
-PYTEST := $(BIN)/python -m pytest --numprocesses 6 --dist loadgroup
+PYTEST := $(BIN)/python -m pytest --numprocesses 4 --dist loadgroup
 
 .PHONY: help install lock run demo test test-whole test-pythons simulate isolation cost scale coldstart bench lint \
 	types audit check package deploy clean
@@ -116,7 +116,9 @@ $(AUDITOR)/installed: requirements-checkov.txt | $(INSTALLED)
 	@$(SYNC) --python $(AUDITOR) requirements-checkov.txt
 	@touch $@
 
-check: lint types audit test-pythons test-whole ## Run what CI runs
+# Two at a time: while campaigns run on a local deployment, the tests leave a part of the cores idle.
+check: $(INSTALLED) ## Run what CI runs
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target lint types audit test-pythons test-whole
 
 package: $(INSTALLED) ## Build what is deployed
 	@$(BIN)/python -m infra.deploy.package --for-aws

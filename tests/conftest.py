@@ -15,6 +15,7 @@ from tests.support.world import HandClock, World
 
 # How long an example takes depends on the machine. The bound is the time-out of a whole test.
 settings.register_profile("callpacer", deadline=None)
+settings.register_profile("few-examples", settings.get_profile("callpacer"), max_examples=10)
 settings.load_profile("callpacer")
 
 

@@ -27,6 +27,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from chalicelib.domain.outcome import Answered, NotSent, RequestResult, Unknown
+from chalicelib.domain.slicing import MOST_SLOW_DIALS
 from chalicelib.gateway.addresses import is_allowed
 from chalicelib.gateway.clients import LastLook, form_body
 from chalicelib.gateway.http.connection import OneCallConnector, Sending
@@ -781,12 +782,12 @@ def test_a_slow_call_does_not_hold_up_the_others() -> None:
             client = gateway(call_deadline=3.0)
             held = asyncio.create_task(client.place_call(slow.url, FORM, {}, last_look=pass_last_look))
             began = time.monotonic()
-            calls = (client.place_call(quick.url, FORM, {}, last_look=pass_last_look) for _ in range(200))
+            calls = (client.place_call(quick.url, FORM, {}, last_look=pass_last_look) for _ in range(MOST_SLOW_DIALS))
             answers = await asyncio.gather(*calls)
             took = time.monotonic() - began
             assert not held.done()
             held.cancel()
-            assert len(quick.connections) == 200
+            assert len(quick.connections) == MOST_SLOW_DIALS
             return list(answers), took
 
     answers, took = run(scenario())
