@@ -2,5 +2,5 @@
 
 `agent` alone knows pjsua2. `caller` and `telephone` are the two ends of a call; `lines` and `switchboard` give each a
 process of its own. `start_url` and `events` talk with callpacer. `stub` and `campaign` are two ways to have the numbers
-of `scenario` called.
+of `scenario` called. `serve` rings any telephone.
 """

@@ -27,7 +27,7 @@ from examples.sip.outcome import Event
 from examples.sip.scenario import CASES, Case
 from examples.sip.screen import Row, event_line, table
 from examples.sip.sounds import seconds_of, write_prompt
-from examples.sip.start_url import PROMPT, StartUrl
+from examples.sip.start_url import StartUrl
 from examples.sip.stub import Stub
 from examples.sip.switchboard import Dead, Switchboard
 
@@ -63,7 +63,10 @@ class Trial:
             Manner(addresses[line // _LINES_PER_TELEPHONE], self.prompt, self.ring_seconds)
             for line in range(self.lines)
         ]
-        with Lines(manners) as lines, StartUrl(secret, lines.call, watch=watch) as server:
+        with (
+            Lines(manners) as lines,
+            StartUrl(secret, lines.call, watch=watch, log=lambda line: self.show(f"callpacer: {line}")) as server,
+        ):
             thread = threading.Thread(target=server.serve_forever, args=(0.05,))
             thread.start()
             try:
@@ -87,7 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     cases = [case for case in CASES if not options.only or case.number[-2:] in options.only]
     try:
         with TemporaryDirectory() as directory:
-            prompt = write_prompt(Path(directory) / "prompt.wav", PROMPT)
+            prompt = write_prompt(Path(directory) / "prompt.wav")
             switchboard = Switchboard(-(-options.lines // _LINES_PER_TELEPHONE))
             trial = Trial(cases, options.lines, options.ring_seconds, prompt, switchboard, _print)
             if options.callpacer is None:
@@ -107,11 +110,12 @@ def ring_for_stub(trial: Trial) -> list[Row]:
     """Have a stub of callpacer dial, as many numbers at a time as there are lines."""
     with trial.switchboard, Stub() as stub, trial.start_url(stub.secret) as start_url:
         ends = time.monotonic() + _STUB_LIMIT
-        waiting = list(trial.cases)
+        waiting, dialled = list(trial.cases), list[Case]()
         while time.monotonic() < ends and not all(stub.is_over(case.number) for case in trial.cases):
-            # 503 says that all lines are busy; any other refusal shows in the table, as a call without events.
-            if waiting and stub.dial(start_url, waiting[0].number) != 503:
-                waiting.pop(0)
+            under_way = sum(not stub.is_over(case.number) for case in dialled)
+            # 503: a line is busy a little longer than its call. Another refusal shows in the table, as no events.
+            if waiting and under_way < trial.lines and stub.dial(start_url, waiting[0].number) != 503:
+                dialled.append(waiting.pop(0))
             else:
                 stub.wait(0.25)
     return [by_events(case, stub.events(case.number), trial.heard(case), trial.prompt_seconds) for case in trial.cases]

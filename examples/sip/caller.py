@@ -103,5 +103,10 @@ class _Call:
         """The last event. Call it when the call is over."""
         if self.leg.answered_at is not None:
             callee_type = self._ear.callee_type if self._ear is not None else "unknown"
-            return answered(self.leg.seconds_talked, callee_type, heard_all=self._heard_all)
+            return answered(
+                self.leg.seconds_talked,
+                callee_type,
+                heard_all=self._heard_all,
+                ended_here=self._ended is not None,
+            )
         return self._ended or refused(self.leg.code)

@@ -10,7 +10,7 @@ from multiprocessing.context import SpawnProcess
 from typing import Self
 
 from examples.sip.caller import Manner, place
-from examples.sip.outcome import Event
+from examples.sip.outcome import FINAL, Event
 
 #: A process starts from nothing: a copy of this one would have its threads' locks, but not its threads.
 _CONTEXT = multiprocessing.get_context("spawn")
@@ -59,16 +59,22 @@ class Lines:
     def _listen(
         self, connection: Connection, process: SpawnProcess, manner: Manner, hear: Callable[[Event], None]
     ) -> None:
+        is_over = False
         try:
             with suppress(EOFError, OSError):  # there is nothing more to hear
                 while True:
-                    hear(connection.recv())
+                    event = connection.recv()
+                    # The line is free now: its process takes a second more to end, and callpacer may be slow to hear.
+                    if event.status in FINAL and not is_over:
+                        is_over = True
+                        self._free.append(manner)
+                    hear(event)
         finally:
             with self._lock:
                 del self._busy[connection]
             connection.close()
             process.join()
-            with self._lock:
+            if not is_over:
                 self._free.append(manner)
 
 

@@ -54,6 +54,10 @@ RANG_OUT = Event("no_answer", duration=0, reason="ring_timeout")
 CANCELED = Event("canceled", duration=0)
 
 
-def answered(seconds: float, callee_type: str, *, heard_all: bool) -> Event:
-    """The end of a call that was answered. `heard_all` says that the prompt was played to its end."""
-    return Event("completed", callee_type, round(seconds), "" if heard_all else "hung_up_early")
+def answered(seconds: float, callee_type: str, *, heard_all: bool, ended_here: bool) -> Event:
+    """The end of a call that was answered.
+
+    `heard_all` says that the prompt was played to its end, and `ended_here` that it wasn't the callee who hung up.
+    """
+    reason = "" if heard_all else "ended_early" if ended_here else "hung_up_early"
+    return Event("completed", callee_type, round(seconds), reason)

@@ -12,6 +12,9 @@ _RATE = 8000
 #: of 32,767
 _AMPLITUDE = 9000
 
+#: what the prompt says if espeak-ng is there to say it
+PROMPT = "Hello. This is a test call of callpacer. Good bye."
+
 #: A sound: its frequency in Hz, 0 for silence, and its seconds.
 Tone = tuple[float, float]
 
@@ -31,7 +34,7 @@ def write_tones(file: Path, tones: Iterable[Tone]) -> Path:
     return file
 
 
-def write_prompt(file: Path, text: str) -> Path:
+def write_prompt(file: Path, text: str = PROMPT) -> Path:
     """The file, with the text spoken by espeak-ng if that is installed, or else a chime of a second and a half."""
     if shutil.which("espeak-ng"):
         subprocess.run(["espeak-ng", "-w", str(file), text], check=True, timeout=10)

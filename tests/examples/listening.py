@@ -13,8 +13,9 @@ PATIENCE = 5.0
 
 @dataclass(frozen=True)
 class Asked:
-    """A POST."""
+    """A request."""
 
+    method: str
     #: with its query
     path: str
     #: by lower-case name
@@ -52,8 +53,17 @@ def listener(answer: Callable[[Asked], Answer]) -> Iterator[Listener]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
+            self.take("POST")
+
+        def do_GET(self) -> None:
+            self.take("GET")
+
+        def do_DELETE(self) -> None:
+            self.take("DELETE")
+
+        def take(self, method: str) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", "0"))).decode()
-            asked = Asked(self.path, {name.lower(): value for name, value in self.headers.items()}, body)
+            asked = Asked(method, self.path, {name.lower(): value for name, value in self.headers.items()}, body)
             heard.put(asked)
             answered = answer(asked)
             if answered is None:
