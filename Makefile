@@ -17,6 +17,7 @@ LATENCY_MS ?= 200
 BIN := .venv/bin
 INSTALLED := .venv/installed
 AUDITOR := .venv/checkov
+RINGER := .venv-sip
 # Makes an environment match a lock: it has the same packages and no others, and every file has its hash.
 SYNC := $(BIN)/uv pip sync --require-hashes
 # Takes the newest versions that the ranges admit, for all Pythons and platforms in one lock.
@@ -24,7 +25,7 @@ LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.1
 	--custom-compile-command 'make lock'
 PYTEST := $(BIN)/python -m pytest --numprocesses 4 --dist loadgroup
 
-.PHONY: help install lock run demo test test-whole test-pythons simulate isolation cost scale coldstart bench lint \
+.PHONY: help install lock run demo ring test test-whole test-pythons simulate isolation cost scale coldstart bench lint \
 	types audit check package deploy clean
 
 help: ## List what can be made
@@ -60,12 +61,23 @@ lock: $(INSTALLED) ## Renew the locks: the newest versions that the ranges in re
 	@$(LOCK) requirements-dev.in --output-file requirements-dev.txt
 	@$(LOCK) requirements.in --constraint requirements-dev.txt --output-file requirements.txt
 	@$(LOCK) requirements-checkov.in --output-file requirements-checkov.txt
+	@$(LOCK) examples/sip/requirements.in --output-file examples/sip/requirements.txt
 
 run: $(INSTALLED) ## Start callpacer on this machine, until Ctrl-C
 	@$(BIN)/python -m infra.local $(ARGS)
 
 demo: $(INSTALLED) ## Watch 300 numbers being called, while make run runs
 	@$(BIN)/python -m demo $(ARGS)
+
+# Telephones need PJSIP, which is under the GPL and no part of callpacer: it has an environment of its own.
+ring: $(RINGER)/installed ## Ring SIP telephones on this machine, one number for each way in which a call can end
+	@$(RINGER)/bin/python -m examples.sip $(ARGS)
+
+$(RINGER)/installed: examples/sip/requirements.txt | $(INSTALLED)
+	@echo "Installing what examples/sip/requirements.txt names into $(RINGER)."
+	@test -x $(RINGER)/bin/python || $(BIN)/python -m venv $(RINGER)
+	@$(SYNC) --python $(RINGER) examples/sip/requirements.txt
+	@touch $@
 
 test: $(INSTALLED) ## Run the tests, and a sample of those that take long; ARGS="tests/unit" for some of them
 	@$(PYTEST) $(ARGS)
@@ -129,4 +141,4 @@ deploy: $(INSTALLED) ## Deploy it to AWS as STAGE
 # .callpacer holds the local deployment's data.
 clean: ## Remove everything that was made, except .callpacer
 	rm -rf .venv .venv-* build .hypothesis .mypy_cache .pytest_cache .ruff_cache
-	find app.py benchmarks chalicelib infra tests -name __pycache__ -prune -exec rm -rf {} +
+	find app.py benchmarks chalicelib demo examples infra tests -name __pycache__ -prune -exec rm -rf {} +

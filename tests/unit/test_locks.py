@@ -10,8 +10,11 @@ from tests.support.locks import locked, requirements
 
 ROOT = Path(__file__).parents[2]
 SHIPPED, TESTED, AUDITOR = ROOT / "requirements.txt", ROOT / "requirements-dev.txt", ROOT / "requirements-checkov.txt"
+RINGER = ROOT / "examples" / "sip" / "requirements.txt"
 
-each_lock = pytest.mark.parametrize("lock", [SHIPPED, TESTED, AUDITOR], ids=lambda lock: lock.name)
+each_lock = pytest.mark.parametrize(
+    "lock", [SHIPPED, TESTED, AUDITOR, RINGER], ids=lambda lock: str(lock.relative_to(ROOT))
+)
 
 
 def test_what_is_shipped_is_tested_in_the_same_version_and_from_the_same_files() -> None:

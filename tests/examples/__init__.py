@@ -1,0 +1,1 @@
+"""The examples, over sockets of this machine."""
