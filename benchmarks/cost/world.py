@@ -312,7 +312,8 @@ class World:
 
     def _settle(self, own: OwnWork, ends_at: datetime) -> None:
         sleeper = Sleeper(self._services, self.clock, self._random_fraction.random)
-        Settler(self._services, self.clock, self._metrics, _at_once, sleeper).settle(ends_at, own.campaigns)
+        queue = CallQueue(self._counting_sqs, self._queue, self.clock.now, self._pause)
+        Settler(self._services, self.clock, self._metrics, _at_once, sleeper, queue).settle(ends_at, own.campaigns)
 
     def _new_dialer(self) -> Dialer:
         return compose_dialer(
@@ -324,6 +325,7 @@ class World:
             clock=self.clock,
             metrics=self._metrics,
             run_blocking=blocking,
+            public_url="https://callpacer.example",
         )
 
     async def _ask(self, endpoint: Endpoint, **fields: Any) -> None:

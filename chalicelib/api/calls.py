@@ -7,12 +7,13 @@ from chalicelib.api import envelope
 from chalicelib.api.dispatch import RequestContext
 from chalicelib.api.envelope import Answer
 from chalicelib.api.services import Services
-from chalicelib.api.validation import MAX_PAGE, Form, in_short
+from chalicelib.api.validation import MAX_PAGE, Form, in_short, no_fields
 from chalicelib.domain.call import Call
 from chalicelib.domain.keys import SEQUENCES_PER_CAMPAIGN, CallKey
 from chalicelib.domain.models import Campaign, Entry
 from chalicelib.domain.settling import with_acknowledgement
-from chalicelib.domain.tasks import acknowledged_sequences
+from chalicelib.domain.tasks import acknowledged_sequences, open_sequences
+from chalicelib.errors import NotFound
 
 #: The fields of each number, in the order of the CSV columns.
 _FIELDS = (
@@ -28,6 +29,7 @@ _FIELDS = (
     "report",
     "report_attempts",
     "report_error",
+    "revision",
 )
 _CSV = "text/csv"
 #: The Accept header of a spreadsheet program, which gets CSV with a byte order mark.
@@ -42,6 +44,8 @@ def page(services: Services, context: RequestContext) -> Answer:
     # These are read before the campaign. The settler deletes only acknowledgements of numbers before its `settled`.
     acknowledged = acknowledged_sequences(services.tasks.acknowledgements(key))
     campaign = services.campaigns.get(key)
+    # Read after the campaign: a number that is open by then is before its `settled`, or is listed here.
+    still_open = open_sequences(services.tasks.open_calls(key))
     form = Form(context.parameters)
     requested = form.page()
     accept = context.headers.get("accept", "").split(";")[0].strip()
@@ -53,12 +57,34 @@ def page(services: Services, context: RequestContext) -> Answer:
     first = 0 if requested.after is None else max(0, requested.after - key.id * SEQUENCES_PER_CAMPAIGN + 1)
     length = min(requested.limit or MAX_PAGE, max(0, campaign.tail - first))
     found = services.calls.between(key, first, min(first + length, campaign.head))
-    calls = {call.key.sequence: with_acknowledgement(call, acknowledged, campaign.settled) for call in found}
+    calls = {
+        call.key.sequence: with_acknowledgement(call, acknowledged, campaign.settled, still_open) for call in found
+    }
     rows = [
         _row(key.call(sequence), entry, calls.get(sequence), campaign)
         for sequence, entry in services.log.read(key, first, length)
     ]
     return _csv(rows, with_bom=with_bom) if output_format == "csv" else envelope.plain(rows)
+
+
+def show(services: Services, context: RequestContext) -> Answer:
+    """One call, with the events that were recorded of it."""
+    no_fields(context.parameters)
+    key = context.call
+    acknowledged = acknowledged_sequences(services.tasks.acknowledgements(key.campaign))
+    try:
+        campaign = services.campaigns.get(key.campaign)
+    except NotFound:
+        raise NotFound("call", key.call_id) from None
+    if key.sequence >= campaign.tail:
+        raise NotFound("call", key.call_id)
+    still_open = open_sequences(services.tasks.open_calls(key.campaign))
+    call = services.calls.get(key) if key.sequence < campaign.head else None
+    if call is not None:
+        call = with_acknowledgement(call, acknowledged, campaign.settled, still_open)
+    ((_, entry),) = services.log.read(key.campaign, key.sequence, 1)
+    events = [{"timestamp": int(one.at.timestamp()), "status": one.status} for one in call.events] if call else []
+    return envelope.plain({**_row(key, entry, call, campaign), "events": events})
 
 
 def _row(key: CallKey, entry: Entry, call: Call | None, campaign: Campaign) -> dict[str, object]:
@@ -76,6 +102,7 @@ def _row(key: CallKey, entry: Entry, call: Call | None, campaign: Campaign) -> d
         "report": call.report,
         "report_attempts": call.report_attempts,
         "report_error": call.report_error,
+        "revision": call.revision,
     }
     if call.last_attempt_at is not None:
         row |= {
@@ -93,7 +120,12 @@ def _state_without_record(sequence: int, campaign: Campaign) -> dict[str, object
     """
     if sequence < campaign.settled:
         return {"state": "expired"}
-    return {"state": "dialling" if sequence < campaign.head else "queued", "attempts": 0, "report_attempts": 0}
+    return {
+        "state": "dialling" if sequence < campaign.head else "queued",
+        "attempts": 0,
+        "report_attempts": 0,
+        "revision": 0,
+    }
 
 
 def _csv(rows: list[dict[str, object]], *, with_bom: bool) -> Answer:

@@ -24,6 +24,9 @@ from chalicelib.storage.accounts import Kind
 _MAX_RETRIES = 10
 _RETRY_INTERVAL = (60, 172_800)
 _DEFAULT_RETRY_INTERVAL = 3600
+#: The bounds of `call_timeout` in seconds, and its default.
+_CALL_TIMEOUT = (60, 14_400)
+_DEFAULT_CALL_TIMEOUT = 3600
 #: How many numbers the answer to a dry run shows, in their normal form.
 _DRY_RUN_NUMBERS = 5
 #: The fields that an update may change.
@@ -36,6 +39,7 @@ _CHANGEABLE = (
     "result_url",
     "max_retries",
     "retry_interval",
+    "call_timeout",
 )
 
 
@@ -53,6 +57,7 @@ def create(services: Services, context: RequestContext) -> Answer:
         result_url=form.url("result_url"),
         max_retries=form.integer("max_retries", maximum=_MAX_RETRIES) or 0,
         retry_interval=_retry_interval(form) or _DEFAULT_RETRY_INTERVAL,
+        call_timeout=_call_timeout(form) or _DEFAULT_CALL_TIMEOUT,
     )
     unique, is_dry_run = form.boolean("unique"), form.boolean("dry_run")
     upload = form.phone_numbers(unique=unique)
@@ -102,6 +107,7 @@ def update(services: Services, context: RequestContext) -> Answer:
         "start_url": form.url("start_url", required=True) if form.given("start_url") else None,
         "max_retries": form.integer("max_retries", maximum=_MAX_RETRIES, required=form.given("max_retries")),
         "retry_interval": _retry_interval(form),
+        "call_timeout": _call_timeout(form),
     }
     changes = {name: value for name, value in changes.items() if value is not None}
     if form.given("result_url"):
@@ -195,6 +201,11 @@ def _retry_interval(form: Form) -> int | None:
     return form.integer("retry_interval", minimum=least, maximum=most, required=form.given("retry_interval"))
 
 
+def _call_timeout(form: Form) -> int | None:
+    least, most = _CALL_TIMEOUT
+    return form.integer("call_timeout", minimum=least, maximum=most, required=form.given("call_timeout"))
+
+
 def _schedule_id(services: Services, context: RequestContext, form: Form, reference: str) -> int:
     """The schedule's id, or 0 and a fault if there is no such schedule."""
     if reference:
@@ -264,6 +275,7 @@ def _as_json(
         ],
         "max_retries": plan.max_retries,
         "retry_interval": plan.retry_interval,
+        "call_timeout": plan.call_timeout,
         "progress": vars(progress),
     }
 

@@ -7,14 +7,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from chalicelib.api import envelope, request
+from chalicelib.api import authentication, envelope, request
+from chalicelib.api.authentication import EVENTS_PATH
 from chalicelib.api.envelope import Answer
 from chalicelib.api.request import FilePart, Parameters
 from chalicelib.api.services import Services
 from chalicelib.api.values import MAX_DIGITS
 from chalicelib.api.wording import InvalidFields
-from chalicelib.domain.keys import CampaignKey
-from chalicelib.errors import KeyReused, NotAuthenticated, NotFound
+from chalicelib.domain.keys import CallKey, CampaignKey
+from chalicelib.errors import KeyReused, NotFound
 from chalicelib.storage.accounts import Kind
 from chalicelib.storage.receipts import KEPT, AlreadyAnswered, Receipt
 
@@ -51,6 +52,8 @@ class RequestContext:
     path_identifier: str | None
     #: by lower-case name
     headers: Mapping[str, str]
+    #: of the URL alone: each name's values
+    query: Mapping[str, Sequence[str]]
     #: the Idempotency-Key and the fingerprint of the request, if it has a key
     _idempotency: tuple[str, str] | None
 
@@ -65,6 +68,14 @@ class RequestContext:
     def campaign(self) -> CampaignKey:
         """The campaign that the path names. Raises NotFound."""
         return CampaignKey(self.account, self.identifier(Kind.CAMPAIGN))
+
+    @property
+    def call(self) -> CallKey:
+        """The call that the path names. Raises NotFound."""
+        key = CallKey.of_id(self.account, self.path_identifier or "")
+        if key is None:
+            raise NotFound("call", self.path_identifier)
+        return key
 
     def receipt(self, answer: Answer) -> Receipt | None:
         """What is kept of the answer. None if the request has no Idempotency-Key."""
@@ -89,7 +100,7 @@ def answer(services: Callable[[], Services], http_request: HttpRequest, endpoint
 
 
 def _answer(services: Services, http_request: HttpRequest, endpoint: Endpoint) -> Answer:
-    account = _authenticate(services, http_request.headers.get("authorization", ""))
+    account = _authenticate(services, http_request)
     content_type = http_request.headers.get("content-type", "")
     parameters = request.read(http_request.method, http_request.body, http_request.query, content_type)
     now = services.clock.now()
@@ -102,7 +113,15 @@ def _answer(services: Services, http_request: HttpRequest, endpoint: Endpoint) -
         replay = _replay(services, account, *idempotency, now)
         if replay is not None:
             return replay
-    context = RequestContext(account, parameters, now, http_request.identifier, http_request.headers, idempotency)
+    context = RequestContext(
+        account,
+        parameters,
+        now,
+        http_request.identifier,
+        http_request.headers,
+        http_request.query,
+        idempotency,
+    )
     try:
         return endpoint(services, context)
     except AlreadyAnswered:
@@ -111,13 +130,12 @@ def _answer(services: Services, http_request: HttpRequest, endpoint: Endpoint) -
         return _replay(services, account, *idempotency, now) or envelope.INTERNAL_ERROR
 
 
-def _authenticate(services: Services, authorization: str) -> str:
-    """The account of the bearer token (RFC 6750 §2.1). Raises NotAuthenticated."""
-    scheme, _, token = authorization.partition(" ")
-    account: str | None = services.tokens.account_of(token.strip()) if scheme.lower() == "bearer" else None
-    if account is None:
-        raise NotAuthenticated
-    return account
+def _authenticate(services: Services, http_request: HttpRequest) -> str:
+    """The account. Raises NotAuthenticated."""
+    authorization = http_request.headers.get("authorization", "")
+    if http_request.path == EVENTS_PATH and not authorization:
+        return authentication.by_signature(services, http_request.identifier or "", http_request.query)
+    return authentication.by_token(services, authorization)
 
 
 def _replay(services: Services, account: str, key: str, fingerprint: str, now: datetime) -> Answer | None:

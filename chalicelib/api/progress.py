@@ -3,6 +3,7 @@
 from chalicelib.api.services import Services
 from chalicelib.domain.models import Campaign
 from chalicelib.domain.progress import Progress, is_settled, progress
+from chalicelib.domain.tasks import open_sequences
 
 #: How often everything is read at most. It is read again if the settler moved meanwhile, which is about once a minute.
 _MAX_READS = 5
@@ -17,21 +18,24 @@ def read_progress(services: Services, campaign: Campaign) -> tuple[Progress, boo
     dialled.
     """
     if is_settled(campaign):
-        return progress(campaign, (), (), ()), False
+        return progress(campaign), False
     key = campaign.key
     for _ in range(_MAX_READS):
         unsettled = list(services.calls.between(key, campaign.settled, campaign.head))
         leased = {key.call(sequence) for sequence in services.tasks.leased_sequences(key)}
         leased_calls = list(services.calls.among(leased))
         outcomes = list(services.tasks.uncounted_outcomes(key, spread=campaign.spread))
+        listed = open_sequences(services.tasks.open_calls(key))
+        open_calls = list(services.calls.among(key.call(sequence) for sequence in sorted(listed)))
+        corrections = services.tasks.corrections(key) if campaign.corrections_due else []
         anything_deferred = services.tasks.any_unfinished(key, spread=campaign.spread)
         after = services.campaigns.find(key)
         if after is None or _version(after) == _version(campaign):
             break
         campaign = after
-    return progress(campaign, unsettled, leased_calls, outcomes), anything_deferred
+    return progress(campaign, unsettled, leased_calls, outcomes, open_calls, corrections), anything_deferred
 
 
 def _version(campaign: Campaign) -> tuple[object, ...]:
     """What must be the same before and after the other reads."""
-    return campaign.settled, campaign.counts, campaign.spread
+    return campaign.settled, campaign.counts, campaign.spread, campaign.settling_version, campaign.corrections_due

@@ -8,7 +8,8 @@ from typing import cast
 
 from chalice.app import Blueprint, MultiDict, Request, Response
 
-from chalicelib.api import calls, campaigns, envelope, forecast, profiles, schedules
+from chalicelib.api import calls, campaigns, envelope, events, forecast, profiles, schedules
+from chalicelib.api.authentication import EVENTS_PATH
 from chalicelib.api.dispatch import Endpoint, HttpRequest, answer
 from chalicelib.api.envelope import Answer
 from chalicelib.api.services import Services
@@ -49,6 +50,8 @@ ENDPOINTS: dict[str, dict[str, Endpoint]] = {
     },
     "/api/campaigns/{id}/calls": {"GET": calls.page},
     "/api/campaigns/{id}/forecast": {"GET": forecast.show},
+    "/api/calls/{id}": {"GET": calls.show},
+    EVENTS_PATH: {"POST": events.receive},
 }
 
 #: Every path is routed for all of these methods, so that a 405 has the envelope, too.
@@ -97,9 +100,9 @@ def _answer(services: Callable[[], Services], request: Request) -> Answer:
 
 @cache
 def from_environment() -> Services:
-    tables = Settings.from_env(os.environ).tables
+    settings = Settings.from_env(os.environ)
     logs.configure(sys.stdout)
-    return Services.over(connect(tables), SystemClock())
+    return Services.over(connect(settings.tables), SystemClock(), settings.retention)
 
 
 routes = blueprint(from_environment)

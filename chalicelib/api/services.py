@@ -1,6 +1,7 @@
 """The stores and the clock that the endpoints use."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Self
 
 from chalicelib.runtime.clock import Clock
@@ -13,5 +14,6 @@ class Services(Stores):
     clock: Clock
 
     @classmethod
-    def over(cls, database: Database, clock: Clock) -> Self:
-        return cls(**vars(Stores.of(database)), clock=clock)
+    def over(cls, database: Database, clock: Clock, retention: timedelta | None = None) -> Self:
+        """`retention` is how long the records of calls are kept after the outcome; None for ever."""
+        return cls(**vars(Stores.of(database, retention)), clock=clock)

@@ -25,6 +25,7 @@ from chalicelib.api.request import FilePart, Parameters
 from chalicelib.api.wording import InvalidFields, quoted, sentences_of
 from chalicelib.domain import json_text, upload
 from chalicelib.domain.faults import InvalidEntries, UnreadableUpload
+from chalicelib.domain.keys import MAX_CALL_ID_DIGITS
 from chalicelib.domain.models import Day
 from chalicelib.domain.upload import Upload
 
@@ -40,8 +41,6 @@ MAX_PAGE = 1000
 _OTHER_NAMES = {"nickname": "name", "schedule": "schedule_id", "profile": "profile_id"}
 #: how many unknown fields are listed
 _MAX_UNKNOWN_LISTED = 20
-#: digits of a call's id, which is below 2**53: the longest id that `after` may have
-_MAX_ID_DIGITS = 16
 
 
 @dataclass(frozen=True)
@@ -235,7 +234,9 @@ class Form:
         """`limit` and `after`, both optional."""
         return Page(
             limit=self.integer("limit", minimum=1, maximum=MAX_PAGE),
-            after=self._read("after", lambda value: values.integer(value, 0, None, _MAX_ID_DIGITS), 0, required=False),
+            after=self._read(
+                "after", lambda value: values.integer(value, 0, None, MAX_CALL_ID_DIGITS), 0, required=False
+            ),
         )
 
     @overload
@@ -280,6 +281,11 @@ class Form:
         form._find_unknown()
         self._faults |= form._faults
         return ProfileChoice(reference, start, end, nickname)
+
+
+def _call_id(value: object) -> int:
+    """Raises Invalid."""
+    return values.integer(value, 0, None, MAX_CALL_ID_DIGITS)
 
 
 def in_short(value: object) -> str:

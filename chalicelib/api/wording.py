@@ -1,8 +1,17 @@
 """The sentences in which the API answers faults. Domain and storage know only codes and facts."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import cast
 
-from chalicelib.domain.faults import EntryFault, FaultyEntry, InvalidEntries, UnreadableUpload, UploadFault
+from chalicelib.domain.faults import (
+    EntryFault,
+    EventFault,
+    FaultyEntry,
+    InvalidEntries,
+    UnreadableEvent,
+    UnreadableUpload,
+    UploadFault,
+)
 from chalicelib.errors import CallpacerError
 
 #: the field of an upload
@@ -115,6 +124,16 @@ def sentences_of(refused: UnreadableUpload | InvalidEntries) -> dict[str, list[s
         return {_FIELD: [f"The {_FIELD} field {predicate}"]}
     listed = {f"{_FIELD}.{faulty.index}": [_sentence(faulty)] for faulty in refused.listed}
     return {_FIELD: [_summary(refused)], **listed}
+
+
+def sentences_of_event(refused: UnreadableEvent) -> dict[str, list[str]]:
+    """Why no event could be read, likewise."""
+    known = ", ".join(cast(Sequence[str], refused.facts["known"]))
+    if refused.code is EventFault.NO_STATUS:
+        return {"status": [f"The status field is required: one of {known}."]}
+    name, status = str(refused.facts["field"]), refused.facts["status"]
+    value = f" {quoted(str(status))}" if isinstance(status, str | int | float) else ""
+    return {name: [f"The {name} field{value} is unknown: one of {known}."]}
 
 
 def _summary(refused: InvalidEntries) -> str:

@@ -26,10 +26,11 @@ def compose_dialer(
     clock: Clock,
     metrics: Metrics,
     run_blocking: RunBlocking,
+    public_url: str,
     random_fraction: Callable[[], float] = random.random,
 ) -> Dialer:
     """A dialer whose parts share stores, clock and metrics. `random_fraction` answers a number from 0 to 1."""
-    signer = Signer(stores.accounts, clock, run_blocking)
+    signer = Signer(stores.accounts, clock, run_blocking, public_url)
     reporter = Reporter(
         stores=stores,
         signer=signer,

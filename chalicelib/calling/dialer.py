@@ -32,7 +32,7 @@ from chalicelib.domain.last_look import CampaignSnapshot, Refusal, hold, refusal
 from chalicelib.domain.messages import Dial, Report, Slice
 from chalicelib.domain.models import Campaign, Schedule
 from chalicelib.domain.outcome import RequestResult, Result, Unknown
-from chalicelib.domain.retries import Finish, Retry, TryUnsentAgain, next_action
+from chalicelib.domain.retries import AwaitOutcome, Finish, Retry, TryUnsentAgain, next_action
 from chalicelib.domain.tasks import DialTask
 from chalicelib.gateway.clients import CALL_DEADLINE, StartUrlClient, form_body
 from chalicelib.gateway.queue import DeadLetters
@@ -281,7 +281,8 @@ class Dialer:
             campaign, schedule = await self._look(dial, deadline, connected=False)
             now = self._clock.now()
             await self._until(now + hold(campaign, schedule, now))
-            body = form_body(dial_form(claim))
+            status_url = await self._signer.status_url(claim.key, claim.attempt)
+            body = form_body(dial_form(claim, status_url))
             webhook_id = f"dial_{claim.key.call_id}_{claim.attempt}"
             headers = await self._signer.headers(claim.key, webhook_id, claim.attempt, body)
             url = campaign.plan.start_url
@@ -322,12 +323,17 @@ class Dialer:
                 logger.info("failed, and is retried: %s", outcome.reason, extra=extra)
                 self._metrics.count(Metric.DEFERRED)
                 await self._retry(self._calls.defer_retry, claim, outcome, now, not_before)
+            case AwaitOutcome():
+                logger.info("in progress", extra=extra)
+                if not await self._retry(self._calls.begin_progress, claim, now):
+                    logger.info("an event has ended the attempt already", extra=extra)
             case Finish(outcome):
                 logger.info("%s: %s", outcome.result, outcome.reason, extra=extra)
                 report = ReportState.PENDING if campaign.plan.result_url else ReportState.NONE
                 call = await self._retry(self._calls.finish, claim, outcome, now, report)
                 if call is None:
-                    logger.error("the claim was lost before the outcome was recorded", extra=extra)
+                    # An event came before start_url's answer, or the claim was held for too long.
+                    logger.warning("the attempt has its outcome already", extra=extra)
                     return None
                 self._metrics.count(_COUNTED[outcome.result])
                 return call

@@ -60,7 +60,7 @@ class Reporter:
         """
         url = campaign.plan.result_url
         if url is None:
-            await self._run_blocking(self._calls.report_ended, call.key, ReportState.NONE, call.report_attempts, None)
+            await self._run_blocking(self._calls.report_ended, call, ReportState.NONE, call.report_attempts, None)
             return False
         if deadline - self._clock.now() < REPORT_TIME:
             # It isn't tried, so it isn't counted. The next tick dispatches it.
@@ -115,13 +115,13 @@ class Reporter:
         logger.info("report %s failed: %s", attempts, error, extra=about(call.key))
         wait = report_delay(attempts, self._random_fraction(), decision.retry_after)
         if decision.action is ReportAction.GIVE_UP or wait is None:
-            await self._run_blocking(self._calls.report_ended, call.key, ReportState.GIVEN_UP, attempts, error)
+            await self._run_blocking(self._calls.report_ended, call, ReportState.GIVEN_UP, attempts, error)
         else:
             await self._defer(call, campaign, attempts, error, now + timedelta(seconds=wait))
         return False
 
     async def _delivered(self, call: Call, attempts: int) -> None:
-        await self._run_blocking(self._calls.report_ended, call.key, ReportState.DELIVERED, attempts, None)
+        await self._run_blocking(self._calls.report_ended, call, ReportState.DELIVERED, attempts, None)
 
     async def _defer(
         self, call: Call, campaign: Campaign, attempts: int, error: str | None, not_before: datetime

@@ -15,23 +15,28 @@ from datetime import datetime, timedelta
 from functools import cached_property, partial
 from itertools import islice
 
+from chalicelib.calling.mending import Mender
+from chalicelib.calling.open_calls import OpenCallsSettler
 from chalicelib.calling.sharding import ForEach
 from chalicelib.calling.sleeper import Sleeper
 from chalicelib.calling.tick import Tick
-from chalicelib.domain import load
+from chalicelib.domain import load, messages
 from chalicelib.domain.call import Call, ReportState, State, is_unclaimed, time_taken
 from chalicelib.domain.keys import CampaignKey
+from chalicelib.domain.messages import Report, Slice
 from chalicelib.domain.models import MOST_SENT_PAST_HEAD, Campaign
 from chalicelib.domain.settling import (
     SettlingAction,
     classify,
     counted,
     is_stale,
+    is_to_be_dispatched,
     lost_before,
     observe_head,
     owes_report,
     with_acknowledgement,
 )
+from chalicelib.domain.slicing import MOST_REPORTS
 from chalicelib.domain.tasks import (
     Acknowledgement,
     DialTask,
@@ -39,10 +44,11 @@ from chalicelib.domain.tasks import (
     Task,
     UncountedOutcome,
     acknowledged_sequences,
+    open_sequences,
 )
 from chalicelib.domain.timetable import may_call
+from chalicelib.gateway.queue import CallQueue, Message
 from chalicelib.runtime.clock import Clock
-from chalicelib.runtime.logs import about
 from chalicelib.runtime.metrics import Metric, Metrics
 from chalicelib.storage.stores import Stores
 from chalicelib.storage.writes import WriteRefused
@@ -71,8 +77,28 @@ class SweepInput:
         return acknowledged_sequences(self.acknowledgements)
 
 
+@dataclass(frozen=True)
+class SweptBatch:
+    """What a sweep of one batch has found. Nothing of it is written yet."""
+
+    #: the campaign as it is to be
+    campaign: Campaign
+    #: numbers that become open calls
+    opened: Sequence[int]
+    #: calls whose first report is to be dispatched
+    reports: Sequence[Call]
+
+
 class Settler:
-    def __init__(self, stores: Stores, clock: Clock, metrics: Metrics, for_each: ForEach, sleeper: Sleeper) -> None:
+    def __init__(
+        self,
+        stores: Stores,
+        clock: Clock,
+        metrics: Metrics,
+        for_each: ForEach,
+        sleeper: Sleeper,
+        queue: CallQueue,
+    ) -> None:
         self._database = stores.database
         self._progress = stores.progress
         self._campaigns = stores.campaigns
@@ -83,6 +109,9 @@ class Settler:
         self._metrics = metrics
         self._for_each = for_each
         self._sleeper = sleeper
+        self._queue = queue
+        self._mender = Mender(stores, metrics)
+        self._open_calls = OpenCallsSettler(stores, clock, self._mender)
 
     def settle(self, deadline: datetime, campaigns: Iterable[CampaignKey]) -> int:
         """Settle as many numbers of these campaigns as possible. Answers how many.
@@ -119,9 +148,11 @@ class Settler:
         self._record_what_was_returned(campaign, deadline)
         campaign = self._pass_what_was_dispatched(campaign)
         campaign = self._count_skipped(campaign)
-        campaign = self._sweep(campaign, known, deadline)
-        settled_ones = [one for one in known.acknowledgements if max(one.sequences) < campaign.settled]
-        self._tasks.delete_acknowledgements(key, settled_ones)
+        campaign, ended = self._open_calls.count(campaign, known.acknowledgements, known.read_at, deadline)
+        campaign, more_ended = self._sweep(campaign, known, deadline)
+        campaign = self._open_calls.count_corrections(campaign)
+        self._dispatch_reports(campaign, [*ended, *more_ended], known)
+        self._delete_acknowledgements(campaign, known)
         reports = self._tasks.count_reports(key, COUNTED_AT_MOST, spread=campaign.spread)
         dials = self._tasks.count_dials(key, COUNTED_AT_MOST, spread=campaign.spread)
         self._metrics.count(Metric.REPORTS_PENDING, reports)
@@ -135,21 +166,67 @@ class Settler:
             return False
         return not self._tasks.any(campaign.key, spread=campaign.spread)
 
-    def _sweep(self, campaign: Campaign, known: SweepInput, deadline: datetime) -> Campaign:
-        """Settle batch by batch, as far as the first number that is under way. Answers the campaign as it is then."""
+    def _sweep(self, campaign: Campaign, known: SweepInput, deadline: datetime) -> tuple[Campaign, list[Call]]:
+        """Settle batch by batch, as far as the first number that is being dialled.
+
+        Answers the campaign as it is then, and the calls whose first report is to be dispatched.
+        """
+        reports: list[Call] = []
         while self._clock.now() < deadline:
-            after = self._sweep_batch(campaign, known)
-            if after != campaign and not self._progress.settle(campaign, after):
+            swept = self._sweep_batch(campaign, known)
+            if swept.campaign != campaign and not self._write(campaign, swept):
                 break  # another settler sweeps, too
-            was_whole, campaign = after.settled == campaign.settled + BATCH_SIZE, after
+            reports += swept.reports
+            was_whole, campaign = swept.campaign.settled == campaign.settled + BATCH_SIZE, swept.campaign
             if not was_whole:
                 break  # a number is under way: another batch would read the same records again
-        return campaign
+        return campaign, reports
 
-    def _sweep_batch(self, campaign: Campaign, known: SweepInput) -> Campaign:
-        """The campaign as it is to be: settled up to the first number that is under way."""
+    def _write(self, before: Campaign, swept: SweptBatch) -> bool:
+        if not swept.opened:
+            return self._progress.settle(before, swept.campaign)
+        transaction = self._database.transaction()
+        self._progress.count(transaction, before, swept.campaign)
+        self._tasks.add_open(transaction, before.key, swept.opened)
+        try:
+            transaction.commit()
+        except WriteRefused:
+            return False
+        return True
+
+    def _dispatch_reports(self, campaign: Campaign, calls: Sequence[Call], known: SweepInput) -> None:
+        """Send the first reports of outcomes that events brought. It is written first that they are dispatched.
+
+        So a crash in between costs a delay: then the reports are owed, and are scheduled like others.
+        """
+        if not calls or campaign.plan.result_url is None:
+            return
+        if not self._progress.settle(campaign, replace(campaign, reports_dispatched_at=known.read_at)):
+            return  # another settler dispatches them
+        groups = [calls[first : first + MOST_REPORTS] for first in range(0, len(calls), MOST_REPORTS)]
+        slices = [
+            Slice(campaign.key, reports=tuple(Report(call.key, 1) for call in group), spread=campaign.spread)
+            for group in groups
+        ]
+        self._queue.send([Message(messages.to_message(one), None, campaign.account) for one in slices])
+
+    def _delete_acknowledgements(self, campaign: Campaign, known: SweepInput) -> None:
+        """Those whose calls are all counted."""
+        settled = [one for one in known.acknowledgements if max(one.sequences) < campaign.settled]
+        if not settled:
+            return
+        still_open = open_sequences(self._tasks.open_calls(campaign.key))
+        self._tasks.delete_acknowledgements(
+            campaign.key, [one for one in settled if still_open.isdisjoint(one.sequences)]
+        )
+
+    def _sweep_batch(self, campaign: Campaign, known: SweepInput) -> SweptBatch:
+        """The campaign as it is to be: settled up to the first number that is being dialled."""
         now = self._clock.now()
         taken: list[timedelta] = []
+        opened: list[int] = []
+        reports: list[Call] = []
+        call_timeout = timedelta(seconds=campaign.plan.call_timeout)
         dispatched_long_ago = lost_before(campaign.head_observations, now)
         observations = observe_head(campaign.head_observations, campaign.head, campaign.settled, now)
         campaign = replace(campaign, head_observations=observations)
@@ -163,33 +240,25 @@ class Settler:
                 now,
                 dispatched_long_ago=sequence < dispatched_long_ago and sequence not in known.returned,
                 acknowledgements_read_at=known.read_at,
+                call_timeout=call_timeout,
             )
             if call is None and action is SettlingAction.DEFER_LOST:
-                is_settled = self._defer_lost(campaign, sequence)
+                is_settled = self._mender.defer_lost(campaign, sequence)
             else:
-                is_settled = call is not None and self._carry_out(action, call, campaign, now)
+                is_settled = call is not None and self._mender.carry_out(action, call, campaign, now)
+            if call is not None and is_to_be_dispatched(call, campaign.reports_dispatched_at, known.read_at):
+                reports.append(call)
             # A number after an unfinished one is carried out now, and settled by a later sweep.
             if is_settled and campaign.settled == sequence:
                 campaign = replace(campaign, settled=sequence + 1)
+                if action is SettlingAction.LIST_OPEN:
+                    opened.append(sequence)
                 if call is not None and action is SettlingAction.COUNT:
-                    campaign = replace(campaign, counts=counted(campaign.counts, call.state))
+                    campaign = replace(campaign, counts=counted(campaign.counts, call.counted_state))
                     taken.append(time_taken(call))
         if taken:
             campaign = replace(campaign, call_time=load.average_call_time(campaign.call_time, taken))
-        return campaign
-
-    def _carry_out(self, action: SettlingAction, call: Call, campaign: Campaign, now: datetime) -> bool:
-        """True if the action settles the number."""
-        match action:
-            case SettlingAction.COUNT | SettlingAction.ALREADY_SKIPPED:
-                return True
-            case SettlingAction.SKIP:
-                return self._calls.skip(call)
-            case SettlingAction.EXPIRE:
-                self._expire(call, campaign, now)
-            case SettlingAction.DEFER_REPORT:
-                self._defer_report(call, campaign, now)
-        return False
+        return SweptBatch(campaign, opened, reports)
 
     def _pass_what_was_dispatched(self, campaign: Campaign) -> Campaign:
         """Move the head past numbers that were sent by a pacer that died before it moved the head.
@@ -205,20 +274,6 @@ class Settler:
             return campaign
         return replace(campaign, head=head)
 
-    def _expire(self, call: Call, campaign: Campaign, now: datetime) -> None:
-        logger.warning("claimed, and left without an outcome", extra=about(call.key, call.entry, call.attempt))
-        is_reported = campaign.plan.result_url is not None
-        if self._calls.expire(call, report=is_reported, now=now, spread=campaign.spread):
-            self._metrics.count(Metric.UNCERTAIN)
-
-    def _defer_lost(self, campaign: Campaign, sequence: int) -> bool:
-        key = campaign.key.call(sequence)
-        ((_, entry),) = self._log.read(campaign.key, sequence, 1)
-        logger.warning("dispatched, and never claimed", extra=about(key, entry))
-        is_deferred = self._calls.defer_lost(key, entry, spread=campaign.spread)
-        self._metrics.count(Metric.LOST, is_deferred)
-        return is_deferred
-
     def _release_expired_leases(self, campaign: Campaign) -> None:
         """Release expired leases, except those of which a dialer still holds a number."""
         now = self._clock.now()
@@ -230,7 +285,7 @@ class Settler:
             for task in lease.tasks:
                 call = calls.get(task.key)
                 if isinstance(task, DialTask) and call is not None and call.state is State.DIALLING:
-                    self._expire(call, campaign, now)
+                    self._mender.expire(call, campaign, now)
             left = [again for task in lease.tasks for again in _still_to_do(task, calls.get(task.key))]
             self._tasks.release(lease, now, left, spread=campaign.spread)
 
@@ -293,13 +348,9 @@ class Settler:
         if call is None or call.report is not ReportState.PENDING:
             return True
         if owes_report(call, now):
-            self._defer_report(call, campaign, now)
+            self._mender.defer_report(call, campaign, now)
             return True
         return False
-
-    def _defer_report(self, call: Call, campaign: Campaign, now: datetime) -> None:
-        logger.warning("the report was begun, and never finished", extra=about(call.key))
-        self._calls.defer_report(call, call.report_attempts, call.report_error, now, spread=campaign.spread)
 
 
 def _is_held(call: Call, lease: Lease, now: datetime) -> bool:

@@ -1,8 +1,10 @@
 """Signs the requests to start_url and result_url with the account's secret."""
 
+from urllib.parse import urlencode
+
 from chalicelib.calling.blocking import RunBlocking
 from chalicelib.domain.keys import CallKey
-from chalicelib.gateway.signing import signed_headers
+from chalicelib.gateway.signing import event_signature, signed_headers
 from chalicelib.runtime.clock import Clock
 from chalicelib.storage.accounts import Accounts
 
@@ -14,7 +16,9 @@ class UnknownAccount(Exception):
 class Signer:
     """Makes the headers by which a tenant's server verifies the sender, and recognises a repeated request."""
 
-    def __init__(self, accounts: Accounts, clock: Clock, run_blocking: RunBlocking) -> None:
+    def __init__(self, accounts: Accounts, clock: Clock, run_blocking: RunBlocking, public_url: str) -> None:
+        """`public_url` is where the API is for the world, without a slash at its end."""
+        self._public_url = public_url
         self._accounts = accounts
         self._clock = clock
         self._run_blocking = run_blocking
@@ -22,12 +26,22 @@ class Signer:
 
     async def headers(self, key: CallKey, webhook_id: str, attempt: int, body: bytes) -> dict[str, str]:
         """A webhook that is sent again has the same id and the same Idempotency-Key. Raises UnknownAccount."""
-        if key.account not in self._secrets:
-            secret = await self._run_blocking(self._accounts.secret, key.account)
-            if secret is None:
-                raise UnknownAccount(key.account)
-            self._secrets[key.account] = secret
+        secret = await self._secret(key.account)
         return {
             "Idempotency-Key": f"{key.call_id}-{attempt}",
-            **signed_headers(self._secrets[key.account], webhook_id, self._clock.now(), body),
+            **signed_headers(secret, webhook_id, self._clock.now(), body),
         }
+
+    async def status_url(self, key: CallKey, attempt: int) -> str:
+        """Where events of this attempt are posted to. Raises UnknownAccount."""
+        signature = event_signature(await self._secret(key.account), key, attempt)
+        query = urlencode({"account": key.account, "attempt": attempt, "signature": signature})
+        return f"{self._public_url}/api/calls/{key.call_id}/events?{query}"
+
+    async def _secret(self, account: str) -> str:
+        if account not in self._secrets:
+            secret = await self._run_blocking(self._accounts.secret, account)
+            if secret is None:
+                raise UnknownAccount(account)
+            self._secrets[account] = secret
+        return self._secrets[account]

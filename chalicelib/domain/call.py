@@ -7,6 +7,7 @@ from enum import StrEnum
 from chalicelib.domain.keys import CallKey
 from chalicelib.domain.models import Entry
 from chalicelib.domain.outcome import CalleeType, Outcome
+from chalicelib.domain.providers import EventStatus
 
 
 class State(StrEnum):
@@ -16,6 +17,8 @@ class State(StrEnum):
     DIALLING = "dialling"
     #: it is dialled later: the last look refused it, it was surely not sent, its message was lost, or it is retried
     DEFERRED = "deferred"
+    #: start_url answered 202: the call lasts, and an event brings its outcome
+    IN_PROGRESS = "in_progress"
     COMPLETED = "completed"
     FAILED = "failed"
     #: nobody can know whether the call went out; it is never dialled again by itself
@@ -41,6 +44,14 @@ class ReportState(StrEnum):
 
 
 @dataclass(frozen=True)
+class RecordedEvent:
+    """What an event said of a call, and when it came."""
+
+    at: datetime
+    status: EventStatus
+
+
+@dataclass(frozen=True)
 class Call:
     """What is recorded of one number."""
 
@@ -57,14 +68,28 @@ class Call:
     callee_type: CalleeType
     #: seconds
     duration: int
+    #: when start_url answered
     last_attempt_at: datetime | None
     report: ReportState
     report_attempts: int
     report_error: str | None
+    #: the events that were recorded, in the order in which they came
+    events: tuple[RecordedEvent, ...] = ()
+    #: when an event, or the lack of one, brought the outcome; None if start_url's answer did
+    ended_at: datetime | None = None
+    #: how often a late event has corrected the outcome: 0 or 1
+    revision: int = 0
+    #: a dialer listed it among the open calls (`OpenCalls`), so the settler's sweep doesn't list it again
+    listed: bool = False
+
+    @property
+    def counted_state(self) -> State:
+        """The state by which the settler counts it. A correction is counted separately, after that."""
+        return State.UNCERTAIN if self.revision else self.state
 
 
 def time_taken(call: Call) -> timedelta:
-    """From the claim to the outcome; zero if either is missing."""
+    """From the claim to start_url's answer; zero if either is missing."""
     if call.claimed_at is None or call.last_attempt_at is None:
         return timedelta(0)
     return max(timedelta(0), call.last_attempt_at - call.claimed_at)

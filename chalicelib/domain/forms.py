@@ -3,8 +3,8 @@
 from chalicelib.domain.call import Call, Claim
 
 
-def dial_form(claim: Claim) -> dict[str, str]:
-    """The fields of the request that starts one call."""
+def dial_form(claim: Claim, status_url: str) -> dict[str, str]:
+    """The fields of the request that starts one call. Events of this attempt are posted to `status_url`."""
     return {
         "phone_number": claim.entry.destination,
         "message_reference": claim.entry.message_reference,
@@ -12,14 +12,16 @@ def dial_form(claim: Claim) -> dict[str, str]:
         "campaign_id": str(claim.key.campaign_id),
         "ani": claim.entry.ani,
         "attempt": str(claim.attempt),
+        "status_url": status_url,
     }
 
 
 def report_form(call: Call) -> dict[str, str]:
     """The fields of the request that reports one outcome.
 
-    `duration` is in seconds, `last_attempt_timestamp` in Unix seconds.
+    `duration` is in seconds, `last_attempt_timestamp` in Unix seconds. A corrected outcome has a `revision`.
     """
+    revision = {"revision": str(call.revision)} if call.revision else {}
     return {
         "phone_number": call.entry.destination,
         "message_reference": call.entry.message_reference,
@@ -31,4 +33,5 @@ def report_form(call: Call) -> dict[str, str]:
         "attempts": str(call.attempt),
         "last_attempt_timestamp": str(int(call.last_attempt_at.timestamp())) if call.last_attempt_at else "",
         "duration": str(call.duration),
+        **revision,
     }

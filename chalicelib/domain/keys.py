@@ -5,6 +5,10 @@ from dataclasses import dataclass
 #: A call's id is its campaign's id and its sequence number in one integer. It is below 2**53, so that every JSON reader
 #: keeps it exact.
 SEQUENCES_PER_CAMPAIGN = 2**32
+#: digits of a call's id
+MAX_CALL_ID_DIGITS = 16
+
+assert 10**MAX_CALL_ID_DIGITS > 2**53
 
 
 @dataclass(frozen=True, order=True)
@@ -31,6 +35,13 @@ class CallKey:
     campaign_id: int
     #: from 0
     sequence: int
+
+    @classmethod
+    def of_id(cls, account: str, call_id: str) -> "CallKey | None":
+        """The call that an account knows by this id. None if the text can't be an id."""
+        if not (call_id.isascii() and call_id.isdigit() and len(call_id) <= MAX_CALL_ID_DIGITS):
+            return None
+        return cls(account, *divmod(int(call_id), SEQUENCES_PER_CAMPAIGN))
 
     @property
     def campaign(self) -> CampaignKey:

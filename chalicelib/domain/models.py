@@ -92,6 +92,8 @@ class Plan:
     max_retries: int = 0
     #: seconds from a failed call to the next try, 60 to 172,800
     retry_interval: int = 3600
+    #: seconds from the claim, 60 to 14,400, after which a call in progress without a final event becomes uncertain
+    call_timeout: int = 3600
 
     @property
     def profile_ids(self) -> tuple[int, ...]:
@@ -185,6 +187,12 @@ class Campaign:
     wakes_at: datetime = AWAKE
     #: in how many partitions the tasks of its numbers are; it only grows
     spread: int = 1
+    #: the version of what the settler writes: each of its writes makes a new one
+    settling_version: str = ""
+    #: how many corrections aren't in the counts yet
+    corrections_due: int = 0
+    #: reports of outcomes that events brought by then are dispatched
+    reports_dispatched_at: datetime | None = None
     #: the work flag: the pacer or the settler has something to do, now or later
     has_work: bool = False
 

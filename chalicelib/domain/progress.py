@@ -6,7 +6,7 @@ from datetime import datetime
 
 from chalicelib.domain.call import Call, State
 from chalicelib.domain.models import Campaign, Status
-from chalicelib.domain.tasks import UncountedOutcome
+from chalicelib.domain.tasks import Correction, UncountedOutcome
 from chalicelib.domain.timetable import is_over
 
 
@@ -17,6 +17,7 @@ class Progress:
     total: int
     queued: int
     dialling: int
+    in_progress: int
     deferred: int
     completed: int
     failed: int
@@ -24,35 +25,55 @@ class Progress:
 
 
 def progress(
-    campaign: Campaign, unsettled: Iterable[Call], leased: Iterable[Call], outcomes: Iterable[UncountedOutcome]
+    campaign: Campaign,
+    unsettled: Iterable[Call] = (),
+    leased: Iterable[Call] = (),
+    outcomes: Iterable[UncountedOutcome] = (),
+    open_calls: Iterable[Call] = (),
+    corrections: Iterable[Correction] = (),
 ) -> Progress:
     """Count each number once, in the place that depends on `settled` and `head`.
 
     A number from `settled` to before `head` is counted by its record, if that is among `unsettled`. Without a record it
-    is dispatched, or was returned. A number before `settled` is in the counts, unless the settler skipped it. The
-    difference between `settled` and the counts is how many were skipped and aren't counted yet. Of these, the numbers
-    in `outcomes` have their outcome, those that are being dialled are among `leased`, and all others wait. So tasks
-    that wait needn't be read. A number from `head` on is queued, even if a pacer sent it and died before it moved the
-    head.
+    is dispatched, or was returned. A number before `settled` is in the counts, unless it is open or the settler skipped
+    it. An open one is counted by its record, among `open_calls`. The difference between `settled` and all of these is
+    how many were skipped and aren't counted yet. Of these, the numbers in `outcomes` have their outcome, those that are
+    being dialled are among `leased`, and all others wait. So tasks that wait needn't be read. A number from `head` on
+    is queued, even if a pacer sent it and died before it moved the head.
+
+    A corrected number is uncertain in the counts and in `outcomes`, and not in its record.
     """
     tally = dict.fromkeys(State, 0)
     uncounted = {one.key.sequence: one.state for one in outcomes if one.key.sequence < campaign.head}
-    for state in uncounted.values():
-        tally[state] += 1
-    skipped = campaign.settled - campaign.counts.total
+    by_record = {
+        call.key.sequence: call.state
+        for call in open_calls
+        if call.key.sequence < campaign.head and not call.skipped and call.key.sequence not in uncounted
+    }
+    skipped = campaign.settled - campaign.counts.total - sum(sequence < campaign.settled for sequence in by_record)
     for call in unsettled:
-        if call.key.sequence in uncounted:
+        if call.key.sequence in uncounted or call.key.sequence in by_record:
             continue
-        if call.skipped and call.state.is_final:
+        if (call.skipped or call.listed) and call.state.is_final:
             skipped += 1  # it is in the counts already, though the sweep hasn't reached it
         else:
-            tally[call.state] += 1
+            by_record[call.key.sequence] = call.state
+    for state in (*uncounted.values(), *by_record.values()):
+        tally[state] += 1
+    for one in corrections:
+        if one.key.sequence < campaign.head and one.key.sequence not in by_record:
+            tally[State.UNCERTAIN] -= 1
+            tally[one.state] += 1
     dialling = sum(
-        call.state is State.DIALLING and call.key.sequence < campaign.settled and call.key.sequence not in uncounted
+        call.state is State.DIALLING
+        and call.key.sequence < campaign.settled
+        and call.key.sequence not in uncounted
+        and call.key.sequence not in by_record
         for call in leased
     )
     ended = sum(sequence < campaign.settled for sequence in uncounted)
     deferred = tally[State.DEFERRED] + skipped - dialling - ended
+    in_progress = tally[State.IN_PROGRESS]
     queued = campaign.tail - campaign.head
     completed = campaign.counts.completed + tally[State.COMPLETED]
     failed = campaign.counts.failed + tally[State.FAILED]
@@ -60,7 +81,8 @@ def progress(
     return Progress(
         total=campaign.tail,
         queued=queued,
-        dialling=campaign.tail - queued - deferred - completed - failed - uncertain,
+        dialling=campaign.tail - queued - in_progress - deferred - completed - failed - uncertain,
+        in_progress=in_progress,
         deferred=deferred,
         completed=completed,
         failed=failed,
@@ -70,7 +92,7 @@ def progress(
 
 def is_settled(campaign: Campaign) -> bool:
     """True if all numbers that were dispatched are counted, and its status doesn't depend on deferred ones."""
-    is_counted = campaign.counts.total == campaign.settled == campaign.head
+    is_counted = campaign.counts.total == campaign.settled == campaign.head and not campaign.corrections_due
     return is_counted and (campaign.head < campaign.tail or not campaign.has_work)
 
 

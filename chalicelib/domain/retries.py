@@ -35,6 +35,9 @@ REPORT_ATTEMPTS = len(REPORT_GAPS) + 1
 #: The longest wait that a Retry-After can cause, in seconds: 12 hours.
 LONGEST_RETRY_AFTER = 43_200
 
+#: The status by which start_url says that the call is in progress.
+ACCEPTED = 202
+
 
 @dataclass(frozen=True)
 class Finish:
@@ -59,7 +62,12 @@ class Retry:
     not_before: datetime
 
 
-NextAction = Finish | TryUnsentAgain | Retry
+@dataclass(frozen=True)
+class AwaitOutcome:
+    """The call is in progress, and an event brings its outcome."""
+
+
+NextAction = Finish | TryUnsentAgain | Retry | AwaitOutcome
 
 
 def next_action(result: RequestResult, claim: Claim, plan: Plan, now: datetime, jitter: float) -> NextAction:
@@ -68,8 +76,14 @@ def next_action(result: RequestResult, claim: Claim, plan: Plan, now: datetime, 
         wait = unsent_delay(claim.unsent + 1, jitter)
         if wait is not None:
             return TryUnsentAgain(result.reason, now + timedelta(seconds=wait))
-    outcome = outcome_of(result)
-    if outcome.result is Result.FAILED and claim.attempt <= plan.max_retries:
+    if isinstance(result, Answered) and result.status == ACCEPTED:
+        return AwaitOutcome()
+    return after_outcome(outcome_of(result), claim.attempt, plan, now)
+
+
+def after_outcome(outcome: Outcome, attempt: int, plan: Plan, now: datetime) -> Finish | Retry:
+    """What follows from the outcome of this attempt, whether start_url's answer or an event brought it."""
+    if outcome.result is Result.FAILED and attempt <= plan.max_retries:
         return Retry(outcome, now + timedelta(seconds=plan.retry_interval))
     return Finish(outcome)
 

@@ -19,6 +19,9 @@ LOST_AFTER = timedelta(minutes=5)
 CLAIM_HELD_FOR = timedelta(minutes=2)
 #: How long after the outcome the dialer may still send the report: no longer than a dialer lives.
 REPORTING_FOR = CLAIM_HELD_FOR
+#: How long the report of an outcome that an event brought may take: until the settler's next tick dispatches it, and
+#: then as long as a dialer takes.
+REPORTING_AFTER_EVENT_FOR = timedelta(minutes=2) + REPORTING_FOR
 
 
 class SettlingAction(StrEnum):
@@ -36,42 +39,56 @@ class SettlingAction(StrEnum):
     DEFER_LOST = "defer_lost"
     #: make it uncertain: it was claimed, and its outcome can't be known any more
     EXPIRE = "expire"
+    #: go on without it: an event brings its outcome, or the report that follows; it is listed among the open calls
+    LIST_OPEN = "list_open"
+    #: go on: a dialer has listed it
+    ALREADY_LISTED = "already_listed"
     #: schedule its report again: it has its outcome, and the dialer died before it finished the report
     DEFER_REPORT = "defer_report"
 
 
-def with_acknowledgement(call: Call, acknowledged: Container[int], settled: int = 0) -> Call:
-    """The call, with a delivered report if an acknowledgement shows that result_url acknowledged the first one.
+def with_acknowledgement(
+    call: Call, acknowledged: Container[int], settled: int = 0, open_sequences: Container[int] = ()
+) -> Call:
+    """The call with what its record leaves out: that result_url acknowledged the first report.
 
-    `acknowledged` has the sequence numbers of all acknowledgements. An acknowledgement is deleted once `settled` has
-    passed its calls. `settled` never passes a call whose report isn't finished. So a report that is still pending
-    before `settled` was acknowledged.
+    Acknowledgements are recorded for many calls together, those in `acknowledged`. They are deleted once all of their
+    calls are counted: when `settled` is past them, and none is open. No number that owes a report is counted.
     """
     if call.report is not ReportState.PENDING or call.skipped:
         return call
-    if call.key.sequence >= settled and call.key.sequence not in acknowledged:
+    sequence = call.key.sequence
+    is_counted = sequence < settled and sequence not in open_sequences
+    if not is_counted and sequence not in acknowledged:
         return call
     return replace(call, report=ReportState.DELIVERED, report_attempts=1)
 
 
 def classify(
-    call: Call | None, now: datetime, *, dispatched_long_ago: bool, acknowledgements_read_at: datetime
+    call: Call | None,
+    now: datetime,
+    *,
+    dispatched_long_ago: bool,
+    acknowledgements_read_at: datetime,
+    call_timeout: timedelta,
 ) -> SettlingAction:
-    """What the settler does with a number. `call` is None if it has no record.
-
-    `with_acknowledgement` must have been applied to the call, with acknowledgements as of `acknowledgements_read_at`.
-    """
+    """`call` is None for a number without a record. It has its acknowledgement, as of `acknowledgements_read_at`."""
     if call is None:
         return SettlingAction.DEFER_LOST if dispatched_long_ago else SettlingAction.WAIT
     if call.skipped:
         return SettlingAction.ALREADY_SKIPPED
+    if call.listed:
+        return SettlingAction.ALREADY_LISTED
     if call.state is State.DEFERRED:
         return SettlingAction.SKIP
     if call.state is State.DIALLING:
         return SettlingAction.EXPIRE if is_stale(call, now) else SettlingAction.WAIT
+    if call.state is State.IN_PROGRESS:
+        return SettlingAction.EXPIRE if has_timed_out(call, call_timeout, now) else SettlingAction.LIST_OPEN
     if call.report is ReportState.PENDING:
-        is_unfinished = owes_report(call, acknowledgements_read_at)
-        return SettlingAction.DEFER_REPORT if is_unfinished else SettlingAction.WAIT
+        if owes_report(call, acknowledgements_read_at):
+            return SettlingAction.DEFER_REPORT
+        return SettlingAction.WAIT if call.ended_at is None else SettlingAction.LIST_OPEN
     return SettlingAction.COUNT
 
 
@@ -98,10 +115,28 @@ def is_stale(call: Call, now: datetime) -> bool:
     return call.state is State.DIALLING and call.claimed_at is not None and now - call.claimed_at >= CLAIM_HELD_FOR
 
 
+def has_timed_out(call: Call, call_timeout: timedelta, now: datetime) -> bool:
+    """True if the call was in progress for so long that its outcome is no longer waited for."""
+    return call.claimed_at is not None and now - call.claimed_at >= call_timeout
+
+
 def owes_report(call: Call, now: datetime) -> bool:
-    """True if its report isn't finished, and the dialer that recorded the outcome can't be alive any more."""
-    ended = call.last_attempt_at
-    return call.report is ReportState.PENDING and ended is not None and now - ended >= REPORTING_FOR
+    """True if its report isn't finished, and whoever was to send it can't be alive any more."""
+    if call.report is not ReportState.PENDING:
+        return False
+    if call.ended_at is not None:
+        return now - call.ended_at >= REPORTING_AFTER_EVENT_FOR
+    return call.last_attempt_at is not None and now - call.last_attempt_at >= REPORTING_FOR
+
+
+def is_to_be_dispatched(call: Call, since: datetime | None, read_at: datetime) -> bool:
+    """True for the first report of an outcome that an event brought after `since` and up to `read_at`.
+
+    If its message is lost, the report is owed after a while, and is scheduled like any other.
+    """
+    if call.report is not ReportState.PENDING or call.ended_at is None:
+        return False
+    return call.ended_at <= read_at and (since is None or call.ended_at > since)
 
 
 def counted(counts: Counts, state: State) -> Counts:
@@ -115,3 +150,8 @@ def counted(counts: Counts, state: State) -> Counts:
             return replace(counts, uncertain=counts.uncertain + 1)
         case _:
             raise ValueError(f"no outcome: {state}")
+
+
+def corrected(counts: Counts, state: State) -> Counts:
+    """The counts after an outcome that was counted as uncertain is known to be `state`."""
+    return counted(replace(counts, uncertain=counts.uncertain - 1), state)

@@ -77,6 +77,31 @@ def acknowledged_sequences(acknowledgements: Iterable[Acknowledgement]) -> froze
 
 
 @dataclass(frozen=True)
+class OpenCalls:
+    """Numbers before `settled` that aren't counted yet, since their calls were in progress when the settler swept them.
+
+    A number is in one of these at most, and then it isn't skipped.
+    """
+
+    sequences: frozenset[int]
+    #: the range key of its item
+    name: str
+
+
+def open_sequences(open_calls: Iterable[OpenCalls]) -> frozenset[int]:
+    """The sequence numbers in any of them."""
+    return frozenset().union(*(one.sequences for one in open_calls))
+
+
+@dataclass(frozen=True)
+class Correction:
+    """A late event's outcome of a number that was uncertain. It isn't in the campaign's counts yet."""
+
+    key: CallKey
+    state: State
+
+
+@dataclass(frozen=True)
 class UncountedOutcome:
     """The outcome of a number that the settler had skipped. It isn't in the campaign's counts yet."""
 

@@ -12,6 +12,7 @@ from chalice.app import Blueprint, SQSEvent
 
 from chalicelib.calling.composition import compose_dialer
 from chalicelib.calling.dialer import Delivery, Dialer
+from chalicelib.errors import MissingSettings
 from chalicelib.functions.invocation import invocation_deadline
 from chalicelib.gateway.http.posting import HttpGateway
 from chalicelib.gateway.queue import DeadLetters
@@ -42,6 +43,8 @@ def handle(event: SQSEvent) -> dict[str, Any]:
 @cache
 def _dialer() -> tuple[Dialer, EmbeddedMetrics]:
     settings = Settings.from_env(os.environ)
+    if settings.public_url is None:
+        raise MissingSettings(["CALLPACER_PUBLIC_URL"])
     logs.configure(sys.stdout)
     metrics = EmbeddedMetrics(settings.tables, logs.write_log_line)
     # Both clients share a session: each session reads all regions' endpoints, which takes 30 ms.
@@ -57,5 +60,6 @@ def _dialer() -> tuple[Dialer, EmbeddedMetrics]:
         clock=SystemClock(),
         metrics=metrics,
         run_blocking=asyncio.to_thread,
+        public_url=settings.public_url,
     )
     return dialer, metrics

@@ -2,10 +2,12 @@
 
 import os
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import cache, partial
 
+from botocore.session import get_session
 from chalice.app import Blueprint, CloudWatchEvent
 
 from chalicelib.calling.settler import Settler
@@ -13,6 +15,8 @@ from chalicelib.calling.sharding import select_own_work
 from chalicelib.calling.sleeper import Sleeper
 from chalicelib.functions.fan_out import fan_out, shards_of
 from chalicelib.functions.invocation import SPARE, THREADS, invocation_deadline
+from chalicelib.gateway.queue import CallQueue
+from chalicelib.gateway.queue import connect as connect_queue
 from chalicelib.runtime import logs
 from chalicelib.runtime.clock import SystemClock
 from chalicelib.runtime.metrics import EmbeddedMetrics
@@ -41,7 +45,10 @@ def _settler() -> tuple[Settler, Stores, EmbeddedMetrics]:
     settings = Settings.from_env(os.environ)
     logs.configure(sys.stdout)
     metrics = EmbeddedMetrics(settings.tables, logs.write_log_line)
-    stores = Stores.of(connect(settings.tables), settings.retention)
     clock = SystemClock()
+    # Both clients share a session: each session reads all regions' endpoints, which takes 30 ms.
+    session = get_session()
+    stores = Stores.of(connect(settings.tables, session), settings.retention)
+    queue = CallQueue(connect_queue(session), settings.queue_url, clock.now, time.sleep)
     for_each = ThreadPoolExecutor(THREADS).map
-    return Settler(stores, clock, metrics, for_each, Sleeper(stores, clock)), stores, metrics
+    return Settler(stores, clock, metrics, for_each, Sleeper(stores, clock), queue), stores, metrics

@@ -10,6 +10,8 @@ import hmac
 import secrets
 from datetime import datetime
 
+from chalicelib.domain.keys import CallKey
+
 #: Every secret begins with it, so that people and scanners recognise one.
 PREFIX = "whsec_"
 
@@ -39,6 +41,21 @@ def signed_headers(secret: str, message_id: str, timestamp: datetime, body: byte
         "webhook-timestamp": seconds,
         "webhook-signature": "v1," + base64.b64encode(digest).decode("ascii"),
     }
+
+
+def event_signature(secret: str, key: CallKey, attempt: int) -> str:
+    """What lets whoever has a call's `status_url` post events of this attempt, and of no other.
+
+    A provider's callback can carry neither a bearer token nor a Standard Webhooks signature. The first part keeps this
+    signature from being one of a webhook. Raises ValueError as `signed_headers`.
+    """
+    signed = f"call event\n{key.account}\n{key.call_id}\n{attempt}".encode()
+    return hmac.new(_key(secret), signed, hashlib.sha256).hexdigest()
+
+
+def is_event_signature(signature: str, secret: str, key: CallKey, attempt: int) -> bool:
+    """True if the signature is right. The comparison takes the same time for every wrong one."""
+    return hmac.compare_digest(signature.encode(), event_signature(secret, key, attempt).encode())
 
 
 def _key(secret: str) -> bytes:

@@ -22,6 +22,9 @@ class Settings:
     dead_letter_queue_url: str
     #: how many slices may be worked on at the same time
     dialers: int
+    #: Where the API is for the world, such as `https://calls.example.com`, without a slash at its end. Only the dialer
+    #: knows it: CloudFormation makes the API after its function, and the address after the API.
+    public_url: str | None
     #: whether start_url and result_url may name this machine itself: only in a local deployment
     allow_loopback: bool
     #: how long records of calls are kept after the outcome; None for ever
@@ -40,13 +43,14 @@ class Settings:
         missing = [name for name in required if not environment.get(name)]
         if missing:
             raise MissingSettings(missing)
-        tables, deployment, queue_url, dead_letter_queue_url, dialers = (environment[name] for name in required)
+        tables, deployment, queue_url, dead_letters, dialers = (environment[name] for name in required)
         return cls(
             tables=tables,
             deployment=deployment,
             queue_url=queue_url,
-            dead_letter_queue_url=dead_letter_queue_url,
+            dead_letter_queue_url=dead_letters,
             dialers=int(dialers),
+            public_url=environment.get("CALLPACER_PUBLIC_URL"),
             allow_loopback=environment.get("CALLPACER_ALLOW_LOOPBACK", "") == "true",
             retention=timedelta(days=days) if (days := int(environment.get("CALLPACER_RETENTION_DAYS", "0"))) else None,
         )

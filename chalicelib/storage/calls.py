@@ -6,22 +6,23 @@ dialer that has its nonce may write the outcome.
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 from pynamodb.exceptions import DoesNotExist
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
 from chalicelib.domain import spreading
-from chalicelib.domain.call import Call, Claim, ReportState, State, finished
+from chalicelib.domain.call import Call, Claim, RecordedEvent, ReportState, State, finished
 from chalicelib.domain.keys import CallKey, CampaignKey
 from chalicelib.domain.models import Entry
 from chalicelib.domain.outcome import CalleeType, Outcome, Result
+from chalicelib.domain.providers import EventStatus
 from chalicelib.domain.tasks import DialTask, ReportTask, UncountedOutcome
 from chalicelib.storage.database import Database
 from chalicelib.storage.tasks import TaskStore
 from chalicelib.storage.updates import Written, update_of
-from chalicelib.storage.writes import WriteRefused, conditional, new_nonce
+from chalicelib.storage.writes import Transaction, WriteRefused, conditional, new_nonce
 
 _CALL = "call"
 
@@ -98,11 +99,42 @@ class Calls:
         task = DialTask(claim.key, claim.entry, claim.attempt + 1, not_before)
         return self._defer(claim, task, [*self._ended(outcome, ended_at), self._items.unsent.remove()])
 
+    def begin_progress(self, claim: Claim, now: datetime) -> bool:
+        """start_url answered that the call is in progress. False if an event has ended the attempt already.
+
+        A number that the settler skipped is listed among the open calls instead, where its time-out is seen.
+        """
+        if not claim.skipped:
+            sets = {"state": State.IN_PROGRESS, "last_attempt_at": now}
+            given: Written = {":nonce": {"S": claim.nonce}, ":dialling": {"S": State.DIALLING}}
+            held = "#nonce = :nonce AND #state IN (:dialling, :state)"
+            try:
+                with conditional():
+                    self._database.update(update_of(self._items, _written_key(claim.key), sets, held, given))
+            except WriteRefused:
+                return False
+            return True
+        actions = [
+            self._items.state.set(State.IN_PROGRESS),
+            self._items.last_attempt_at.set(now),
+            self._items.skipped.remove(),
+            self._items.listed.set(True),
+        ]
+        held_too: Condition = (self._items.nonce == claim.nonce) & (self._items.state == State.DIALLING)
+        transaction = self._database.transaction()
+        transaction.update(_CALL, self._items(call_key(claim.key)), actions, held_too)
+        self._tasks.add_open(transaction, claim.key.campaign, [claim.key.sequence])
+        try:
+            transaction.commit()
+        except WriteRefused:
+            return False
+        return True
+
     def finish(self, claim: Claim, outcome: Outcome, ended_at: datetime, report: ReportState) -> Call | None:
         """Record the outcome. Answers the record; None if the claim is lost."""
         if not claim.skipped:
             return self._finish_unskipped(claim, outcome, ended_at, report)
-        item = self._items(_call_key(claim.key))
+        item = self._items(call_key(claim.key))
         state = State(outcome.result)
         actions = [
             self._items.state.set(state),
@@ -114,7 +146,7 @@ class Calls:
         try:
             transaction = self._database.transaction()
             transaction.update(_CALL, item, actions, held & (self._items.state == State.DIALLING))
-            self._tasks.add_outcome(transaction, _uncounted(claim.key, state, claim.spread))
+            self._tasks.add_outcome(transaction, uncounted(claim.key, state, claim.spread))
             transaction.commit()
         except WriteRefused:
             return None
@@ -142,22 +174,26 @@ class Calls:
         return finished(claim, outcome, ended_at, report)
 
     def expire(self, call: Call, *, report: bool, now: datetime, spread: int) -> bool:
-        """The claim was held for too long, so the call becomes uncertain. False if it has its outcome after all."""
+        """Nobody waits for the outcome any more, so the call becomes uncertain. False if it has its outcome after all.
+
+        The claim of a call that is being dialled was held for too long. A call in progress has timed out.
+        """
         transaction = self._database.transaction()
-        outcome = Outcome(Result.UNCERTAIN, "no_outcome")
+        outcome, is_in_progress = Outcome(Result.UNCERTAIN, "no_outcome"), call.state is State.IN_PROGRESS
         actions: list[Action] = [
             self._items.state.set(State.UNCERTAIN),
             self._items.nonce.set(new_nonce()),
-            *self._ended(outcome, call.claimed_at or now),
+            *self._ended(outcome, call.last_attempt_at or now if is_in_progress else call.claimed_at or now),
+            self._items.ended_at.set(now),
             self._items.report.set(ReportState.DEFERRED if report else ReportState.NONE),
             *self._expiring(now),
         ]
-        unchanged = (self._items.state == State.DIALLING) & (self._items.claimed_at == call.claimed_at)
-        transaction.update(_CALL, self._items(_call_key(call.key)), actions, unchanged)
+        unchanged = (self._items.state == call.state) & (self._items.claimed_at == call.claimed_at)
+        transaction.update(_CALL, self._items(call_key(call.key)), actions, unchanged)
         if report:
             self._tasks.add(transaction, ReportTask(call.key, 1, now), spread=spread)
         if call.skipped:
-            self._tasks.add_outcome(transaction, _uncounted(call.key, State.UNCERTAIN, spread))
+            self._tasks.add_outcome(transaction, uncounted(call.key, State.UNCERTAIN, spread))
         try:
             transaction.commit()
         except WriteRefused:
@@ -175,7 +211,7 @@ class Calls:
         ]
         if entry.message_reference:
             actions.append(self._items.message_reference.set(entry.message_reference))
-        item = self._items(_call_key(key))
+        item = self._items(call_key(key))
         transaction.update(_CALL, item, actions, self._items.call.does_not_exist())
         self._tasks.add(transaction, DialTask(key, entry, attempt=1, not_before=None), spread=spread)
         try:
@@ -184,23 +220,29 @@ class Calls:
             return False
         return True
 
+    def skip_open(self, transaction: Transaction, call: Call) -> None:
+        """The settler skips an open call that is deferred, on the condition that it still is."""
+        item = self._items(call_key(call.key))
+        actions = [self._items.skipped.set(True), self._items.listed.remove()]
+        transaction.update(f"{_CALL} {call.key.sequence}", item, actions, self._items.state == State.DEFERRED)
+
     def skip(self, call: Call) -> bool:
         """The settler skips it, so its outcome is counted separately later. False if it isn't deferred any more."""
         is_deferred = self._items.state == State.DEFERRED
         try:
             with conditional():
-                self._items(_call_key(call.key)).update([self._items.skipped.set(True)], is_deferred)
+                self._items(call_key(call.key)).update([self._items.skipped.set(True)], is_deferred)
         except WriteRefused:
             return False
         return True
 
-    def report_ended(self, key: CallKey, report: ReportState, attempts: int, error: str | None) -> None:
+    def report_ended(self, call: Call, report: ReportState, attempts: int, error: str | None) -> None:
         """Record that the report is delivered, given up, or not needed any more."""
         try:
             with conditional():
-                self._items(_call_key(key)).update(self._reported(report, attempts, error), self._is_owed())
+                self._items(call_key(call.key)).update(self._reported(report, attempts, error), self._is_owed(call))
         except WriteRefused:
-            return  # another message's report was delivered, or given up, meanwhile
+            return  # another message's report was delivered, or given up, or the outcome was corrected, meanwhile
 
     def defer_report(self, call: Call, attempts: int, error: str | None, not_before: datetime, *, spread: int) -> None:
         """After so many attempts, the report is to be sent again.
@@ -214,9 +256,9 @@ class Calls:
             unchanged |= self._items.report_attempts.does_not_exist()
         transaction.update(
             _CALL,
-            self._items(_call_key(call.key)),
+            self._items(call_key(call.key)),
             self._reported(ReportState.DEFERRED, attempts, error),
-            self._is_owed() & unchanged,
+            self._is_owed(call) & unchanged,
         )
         self._tasks.add(transaction, ReportTask(call.key, attempts + 1, not_before), spread=spread)
         try:
@@ -226,7 +268,7 @@ class Calls:
 
     def get(self, key: CallKey) -> Call | None:
         try:
-            return _call(key, self._items.get(_call_key(key), consistent_read=True))
+            return _call(key, self._items.get(call_key(key), consistent_read=True))
         except DoesNotExist:
             return None
 
@@ -236,7 +278,7 @@ class Calls:
 
     def among(self, keys: Iterable[CallKey]) -> Iterator[Call]:
         """The calls that have a record, in any order."""
-        return self._read({_call_key(key): key for key in keys})
+        return self._read({call_key(key): key for key in keys})
 
     def _read(self, keys: dict[str, CallKey]) -> Iterator[Call]:
         for item in self._items.batch_get(list(keys), consistent_read=True):
@@ -247,7 +289,7 @@ class Calls:
         held &= self._items.state == State.DIALLING
         transaction = self._database.transaction()
         transaction.update(
-            _CALL, self._items(_call_key(claim.key)), [self._items.state.set(State.DEFERRED), *actions], held
+            _CALL, self._items(call_key(claim.key)), [self._items.state.set(State.DEFERRED), *actions], held
         )
         self._tasks.add(transaction, task, spread=claim.spread)
         try:
@@ -256,9 +298,12 @@ class Calls:
             return False
         return True
 
-    def _is_owed(self) -> Condition:
-        """The report is neither delivered nor given up."""
-        return self._items.report.is_in(ReportState.PENDING, ReportState.DEFERRED)
+    def _is_owed(self, call: Call) -> Condition:
+        """The report of this outcome is neither delivered nor given up."""
+        same: Condition = self._items.revision == call.revision
+        if call.revision == 0:
+            same |= self._items.revision.does_not_exist()
+        return cast(Condition, self._items.report.is_in(ReportState.PENDING, ReportState.DEFERRED) & same)
 
     def _ended(self, outcome: Outcome, ended_at: datetime) -> list[Action]:
         return [
@@ -283,16 +328,16 @@ class Calls:
         ]
 
 
-def _call_key(key: CallKey) -> str:
+def call_key(key: CallKey) -> str:
     return f"{key.campaign}/{key.sequence}"
 
 
-def _uncounted(key: CallKey, state: State, spread: int) -> UncountedOutcome:
+def uncounted(key: CallKey, state: State, spread: int) -> UncountedOutcome:
     return UncountedOutcome(key, state, spreading.partition(key.sequence, spread))
 
 
 def _written_key(key: CallKey) -> Written:
-    return {"call": {"S": _call_key(key)}}
+    return {"call": {"S": call_key(key)}}
 
 
 def _call(key: CallKey, item: Any) -> Call:
@@ -310,4 +355,13 @@ def _call(key: CallKey, item: Any) -> Call:
         report=ReportState(item.report or ReportState.NONE),
         report_attempts=int(item.report_attempts or 0),
         report_error=item.report_error,
+        events=tuple(_event(line) for line in item.events or ()),
+        ended_at=item.ended_at,
+        revision=int(item.revision or 0),
+        listed=bool(item.listed),
     )
+
+
+def _event(line: str) -> RecordedEvent:
+    at, _, status = line.partition(" ")
+    return RecordedEvent(datetime.fromisoformat(at), EventStatus(status))

@@ -76,6 +76,7 @@ def _plan_values(plan: Plan) -> dict[str, Any]:
         "result_url": plan.result_url,
         "max_retries": plan.max_retries,
         "retry_interval": plan.retry_interval,
+        "call_timeout": plan.call_timeout,
     }
 
 
@@ -116,6 +117,7 @@ def from_item(item: CampaignItem) -> Campaign:
         result_url=item.result_url,
         max_retries=int(item.max_retries),
         retry_interval=int(item.retry_interval),
+        call_timeout=int(item.call_timeout),
     )
     return Campaign(
         account=item.account,
@@ -144,6 +146,9 @@ def from_item(item: CampaignItem) -> Campaign:
         call_time=timedelta(milliseconds=int(item.call_time)),
         wakes_at=item.wakes_at,
         spread=int(item.spread),
+        settling_version=item.settled_nonce or "",
+        corrections_due=int(item.corrections_due or 0),
+        reports_dispatched_at=item.reports_dispatched_at,
         has_work=item.shard is not None,
     )
 

@@ -16,7 +16,7 @@ from pynamodb.expressions.update import Action
 from chalicelib.domain.keys import CampaignKey
 from chalicelib.domain.models import Campaign, Cursor, Load
 from chalicelib.domain.sharding import Work
-from chalicelib.storage.campaign_items import cursor_actions, load_actions
+from chalicelib.storage.campaign_items import cursor_actions, load_actions, shard_of
 from chalicelib.storage.database import Database
 from chalicelib.storage.writes import Transaction, WriteRefused, conditional, new_nonce
 
@@ -70,9 +70,21 @@ class ProgressStore:
         return self._update(before, actions, self._settled_as(before) | (self._items.settled_nonce == nonce))
 
     def count(self, transaction: Transaction, before: Campaign, after: Campaign) -> None:
-        """Write the counts of skipped numbers, as a part of the transaction."""
+        """The same, as a part of a transaction."""
         item = self._items(before.account, before.id)
-        transaction.update("campaign", item, self._settling_actions(after), self._settled_as(before))
+        actions = [*self._settling_actions(after), self._items.settled_nonce.set(new_nonce())]
+        if after.corrections_due != before.corrections_due:
+            actions.append(self._items.corrections_due.add(after.corrections_due - before.corrections_due))
+        transaction.update("campaign", item, actions, self._settled_as(before))
+
+    def add_correction(self, transaction: Transaction, campaign: Campaign, now: datetime) -> None:
+        """One correction more isn't in the counts yet, so there is work, and a campaign that sleeps is woken."""
+        actions: list[Action] = [
+            self._items.corrections_due.add(1),
+            self._items.shard.set(shard_of(campaign.key)),
+            self._items.wakes_at.set(now),
+        ]
+        transaction.update("campaign", self._items(campaign.account, campaign.id), actions)
 
     def clear_work_flag(self, campaign: Campaign) -> None:
         """Record that there is no more work, unless the campaign has changed since it was read."""
@@ -99,7 +111,8 @@ class ProgressStore:
             & (self._items.status == campaign.status)
             & (self._items.tail == campaign.tail)
             & (self._items.deleted == campaign.deleted)
-            & (self._items.revision == campaign.revision),
+            & (self._items.revision == campaign.revision)
+            & self._corrected_as(campaign),
         )
 
     def _unpaced(self, campaign: Campaign) -> Condition:
@@ -107,8 +120,18 @@ class ProgressStore:
         is_same = self._items.pacing_version == campaign.pacing_version
         return cast(Condition, is_same & (self._items.head == campaign.head))
 
+    def _corrected_as(self, campaign: Campaign) -> Condition:
+        """No event has corrected an outcome since the campaign was read."""
+        same: Condition = self._items.corrections_due == campaign.corrections_due
+        if campaign.corrections_due == 0:
+            same |= self._items.corrections_due.does_not_exist()
+        return same
+
     def _settled_as(self, campaign: Campaign) -> Condition:
-        """No settler has settled or counted anything since the campaign was read. All of these numbers only rise."""
+        """No settler has settled or counted anything since the campaign was read.
+
+        All of these numbers only rise, but for `uncertain`, which falls only when a correction makes another rise.
+        """
         return cast(
             Condition,
             (self._items.settled == campaign.settled)
@@ -126,4 +149,9 @@ class ProgressStore:
             self._items.call_time.set(campaign.call_time // timedelta(milliseconds=1)),
             self._items.observed_heads.set([seen.head for seen in campaign.head_observations]),
             self._items.observed_at.set([seen.at for seen in campaign.head_observations]),
+            *(
+                []
+                if campaign.reports_dispatched_at is None
+                else [self._items.reports_dispatched_at.set(campaign.reports_dispatched_at)]
+            ),
         ]

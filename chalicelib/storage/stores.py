@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Self
 
 from chalicelib.storage.accounts import Accounts
+from chalicelib.storage.call_events import CallEvents
 from chalicelib.storage.calls import Calls
 from chalicelib.storage.campaigns import Campaigns
 from chalicelib.storage.catalog import Profiles, Schedules
@@ -23,6 +24,7 @@ class Stores:
     database: Database
     accounts: Accounts
     calls: Calls
+    call_events: CallEvents
     campaigns: Campaigns
     log: Log
     profiles: Profiles
@@ -35,16 +37,17 @@ class Stores:
     @classmethod
     def of(cls, database: Database, retention: timedelta | None = None) -> Self:
         """`retention` is that of `Calls`."""
-        log, tasks = Log(database), TaskStore(database)
+        log, tasks, progress = Log(database), TaskStore(database), ProgressStore(database)
         schedules, profiles = Schedules(database), Profiles(database)
         return cls(
             database=database,
             accounts=Accounts(database),
             calls=Calls(database, tasks=tasks, retention=retention),
+            call_events=CallEvents(database, tasks=tasks, progress=progress, retention=retention),
             campaigns=Campaigns(database, log=log, schedules=schedules, profiles=profiles),
             log=log,
             profiles=profiles,
-            progress=ProgressStore(database),
+            progress=progress,
             receipts=Receipts(database),
             schedules=schedules,
             tasks=tasks,

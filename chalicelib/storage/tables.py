@@ -111,6 +111,8 @@ class CampaignItem(Model):
     max_retries = NumberAttribute()
     #: seconds
     retry_interval = NumberAttribute()
+    #: seconds
+    call_timeout = NumberAttribute(default=3600)
 
     #: counts the changes of the plan: a change that is based on an older plan is refused
     revision = NumberAttribute()
@@ -154,6 +156,10 @@ class CampaignItem(Model):
     pacing_version = UnicodeAttribute()
     #: the nonce of the settler's last write: a repeated write finds its own
     settled_nonce = UnicodeAttribute(null=True)
+    #: how many corrections aren't in the counts yet
+    corrections_due = NumberAttribute(default=0)
+    #: reports of outcomes that events brought by then are dispatched
+    reports_dispatched_at = UTCDateTimeAttribute(null=True)
 
     with_work = CampaignsWithWork()
 
@@ -221,6 +227,15 @@ class CallItem(Model):
     report = UnicodeAttribute(null=True)
     report_attempts = NumberAttribute(null=True)
     report_error = UnicodeAttribute(null=True)
+
+    #: the events that were recorded, each as `2026-11-23T18:00:00Z ringing`
+    events: ListAttribute[Any] = ListAttribute(of=UnicodeAttribute, null=True)
+    #: when an event, or the lack of one, brought the outcome
+    ended_at = UTCDateTimeAttribute(null=True)
+    #: how often a late event has corrected the outcome
+    revision = NumberAttribute(null=True)
+    #: a dialer listed it among the open calls
+    listed = BooleanAttribute(null=True)
     #: when it is deleted; missing before it has its outcome, and if records are kept for ever
     expires_at = TTLAttribute(null=True)
 

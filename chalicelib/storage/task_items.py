@@ -8,6 +8,8 @@
 | `report/2026-11-23T18:00:00/000000000017/…` | the outcome of number 17 is to be reported at six |
 | `leased-dial/2026-11-23T18:15:00/000000000017/…` | a slice of calls is leased to the dialer until then |
 | `leased-report/…` | a slice of reports is leased likewise |
+| `in-progress/000000000017/…` | open calls, the first of them number 17: the settler has passed them uncounted |
+| `outcome-corrected/000000000017` | a late event has corrected the outcome of number 17, which was uncertain |
 | `ended/000000000017` | number 17, which the settler had skipped, has its outcome |
 | `reported/2026-11-23T18:00:00/…` | result_url acknowledged these first reports by then; their records don't have it |
 
@@ -24,8 +26,10 @@ from chalicelib.domain.keys import CampaignKey
 from chalicelib.domain.models import Entry
 from chalicelib.domain.tasks import (
     Acknowledgement,
+    Correction,
     DialTask,
     Lease,
+    OpenCalls,
     ReportTask,
     ScheduledTask,
     Task,
@@ -38,6 +42,8 @@ from chalicelib.storage.writes import new_nonce
 DIAL = "dial"
 RETURNED = "dial-returned"
 ENDED = "ended"
+OPEN = "in-progress"
+CORRECTED = "outcome-corrected"
 LEASED = "leased-"
 REPORT = "report"
 ACKNOWLEDGED = "reported"
@@ -47,7 +53,7 @@ AFTER_DIALS = "dial0"
 _AT_ONCE = "0"
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
-assert RETURNED < f"{DIAL}/" < AFTER_DIALS < ENDED < LEASED < f"{REPORT}/" < ACKNOWLEDGED
+assert RETURNED < f"{DIAL}/" < AFTER_DIALS < ENDED < OPEN < LEASED < CORRECTED < f"{REPORT}/" < ACKNOWLEDGED
 
 
 def partition_key(campaign: CampaignKey, partition: int) -> str:
@@ -98,6 +104,17 @@ def outcome_item(items: type[TaskItem], outcome: UncountedOutcome) -> TaskItem:
     )
 
 
+def open_item(items: type[TaskItem], campaign: CampaignKey, sequences: Iterable[int], nonce: str) -> TaskItem:
+    listed = sorted(sequences)
+    return items(str(campaign), f"{OPEN}/{padded(listed[0])}/{nonce}", sequences=listed)
+
+
+def correction_item(items: type[TaskItem], correction: Correction) -> TaskItem:
+    key = correction.key
+    name = f"{CORRECTED}/{padded(key.sequence)}"
+    return items(str(key.campaign), name, sequence=key.sequence, state=correction.state)
+
+
 def acknowledgement_item(
     items: type[TaskItem], campaign: CampaignKey, sequences: Iterable[int], now: datetime, nonce: str
 ) -> TaskItem:
@@ -124,6 +141,14 @@ def lease_of(campaign: CampaignKey, item: TaskItem) -> Lease:
 
 def outcome_of(campaign: CampaignKey, item: TaskItem) -> UncountedOutcome:
     return UncountedOutcome(campaign.call(int(item.sequence)), State(item.state), _partition(item))
+
+
+def open_calls_of(item: TaskItem) -> OpenCalls:
+    return OpenCalls(frozenset(int(sequence) for sequence in item.sequences), item.key)
+
+
+def correction_of(campaign: CampaignKey, item: TaskItem) -> Correction:
+    return Correction(campaign.call(int(item.sequence)), State(item.state))
 
 
 def acknowledgement_of(item: TaskItem) -> Acknowledgement:

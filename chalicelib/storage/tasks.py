@@ -22,8 +22,10 @@ from itertools import chain, islice, zip_longest
 from chalicelib.domain.keys import CampaignKey
 from chalicelib.domain.tasks import (
     Acknowledgement,
+    Correction,
     DialTask,
     Lease,
+    OpenCalls,
     ReportTask,
     ScheduledTask,
     Task,
@@ -34,17 +36,23 @@ from chalicelib.storage.tables import TaskItem
 from chalicelib.storage.task_items import (
     ACKNOWLEDGED,
     AFTER_DIALS,
+    CORRECTED,
     DIAL,
     ENDED,
     LEASED,
+    OPEN,
     REPORT,
     RETURNED,
     acknowledgement_item,
     acknowledgement_of,
+    correction_item,
+    correction_of,
     due_at,
     due_by,
     lease_item,
     lease_of,
+    open_calls_of,
+    open_item,
     outcome_item,
     outcome_of,
     partition_key,
@@ -76,6 +84,34 @@ class TaskStore:
     def delete_outcome(self, transaction: Transaction, outcome: UncountedOutcome) -> None:
         item = outcome_item(self._items, outcome)
         transaction.delete(item.key, item, condition=self._items.key.exists())
+
+    def add_open(self, transaction: Transaction, campaign: CampaignKey, sequences: Iterable[int]) -> None:
+        """List these numbers among the open calls. They must be in no other list."""
+        transaction.put("open calls", open_item(self._items, campaign, sequences, new_nonce()))
+
+    def replace_open(
+        self, transaction: Transaction, campaign: CampaignKey, before: OpenCalls, left: frozenset[int]
+    ) -> None:
+        """Leave only these numbers in the list, on the condition that it is as it was read."""
+        unchanged = self._items.sequences == sorted(before.sequences)
+        item = self._items(str(campaign), before.name, sequences=sorted(left))
+        if left:
+            transaction.put("open calls", item, unchanged)
+        else:
+            transaction.delete("open calls", item, unchanged)
+
+    def open_calls(self, campaign: CampaignKey) -> list[OpenCalls]:
+        return [open_calls_of(item) for item in self._of_slices(OPEN, campaign)]
+
+    def add_correction(self, transaction: Transaction, correction: Correction) -> None:
+        transaction.put("correction", correction_item(self._items, correction))
+
+    def delete_correction(self, transaction: Transaction, correction: Correction) -> None:
+        item = correction_item(self._items, correction)
+        transaction.delete(item.key, item, condition=self._items.key.exists())
+
+    def corrections(self, campaign: CampaignKey) -> list[Correction]:
+        return [correction_of(campaign, item) for item in self._of_slices(CORRECTED, campaign)]
 
     def add_returned(self, dials: Sequence[DialTask], nonce: str) -> None:
         """These dials of one campaign are due at once, before all others.

@@ -1,7 +1,7 @@
 """Deploys callpacer to AWS, or updates a deployment: its package, its CloudFormation stack and the operator's switch.
 
     python -m infra.deploy [--stage prod] [--alarm-topic ARN] [--dialers 50 | --pollers N]
-        [--table-key owned] [--retention 400]
+        [--table-key owned] [--retention 400] [--public-url https://calls.example.com]
 
 It uses the credentials and the region that the AWS tools use.
 """
@@ -50,6 +50,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--retention", type=int, help="how many days calls are kept after their outcome, 30 or more; 0: for ever (400)"
     )
+    parser.add_argument(
+        "--public-url", help="where the API is reached, if not at API Gateway's own address: for callbacks of providers"
+    )
     options = parser.parse_args(arguments)
     given = {
         "AlarmTopic": options.alarm_topic,
@@ -57,6 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "DialerPollers": 0 if options.dialers else options.pollers,
         "TableKey": options.table_key,
         "Retention": options.retention,
+        "PublicUrl": options.public_url,
     }
     parameters = {name: str(value) for name, value in given.items() if value is not None}
     try:

@@ -39,8 +39,6 @@ AWS_PYTHONS = ((3, 12), (3, 13))
 AWS_PROCESSOR = "arm64"
 OWN_PROCESSOR = "arm64" if platform.machine() in ("aarch64", "arm64") else "x86_64"
 STAGE = "prod"
-#: the API's stage in API Gateway; .chalice/config.json names it, too
-GATEWAY_STAGE = "v1"
 #: The AWS services that functions have clients for. botocore describes four hundred more. They aren't packed: they
 #: would be most of the package, and botocore reads through all of them to make a client.
 SERVICES = ("dynamodb", "sqs", "lambda")

@@ -23,10 +23,11 @@ from chalicelib.storage.switch import Switch
 from chalicelib.storage.tokens import TokenTaken
 from infra.accounts import open_account
 from infra.deploy.cloudformation import DeploymentFailed, deploy
-from infra.deploy.package import GATEWAY_STAGE, PackagingFailed, build
+from infra.deploy.package import PackagingFailed, build
 from infra.local.cloud import Emulated
 from infra.local.emulator import Emulator, EmulatorFailed, listen, plain_environment
 from infra.local.state import Running, StateDirectory, StateInUse
+from infra.template.rest_api import GATEWAY_STAGE
 
 STAGE = "local"
 #: the account that gets a token at the start
@@ -144,7 +145,13 @@ class LocalDeployment:
         if self._emulator.has_lost_state:
             self._halt()
         self._progress("deploying")
-        parameters = {"Stage": STAGE, "AllowLoopback": "true", "DialerConcurrency": str(DIALERS)}
+        port = listener.getsockname()[1]
+        parameters = {
+            "Stage": STAGE,
+            "AllowLoopback": "true",
+            "DialerConcurrency": str(DIALERS),
+            "PublicUrl": f"http://127.0.0.1:{port}",
+        }
         outputs = deploy(package, f"callpacer-{STAGE}", parameters, Emulated(self.endpoint))
         self.environment = {
             "CALLPACER_TABLES": outputs["Tables"],
@@ -157,9 +164,9 @@ class LocalDeployment:
         self.gateway_url = f"{self.endpoint}/restapis/{outputs['RestAPIId']}/{GATEWAY_STAGE}/_user_request_/api"
         self._switch_on_if_new()
         self.token = self._ensure_token()
-        self.url = f"http://127.0.0.1:{listener.getsockname()[1]}/api"
+        self.url = f"{parameters['PublicUrl']}/api"
         self._api = self._serve(listener)
-        self._await_api(listener.getsockname()[1])
+        self._await_api(port)
         settings = self.settings
         self._state.announce(Running(os.getpid(), self.url, self.endpoint, settings.tables, settings.deployment))
 

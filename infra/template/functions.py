@@ -1,6 +1,7 @@
 """What the functions need beyond what Chalice generates from app.py: environment, event sources, names and roles."""
 
 from infra.template import JSON
+from infra.template.rest_api import GATEWAY_STAGE
 from infra.template.roles import identity
 
 #: the prefix of all tables' and queues' names
@@ -46,6 +47,7 @@ def dialer() -> JSON:
     return {
         "Properties": {
             **identity("Dialer"),
+            "Environment": {"Variables": {"CALLPACER_PUBLIC_URL": _public_url()}},
             "Events": {
                 "DialerSqsEventSource": {
                     "Properties": {
@@ -63,6 +65,12 @@ def dialer() -> JSON:
             },
         }
     }
+
+
+def _public_url() -> JSON:
+    """Where the world reaches the API: the operator's own domain, or the stage of API Gateway."""
+    own = {"Fn::Sub": "https://${RestAPI}.execute-api.${AWS::Region}.${AWS::URLSuffix}/" + GATEWAY_STAGE}
+    return {"Fn::If": ["HasPublicUrl", {"Ref": "PublicUrl"}, own]}
 
 
 def _if_pollers(properties: JSON) -> JSON:

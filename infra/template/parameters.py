@@ -32,6 +32,13 @@ def parameters() -> JSON:
             "MaxValue": 200,
             "Description": "Pollers that are kept ready, each for ten slices at a time. 0: Lambda chooses.",
         },
+        "PublicUrl": {
+            "Type": "String",
+            "Default": "",
+            "AllowedPattern": "(https?://[^\\s/]+(/[^\\s/]+)*)?",
+            "ConstraintDescription": "An address such as https://calls.example.com, without a slash at its end.",
+            "Description": "Where the API is reached, for callbacks of providers. Empty: at API Gateway's own address.",
+        },
         "AlarmTopic": {
             "Type": "String",
             "Default": "",
@@ -59,6 +66,7 @@ def parameters() -> JSON:
 def conditions() -> JSON:
     return {
         "HasAlarmTopic": {"Fn::Not": [{"Fn::Equals": [{"Ref": "AlarmTopic"}, ""]}]},
+        "HasPublicUrl": {"Fn::Not": [{"Fn::Equals": [{"Ref": "PublicUrl"}, ""]}]},
         "HasPollers": {"Fn::Not": [{"Fn::Equals": [{"Ref": "DialerPollers"}, 0]}]},
         "HasManagedKey": {"Fn::Equals": [{"Ref": "TableKey"}, "managed"]},
     }

@@ -6,6 +6,9 @@ from chalicelib.api.request import MAX_BODY_BYTES
 from infra.template import JSON
 from infra.template.alarms import API_NAME
 
+#: the API's stage in API Gateway; .chalice/config.json names it, too
+GATEWAY_STAGE = "v1"
+
 
 def rest_api() -> JSON:
     name = {"Fn::Sub": API_NAME}

@@ -10,13 +10,13 @@ from infra.template import JSON
 ROLES: dict[str, dict[str, str]] = {
     "APIHandler": {
         "TokensTable": "GetItem",
-        "AccountsTable": "UpdateItem",
+        "AccountsTable": "GetItem UpdateItem",
         "CatalogTable": "DeleteItem GetItem PutItem Query UpdateItem",
         "CampaignsTable": "GetItem PutItem Query UpdateItem",
         "LogTable": "DeleteItem PutItem Query",
         "ChunksTable": "BatchWriteItem GetItem PutItem UpdateItem",
-        "CallsTable": "BatchGetItem",
-        "TasksTable": "Query",
+        "CallsTable": "BatchGetItem GetItem UpdateItem",
+        "TasksTable": "PutItem Query",
         "ReceiptsTable": "GetItem PutItem",
     },
     "Pacer": {
@@ -51,6 +51,7 @@ ROLES: dict[str, dict[str, str]] = {
         "ChunksTable": "GetItem UpdateItem",
         "CallsTable": "BatchGetItem UpdateItem",
         "TasksTable": "BatchWriteItem DeleteItem PutItem Query",
+        "CallQueue": "SendMessage",
         "Settler": "InvokeFunction",
     },
 }

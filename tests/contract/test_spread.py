@@ -14,6 +14,7 @@ from chalicelib.domain.keys import CampaignKey
 from chalicelib.domain.models import Counts
 from chalicelib.domain.outcome import Outcome, Result
 from chalicelib.domain.tasks import DialTask, Lease, ReportTask, UncountedOutcome
+from chalicelib.gateway.queue import CallQueue
 from chalicelib.runtime.metrics import Metric
 from chalicelib.storage.calls import Calls
 from chalicelib.storage.campaigns import Campaigns
@@ -24,7 +25,7 @@ from chalicelib.storage.tasks import TaskStore
 from tests.support.databases import with_tables, with_work
 from tests.support.examples import CAMPAIGN, ENTRY, NOW, CountingClient, add, claimed, finished, recorded
 from tests.support.tasks import add_tasks, waiting
-from tests.support.world import FakeMetrics, HandClock
+from tests.support.world import FakeMetrics, FakeSQS, HandClock
 
 SECOND, HOUR = timedelta(seconds=1), timedelta(hours=1)
 #: a campaign's spread before and after it has grown
@@ -54,7 +55,8 @@ def partitions(database: Database, kind: str) -> set[str]:
 
 def settler(database: Database, metrics: FakeMetrics) -> Settler:
     stores, clock = Stores.of(database), HandClock(NOW)
-    return Settler(stores, clock, metrics, map, Sleeper(stores, clock))
+    queue = CallQueue(FakeSQS(clock), "calls", clock.now, pause=lambda _: None)
+    return Settler(stores, clock, metrics, map, Sleeper(stores, clock), queue)
 
 
 class TestNumbers:

@@ -577,7 +577,7 @@ class TestCalls:
     def test_a_late_message_does_not_defer_a_delivered_report(self, calls: Calls) -> None:
         calls.defer_report(finished(calls, claimed(calls), ReportState.PENDING), 1, "http_500", NOW, spread=1)
         deferred = recorded(calls)
-        calls.report_ended(KEY, ReportState.DELIVERED, 2, None)
+        calls.report_ended(deferred, ReportState.DELIVERED, 2, None)
         calls.defer_report(deferred, 2, "timeout", NOW + MINUTE, spread=1)
         call = recorded(calls)
         assert (call.report, call.report_attempts, call.report_error) == (ReportState.DELIVERED, 2, None)

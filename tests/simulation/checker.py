@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from chalicelib.domain.keys import SEQUENCES_PER_CAMPAIGN
 from infra.template.template import merge_template
 from tests.simulation.story import AMOUNT, FEWEST, MINUTE, PERIOD, RequestedHours, Story
-from tests.simulation.tenant import COMPLETED, FAILED, UNKNOWN, Call
+from tests.simulation.tenant import FAILED, LASTS, UNKNOWN, Call
 from tests.support.permissions import granted
 
 FINAL = {"completed", "failed", "uncertain"}
@@ -54,11 +54,28 @@ def _dialled_once(story: Story) -> Iterator[str]:
     last: dict[int, Call] = {}
     for call in story.tenant.calls:
         before = last.get(call.call_id)
-        if before is not None and before.ended != FAILED:
+        if before is not None and FAILED not in _possible_ends(story, before):
             yield f"P1: call {call.call_id} was made again after it was {before.ended}"
         last[call.call_id] = call
         if call.idempotency_key != f"{call.call_id}-{call.attempt}":
             yield f"P7: call {call.call_id}, attempt {call.attempt} has the Idempotency-Key {call.idempotency_key}"
+
+
+def _possible_ends(story: Story, call: Call) -> set[str]:
+    """How the attempt may have ended, as far as the tenant knows.
+
+    If the provider has taken the call, the first final event tells. An event without an answer may have come or not.
+    """
+    if call.ended != LASTS:
+        return {call.ended}
+    finals = [
+        event
+        for event in story.tenant.provider.events
+        if (event.call_id, event.attempt) == (call.call_id, call.attempt) and event.result is not None
+    ]
+    taken = [event.taken for event in finals if event.taken is not None]
+    possible = {event.result for event in finals if event.result and not any(one < event.posted for one in taken)}
+    return possible if taken else {*possible, UNKNOWN}
 
 
 def _within_calling_hours(story: Story) -> Iterator[str]:
@@ -177,24 +194,24 @@ def _nothing_lost(story: Story) -> Iterator[str]:
 
 
 def _outcomes_are_the_tenants(story: Story) -> Iterator[str]:
-    """A recorded outcome is the tenant's answer. Only a call of a dead dialer may be uncertain instead."""
-    last = {call.call_id: call.ended for call in story.tenant.calls}
+    """A recorded outcome is the tenant's answer, or the first final event. Of a dead dialer's calls that don't last,
+    nobody may know the outcome."""
+    last = {call.call_id: call for call in story.tenant.calls}
     for call in [] if story.deleted else story.calls:
         call_id, state = call["call_id"], call["state"]
-        answered = last.get(call_id)
-        if state == "uncertain":
-            is_true = answered == UNKNOWN or call_id in story.of_dead_dialers
-        elif state == "failed":
-            is_true = answered in (FAILED, None)
-        else:
-            is_true = answered == COMPLETED
-        if not is_true:
-            yield f"P2: call {call_id} is {state}, and was {answered or 'never made'}"
+        made = last.get(call_id)
+        possible = {FAILED} if made is None else _possible_ends(story, made)
+        if call_id in story.of_dead_dialers and (made is None or made.ended != LASTS):
+            possible.add(UNKNOWN)
+        if (UNKNOWN if state == "uncertain" else state) not in possible:
+            yield f"P2: call {call_id} is {state}, and was {sorted(possible)}"
+    if story.tenant.provider.forged:
+        yield f"P8: {story.tenant.provider.forged} forged events were taken"
 
 
 def _few_are_uncertain(story: Story) -> Iterator[str]:
     """A crash leaves at most as many calls uncertain as its dialer had."""
-    unanswered = {call.call_id for call in story.tenant.calls if call.ended == UNKNOWN}
+    unanswered = {call.call_id for call in story.tenant.calls if UNKNOWN in _possible_ends(story, call)}
     uncertain = sum(call["state"] == "uncertain" and call["call_id"] not in unanswered for call in story.calls)
     deaths = story.faults.crashes + story.timeouts
     if uncertain > deaths * story.largest_slice:
@@ -202,39 +219,49 @@ def _few_are_uncertain(story: Story) -> Iterator[str]:
 
 
 def _reported(story: Story) -> Iterator[str]:
-    results: dict[int, set[str]] = defaultdict(set)
-    ids: dict[int, set[tuple[str, str]]] = defaultdict(set)
-    refused = set()
+    over = story.tenant.acknowledged | {
+        (report.call_id, report.revision) for report in story.tenant.reports if report.status == 410
+    }
+    results: dict[int, dict[int, set[str]]] = defaultdict(lambda: defaultdict(set))
     for report in story.tenant.reports:
-        results[report.call_id].add(report.result)
-        ids[report.call_id].add(report.ids)
-        if report.status == 410:
-            refused.add(report.call_id)
-    over = story.tenant.acknowledged | refused
-    for call_id, found in results.items():
-        if len(found) > 1 or len(ids[call_id]) > 1:
-            yield f"P7: call {call_id} was reported as {sorted(found)}, with the ids {sorted(ids[call_id])}"
+        results[report.call_id][report.revision].add(report.result)
+    yield from _reported_alike(story, results)
     # This is true of a deleted campaign too, whose calls the API doesn't show.
-    for call_id in {call.call_id for call in story.tenant.calls if call.ended != FAILED} - over:
+    made = {call.call_id for call in story.tenant.calls if FAILED not in _possible_ends(story, call)}
+    for call_id in made - {call_id for call_id, _ in over}:
         yield f"P7: call {call_id} was made, and its report was never acknowledged"
     for call in story.calls:
-        call_id, state = call["call_id"], call["state"]
+        call_id, state, revision = call["call_id"], call["state"], call["revision"]
         if state not in FINAL:
             continue
-        if call_id not in over:
-            yield f"P7: call {call_id} is {state}, and its report was never acknowledged"
-        elif results[call_id] != {state}:
-            yield f"P7: call {call_id} is {state}, and was reported as {sorted(results[call_id])}"
+        if (call_id, revision) not in over:
+            yield f"P7: call {call_id} is {state}, and its report {revision} was never acknowledged"
+        elif results[call_id][revision] != {state}:
+            yield f"P7: call {call_id} is {state}, and was reported as {dict(results[call_id])}"
+
+
+def _reported_alike(story: Story, results: dict[int, dict[int, set[str]]]) -> Iterator[str]:
+    """All reports of one call have the same ids, and all of one revision the same result."""
+    ids: dict[int, set[tuple[str, str]]] = defaultdict(set)
+    for report in story.tenant.reports:
+        ids[report.call_id].add(report.ids)
+    for call_id, revisions in results.items():
+        if any(len(found) > 1 for found in revisions.values()) or len(ids[call_id]) > 1:
+            yield f"P7: call {call_id} was reported as {dict(revisions)}, with the ids {sorted(ids[call_id])}"
+        if 1 in revisions and revisions.get(0, set()) - {"uncertain"}:
+            yield f"P7: call {call_id} was corrected after it was reported as {revisions[0]}"
 
 
 def _report_states_are_true(story: Story) -> Iterator[str]:
-    """A report that the API shows as delivered was acknowledged, and is shown so from then on."""
-    before: set[int] = set()
+    """A report that the API shows as delivered was acknowledged, and is shown so until a correction is reported."""
+    before: set[tuple[int, int]] = set()
     for shown, acknowledged in story.report_snapshots:
         if shown - acknowledged:
             yield f"P7: shown as delivered, and not acknowledged: {sorted(shown - acknowledged)}"
-        if before - shown:
-            yield f"P7: no longer shown as delivered: {sorted(before - shown)}"
+        corrected = {event.call_id for event in story.tenant.provider.events if event.result is not None}
+        gone = {(call_id, revision) for call_id, revision in before - shown if revision or call_id not in corrected}
+        if gone:
+            yield f"P7: no longer shown as delivered: {sorted(gone)}"
         before = shown
     for call in story.calls if story.final.get("status") == "completed" else []:
         if call["report"] not in ("delivered", "given_up"):

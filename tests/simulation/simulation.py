@@ -21,12 +21,15 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import count
 from typing import Any, TypeAlias, TypeVar, cast
+from urllib.parse import urlencode
 
 from botocore.exceptions import BotoCoreError, ClientError
 from pynamodb.exceptions import PynamoDBException
 
 from chalicelib.api import calls as calls_api
 from chalicelib.api import campaigns as campaigns_api
+from chalicelib.api import events as events_api
+from chalicelib.api.authentication import EVENTS_PATH
 from chalicelib.api.dispatch import Endpoint, HttpRequest, answer
 from chalicelib.api.envelope import Answer
 from chalicelib.api.services import Services
@@ -52,6 +55,7 @@ from tests.fake_aws.greenlets import blocking, wait
 from tests.fake_aws.sqs import SimulatedSQS
 from tests.simulation.faults import INVOCATION, Crash, Faults, FaultyDynamoDB, FaultySQS, Invocation, Odds
 from tests.simulation.owner import Owner, phone_numbers, profiles
+from tests.simulation.provider import SimulatedProvider
 from tests.simulation.story import ALL_HOURS, AMOUNT, MINUTE, PERIOD, RequestedHours, Stop, Story
 from tests.simulation.tenant import SimulatedTenant
 from tests.support.databases import create_tables, with_work
@@ -77,6 +81,8 @@ BUSY = timedelta(minutes=45)
 SPREAD = (0.25, 0.1)
 #: in which part of the stories
 SPREAD_ODDS = 0.25
+#: how many of a story's calls last, and after how many seconds their outcome isn't waited for any more
+LASTING, CALL_TIMEOUTS = (0.0, 0.0, 0.4, 1.0), (60, 600)
 
 
 class Simulation:
@@ -103,11 +109,15 @@ class Simulation:
         self.services = Services.over(self.database, self.clock)
         self.switch = Switch(self.database, "this one")
 
-        self.tenant = SimulatedTenant(self.clock, self.dice, self.faults)
+        events_dice = random.Random(f"events {seed}")  # noqa: S311 # no secret
+        share, call_timeout = events_dice.choice(LASTING), events_dice.choice(CALL_TIMEOUTS)
+        provider = SimulatedProvider(self.clock, events_dice, self._post_event, self._begin, share)
+        self.tenant = SimulatedTenant(self.clock, self.dice, self.faults, provider)
         if not self.is_short and self.dice.random() < 0.05:
             self.tenant.unreachable_until = BEGIN + timedelta(hours=24 * self.dice.random())
         hours = RequestedHours(ALL_HOURS[0] if self.is_short else self.dice.choice(ALL_HOURS), BEGIN)
         self.story = Story(seed, self.tenant, self.faults, [hours], max_retries=self.dice.choice([0, 0, 2]))
+        self.story.call_timeout = call_timeout
         span, most = timedelta(seconds=self.dice.choice([2, 10, 40])), self.dice.choice([1, 5, 20])
         self.story.limits = Limits(span, most, most_slow=most * 5 // 2 if most > 1 else 1)
         self.story.dialers = self.dice.choice([1, 2, 50, 50])
@@ -162,6 +172,7 @@ class Simulation:
             result_url="http://tenant.example/result",
             max_retries=self.story.max_retries,
             retry_interval=60,
+            call_timeout=self.story.call_timeout,
             phone_numbers=phone_numbers(0, self.story.uploaded),
         )
         assert created.status == 200, created.body
@@ -320,7 +331,8 @@ class Simulation:
     async def _settle(self) -> None:
         def settle(invocation: Invocation) -> None:
             sleeper = Sleeper(self.services, invocation.clock, self._sleeper_dice.random)
-            settler = Settler(self.services, invocation.clock, FakeMetrics(), map, sleeper)
+            queue = CallQueue(self._faulty_sqs(), self.queue, invocation.clock.now, self._pause)
+            settler = Settler(self.services, invocation.clock, FakeMetrics(), map, sleeper, queue)
             campaigns = with_work(self.services.progress, invocation.clock.now(), self._shards)
             settler.settle(invocation.clock.now() + TICK_TIMEOUT - SPARE, campaigns)
 
@@ -356,6 +368,7 @@ class Simulation:
                 clock=invocation.clock,
                 metrics=FakeMetrics(),
                 run_blocking=blocking,
+                public_url="http://callpacer.example",
                 random_fraction=self.dice.random,
             )
             return await dialer.handle_batch(deliveries, invocation.clock.now() + DIALER_TIMEOUT)
@@ -406,6 +419,16 @@ class Simulation:
 
         return await self._invoke("APIHandler", REQUEST_TIMEOUT, lambda invocation: blocking(ask, invocation))
 
+    async def _post_event(self, path: str, query: dict[str, list[str]], form: dict[str, str]) -> Answer | None:
+        """What a provider posts: a form, without a token."""
+
+        def ask(invocation: Invocation) -> Answer:
+            services = Services.over(self.database, invocation.clock)
+            request = HttpRequest("POST", EVENTS_PATH, {}, query, urlencode(form).encode(), path.split("/")[-2])
+            return answer(lambda: services, request, events_api.receive)
+
+        return await self._invoke("APIHandler", REQUEST_TIMEOUT, lambda invocation: blocking(ask, invocation))
+
     def _request_undisturbed(self, endpoint: Endpoint, identifier: str | None = None, **fields: Any) -> Answer:
         """A request of the simulation's own, without faults or interruptions."""
         return answer(lambda: self.services, _http_request(endpoint, identifier, None, fields), endpoint)
@@ -422,7 +445,7 @@ class Simulation:
         self.story.progress_and_states.append(
             (self.story.final["progress"], {"total": len(self.story.calls), **states})
         )
-        shown = {call["call_id"] for call in self.story.calls if call["report"] == "delivered"}
+        shown = {(call["call_id"], call["revision"]) for call in self.story.calls if call["report"] == "delivered"}
         self.story.report_snapshots.append((shown, self.tenant.acknowledged))
 
     def _tail(self) -> int:

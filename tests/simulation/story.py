@@ -58,6 +58,8 @@ class Story:
     #: how many dialers may run at the same time
     dialers: int = 50
     max_retries: int = 0
+    #: seconds
+    call_timeout: int = 3600
     #: how many calls a second may write their tasks to one partition
     calls_per_partition: float = spreading.CALLS_PER_PARTITION
     #: how many numbers were accepted
@@ -79,8 +81,9 @@ class Story:
     progress_snapshots: list[dict[str, int]] = field(default_factory=list)
     #: progress, and how many numbers were in each state at the same moment
     progress_and_states: list[tuple[dict[str, int], dict[str, int]]] = field(default_factory=list)
-    #: the calls whose reports the API showed as delivered, and those whose reports the tenant had acknowledged by then
-    report_snapshots: list[tuple[set[int], set[int]]] = field(default_factory=list)
+    #: The reports that the API showed as delivered, and those that the tenant had acknowledged by then. Each is a call
+    #: and a revision.
+    report_snapshots: list[tuple[set[tuple[int, int]], set[tuple[int, int]]]] = field(default_factory=list)
     #: the campaign as the API shows it at the end; empty if it is deleted
     final: dict[str, Any] = field(default_factory=dict)
     #: its calls as the API showed them last

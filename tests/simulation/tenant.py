@@ -10,8 +10,11 @@ from chalicelib.domain.outcome import Answered, NotSent, RequestResult, Unknown
 from chalicelib.gateway.clients import LastLook
 from tests.fake_aws.clock import SimulatedClock
 from tests.simulation.faults import Faults
+from tests.simulation.provider import SimulatedProvider
 
 COMPLETED, FAILED, UNKNOWN = "completed", "failed", "unknown"
+#: the call lasts, and the provider's events tell how it ends
+LASTS = "lasts"
 #: how a call that arrived may end, other than by a plain 200
 _OTHER_CALL_RESULTS: tuple[tuple[str, RequestResult], ...] = (
     (FAILED, Answered(404, {}, b"")),
@@ -48,7 +51,7 @@ class Call:
     at: datetime
     call_id: int
     attempt: int
-    #: completed or failed, by the answer; unknown if the dialer got none
+    #: completed or failed, by the answer; unknown if the dialer got none; lasts if the provider has taken it
     ended: str
     idempotency_key: str
 
@@ -64,6 +67,8 @@ class Report:
     ids: tuple[str, str]
     #: of the answer
     status: int
+    #: 1 for a corrected outcome
+    revision: int
 
 
 class GatewayBroke(Exception):
@@ -75,15 +80,16 @@ class SimulatedTenant:
     clock: SimulatedClock
     dice: random.Random
     faults: Faults
+    provider: SimulatedProvider
     calls: list[Call] = field(default_factory=list)
     reports: list[Report] = field(default_factory=list)
     #: result_url refuses every connection before this
     unreachable_until: datetime | None = None
 
     @property
-    def acknowledged(self) -> set[int]:
-        """The calls whose reports it has acknowledged."""
-        return {report.call_id for report in self.reports if report.status == 200}
+    def acknowledged(self) -> set[tuple[int, int]]:
+        """The reports that it has acknowledged, each by its call and revision."""
+        return {(report.call_id, report.revision) for report in self.reports if report.status == 200}
 
     async def place_call(
         self, url: str, body: bytes, headers: Mapping[str, str], *, last_look: LastLook
@@ -100,6 +106,9 @@ class SimulatedTenant:
         await last_look()
         form = dict(parse_qsl(body.decode()))
         ended, request_result = self.dice.choice(_OTHER_CALL_RESULTS) if fails else (COMPLETED, Answered(200, {}, b""))
+        lasts = not fails and self.provider.takes_call()
+        if lasts:
+            ended, request_result = LASTS, Answered(202, {}, b"")
         hangs = self.faults.happens(self.faults.odds.hung)
         breaks = fails and self.dice.random() < 0.05
         arrived = Call(
@@ -107,10 +116,12 @@ class SimulatedTenant:
             self.clock.now(),
             int(form["call_id"]),
             int(form["attempt"]),
-            UNKNOWN if hangs or breaks else ended,
+            ended if lasts or not (hangs or breaks) else UNKNOWN,
             headers["Idempotency-Key"],
         )
         self.calls.append(arrived)
+        if lasts:
+            self.provider.place_call(form["status_url"])
         self.faults.cross_boundary()
         if hangs:
             await self.clock.sleep(3600)
@@ -131,7 +142,14 @@ class SimulatedTenant:
             form = dict(parse_qsl(body.decode()))
             ids = headers["webhook-id"], headers["Idempotency-Key"]
             self.reports.append(
-                Report(self.clock.now(), int(form["call_id"]), form["result"], ids, request_result.status)
+                Report(
+                    self.clock.now(),
+                    int(form["call_id"]),
+                    form["result"],
+                    ids,
+                    request_result.status,
+                    int(form.get("revision", "0")),
+                )
             )
         self.faults.cross_boundary()
         return request_result

@@ -18,6 +18,7 @@ class Settings(TypedDict, total=False):
     period: int
     result_url: str | None
     max_retries: int
+    call_timeout: int
     account: str
 
 
@@ -33,6 +34,7 @@ def prepare(
     period: int = 1,
     result_url: str | None = "http://tenant.example/result",
     max_retries: int = 0,
+    call_timeout: int = 3600,
     account: str = "acme",
 ) -> Campaign:
     """A campaign that calls on any day of a week in January, from 08:00 to 11:00."""
@@ -47,6 +49,7 @@ def prepare(
         result_url,
         max_retries,
         retry_interval=120,
+        call_timeout=call_timeout,
     )
     world.services.campaigns.add(Campaign(account, 1, plan, Status.CREATED), entries, None, world.clock.now())
     return world.services.campaigns.get(CampaignKey(account, 1))

@@ -166,7 +166,12 @@ class World:
         self.pacer = self.pacer_with()
         self.dialer = self.dialer_over(self.tenant)
         self.settler = Settler(
-            services, clock, self.metrics, map, Sleeper(services, clock, random_fraction=lambda: 1.0)
+            services,
+            clock,
+            self.metrics,
+            map,
+            Sleeper(services, clock, random_fraction=lambda: 1.0),
+            CallQueue(self.sqs, "calls", clock.now, pause=lambda _: None),
         )
 
     def pacer_with(
@@ -198,6 +203,7 @@ class World:
             clock=self.clock,
             metrics=self.metrics,
             run_blocking=_run_directly,
+            public_url="http://callpacer.example",
             random_fraction=lambda: 0.0,
         )
 

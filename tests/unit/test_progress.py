@@ -1,5 +1,6 @@
 """The progress and the status of a campaign, and what the settler does with each number."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
@@ -13,7 +14,7 @@ from chalicelib.domain.models import Campaign, Counts, Entry, HeadObservation, P
 from chalicelib.domain.outcome import CalleeType
 from chalicelib.domain.progress import Progress, progress, status
 from chalicelib.domain.settling import SettlingAction, classify, lost_before, observe_head, with_acknowledgement
-from chalicelib.domain.tasks import UncountedOutcome
+from chalicelib.domain.tasks import Correction, UncountedOutcome
 
 NOW = datetime(2026, 1, 5, 13, tzinfo=UTC)
 PLAN = Plan(date(2026, 1, 5), date(2026, 1, 5), 1, (Window(1, 8 * 60, 11 * 60),), "http://tenant.example/", None)
@@ -60,8 +61,16 @@ def test_a_number_that_ends_between_two_reads_is_counted_once() -> None:
     assert (done.deferred, done.failed, done.dialling) == (0, 1, 0)
 
 
-#: what may have become of a number before `settled`
-SETTLED = ("counted", "waiting", "ended", "dialled", "leased")
+#: what may have become of a number before `settled`, beside being open
+SETTLED = ("counted", "waiting", "ended", "dialled", "leased", "counted: corrected", "ended: corrected")
+#: what may have become of an open call; its record has this state
+OPEN = {
+    "open": State.IN_PROGRESS,
+    "open: ended": State.FAILED,
+    "open: deferred": State.DEFERRED,
+    "open: dialled again": State.DIALLING,
+    "open: corrected": State.COMPLETED,
+}
 #: what may have become of a number from `settled` on that was skipped all the same
 SKIPPED = {
     "skipped: waiting": State.DEFERRED,
@@ -69,11 +78,30 @@ SKIPPED = {
     "skipped: dialled": State.DIALLING,
     "skipped: counted": State.COMPLETED,
 }
+#: or that a dialer has listed among the open calls
+LISTED = {"listed": State.IN_PROGRESS, "listed: counted": State.COMPLETED}
+EXPECTED: dict[State, set[str | None]] = {
+    State.DIALLING: {"dialled", "skipped: dialled", "open: dialled again", State.DIALLING, None},
+    State.IN_PROGRESS: {"open", "listed", State.IN_PROGRESS},
+    State.DEFERRED: {"waiting", "leased", "skipped: waiting", "open: deferred", State.DEFERRED},
+    State.COMPLETED: {
+        "counted",
+        "skipped: counted",
+        "listed: counted",
+        "counted: corrected",
+        "ended: corrected",
+        "open: corrected",
+        "corrected",
+        State.COMPLETED,
+    },
+    State.FAILED: {"ended", "skipped: ended", "open: ended", State.FAILED},
+    State.UNCERTAIN: {State.UNCERTAIN},
+}
 
 
 @given(
-    st.lists(st.sampled_from(SETTLED), max_size=30),
-    st.lists(st.sampled_from([*SKIPPED, *State, None]), max_size=30),
+    st.lists(st.sampled_from([*SETTLED, *OPEN]), max_size=30),
+    st.lists(st.sampled_from([*SKIPPED, *LISTED, *State, "corrected", None]), max_size=30),
     st.lists(st.booleans(), max_size=5),
 )
 def test_each_number_is_counted_once_wherever_it_is(
@@ -86,31 +114,50 @@ def test_each_number_is_counted_once_wherever_it_is(
         tail=len(places) + len(queued),
         head=len(places),
         settled=len(before),
-        counts=Counts(completed=places.count("counted") + places.count("skipped: counted")),
+        counts=Counts(
+            completed=sum(what in ("counted", "skipped: counted", "listed: counted") for what in places),
+            uncertain=places.count("counted: corrected"),
+        ),
     )
-    records = {place: call(place, State(what)) for place, what in enumerate(places) if what in set(State)}
-    records |= {place: call(place, SKIPPED[what], skipped=True) for place, what in enumerate(places) if what in SKIPPED}
+    by_state = {what: State(what) for what in State} | {"corrected": State.COMPLETED}
     leased = {"dialled": State.DIALLING, "skipped: dialled": State.DIALLING, "leased": State.DEFERRED}
+
+    def records(states: Mapping[str, State], *, skipped: bool = False, listed: bool = False) -> list[Call]:
+        found = [(place, states[what]) for place, what in enumerate(places) if what is not None and what in states]
+        return [replace(call(place, state, skipped=skipped), listed=listed) for place, state in found]
+
     outcomes = [ended(place, State.FAILED) for place, what in enumerate(places) if what in ("ended", "skipped: ended")]
+    outcomes += [ended(place, State.UNCERTAIN) for place, what in enumerate(places) if what == "ended: corrected"]
     outcomes += [ended(place, State.FAILED) for place, is_sent in enumerate(queued, len(places)) if is_sent]
+    corrections = [
+        Correction(RUNNING.key.call(place), State.COMPLETED)
+        for place, what in enumerate(places)
+        if what is not None and what.endswith("corrected")
+    ]
     done = progress(
         campaign,
-        records.values(),
-        [call(place, leased[what], skipped=True) for place, what in enumerate(places) if what in leased],
+        [*records(by_state), *records(SKIPPED, skipped=True), *records(LISTED, listed=True)],
+        [*records(leased, skipped=True), *records({"open: dialled again": State.DIALLING})],
         outcomes,
+        [*records(OPEN), *records({"listed": State.IN_PROGRESS}, listed=True)],
+        corrections,
     )
+    counts = {state: sum(what in expected for what in places) for state, expected in EXPECTED.items()}
     assert done == Progress(
         total=len(places) + len(queued),
         queued=len(queued),
-        dialling=sum(what in ("dialled", "skipped: dialled", State.DIALLING, None) for what in places),
-        deferred=sum(what in ("waiting", "leased", "skipped: waiting", State.DEFERRED) for what in places),
-        completed=sum(what in ("counted", "skipped: counted", State.COMPLETED) for what in places),
-        failed=sum(what in ("ended", "skipped: ended", State.FAILED) for what in places),
-        uncertain=places.count(State.UNCERTAIN),
+        dialling=counts[State.DIALLING],
+        in_progress=counts[State.IN_PROGRESS],
+        deferred=counts[State.DEFERRED],
+        completed=counts[State.COMPLETED],
+        failed=counts[State.FAILED],
+        uncertain=counts[State.UNCERTAIN],
     )
 
 
 OLD = NOW - timedelta(minutes=2)
+HOUR, MINUTE, SECOND = timedelta(hours=1), timedelta(minutes=1), timedelta(seconds=1)
+PENDING_BY_EVENT = call(0, State.COMPLETED, ReportState.PENDING, at=NOW - HOUR)
 
 
 @pytest.mark.parametrize(
@@ -128,18 +175,32 @@ OLD = NOW - timedelta(minutes=2)
         (call(0, State.UNCERTAIN, ReportState.DELIVERED), False, SettlingAction.COUNT),
         (call(0, State.COMPLETED, ReportState.PENDING, at=OLD + timedelta(seconds=1)), False, SettlingAction.WAIT),
         (call(0, State.COMPLETED, ReportState.PENDING, at=OLD), False, SettlingAction.DEFER_REPORT),
+        (call(0, State.IN_PROGRESS, at=NOW - HOUR + SECOND), False, SettlingAction.LIST_OPEN),
+        (call(0, State.IN_PROGRESS, at=NOW - HOUR), False, SettlingAction.EXPIRE),
+        (replace(call(0, State.IN_PROGRESS, at=NOW - HOUR), listed=True), False, SettlingAction.ALREADY_LISTED),
+        (replace(PENDING_BY_EVENT, ended_at=NOW - 4 * MINUTE + SECOND), False, SettlingAction.LIST_OPEN),
+        (replace(PENDING_BY_EVENT, ended_at=NOW - 4 * MINUTE), False, SettlingAction.DEFER_REPORT),
     ],
 )
 def test_the_settler_classifies_a_number_by_its_record(
     record: Call | None, dispatched_long_ago: bool, expected: SettlingAction
 ) -> None:
-    assert classify(record, NOW, dispatched_long_ago=dispatched_long_ago, acknowledgements_read_at=NOW) is expected
+    assert (
+        classify(record, NOW, dispatched_long_ago=dispatched_long_ago, acknowledgements_read_at=NOW, call_timeout=HOUR)
+        is expected
+    )
 
 
 def test_a_report_is_deferred_only_by_acknowledgements_that_were_read_late_enough() -> None:
     record = call(0, State.COMPLETED, ReportState.PENDING, at=OLD)
     assert (
-        classify(record, NOW, dispatched_long_ago=False, acknowledgements_read_at=NOW - timedelta(seconds=1))
+        classify(
+            record,
+            NOW,
+            dispatched_long_ago=False,
+            acknowledgements_read_at=NOW - timedelta(seconds=1),
+            call_timeout=HOUR,
+        )
         is SettlingAction.WAIT
     )
 

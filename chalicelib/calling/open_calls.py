@@ -1,0 +1,169 @@
+"""Counts open calls: numbers that the settler passed while their calls were in progress.
+
+A call in progress may last for hours and must not hold the settler up. Neither may it cost a write when the settler
+passes it, nor another when it ends. So the settler lists such numbers, hundreds in one item, and looks into their
+records at each tick. It counts those that have ended, and writes the rest of the list in the same transaction. A number
+is in one list at most, so it is counted once.
+"""
+
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from chalicelib.calling.mending import Mender
+from chalicelib.domain.call import Call
+from chalicelib.domain.models import Campaign
+from chalicelib.domain.settling import (
+    SettlingAction,
+    classify,
+    corrected,
+    counted,
+    is_to_be_dispatched,
+    with_acknowledgement,
+)
+from chalicelib.domain.tasks import Acknowledgement, Correction, OpenCalls, acknowledged_sequences, open_sequences
+from chalicelib.runtime.clock import Clock
+from chalicelib.runtime.logs import about_campaign
+from chalicelib.storage.stores import Stores
+from chalicelib.storage.writes import WriteRefused
+
+logger = logging.getLogger(__name__)
+
+#: How many numbers are skipped, or corrected, in one transaction, which may have 100 parts.
+MOST_IN_TRANSACTION = 90
+
+
+@dataclass(frozen=True)
+class ListChanges:
+    """What has become of the numbers of one list."""
+
+    #: the campaign with the outcomes of those that are counted
+    campaign: Campaign
+    #: the numbers that stay in the list
+    left: frozenset[int]
+    #: deferred calls that the settler skips from now on
+    skipped: tuple[Call, ...] = ()
+    #: calls whose first report is to be dispatched
+    reports: tuple[Call, ...] = ()
+    #: calls whose claim or report needs mending
+    mended: Mapping[Call, SettlingAction] = field(default_factory=dict)
+
+
+def changes_of(
+    campaign: Campaign,
+    listed: OpenCalls,
+    calls: Mapping[int, Call],
+    *,
+    now: datetime,
+    read_at: datetime,
+) -> ListChanges:
+    """`calls` are the records of the list's numbers, with their acknowledgements as of `read_at`."""
+    counts, left = campaign.counts, set(listed.sequences)
+    skipped: list[Call] = []
+    reports: list[Call] = []
+    mended: dict[Call, SettlingAction] = {}
+    for sequence in sorted(listed.sequences):
+        call = calls.get(sequence)
+        if call is None:
+            continue
+        action = classify(
+            replace(call, listed=False),
+            now,
+            dispatched_long_ago=False,
+            acknowledgements_read_at=read_at,
+            call_timeout=timedelta(seconds=campaign.plan.call_timeout),
+        )
+        if is_to_be_dispatched(call, campaign.reports_dispatched_at, read_at):
+            reports.append(call)
+        if action is SettlingAction.COUNT:
+            counts = counted(counts, call.counted_state)
+            left.discard(sequence)
+        elif action is SettlingAction.SKIP and len(skipped) < MOST_IN_TRANSACTION:
+            skipped.append(call)
+            left.discard(sequence)
+        elif action in (SettlingAction.EXPIRE, SettlingAction.DEFER_REPORT):
+            mended[call] = action
+    return ListChanges(replace(campaign, counts=counts), frozenset(left), tuple(skipped), tuple(reports), mended)
+
+
+class OpenCallsSettler:
+    def __init__(self, stores: Stores, clock: Clock, mender: Mender) -> None:
+        self._database = stores.database
+        self._progress = stores.progress
+        self._calls = stores.calls
+        self._tasks = stores.tasks
+        self._clock = clock
+        self._mender = mender
+
+    def count(
+        self, campaign: Campaign, acknowledgements: Iterable[Acknowledgement], read_at: datetime, deadline: datetime
+    ) -> tuple[Campaign, list[Call]]:
+        """Count the open calls that have ended, list by list.
+
+        `acknowledgements` were read before the campaign, at `read_at`. Answers the campaign as it is then, and the
+        calls whose first report is to be dispatched.
+        """
+        acknowledged = acknowledged_sequences(acknowledgements)
+        reports: list[Call] = []
+        for listed in self._tasks.open_calls(campaign.key):
+            now = self._clock.now()
+            if now >= deadline:
+                break
+            keys = [campaign.key.call(sequence) for sequence in sorted(listed.sequences)]
+            calls = {call.key.sequence: with_acknowledgement(call, acknowledged) for call in self._calls.among(keys)}
+            changes = changes_of(campaign, listed, calls, now=now, read_at=read_at)
+            if changes.left != listed.sequences:
+                if not self._write(campaign, listed, changes):
+                    break
+                campaign = changes.campaign
+            for call, action in changes.mended.items():
+                self._mender.carry_out(action, call, campaign, now)
+            reports += changes.reports
+        return campaign, reports
+
+    def count_corrections(self, campaign: Campaign) -> Campaign:
+        """Change the counts of calls that were counted as uncertain, and whose outcome is known since.
+
+        A call that isn't counted yet is waited for.
+        """
+        if not campaign.corrections_due:
+            return campaign
+        uncounted = {one.key.sequence for one in self._tasks.uncounted_outcomes(campaign.key, spread=campaign.spread)}
+        uncounted |= open_sequences(self._tasks.open_calls(campaign.key))
+        countable = [
+            one
+            for one in self._tasks.corrections(campaign.key)
+            if one.key.sequence < campaign.settled and one.key.sequence not in uncounted
+        ][:MOST_IN_TRANSACTION]
+        if not countable:
+            return campaign
+        counts = campaign.counts
+        for one in countable:
+            counts = corrected(counts, one.state)
+        after = replace(campaign, counts=counts, corrections_due=campaign.corrections_due - len(countable))
+        return after if self._write_corrections(campaign, after, countable) else campaign
+
+    def _write(self, before: Campaign, listed: OpenCalls, changes: ListChanges) -> bool:
+        transaction = self._database.transaction()
+        self._progress.count(transaction, before, changes.campaign)
+        self._tasks.replace_open(transaction, before.key, listed, changes.left)
+        for call in changes.skipped:
+            self._calls.skip_open(transaction, call)
+        try:
+            transaction.commit()
+        except WriteRefused:
+            logger.info("the open calls have changed meanwhile", extra=about_campaign(before.key))
+            return False  # another settler counts, too, or a call was claimed
+        return True
+
+    def _write_corrections(self, before: Campaign, after: Campaign, corrections: list[Correction]) -> bool:
+        transaction = self._database.transaction()
+        self._progress.count(transaction, before, after)
+        for one in corrections:
+            self._tasks.delete_correction(transaction, one)
+        try:
+            transaction.commit()
+        except WriteRefused:
+            return False  # another settler counts, too
+        return True

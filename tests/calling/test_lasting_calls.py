@@ -1,0 +1,207 @@
+"""Calls that last: start_url answers 202, and events bring the outcome."""
+
+import json
+from typing import Any
+
+import pytest
+
+from chalicelib.api import calls as calls_api
+from chalicelib.api.dispatch import HttpRequest, answer
+from chalicelib.api.progress import read_progress
+from chalicelib.domain.call import ReportState, State
+from chalicelib.domain.models import Counts
+from chalicelib.domain.outcome import Answered
+from tests.support.campaigns import MINUTE, campaign, numbers, prepare_running, stop
+from tests.support.events import post_event
+from tests.support.examples import CAMPAIGN, recorded
+from tests.support.world import EIGHT, World
+
+ACCEPTED = Answered(202, {}, b"")
+
+
+@pytest.fixture
+def lasting(world: World) -> World:
+    world.tenant.on_call = lambda _: ACCEPTED
+    return world
+
+
+def post(world: World, index: int = -1, **fields: str) -> int:
+    """Post an event of the tenant's call with this index. Answers the status."""
+    return post_event(world.services, world.tenant.calls[index].form["status_url"], **fields).status
+
+
+def progress(world: World) -> dict[str, int]:
+    done, _ = read_progress(world.services, campaign(world))
+    return {name: count for name, count in vars(done).items() if count}
+
+
+def reported(world: World) -> list[tuple[str, str, str]]:
+    return [
+        (report.form["result"], report.form["reason"], report.form.get("revision", ""))
+        for report in world.tenant.reports
+    ]
+
+
+def test_a_call_is_in_progress_until_its_final_event(lasting: World) -> None:
+    prepare_running(lasting, numbers(1))
+    lasting.run(minutes=2)
+    assert progress(lasting) == {"total": 1, "in_progress": 1}
+    assert lasting.tenant.reports == []
+    assert post(lasting, CallStatus="ringing") == 200
+    assert post(lasting, CallStatus="completed", CallDuration="31", AnsweredBy="human") == 200
+    assert progress(lasting) == {"total": 1, "completed": 1}
+    lasting.run(minutes=3)
+    assert campaign(lasting).counts == Counts(completed=1)
+    (report,) = lasting.tenant.reports
+    assert {name: report.form[name] for name in ("result", "reason", "callee_type", "duration", "attempts")} == {
+        "result": "completed",
+        "reason": "completed",
+        "callee_type": "voice",
+        "duration": "31",
+        "attempts": "1",
+    }
+    assert len(lasting.tenant.calls) == 1
+
+
+def test_reports_of_calls_that_end_together_are_sent_together_and_once(lasting: World) -> None:
+    prepare_running(lasting, numbers(5))
+    lasting.run(minutes=1)
+    for index in range(5):
+        post(lasting, index, status="completed")
+    lasting.run(minutes=10)
+    assert reported(lasting) == [("completed", "completed", "")] * 5
+    assert {recorded(lasting.services.calls, CAMPAIGN.call(place)).report for place in range(5)} == {
+        ReportState.PENDING  # their acknowledgements were recorded together
+    }
+    assert progress(lasting) == {"total": 5, "completed": 5}
+    assert not campaign(lasting).has_work
+
+
+def test_long_calls_do_not_hold_up_the_count_of_others(world: World) -> None:
+    first = numbers(3)[0].destination
+    world.tenant.on_call = lambda form: ACCEPTED if form["phone_number"] == first else Answered(200, {}, b"")
+    prepare_running(world, numbers(3))
+    world.run(minutes=2)
+    assert (campaign(world).settled, campaign(world).counts) == (3, Counts(completed=2))
+    assert progress(world) == {"total": 3, "completed": 2, "in_progress": 1}
+    post(world, 0, status="busy")
+    assert progress(world) == {"total": 3, "completed": 2, "failed": 1}
+    world.run(minutes=3)  # reported first, then counted
+    assert campaign(world).counts == Counts(completed=2, failed=1)
+
+
+def test_an_event_that_comes_before_start_urls_answer_wins(world: World) -> None:
+    def answer_late(form: dict[str, str]) -> Answered:
+        assert post_event(world.services, form["status_url"], status="busy").status == 200
+        return Answered(200, {}, b"")
+
+    world.tenant.on_call = answer_late
+    prepare_running(world, numbers(1))
+    world.run(minutes=3)
+    assert campaign(world).counts == Counts(failed=1)
+    assert reported(world) == [("failed", "busy", "")]
+
+
+def test_a_busy_number_is_called_again_and_then_reported_once(lasting: World) -> None:
+    prepare_running(lasting, numbers(1), max_retries=1)
+    lasting.run(minutes=1)
+    post(lasting, status="busy")
+    assert progress(lasting) == {"total": 1, "deferred": 1}
+    lasting.run(minutes=5)
+    assert [call.form["attempt"] for call in lasting.tenant.calls] == ["1", "2"]
+    assert progress(lasting) == {"total": 1, "in_progress": 1}
+    assert post(lasting, 0, status="completed") == 200  # an event of the first attempt
+    post(lasting, 1, status="no-answer")
+    lasting.run(minutes=3)
+    assert campaign(lasting).counts == Counts(failed=1)
+    assert reported(lasting) == [("failed", "no_answer", "")]
+    assert lasting.tenant.reports[0].form["attempts"] == "2"
+
+
+def test_a_call_without_a_final_event_becomes_uncertain_and_is_not_dialled_again(lasting: World) -> None:
+    prepare_running(lasting, numbers(1), max_retries=3, call_timeout=300)
+    lasting.run(minutes=4)
+    assert progress(lasting) == {"total": 1, "in_progress": 1}
+    lasting.run(minutes=5)
+    assert reported(lasting) == [("uncertain", "no_outcome", "")]
+    assert campaign(lasting).counts == Counts(uncertain=1)
+    assert len(lasting.tenant.calls) == 1
+
+
+def test_a_late_final_event_corrects_an_uncertain_call_and_is_reported_with_the_same_ids(lasting: World) -> None:
+    prepare_running(lasting, numbers(1), call_timeout=60)
+    lasting.run(minutes=10)
+    assert campaign(lasting).counts == Counts(uncertain=1)
+    assert not campaign(lasting).has_work
+    assert post(lasting, status="completed", duration="600") == 200
+    assert progress(lasting) == {"total": 1, "completed": 1}
+    lasting.run(minutes=3)
+    assert campaign(lasting).counts == Counts(completed=1)
+    assert reported(lasting) == [("uncertain", "no_outcome", ""), ("completed", "completed", "1")]
+    assert len({report.headers["webhook-id"] for report in lasting.tenant.reports}) == 1
+    assert post(lasting, status="busy") == 200
+    assert recorded(lasting.services.calls, CAMPAIGN.call(0)).state is State.COMPLETED
+    assert not campaign(lasting).has_work
+
+
+def test_a_correction_before_the_uncertain_call_is_counted_counts_once(lasting: World) -> None:
+    prepare_running(lasting, numbers(2), call_timeout=60)
+    lasting.run(minutes=1)
+    lasting.clock.turn_to(EIGHT + 3 * MINUTE)
+    lasting.settle()  # both become uncertain, and are still open
+    post(lasting, 0, status="completed")
+    assert progress(lasting) == {"total": 2, "completed": 1, "uncertain": 1}
+    lasting.run(minutes=3)
+    assert campaign(lasting).counts == Counts(completed=1, uncertain=1)
+    assert campaign(lasting).corrections_due == 0
+
+
+def test_a_report_whose_message_is_lost_is_sent_later(lasting: World) -> None:
+    prepare_running(lasting, numbers(1))
+    lasting.run(minutes=2)
+    post(lasting, status="completed")
+    lasting.settle()
+    (lost,) = lasting.sqs.take(lasting.clock.now())
+    lasting.run(minutes=10)
+    assert reported(lasting) == [("completed", "completed", "")]
+    lasting.dial([lost.body])
+    assert len(lasting.tenant.reports) == 1
+
+
+def test_a_stopped_campaigns_calls_in_progress_go_on(lasting: World) -> None:
+    prepare_running(lasting, numbers(1))
+    lasting.run(minutes=1)
+    stop(lasting)
+    lasting.run(minutes=2)
+    post(lasting, status="completed")
+    lasting.run(minutes=2)
+    assert reported(lasting) == [("completed", "completed", "")]
+
+
+def test_a_retry_that_lasts_times_out_too(world: World) -> None:
+    answers = iter([Answered(486, {}, b""), ACCEPTED])
+    world.tenant.on_call = lambda _: next(answers)
+    prepare_running(world, numbers(1), max_retries=1, call_timeout=60)
+    world.run(minutes=4)
+    assert len(world.tenant.calls) == 2
+    assert progress(world) == {"total": 1, "in_progress": 1}
+    world.run(minutes=6)
+    assert campaign(world).counts == Counts(uncertain=1)
+    assert reported(world) == [("uncertain", "no_outcome", "")]
+
+
+def shown(world: World, call_id: str) -> dict[str, Any]:
+    request = HttpRequest("GET", "/api/calls/{id}", {"authorization": "Bearer token"}, {}, b"", call_id)
+    found: dict[str, Any] = json.loads(answer(lambda: world.services, request, calls_api.show).body)
+    return found
+
+
+def test_a_call_is_shown_with_its_events(lasting: World) -> None:
+    lasting.services.tokens.create("acme", "token", EIGHT)
+    prepare_running(lasting, numbers(1))
+    lasting.run(minutes=1)
+    for status in ("initiated", "ringing", "ringing", "in-progress", "completed"):
+        post(lasting, CallStatus=status)
+    call = shown(lasting, lasting.tenant.calls[0].form["call_id"])
+    assert [event["status"] for event in call["events"]] == ["initiated", "ringing", "in_progress", "completed"]
+    assert (call["state"], call["reason"], call["revision"]) == ("completed", "completed", 0)
