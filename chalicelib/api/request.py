@@ -18,7 +18,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from chalicelib.api.nesting import nested
-from chalicelib.api.wording import InvalidFields
+from chalicelib.api.wording import JSON_TOO_LARGE, NAME_GIVEN_TWICE, NO_JSON, InvalidFields
 from chalicelib.domain import json_text
 from chalicelib.domain.json_text import NameGivenTwice
 from chalicelib.errors import TooLarge
@@ -107,12 +107,12 @@ def _parse_json(text: str) -> dict[str, object]:
     try:
         value = json_text.load(text)
     except json.JSONDecodeError as error:
-        _refuse(f"The body is not valid JSON: {error}.")
+        _refuse(f"The body {NO_JSON.format(parser_message=error)}")
     except NameGivenTwice:
-        _refuse("The body has an object with the same name twice.")
+        _refuse(f"The body {NAME_GIVEN_TWICE}")
     except (RecursionError, ValueError):
         # too many nested arrays, or an integer with more digits than Python converts
-        _refuse("The body is not valid JSON: nested too deeply or too long.")
+        _refuse(f"The body {JSON_TOO_LARGE}")
     if not isinstance(value, dict):
         _refuse("The body must be a JSON object.")
     return value

@@ -38,15 +38,20 @@ def quoted(text: str) -> str:
     return '"' + "".join(one if one.isprintable() else f"\\u{ord(one):04x}" for one in text) + '"'
 
 
+#: the predicates of sentences about JSON, of a whole body or of an upload
+NO_JSON = "is not valid JSON: {parser_message}."
+JSON_TOO_LARGE = "is not valid JSON: nested too deeply or too long."
+NAME_GIVEN_TWICE = "has an object with the same name twice."
+
 #: the predicates of sentences about a whole upload
 _OF_UPLOADS: Mapping[UploadFault, str] = {
     UploadFault.NO_ENTRIES: "is required.",
     UploadFault.NO_ARRAY_OR_FILE: "must be an array or a file.",
     UploadFault.NO_UTF8: "must be a CSV or TXT file in UTF-8: save it as CSV UTF-8.",
-    UploadFault.NO_JSON: "is not valid JSON: {parser_message}.",
-    UploadFault.JSON_TOO_LARGE: "is not valid JSON: nested too deeply or too long.",
+    UploadFault.NO_JSON: NO_JSON,
+    UploadFault.JSON_TOO_LARGE: JSON_TOO_LARGE,
     UploadFault.NO_JSON_ARRAY: "must be a JSON array, if it is JSON.",
-    UploadFault.NAME_GIVEN_TWICE: "has an object with the same name twice.",
+    UploadFault.NAME_GIVEN_TWICE: NAME_GIVEN_TWICE,
 }
 
 _KNOWN_COLUMNS = (

@@ -7,7 +7,7 @@ reference is refused: a wrong guess calls a stranger, or leaves a number uncalle
 
 import re
 
-from chalicelib.domain.dialstring import DIGITS_OF_A_NUMBER, INVISIBLE, MAX_REFERENCE_BYTES, PLAIN
+from chalicelib.domain.dialstring import DIGITS_OF_A_NUMBER, INVISIBLE, PLAIN
 from chalicelib.domain.faults import EntryFault, InvalidEntry
 
 #: the beginning of an unmistakable number
@@ -18,11 +18,23 @@ _PARAMETER = re.compile(r"\s*(?:ani|postd|ext)\s*=", re.IGNORECASE)
 #: an extension, or digits with an asterisk or a number sign, without a number before it
 _DIGITS_TO_SEND = re.compile(r"\s*(?:(?:ext(?:ension|n)?|x)[.:\s]*[0-9]+|[0-9*#]*[*#][0-9*#]*)\s*", re.IGNORECASE)
 
-#: Text without any of these has no second number and no parameter.
-_MAYBE_MORE = re.compile(r"tel:|[;=*#]|(?:[0-9][^0-9,]*){7}|,\s*(?:ext|x)", re.IGNORECASE)
+#: Only where it matches, a piece after a comma can be anything but the reference of an unmistakable number.
+_NUMBER_OR_PARAMETER = r",\s*(?:tel:|(?:ani|postd|ext)\s*=)|;\s*(?:ani|postd)\s*="
+_MAYBE_MORE = re.compile(_NUMBER_OR_PARAMETER, re.IGNORECASE)
+#: The same after a bare number: also digits to send, or as many digits as a number has.
+_MAYBE_MORE_AFTER_BARE = re.compile(
+    rf"{_NUMBER_OR_PARAMETER}|,\s*(?:(?:ext(?:ension|n)?|x)[.:\s]*[0-9]+|(?=[0-9]*[*#])[0-9*#]+)\s*(?=,|$)"
+    rf"|\+\(?(?:[0-9][^0-9,]*){{{DIGITS_OF_A_NUMBER}}}|(?:[0-9][^0-9,]*){{10}}",
+    re.IGNORECASE,
+)
+#: Text without any of these is no number.
+_MAYBE_A_NUMBER = re.compile(rf"tel:|;|(?:[0-9][^0-9]*){{{DIGITS_OF_A_NUMBER}}}", re.IGNORECASE)
 
 #: Digits that aren't part of a word, with their separators and with a plus sign that precedes them.
 _RUN = re.compile("(?<![0-9A-Za-z])\\+?\\(?[0-9](?:[-. ()/\u2010-\u2015]{0,3}[0-9])+")
+_NO_DIGITS = re.compile("[^0-9]+")
+#: what is dialled without a plus sign
+_DIALLED = re.compile("1?[2-9][0-9]{9}")
 #: A date. It has up to eight digits, and with the time that may follow it as many as a number.
 _DATE = re.compile(
     r"(?<![0-9])(?:[0-9]{4}([-/.])[0-9]{1,2}\1[0-9]{1,2}|[0-9]{1,2}([-/.])[0-9]{1,2}\2[0-9]{4})(?![0-9])"
@@ -38,26 +50,26 @@ def split(element: str) -> list[str]:
     reference it would never be called. Raises InvalidEntry.
     """
     comma = element.find(",")
-    if comma < 0 or not _MAYBE_MORE.search(element, comma):
+    if comma < 0:
         return [element.strip()]
     if not element.isascii():
         element = element.translate(INVISIBLE)
-    first, *pieces = element.split(",")
-    is_bare = not is_unmistakable(first)
-    entries = [[first]]
-    length = 0
-    for piece in pieces:
+    is_bare = not is_unmistakable(element[:comma])
+    maybe_more = _MAYBE_MORE_AFTER_BARE if is_bare else _MAYBE_MORE
+    entries, begin = [], 0
+    # Pieces that are surely a part of a reference aren't examined one by one: there may be millions.
+    while (found := maybe_more.search(element, comma)) is not None:
+        piece_begin = element.rfind(",", 0, found.start() + 1) + 1
+        comma = element.find(",", piece_begin)
+        if comma < 0:
+            comma = len(element)
+        piece = element[piece_begin:comma]
         if is_unmistakable(piece):
-            entries.append([piece])
-            length = 0
-            continue
-        # A reference of a million pieces is refused early, before all of them are examined.
-        length += len(piece.strip())
-        if length > MAX_REFERENCE_BYTES:
-            raise InvalidEntry(EntryFault.REFERENCE_TOO_LONG, limit=MAX_REFERENCE_BYTES)
-        _refuse_if_no_reference(piece, is_bare=is_bare)
-        entries[-1].append(piece)
-    return [",".join(parts).strip() for parts in entries]
+            entries.append(element[begin : piece_begin - 1])
+            begin = piece_begin
+        else:
+            _refuse_if_no_reference(piece, is_bare=is_bare)
+    return [entry.strip() for entry in (*entries, element[begin:])]
 
 
 def refuse_second_number(text: str) -> None:
@@ -73,7 +85,7 @@ def is_unmistakable(piece: str) -> bool:
 
 def could_be_a_number(piece: str) -> bool:
     """True if any part of it would be dialled by itself, or has a plus sign and the digits of a number."""
-    if not _MAYBE_MORE.search(piece):
+    if not _MAYBE_A_NUMBER.search(piece):
         return False
     if not piece.isascii():
         piece = piece.translate(PLAIN)
@@ -84,11 +96,12 @@ def could_be_a_number(piece: str) -> bool:
 
 def _is_dialled(run: str) -> bool:
     """True if a match of _RUN is a number, or holds one between spaces or slashes."""
-    for text in {run, *run.split("/"), *run.split(" ")}:
-        digits = re.sub("[^0-9]", "", text)
+    parts = {run, *run.split("/"), *run.split(" ")} if "/" in run or " " in run else (run,)
+    for text in parts:
+        digits = text if text.isdecimal() else _NO_DIGITS.sub("", text)
         if text.startswith("+") and len(digits) >= DIGITS_OF_A_NUMBER:
             return True
-        if re.fullmatch("1?[2-9][0-9]{9}", digits):
+        if _DIALLED.fullmatch(digits):
             return True
     return False
 

@@ -291,7 +291,7 @@ def test_a_reference_of_the_longest_length_leaves_room_for_another_number() -> N
     longest = "a=" + "b" * 253
     assert split(f"tel:2223334444, {longest}, tel:4443332222") == [f"tel:2223334444, {longest}", "tel:4443332222"]
     with pytest.raises(InvalidEntry) as caught:
-        split(f"tel:2223334444, {longest}, b, tel:4443332222")
+        [parse(entry) for entry in split(f"tel:2223334444, {longest}, b, tel:4443332222")]
     assert (caught.value.code, caught.value.facts) == (EntryFault.REFERENCE_TOO_LONG, {"limit": 255})
 
 
