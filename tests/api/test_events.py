@@ -152,8 +152,11 @@ def test_a_call_is_shown_by_its_id(lasting: LastingCall) -> None:
         "revision": 0,
     }
     assert [event["status"] for event in shown["events"]] == ["ringing", "completed"]
-    (queued,) = [call for call in json.loads(lasting.customer.get(
-        f"/api/campaigns/{lasting.key.campaign_id}/calls").text) if call["call_id"] != lasting.key.call_id]
+    (queued,) = [
+        call
+        for call in json.loads(lasting.customer.get(f"/api/campaigns/{lasting.key.campaign_id}/calls").text)
+        if call["call_id"] != lasting.key.call_id
+    ]
     alone = lasting.customer.get(f"/api/calls/{queued['call_id']}").json
     assert alone == queued | {"events": []}
 
