@@ -9,6 +9,8 @@ from chalicelib.gateway.signing import is_event_signature
 
 #: The route of a call's events. A provider's callback comes without a bearer token, and with a signature.
 EVENTS_PATH = "/api/calls/{id}/events"
+#: Characters of an account's name, which `infra.operator.tokens` allows. DynamoDB refuses an empty key.
+_LONGEST_ACCOUNT = 64
 #: Digits of an attempt: max_retries is 10 at most.
 _MAX_ATTEMPT_DIGITS = 3
 
@@ -25,6 +27,8 @@ def by_token(services: Services, authorization: str) -> str:
 def by_signature(services: Services, call_id: str, query: Mapping[str, Sequence[str]]) -> str:
     """The account whose secret has signed this call's status_url. Raises NotAuthenticated."""
     account, signature = _only(query, "account"), _only(query, "signature")
+    if not 0 < len(account) <= _LONGEST_ACCOUNT:
+        raise NotAuthenticated
     key, attempt = CallKey.of_id(account, call_id), attempt_of(query)
     secret = None if key is None or attempt is None else services.accounts.secret(account)
     if secret is None or key is None or attempt is None or not is_event_signature(signature, secret, key, attempt):

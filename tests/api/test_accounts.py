@@ -63,6 +63,7 @@ def test_another_accounts_id_is_not_found(owner: Customer, other_customer: Custo
         "schedules": {"days": ["sun"]},
         "profiles": {"period": 9},
         "campaigns": {"start_url": "http://a.example/"},
+        "calls": {"status": "completed"},
     }
     body = json.dumps(fields[path.split("/")[2]]).encode()
     of_another = other_customer.ask(method, path.replace("{id}", "7"), body)

@@ -164,6 +164,7 @@ def test_the_list_of_calls_shows_their_outcomes(world: World, acme: Customer) ->
         "report": "delivered",
         "report_attempts": 1,
         "report_error": None,
+        "revision": 0,
     }
     assert [second[name] for name in ("message_reference", "state", "reason")] == ["march", "failed", "http_404"]
     never = {"reason", "callee_type", "last_attempt_timestamp", "duration", "report", "report_error"}

@@ -52,6 +52,7 @@ def lasting(customer: Customer) -> LastingCall:
     claim = services.calls.claim(key, Entry("tel:+12223334444"), 1, EIGHT)
     assert claim is not None
     assert services.calls.begin_progress(claim, EIGHT)
+    assert services.progress.advance_head(services.campaigns.get(key.campaign), head=1)
     return LastingCall(customer, key)
 
 
