@@ -79,7 +79,9 @@ def show(services: Services, context: RequestContext) -> Answer:
     if key.sequence >= campaign.tail:
         raise NotFound("call", key.call_id)
     still_open = open_sequences(services.tasks.open_calls(key.campaign))
-    call = services.calls.get(key) if key.sequence < campaign.head else None
+    call = services.calls.get(key)
+    if call is not None and key.sequence >= campaign.head:
+        call = None  # a pacer that died has sent it, and it is still queued
     if call is not None:
         call = with_acknowledgement(call, acknowledged, campaign.settled, still_open)
     ((_, entry),) = services.log.read(key.campaign, key.sequence, 1)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -74,6 +75,7 @@ def test_start_url_gets_the_calls_fields_and_ids(world: World) -> None:
     world.run(minutes=2)
     (call,) = world.tenant.calls
     assert call.url == "http://tenant.example/start"
+    status_url = urlsplit(call.form.pop("status_url"))
     assert call.form == {
         "phone_number": "tel:+12223334444;ani=7778889999",
         "message_reference": "march",
@@ -82,6 +84,8 @@ def test_start_url_gets_the_calls_fields_and_ids(world: World) -> None:
         "ani": "7778889999",
         "attempt": "1",
     }
+    assert (status_url.netloc, status_url.path) == ("callpacer.example", f"/api/calls/{2**32}/events")
+    assert set(parse_qs(status_url.query)) == {"account", "attempt", "signature"}
     assert call.headers["Idempotency-Key"] == f"{2**32}-1"
     assert call.headers["webhook-id"] == f"dial_{2**32}_1"
 

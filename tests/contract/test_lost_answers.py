@@ -103,7 +103,7 @@ class TestTransactions:
         after = replace(reserved, settled=2, counts=Counts(1, 1, 0))
         assert progress.settle(reserved, after)
         assert not progress.settle(reserved, after)
-        assert campaigns.get(CAMPAIGN) == after
+        assert replace(campaigns.get(CAMPAIGN), settling_version="") == after
 
     def test_a_deferred_number_has_one_task(self, calls: Calls, tasks: TaskStore) -> None:
         assert calls.defer_unsent(claimed(calls), "dns", NOW)

@@ -195,6 +195,7 @@ def test_a_finished_campaign_is_shown_as_completed(straight: Story) -> None:
         "total": straight.count,
         "queued": 0,
         "dialling": 0,
+        "in_progress": 0,
         "deferred": 0,
         "completed": straight.count,
         "failed": 0,

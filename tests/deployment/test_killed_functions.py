@@ -169,6 +169,7 @@ def test_the_campaign_is_completed_and_all_its_numbers_are_counted(story: Story)
         "total": COUNT,
         "queued": 0,
         "dialling": 0,
+        "in_progress": 0,
         "deferred": 0,
         "completed": states["completed"],
         "failed": 0,

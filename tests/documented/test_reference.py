@@ -23,7 +23,8 @@ def accepting(numbers: int) -> dict[str, str]:
 
 SUCCESS = {"status": "success"}
 NICKNAME_TAKEN = {"nickname": ["The nickname has already been taken."]}
-NO_PROGRESS = dict.fromkeys(("total", "queued", "dialling", "deferred", "completed", "failed", "uncertain"), 0)
+STATES = ("queued", "dialling", "in_progress", "deferred", "completed", "failed", "uncertain")
+NO_PROGRESS = dict.fromkeys(("total", *STATES), 0)
 TWO_NUMBERS = [("tel:+12223334444;ani=7778889999", ""), ("tel:+14443332222;ani=9998887777", "")]
 TWO_NUMBERS_ONE_NAMED = [("tel:+12223334444;ani=7778889999", ""), ("tel:+14443332222;ani=9998887777", "march campaign")]
 
@@ -187,6 +188,7 @@ def test_a_campaign_is_created(customer: Customer) -> None:
         "profiles": [{"profile_id": 1, "nickname": "MorningPace", "start_time": "08:00", "end_time": "11:00"}],
         "max_retries": 0,
         "retry_interval": 3600,
+        "call_timeout": 3600,
         "progress": NO_PROGRESS | {"total": 2, "queued": 2},
     }
     assert customer.queue(2) == [
@@ -231,6 +233,7 @@ def test_campaigns_are_listed(customer: Customer) -> None:
         "schedule_id": 6,
         "max_retries": 0,
         "retry_interval": 3600,
+        "call_timeout": 3600,
         "progress": NO_PROGRESS,
     }
     assert answer_of(replay(customer, "get_campaigns")) == (200, JSON, [documented | more])

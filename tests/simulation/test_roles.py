@@ -90,10 +90,11 @@ def test_the_dialer_writes_only_calls_and_tasks(template: dict[str, Any]) -> Non
     assert written == {"calls", "tasks"}
 
 
-def test_only_the_pacer_sends_calls_and_only_the_dialer_receives_them(template: dict[str, Any]) -> None:
+def test_only_pacer_and_settler_send_slices_and_only_the_dialer_receives_them(template: dict[str, Any]) -> None:
     at_the_queue = {(function, action) for function, role in granted(template).items() for action, _ in role}
     assert {pair for pair in at_the_queue if pair[1].startswith("sqs:")} == {
         ("Pacer", "sqs:SendMessage"),
+        ("Settler", "sqs:SendMessage"),
         ("Dialer", "sqs:SendMessage"),
         *(("Dialer", action) for action in RECEIVING),
     }
