@@ -170,7 +170,7 @@ def _all_requests_of_a_customer(record: Record) -> None:
             _ask(customer, "POST", f"/api/campaigns/{turn}", 404, key=turn, campaign_id=2)
         _ask(customer, "GET", "/api/campaigns/1/calls", 200)
         _ask(customer, "GET", f"/api/calls/{2**32}", 200)
-        _ask(customer, "POST", f"/api/calls/{2**32}/events", 404, status="completed")
+        _ask(customer, "POST", f"/api/calls/{2**32}/events", 404, CallStatus="completed")
         _ask(customer, "GET", "/api/campaigns/1/forecast", 200)
         for kind in ("schedules", "profiles", "campaigns"):
             _ask(customer, "GET", f"/api/{kind}", 200)
