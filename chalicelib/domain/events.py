@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from chalicelib.domain.faults import EventFault, UnreadableEvent
-from chalicelib.domain.outcome import CalleeType, Outcome, Result, whole_seconds
+from chalicelib.domain.outcome import CalleeType, Outcome, Result, reason_word, whole_seconds
 from chalicelib.domain.providers import (
     MACHINE,
     OWN,
@@ -31,15 +31,11 @@ from chalicelib.domain.providers import (
 
 T = TypeVar("T")
 
-#: characters of a reason
-LONGEST_REASON = 64
-
 #: Only of these does a provider's cause say why. After a call that was answered, a cause is about its end.
 _WITHOUT_SUCCESS = frozenset({EventStatus.BUSY, EventStatus.NO_ANSWER, EventStatus.FAILED, EventStatus.REJECTED})
 _VOCABULARIES = (OWN, *PROVIDERS)
 _STATUS_FIELDS = tuple(dict.fromkeys(one.status for one in _VOCABULARIES))
 
-_REASON = re.compile(rf"[a-z0-9_]{{1,{LONGEST_REASON}}}")
 #: reasons that are recorded in one spelling, so that they can be counted
 _KNOWN_REASONS = {spelling(reason): str(reason) for reason in (*EventStatus, *PRECISE_REASONS, MACHINE)}
 
@@ -141,11 +137,9 @@ def _cause(fields: Mapping[str, object], spoken: Iterable[Vocabulary]) -> str | 
 
 
 def _own_reason(value: object) -> str | None:
-    """The word that the customer gives. A sentence isn't one: some providers have a `reason` for errors of theirs."""
-    if not isinstance(value, str):
-        return None
-    word = value.strip().lower().replace("-", "_")
-    return _KNOWN_REASONS.get(spelling(word)) or (word if _REASON.fullmatch(word) else None)
+    """The word that the customer gives, in the spelling in which it is recorded."""
+    word = reason_word(value)
+    return None if word is None else _KNOWN_REASONS.get(spelling(word), word)
 
 
 def _spelling(value: object) -> str:

@@ -11,6 +11,10 @@ from typing import TypeAlias
 #: unit.
 LONGEST_DURATION = 86_400
 
+#: characters of a reason
+LONGEST_REASON = 64
+
+_REASON = re.compile(rf"[a-z0-9_]{{1,{LONGEST_REASON}}}")
 #: a duration as text
 _DIGITS = re.compile(r"\s*[0-9]{1,6}(?:\.0+)?\s*")
 
@@ -69,8 +73,9 @@ class Outcome:
     """How a call ended, as it is recorded."""
 
     result: Result
-    #: `http_404` and the like for an answer, `http_200_unread` for one whose body couldn't be unpacked; otherwise the
-    #: reason of NotSent or Unknown
+    #: The word that a JSON answer or an event gives. Without one: `http_404` and the like for an answer,
+    #: `http_200_unread` for one whose body couldn't be unpacked, the status of an event, or else the reason of NotSent
+    #: or Unknown.
     reason: str
     callee_type: CalleeType = CalleeType.UNKNOWN
     #: seconds
@@ -111,7 +116,7 @@ def _outcome_of_success(body: bytes, reason: str) -> Outcome:
     result, callee_type = (_word(members.get(name)) for name in ("result", "callee_type"))
     return Outcome(
         result=Result.FAILED if result == Result.FAILED else Result.COMPLETED,
-        reason=reason,
+        reason=reason_word(members.get("reason")) or reason,
         callee_type=next((known for known in CalleeType if known == callee_type), CalleeType.UNKNOWN),
         duration=whole_seconds(members.get("duration")) or 0,
     )
@@ -119,6 +124,12 @@ def _outcome_of_success(body: bytes, reason: str) -> Outcome:
 
 def _word(value: object) -> str:
     return value.strip().lower() if isinstance(value, str) else ""
+
+
+def reason_word(value: object) -> str | None:
+    """A reason that a customer gives. A sentence isn't one: some providers have a `reason` for errors of theirs."""
+    word = _word(value).replace("-", "_")
+    return word if _REASON.fullmatch(word) else None
 
 
 def whole_seconds(value: object) -> int | None:

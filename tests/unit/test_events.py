@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.domain.events import LONGEST_REASON, CallEvent, outcome_of_event, read_event
+from chalicelib.domain.events import CallEvent, outcome_of_event, read_event
 from chalicelib.domain.faults import EventFault, UnreadableEvent
-from chalicelib.domain.outcome import LONGEST_DURATION, CalleeType, Outcome, Result
+from chalicelib.domain.outcome import LONGEST_DURATION, LONGEST_REASON, CalleeType, Outcome, Result
 from chalicelib.domain.providers import OWN, OWN_STATUSES, PROVIDERS, EventStatus, spelling
 
 #: an integer that Python refuses to write

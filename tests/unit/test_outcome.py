@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from chalicelib.domain.outcome import (
     LONGEST_DURATION,
+    LONGEST_REASON,
     Answered,
     CalleeType,
     NotSent,
@@ -49,6 +50,24 @@ def test_a_json_answer_has_the_result_the_callee_and_the_duration() -> None:
 @pytest.mark.parametrize("callee", list(CalleeType))
 def test_each_of_the_four_callees_can_be_named(callee: CalleeType) -> None:
     assert outcome_of(answered(200, json.dumps({"callee_type": callee}).encode())).callee_type is callee
+
+
+@pytest.mark.parametrize(
+    ("reason", "expected"),
+    [
+        ("busy", "busy"),
+        (" No-Answer ", "no_answer"),
+        ("x" * LONGEST_REASON, "x" * LONGEST_REASON),
+        ("x" * (LONGEST_REASON + 1), "http_200"),
+        ("the line was busy", "http_200"),
+        ("", "http_200"),
+        (7, "http_200"),
+        (["busy"], "http_200"),
+    ],
+)
+def test_a_json_answer_may_give_a_word_as_its_reason(reason: object, expected: str) -> None:
+    body = json.dumps({"result": "failed", "reason": reason}).encode()
+    assert outcome_of(answered(200, body)) == Outcome(Result.FAILED, expected)
 
 
 def test_json_in_an_answer_that_is_no_success_is_ignored() -> None:
