@@ -12,7 +12,7 @@ from chalicelib.calling.reporter import REPORT_TIME
 from chalicelib.domain.last_look import CLOCKS_DIFFER, KNOWN_FOR
 from chalicelib.domain.load import INVOCATION_OVERHEAD, LONGEST_SPAN
 from chalicelib.domain.pacing import HORIZON, TICK
-from chalicelib.domain.settling import LOST_AFTER
+from chalicelib.domain.settling import LOST_AFTER, REPORTING_AFTER_EVENT_FOR
 from chalicelib.functions.invocation import SPARE
 from chalicelib.storage.tasks import LEASE_TIME
 from infra.template.queues import DIALER_TIMEOUT, VISIBILITY_TIMEOUT
@@ -49,6 +49,11 @@ def test_a_number_counts_as_lost_only_after_its_message_was_due_and_its_dialer_e
 
 def test_a_lease_lasts_longer_than_a_dialer_that_dies_and_the_next_one_with_its_message() -> None:
     assert HORIZON + MESSAGE_IS_HIDDEN + DIALER_LIVES + 2 * CLOCKS_DIFFER < LEASE_TIME
+
+
+def test_a_report_after_an_event_is_scheduled_again_only_after_a_settler_and_a_dialer_had_their_time() -> None:
+    settler_takes = FUNCTIONS["settler"]["lambda_timeout"] * SECOND
+    assert TICK + settler_takes + DIALER_LIVES + 2 * CLOCKS_DIFFER < REPORTING_AFTER_EVENT_FOR
 
 
 def test_a_snapshot_is_valid_for_less_than_two_seconds() -> None:
