@@ -201,7 +201,9 @@ def _outcomes_are_the_tenants(story: Story) -> Iterator[str]:
         call_id, state = call["call_id"], call["state"]
         made = last.get(call_id)
         possible = {FAILED} if made is None else _possible_ends(story, made)
-        if call_id in story.of_dead_dialers and (made is None or made.ended != LASTS):
+        # Of a call that lasts, events bring the outcome, unless another attempt was claimed since.
+        has_events = made is not None and made.ended == LASTS and made.attempt == call["attempts"]
+        if call_id in story.of_dead_dialers and not has_events:
             possible.add(UNKNOWN)
         if (UNKNOWN if state == "uncertain" else state) not in possible:
             yield f"P2: call {call_id} is {state}, and was {sorted(possible)}"
