@@ -212,8 +212,8 @@ def _outcomes_are_the_tenants(story: Story) -> Iterator[str]:
 
 
 def _few_are_uncertain(story: Story) -> Iterator[str]:
-    """A crash leaves at most as many calls uncertain as its dialer had."""
-    unanswered = {call.call_id for call in story.tenant.calls if UNKNOWN in _possible_ends(story, call)}
+    """A crash leaves at most as many calls uncertain as its dialer had. A call that lasts may time out without one."""
+    unanswered = {call.call_id for call in story.tenant.calls if call.ended in (LASTS, UNKNOWN)}
     uncertain = sum(call["state"] == "uncertain" and call["call_id"] not in unanswered for call in story.calls)
     deaths = story.faults.crashes + story.timeouts
     if uncertain > deaths * story.largest_slice:
