@@ -23,7 +23,7 @@ from chalicelib.calling.timetables import read_timetable
 from chalicelib.domain import load, messages, pacing, slicing, spreading
 from chalicelib.domain.keys import CallKey, CampaignKey
 from chalicelib.domain.messages import Dial, Report, Slice
-from chalicelib.domain.models import MOST_SENT_PAST_HEAD, Campaign, Entry, Load, Status
+from chalicelib.domain.models import MOST_SENT_PAST_HEAD, Campaign, Entry, Load
 from chalicelib.domain.pacing import HORIZON, Pace, Slot
 from chalicelib.domain.tasks import DialTask, Lease, ScheduledTask
 from chalicelib.domain.timetable import Timetable
@@ -181,7 +181,7 @@ class Pacer:
         if campaign is None:
             return Gathered(0, None)
         reports = self._dispatch_reports(campaign)
-        if not (is_on and campaign.status is Status.RUNNING):
+        if not (is_on and campaign.is_running):
             return Gathered(reports, None)
         now = self._clock.now()
         try:

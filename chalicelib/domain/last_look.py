@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from chalicelib.domain.messages import Dial
-from chalicelib.domain.models import Campaign, Schedule, Status
+from chalicelib.domain.models import Campaign, Schedule
 from chalicelib.domain.timetable import Timetable
 
 #: How far the clocks of two functions may differ. No call is sent so close to either end of the calling hours that it
@@ -85,7 +85,7 @@ def stopped(dial: Dial, snapshot: CampaignSnapshot) -> Refusal | None:
     """Why the call is refused at any time; None if only its instant and the calling hours decide."""
     if snapshot.halted:
         return Refusal.HALTED
-    if snapshot.campaign is None or snapshot.campaign.status is not Status.RUNNING:
+    if snapshot.campaign is None or not snapshot.campaign.is_running:
         return Refusal.STOPPED
     if snapshot.campaign.generation != dial.generation:
         return Refusal.SUPERSEDED

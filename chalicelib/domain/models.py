@@ -200,6 +200,11 @@ class Campaign:
     def key(self) -> CampaignKey:
         return CampaignKey(self.account, self.id)
 
+    @property
+    def is_running(self) -> bool:
+        """True if it was started, and neither stopped nor deleted since."""
+        return self.status is Status.RUNNING and not self.deleted
+
 
 @dataclass(frozen=True)
 class Entry:

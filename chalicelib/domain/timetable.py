@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from chalicelib.domain import eastern
-from chalicelib.domain.models import Campaign, Day, Plan, Schedule, Status, Window
+from chalicelib.domain.models import Campaign, Day, Plan, Schedule, Window
 
 _WEEK = tuple(Day)
 _DAY = timedelta(days=1)
@@ -70,4 +70,4 @@ def is_over(plan: Plan, now: datetime) -> bool:
 
 def may_call(campaign: Campaign, now: datetime) -> bool:
     """True if it runs and its last day isn't past. It may call now or later."""
-    return campaign.status is Status.RUNNING and not is_over(campaign.plan, now)
+    return campaign.is_running and not is_over(campaign.plan, now)

@@ -132,7 +132,7 @@ class Campaigns:
         def write() -> None:
             before = self.get(key)
             transaction = self._database.transaction()
-            self._update(transaction, before, transitions.deleted(before, now))
+            self._update(transaction, before, transitions.deleted(before, now), self._unturned(before))
             self._change_uses(transaction, key, before=before.plan, after=None)
             transaction.commit()
 
@@ -158,8 +158,7 @@ class Campaigns:
             after = turn(before)
             transaction = self._database.transaction()
             if after != before:
-                is_same = (self._items.status == before.status) & (self._items.generation == before.generation)
-                self._update(transaction, before, after, is_same)
+                self._update(transaction, before, after, self._unturned(before))
             elif receipt is None:
                 return
             add_receipt(transaction, self._database, receipt, now)
@@ -183,6 +182,11 @@ class Campaigns:
                 unchanged &= guard
         item = self._items(before.account, before.id)
         transaction.update(_CAMPAIGN, item, transition_actions(self._items, before, after), unchanged)
+
+    def _unturned(self, before: Campaign) -> Condition:
+        """The guard of a transition that starts or stops the campaign: nobody else did so meanwhile."""
+        is_same = (self._items.status == before.status) & (self._items.generation == before.generation)
+        return cast(Condition, is_same)
 
     def _unmoved(self, before: Campaign, after: Campaign) -> Condition | None:
         """The guard of a transition that moves the cursors: no pacer moved them meanwhile."""

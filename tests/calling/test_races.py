@@ -12,8 +12,9 @@ import pytest
 from botocore.exceptions import ReadTimeoutError
 from pynamodb.exceptions import UpdateError
 
+from chalicelib.domain import campaign as transitions
 from chalicelib.domain.call import ReportState, State
-from chalicelib.domain.models import Counts, Plan, Window
+from chalicelib.domain.models import Counts, Plan, Status, Window
 from chalicelib.domain.outcome import Answered
 from chalicelib.domain.slicing import Limits
 from chalicelib.errors import Busy
@@ -275,3 +276,15 @@ def test_a_delivered_report_stays_delivered(world: World) -> None:
     world.run(minutes=1)
     world.services.calls.report_ended(recorded(world.services.calls, FIRST), ReportState.GIVEN_UP, 1, "http_410")
     assert recorded(world.services.calls, FIRST).report is ReportState.DELIVERED
+
+
+def test_a_campaign_that_is_started_while_it_is_deleted_calls_nobody(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare_running(world, numbers(3))
+    stop(world)
+    after_first_call(monkeypatch, transitions, "deleted", lambda: start(world))
+    world.services.campaigns.delete(CAMPAIGN, world.clock.now())
+    assert (campaign(world).deleted, campaign(world).status) == (True, Status.STOPPED)
+    world.run(minutes=3)
+    assert world.tenant.calls == []

@@ -42,6 +42,10 @@ def test_a_campaign_that_does_not_run_dials_nothing(status: Status) -> None:
     assert last_look(campaign=replace(CAMPAIGN, status=status)) is Refusal.STOPPED
 
 
+def test_a_deleted_campaign_dials_nothing_whatever_its_status() -> None:
+    assert last_look(campaign=replace(CAMPAIGN, deleted=True)) is Refusal.STOPPED
+
+
 def test_nothing_is_dialled_during_a_halt() -> None:
     assert last_look(halted=True) is Refusal.HALTED
 
