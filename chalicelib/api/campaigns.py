@@ -11,7 +11,7 @@ from chalicelib.api.envelope import Answer
 from chalicelib.api.paging import limit_plus_one, list_answer
 from chalicelib.api.progress import read_progress
 from chalicelib.api.services import Services
-from chalicelib.api.validation import Form, Page, ProfileChoice, no_fields, page_of
+from chalicelib.api.validation import Form, Page, ProfileChoice, Retries, no_fields, page_of
 from chalicelib.api.wording import quoted
 from chalicelib.domain.keys import CampaignKey
 from chalicelib.domain.models import Campaign, Plan, Profile, Schedule, Status, Window
@@ -40,6 +40,7 @@ _CHANGEABLE = (
     "max_retries",
     "retry_interval",
     "call_timeout",
+    "retries",
 )
 
 
@@ -48,6 +49,7 @@ def create(services: Services, context: RequestContext) -> Answer:
     start_date, end_date = form.date_range()
     schedule_id = _schedule_id(services, context, form, form.schedule(required=True))
     windows = _windows(services, context, form, form.profiles(required=True))
+    retries = form.retries()
     plan = Plan(
         start_date=start_date,
         end_date=end_date,
@@ -55,9 +57,10 @@ def create(services: Services, context: RequestContext) -> Answer:
         windows=windows,
         start_url=form.url("start_url", required=True),
         result_url=form.url("result_url"),
-        max_retries=form.integer("max_retries", maximum=_MAX_RETRIES) or 0,
+        max_retries=_max_retries(form, retries) or 0,
         retry_interval=_retry_interval(form) or _DEFAULT_RETRY_INTERVAL,
         call_timeout=_call_timeout(form) or _DEFAULT_CALL_TIMEOUT,
+        retries=retries or (),
     )
     unique, is_dry_run = form.boolean("unique"), form.boolean("dry_run")
     upload = form.phone_numbers(unique=unique)
@@ -101,13 +104,15 @@ def update(services: Services, context: RequestContext) -> Answer:
     form = Form(context.parameters)
     form.date_range((date.min, date.max))
     reference, choices = form.schedule(required=form.given("schedule")), form.profiles(required=form.given("profiles"))
+    retries = form.retries()
     changes: dict[str, Any] = {
         "schedule_id": None if reference is None else _schedule_id(services, context, form, reference),
         "windows": None if choices is None else _windows(services, context, form, choices),
         "start_url": form.url("start_url", required=True) if form.given("start_url") else None,
-        "max_retries": form.integer("max_retries", maximum=_MAX_RETRIES, required=form.given("max_retries")),
+        "max_retries": _max_retries(form, retries),
         "retry_interval": _retry_interval(form),
         "call_timeout": _call_timeout(form),
+        "retries": retries,
     }
     changes = {name: value for name, value in changes.items() if value is not None}
     if form.given("result_url"):
@@ -201,6 +206,14 @@ def _retry_interval(form: Form) -> int | None:
     return form.integer("retry_interval", minimum=least, maximum=most, required=form.given("retry_interval"))
 
 
+def _max_retries(form: Form, retries: Retries | None) -> int | None:
+    """If it isn't given, as many as the rules need that the request gives."""
+    given = form.integer("max_retries", maximum=_MAX_RETRIES, required=form.given("max_retries"))
+    if given is None and retries:
+        return max(rule.attempts for _, rule in retries) - 1
+    return given
+
+
 def _call_timeout(form: Form) -> int | None:
     least, most = _CALL_TIMEOUT
     return form.integer("call_timeout", minimum=least, maximum=most, required=form.given("call_timeout"))
@@ -276,6 +289,7 @@ def _as_json(
         "max_retries": plan.max_retries,
         "retry_interval": plan.retry_interval,
         "call_timeout": plan.call_timeout,
+        "retries": {kind: vars(rule) for kind, rule in plan.retries},
         "progress": vars(progress),
     }
 

@@ -18,7 +18,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Literal, TypeVar, overload
+from typing import Literal, TypeAlias, TypeVar, overload
 
 from chalicelib.api import values
 from chalicelib.api.request import FilePart, Parameters
@@ -26,14 +26,20 @@ from chalicelib.api.wording import InvalidFields, quoted, sentences_of
 from chalicelib.domain import json_text, upload
 from chalicelib.domain.faults import InvalidEntries, UnreadableUpload
 from chalicelib.domain.keys import MAX_CALL_ID_DIGITS
-from chalicelib.domain.models import Day
+from chalicelib.domain.models import Day, RetryKind, RetryRule
+from chalicelib.domain.retries import LONGEST_RETRY_GAP
 from chalicelib.domain.upload import Upload
 
 T = TypeVar("T")
+Retries: TypeAlias = tuple[tuple[RetryKind, RetryRule], ...]
 
 #: Windows of one campaign. An update replaces up to 20 profiles by 20 others in one transaction, which may have at most
 #: 100 parts.
 MAX_PROFILES = 20
+#: Attempts at one number in all: the first, and as many as `max_retries` may be.
+MAX_ATTEMPTS = 11
+#: seconds between two attempts at one number, at least
+SHORTEST_RETRY_GAP = 60
 #: the most items of a list in one answer
 MAX_PAGE = 1000
 #: Fields that have a second name in the reference, or in an answer of this API. Faults name a field by its first name,
@@ -229,6 +235,34 @@ class Form:
             for name, sentences in sentences_of(refused).items():
                 self._faults.setdefault(name, []).extend(sentences)
             return Upload(())
+
+    def retries(self) -> Retries | None:
+        """The `retries`, each like `"busy": {"attempts": 3, "gap": 300, "growth": 2}`. Empty or null means none."""
+        if not self.given("retries"):
+            return None
+        if values.is_blank(self.value("retries")):
+            return ()
+        no_rules: dict[str, object] = {}
+        rules = self._read("retries", values.json_object, no_rules, required=True)
+        return tuple(self._retry_rule(name, rule) for name, rule in rules.items())
+
+    def _retry_rule(self, name: str, value: object) -> tuple[RetryKind, RetryRule]:
+        stand_in = (RetryKind.FAILED, RetryRule(1, 1))
+        if name not in tuple(RetryKind):
+            self.fault(f"retries.{name}", f"The retries.{name} field is unknown; known here: {', '.join(RetryKind)}.")
+            return stand_in
+        if not isinstance(value, dict):
+            self.fault(f"retries.{name}", f"The retries.{name} field must be an object.")
+            return stand_in
+        form = Form(Parameters(value), prefix=f"retries.{name}.")
+        rule = RetryRule(
+            attempts=form.integer("attempts", minimum=1, maximum=MAX_ATTEMPTS, required=True),
+            gap=form.integer("gap", minimum=SHORTEST_RETRY_GAP, maximum=LONGEST_RETRY_GAP, required=True),
+            growth=form._read("growth", values.growth, 1.0, required=False) or 1.0,
+        )
+        form._find_unknown()
+        self._faults |= form._faults
+        return RetryKind(name), rule
 
     def page(self) -> Page:
         """`limit` and `after`, both optional."""

@@ -173,3 +173,26 @@ def array(value: object) -> list[object]:
     if not value:
         raise Invalid("The {name} field is required.", shows_value=False)
     return value
+
+
+def json_object(value: object) -> dict[str, object]:
+    """An object as such or as JSON text."""
+    if isinstance(value, str):
+        try:
+            value = json_text.load(value)
+        except (RecursionError, ValueError):
+            value = None
+    if not isinstance(value, dict):
+        raise Invalid("The {name} field must be an object.")
+    return value
+
+
+def growth(value: object) -> float:
+    """From 1 to 10, as a number or as text."""
+    try:
+        number = float(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else 0.0
+    except (OverflowError, ValueError):
+        number = 0.0
+    if not 1 <= number <= 10:
+        raise Invalid("The {name} field must be a number between 1 and 10.")
+    return number

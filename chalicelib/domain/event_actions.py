@@ -55,7 +55,7 @@ def event_action(call: Call, attempt: int, event: CallEvent, plan: Plan, now: da
         return Nothing()
     if call.state in (State.DIALLING, State.IN_PROGRESS):
         if event.status.is_final:
-            return End(after_outcome(outcome_of_event(event), attempt, plan, now))
+            return End(after_outcome(outcome_of_event(event), attempt, plan, now, event.status))
         return Record() if _is_further(call, event) else Nothing()
     if call.state is State.UNCERTAIN and event.status.is_final and _is_in_time(call, now):
         return Correct(outcome_of_event(event))

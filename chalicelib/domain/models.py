@@ -76,6 +76,29 @@ class Status(StrEnum):
     ENDED = "ended"
 
 
+class RetryKind(StrEnum):
+    """How an attempt may end that a campaign tries again."""
+
+    BUSY = "busy"
+    NO_ANSWER = "no_answer"
+    #: a machine answered
+    MACHINE = "machine"
+    #: any other failure
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class RetryRule:
+    """When a number is dialled again after an attempt that ended in one of these ways."""
+
+    #: the most attempts at the number in all, 1 to 11, however the others ended
+    attempts: int
+    #: seconds from the end of the first attempt to the second, 60 to 172,800
+    gap: int
+    #: by which the gap is multiplied with each further attempt, 1 to 10
+    growth: float = 1.0
+
+
 @dataclass(frozen=True)
 class Plan:
     """What a campaign is to do: all that its owner may change."""
@@ -94,6 +117,8 @@ class Plan:
     retry_interval: int = 3600
     #: seconds from the claim, 60 to 14,400, after which a call in progress without a final event becomes uncertain
     call_timeout: int = 3600
+    #: If there are any, only what they name is tried again. `max_retries` is the most retries of a number in all.
+    retries: tuple[tuple[RetryKind, RetryRule], ...] = ()
 
     @property
     def profile_ids(self) -> tuple[int, ...]:

@@ -10,9 +10,10 @@ from email.utils import parsedate_to_datetime
 from enum import StrEnum
 
 from chalicelib.domain.call import Claim
-from chalicelib.domain.models import Plan
+from chalicelib.domain.models import Plan, RetryKind
 from chalicelib.domain.outcome import (
     Answered,
+    CalleeType,
     NotSent,
     Outcome,
     RequestResult,
@@ -21,6 +22,7 @@ from chalicelib.domain.outcome import (
     is_success,
     outcome_of,
 )
+from chalicelib.domain.providers import EventStatus
 
 #: Seconds to wait after a call that wasn't sent: after the first time, the second… Then the call has failed.
 UNSENT_GAPS = (30, 60, 120, 240, 480)
@@ -34,6 +36,13 @@ REPORT_ATTEMPTS = len(REPORT_GAPS) + 1
 
 #: The longest wait that a Retry-After can cause, in seconds: 12 hours.
 LONGEST_RETRY_AFTER = 43_200
+
+#: The longest gap between two attempts at a number, in seconds: two days, as for `retry_interval`.
+LONGEST_RETRY_GAP = 172_800
+
+#: Reasons, or statuses of events, after which a number is never dialled again: who declined doesn't want the call, and
+#: who has no telephone can't get it.
+NEVER_AGAIN = frozenset({"rejected", "canceled", "unallocated", "do_not_call"})
 
 #: The status by which start_url says that the call is in progress.
 ACCEPTED = 202
@@ -81,11 +90,42 @@ def next_action(result: RequestResult, claim: Claim, plan: Plan, now: datetime, 
     return after_outcome(outcome_of(result), claim.attempt, plan, now)
 
 
-def after_outcome(outcome: Outcome, attempt: int, plan: Plan, now: datetime) -> Finish | Retry:
-    """What follows from the outcome of this attempt, whether start_url's answer or an event brought it."""
-    if outcome.result is Result.FAILED and attempt <= plan.max_retries:
-        return Retry(outcome, now + timedelta(seconds=plan.retry_interval))
-    return Finish(outcome)
+def after_outcome(
+    outcome: Outcome, attempt: int, plan: Plan, now: datetime, status: EventStatus | None = None
+) -> Finish | Retry:
+    """What follows from the outcome of this attempt. `status` is that of the event that brought it, if one did.
+
+    A number has one budget, whatever mixture of outcomes its attempts have: each rule compares all attempts so far with
+    its own limit, and `max_retries` is the limit of all.
+    """
+    gap = _retry_gap(outcome, attempt, plan, status) if attempt <= plan.max_retries else None
+    return Finish(outcome) if gap is None else Retry(outcome, now + timedelta(seconds=gap))
+
+
+def _retry_gap(outcome: Outcome, attempt: int, plan: Plan, status: EventStatus | None) -> float | None:
+    """Seconds to the next attempt; None if the campaign doesn't try such an outcome again."""
+    kind = retry_kind(outcome, status)
+    if not plan.retries:
+        return plan.retry_interval if kind is not None and outcome.result is Result.FAILED else None
+    rule = next((rule for of, rule in plan.retries if of == kind), None)
+    if rule is None or attempt >= rule.attempts:
+        return None
+    return min(rule.gap * rule.growth ** (attempt - 1), LONGEST_RETRY_GAP)
+
+
+def retry_kind(outcome: Outcome, status: EventStatus | None = None) -> RetryKind | None:
+    """Which rule holds for an attempt that ended like this; None if it is never tried again.
+
+    An event may give a reason of its own. Then its status tells what the reason doesn't.
+    """
+    if outcome.result is Result.UNCERTAIN or NEVER_AGAIN & {outcome.reason, status}:
+        return None
+    if outcome.callee_type is CalleeType.ANSWERINGMACHINE or outcome.reason == RetryKind.MACHINE:
+        return RetryKind.MACHINE
+    if outcome.result is Result.COMPLETED:
+        return None
+    words = {outcome.reason, status}
+    return next((kind for kind in (RetryKind.BUSY, RetryKind.NO_ANSWER) if kind in words), RetryKind.FAILED)
 
 
 def unsent_delay(count: int, jitter: float) -> int | None:

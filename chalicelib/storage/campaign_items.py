@@ -8,7 +8,18 @@ from typing import Any
 from pynamodb.expressions.update import Action
 
 from chalicelib.domain.keys import CampaignKey
-from chalicelib.domain.models import Campaign, Counts, Cursor, HeadObservation, Load, Plan, Status, Window
+from chalicelib.domain.models import (
+    Campaign,
+    Counts,
+    Cursor,
+    HeadObservation,
+    Load,
+    Plan,
+    RetryKind,
+    RetryRule,
+    Status,
+    Window,
+)
 from chalicelib.storage.tables import CampaignItem, WindowMap
 from chalicelib.storage.writes import new_nonce
 
@@ -77,6 +88,7 @@ def _plan_values(plan: Plan) -> dict[str, Any]:
         "max_retries": plan.max_retries,
         "retry_interval": plan.retry_interval,
         "call_timeout": plan.call_timeout,
+        "retries": {kind: vars(rule) for kind, rule in plan.retries} or None,
     }
 
 
@@ -118,6 +130,7 @@ def from_item(item: CampaignItem) -> Campaign:
         max_retries=int(item.max_retries),
         retry_interval=int(item.retry_interval),
         call_timeout=int(item.call_timeout),
+        retries=tuple((RetryKind(kind), RetryRule(**rule)) for kind, rule in (item.retries or {}).items()),
     )
     return Campaign(
         account=item.account,

@@ -113,6 +113,8 @@ class CampaignItem(Model):
     retry_interval = NumberAttribute()
     #: seconds
     call_timeout = NumberAttribute(default=3600)
+    #: for each way in which an attempt may end: the most attempts in all, the gap in seconds, its growth
+    retries: JSONAttribute = JSONAttribute(null=True)
 
     #: counts the changes of the plan: a change that is based on an older plan is refused
     revision = NumberAttribute()

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -251,3 +252,50 @@ def test_the_forecast_counts_numbers_that_will_not_fit(acme: Customer) -> None:
     )
     over = {"campaign_id": 2, "queued": 3, "fits": False, "left_over": 3, "last_call_at": None}
     assert acme.get("/api/campaigns/2/forecast").json == over
+
+
+RETRIES = {"busy": {"attempts": 3, "gap": 300, "growth": 2.0}, "no_answer": {"attempts": 2, "gap": 3600, "growth": 1.0}}
+
+
+def test_retries_are_kept_for_each_outcome_and_shown(customer: Customer) -> None:
+    campaign = customer.any_campaign(retries=RETRIES)
+    shown = customer.get(f"/api/campaigns/{campaign}").json
+    assert (shown["retries"], shown["max_retries"]) == (RETRIES, 2)
+    assert customer.any_campaign(retries={})  # none
+    by_form = customer.ask(
+        "PATCH", f"/api/campaigns/{campaign}", b"retries[machine][attempts]=4&retries[machine][gap]=600"
+    )
+    assert by_form.status == 200
+    shown = customer.get(f"/api/campaigns/{campaign}").json
+    assert (shown["retries"], shown["max_retries"]) == ({"machine": {"attempts": 4, "gap": 600, "growth": 1.0}}, 3)
+    assert customer.patch(f"/api/campaigns/{campaign}", max_retries=1).status == 200
+    assert customer.patch(f"/api/campaigns/{campaign}", retries=RETRIES, max_retries=1).status == 200
+    assert customer.get(f"/api/campaigns/{campaign}").json["max_retries"] == 1
+    assert customer.ask("PATCH", f"/api/campaigns/{campaign}", b'{"retries": null}').status == 200
+    assert customer.get(f"/api/campaigns/{campaign}").json["retries"] == {}
+
+
+@pytest.mark.parametrize(
+    ("retries", "field", "sentence"),
+    [
+        ({"rejected": {"attempts": 2, "gap": 60}}, "retries.rejected", "is unknown; known here: busy, no_answer, "),
+        ({"busy": 3}, "retries.busy", "must be an object."),
+        ({"busy": {"gap": 60}}, "retries.busy.attempts", "is required."),
+        ({"busy": {"attempts": 2}}, "retries.busy.gap", "is required."),
+        ({"busy": {"attempts": 12, "gap": 60}}, "retries.busy.attempts", "must not be greater"),
+        ({"busy": {"attempts": 2, "gap": 59}}, "retries.busy.gap", "must be at least 60"),
+        ({"busy": {"attempts": 2, "gap": 172_801}}, "retries.busy.gap", "must not be greater"),
+        ({"busy": {"attempts": 2, "gap": 60, "growth": 0.5}}, "retries.busy.growth", "must be a number between 1 and"),
+        ({"busy": {"attempts": 2, "gap": 60, "growth": "fast"}}, "retries.busy.growth", "must be a number between 1"),
+        ({"busy": {"attempts": 2, "gap": 60, "factor": 2}}, "retries.busy.factor", "is unknown; known here: "),
+        ([], "retries", "must be an object."),
+        ("busy", "retries", "must be an object."),
+    ],
+)
+def test_invalid_retries_are_refused_with_the_reason(
+    customer: Customer, retries: object, field: str, sentence: str
+) -> None:
+    campaign = customer.any_campaign()
+    reply = customer.ask("PATCH", f"/api/campaigns/{campaign}", json.dumps({"retries": retries}).encode())
+    assert (reply.status, list(reply.json)) == (422, [field])
+    assert reply.json[field][0].startswith(f"The {field} field {sentence}")

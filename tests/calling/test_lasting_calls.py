@@ -9,7 +9,7 @@ from chalicelib.api import calls as calls_api
 from chalicelib.api.dispatch import HttpRequest, answer
 from chalicelib.api.progress import read_progress
 from chalicelib.domain.call import ReportState, State
-from chalicelib.domain.models import Counts
+from chalicelib.domain.models import Counts, RetryKind, RetryRule
 from chalicelib.domain.outcome import Answered
 from tests.support.campaigns import MINUTE, campaign, numbers, prepare_running, stop
 from tests.support.events import post_event
@@ -116,6 +116,35 @@ def test_a_busy_number_is_called_again_and_then_reported_once(lasting: World) ->
     assert campaign(lasting).counts == Counts(failed=1)
     assert reported(lasting) == [("failed", "no_answer", "")]
     assert lasting.tenant.reports[0].form["attempts"] == "2"
+
+
+def test_busy_and_no_answer_share_one_budget_and_have_gaps_of_their_own(lasting: World) -> None:
+    rules = (
+        (RetryKind.BUSY, RetryRule(attempts=3, gap=120)),
+        (RetryKind.NO_ANSWER, RetryRule(attempts=2, gap=600)),
+    )
+    prepare_running(lasting, numbers(1), max_retries=2, retries=rules)
+    lasting.run(minutes=1)
+    post(lasting, status="no-answer")
+    lasting.run(minutes=9)
+    assert len(lasting.tenant.calls) == 1
+    lasting.run(minutes=3)
+    post(lasting, status="busy")
+    lasting.run(minutes=4)
+    assert [call.form["attempt"] for call in lasting.tenant.calls] == ["1", "2", "3"]
+    post(lasting, status="no-answer")
+    lasting.run(minutes=15)
+    assert len(lasting.tenant.calls) == 3
+    assert reported(lasting) == [("failed", "no_answer", "")]
+
+
+def test_who_declines_is_not_called_again(lasting: World) -> None:
+    prepare_running(lasting, numbers(1), max_retries=5)
+    lasting.run(minutes=1)
+    post(lasting, status="rejected")
+    lasting.run(minutes=6)
+    assert len(lasting.tenant.calls) == 1
+    assert reported(lasting) == [("failed", "rejected", "")]
 
 
 def test_a_call_without_a_final_event_becomes_uncertain_and_is_not_dialled_again(lasting: World) -> None:

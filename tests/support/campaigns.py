@@ -1,14 +1,26 @@
 """A campaign of the account `acme`, and what tests do with it."""
 
 from datetime import date, timedelta
-from typing import TypedDict, Unpack
+from typing import TypeAlias, TypedDict, Unpack
 
 from chalicelib.domain.keys import CampaignKey
-from chalicelib.domain.models import Campaign, Day, Entry, Plan, Profile, Schedule, Status, Window
+from chalicelib.domain.models import (
+    Campaign,
+    Day,
+    Entry,
+    Plan,
+    Profile,
+    RetryKind,
+    RetryRule,
+    Schedule,
+    Status,
+    Window,
+)
 from tests.support.examples import CAMPAIGN
 from tests.support.world import EIGHT, World
 
 MINUTE = timedelta(minutes=1)
+Retries: TypeAlias = tuple[tuple[RetryKind, RetryRule], ...]
 
 
 class Settings(TypedDict, total=False):
@@ -19,6 +31,7 @@ class Settings(TypedDict, total=False):
     result_url: str | None
     max_retries: int
     call_timeout: int
+    retries: Retries
     account: str
 
 
@@ -35,6 +48,7 @@ def prepare(
     result_url: str | None = "http://tenant.example/result",
     max_retries: int = 0,
     call_timeout: int = 3600,
+    retries: Retries = (),
     account: str = "acme",
 ) -> Campaign:
     """A campaign that calls on any day of a week in January, from 08:00 to 11:00."""
@@ -50,6 +64,7 @@ def prepare(
         max_retries,
         retry_interval=120,
         call_timeout=call_timeout,
+        retries=retries,
     )
     world.services.campaigns.add(Campaign(account, 1, plan, Status.CREATED), entries, None, world.clock.now())
     return world.services.campaigns.get(CampaignKey(account, 1))

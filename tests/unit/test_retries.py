@@ -1,5 +1,6 @@
 """When calls and reports are tried again, and when not."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 
@@ -9,8 +10,9 @@ from hypothesis import strategies as st
 
 from chalicelib.domain.call import Claim
 from chalicelib.domain.keys import CallKey
-from chalicelib.domain.models import Entry, Plan
-from chalicelib.domain.outcome import Answered, NotSent, Outcome, RequestResult, Result, Unknown
+from chalicelib.domain.models import Entry, Plan, RetryKind, RetryRule
+from chalicelib.domain.outcome import Answered, CalleeType, NotSent, Outcome, RequestResult, Result, Unknown
+from chalicelib.domain.providers import EventStatus
 from chalicelib.domain.retries import (
     LONGEST_RETRY_AFTER,
     REPORT_ATTEMPTS,
@@ -19,6 +21,7 @@ from chalicelib.domain.retries import (
     ReportDecision,
     Retry,
     TryUnsentAgain,
+    after_outcome,
     next_action,
     report_decision,
     report_delay,
@@ -173,3 +176,89 @@ def test_a_jitter_out_of_range_is_refused(jitter: float) -> None:
 def test_attempts_are_counted_from_one(attempt: int) -> None:
     with pytest.raises(ValueError, match="from 1"):
         report_delay(attempt, 0.0)
+
+
+# Rules for each outcome.
+
+RULES = (
+    (RetryKind.BUSY, RetryRule(attempts=4, gap=300, growth=2)),
+    (RetryKind.NO_ANSWER, RetryRule(attempts=2, gap=3600)),
+    (RetryKind.MACHINE, RetryRule(attempts=3, gap=600)),
+)
+RULED = replace(plan(), retries=RULES, max_retries=3)
+BUSY, NO_ANSWER = Outcome(Result.FAILED, "busy"), Outcome(Result.FAILED, "no_answer")
+MACHINE = Outcome(Result.COMPLETED, "completed", CalleeType.ANSWERINGMACHINE)
+
+
+def gaps(outcome: Outcome, ruled: Plan = RULED) -> list[float]:
+    """Seconds after the first attempt, the second…, if all of them end like this."""
+    found = []
+    for attempt in range(1, 12):
+        match after_outcome(outcome, attempt, ruled, NOW):
+            case Retry(_, not_before):
+                found.append((not_before - NOW).total_seconds())
+            case Finish():
+                return found
+    raise AssertionError("there is no end")
+
+
+def test_each_outcome_has_attempts_and_gaps_of_its_own() -> None:
+    assert gaps(BUSY) == [300, 600, 1200]
+    assert gaps(NO_ANSWER) == [3600]
+    assert gaps(MACHINE) == [600, 600]
+
+
+def test_an_outcome_without_a_rule_is_not_tried_again() -> None:
+    assert gaps(Outcome(Result.FAILED, "http_500")) == []
+    assert gaps(Outcome(Result.FAILED, "http_500"), replace(RULED, retries=())) == [600] * 3
+
+
+def test_a_machine_is_called_again_only_if_a_rule_asks_for_it() -> None:
+    assert gaps(MACHINE, replace(RULED, retries=())) == []
+
+
+def test_a_completed_call_is_never_made_again() -> None:
+    everything = replace(RULED, retries=tuple((kind, RetryRule(11, 60)) for kind in RetryKind), max_retries=10)
+    assert gaps(Outcome(Result.COMPLETED, "completed", CalleeType.VOICE), everything) == []
+    assert gaps(Outcome(Result.UNCERTAIN, "timeout"), everything) == []
+
+
+@pytest.mark.parametrize("reason", ["rejected", "canceled", "unallocated", "do_not_call"])
+def test_who_declined_or_does_not_exist_is_never_called_again(reason: str) -> None:
+    everything = replace(RULED, retries=tuple((kind, RetryRule(11, 60)) for kind in RetryKind), max_retries=10)
+    for ruled in (everything, replace(everything, retries=())):
+        assert gaps(Outcome(Result.FAILED, reason), ruled) == []
+        if reason in set(EventStatus):
+            outcome = Outcome(Result.FAILED, "a_word_of_the_customers")
+            assert isinstance(after_outcome(outcome, 1, ruled, NOW, EventStatus(reason)), Finish)
+
+
+def test_an_event_with_a_reason_of_its_own_follows_the_rule_of_its_status() -> None:
+    outcome = Outcome(Result.FAILED, "ring_timeout")
+    assert after_outcome(outcome, 1, RULED, NOW, EventStatus.NO_ANSWER) == Retry(outcome, NOW + timedelta(hours=1))
+
+
+def test_max_retries_is_the_ceiling_over_all_rules() -> None:
+    assert gaps(BUSY, replace(RULED, max_retries=1)) == [300]
+    assert gaps(BUSY, replace(RULED, max_retries=0)) == []
+
+
+def test_a_gap_does_not_grow_over_two_days() -> None:
+    rule = RetryRule(attempts=11, gap=172_800, growth=10)
+    assert gaps(BUSY, replace(RULED, retries=((RetryKind.BUSY, rule),), max_retries=10)) == [172_800] * 10
+
+
+@given(
+    st.lists(st.sampled_from([BUSY, NO_ANSWER, MACHINE, Outcome(Result.FAILED, "http_500")]), min_size=12, max_size=12),
+    st.dictionaries(st.sampled_from(RetryKind), st.integers(1, 11), min_size=1),
+    st.integers(0, 10),
+)
+def test_a_number_has_one_budget_whatever_mixture_of_outcomes_it_meets(
+    outcomes: list[Outcome], attempts: dict[RetryKind, int], max_retries: int
+) -> None:
+    rules = tuple((kind, RetryRule(most, 60)) for kind, most in attempts.items())
+    ruled = replace(plan(), retries=rules, max_retries=max_retries)
+    made = 1
+    while isinstance(after_outcome(outcomes[made - 1], made, ruled, NOW), Retry):
+        made += 1
+    assert made <= min(max_retries + 1, max(attempts.values()))
