@@ -189,6 +189,7 @@ def test_a_campaign_is_created(customer: Customer) -> None:
         "max_retries": 0,
         "retry_interval": 3600,
         "call_timeout": 3600,
+        "retries": {},
         "progress": NO_PROGRESS | {"total": 2, "queued": 2},
     }
     assert customer.queue(2) == [
@@ -234,6 +235,7 @@ def test_campaigns_are_listed(customer: Customer) -> None:
         "max_retries": 0,
         "retry_interval": 3600,
         "call_timeout": 3600,
+        "retries": {},
         "progress": NO_PROGRESS,
     }
     assert answer_of(replay(customer, "get_campaigns")) == (200, JSON, [documented | more])
