@@ -3,7 +3,7 @@
 import logging
 from datetime import datetime
 
-from chalicelib.domain.call import Call
+from chalicelib.domain.call import Call, State
 from chalicelib.domain.models import Campaign
 from chalicelib.domain.settling import SettlingAction
 from chalicelib.runtime.logs import about
@@ -11,6 +11,8 @@ from chalicelib.runtime.metrics import Metric, Metrics
 from chalicelib.storage.stores import Stores
 
 logger = logging.getLogger(__name__)
+
+_METRICS = {State.COMPLETED: Metric.COMPLETED, State.FAILED: Metric.FAILED}
 
 
 class Mender:
@@ -33,6 +35,11 @@ class Mender:
             case SettlingAction.DEFER_REPORT:
                 self.defer_report(call, campaign, now)
         return False
+
+    def record_counted(self, call: Call) -> None:
+        """Add an outcome that an event brought to the metrics. The dialer adds those that start_url's answer gave."""
+        if call.ended_at is not None and call.state in _METRICS:
+            self._metrics.count(_METRICS[call.state])
 
     def expire(self, call: Call, campaign: Campaign, now: datetime) -> None:
         logger.warning("claimed, and left without an outcome", extra=about(call.key, call.entry, call.attempt))

@@ -40,6 +40,8 @@ class ListChanges:
 
     #: the campaign with the outcomes of those that are counted
     campaign: Campaign
+    #: the calls that are counted
+    counted: tuple[Call, ...]
     #: the numbers that stay in the list
     left: frozenset[int]
     #: deferred calls that the settler skips from now on
@@ -60,6 +62,7 @@ def changes_of(
 ) -> ListChanges:
     """`calls` are the records of the list's numbers, with their acknowledgements as of `read_at`."""
     counts, left = campaign.counts, set(listed.sequences)
+    ended: list[Call] = []
     skipped: list[Call] = []
     reports: list[Call] = []
     mended: dict[Call, SettlingAction] = {}
@@ -78,13 +81,15 @@ def changes_of(
             reports.append(call)
         if action is SettlingAction.COUNT:
             counts = counted(counts, call.counted_state)
+            ended.append(call)
             left.discard(sequence)
         elif action is SettlingAction.SKIP and len(skipped) < MOST_IN_TRANSACTION:
             skipped.append(call)
             left.discard(sequence)
         elif action in (SettlingAction.EXPIRE, SettlingAction.DEFER_REPORT):
             mended[call] = action
-    return ListChanges(replace(campaign, counts=counts), frozenset(left), tuple(skipped), tuple(reports), mended)
+    counted_campaign = replace(campaign, counts=counts)
+    return ListChanges(counted_campaign, tuple(ended), frozenset(left), tuple(skipped), tuple(reports), mended)
 
 
 class OpenCallsSettler:
@@ -117,6 +122,8 @@ class OpenCallsSettler:
                 if not self._write(campaign, listed, changes):
                     break
                 campaign = changes.campaign
+                for call in changes.counted:
+                    self._mender.record_counted(call)
             for call, action in changes.mended.items():
                 self._mender.carry_out(action, call, campaign, now)
             reports += changes.reports

@@ -83,6 +83,8 @@ class SweptBatch:
 
     #: the campaign as it is to be
     campaign: Campaign
+    #: the calls that are counted
+    counted: Sequence[Call]
     #: numbers that become open calls
     opened: Sequence[int]
     #: calls whose first report is to be dispatched
@@ -177,6 +179,8 @@ class Settler:
             if swept.campaign != campaign and not self._write(campaign, swept):
                 break  # another settler sweeps, too
             reports += swept.reports
+            for call in swept.counted:
+                self._mender.record_counted(call)
             was_whole, campaign = swept.campaign.settled == campaign.settled + BATCH_SIZE, swept.campaign
             if not was_whole:
                 break  # a number is under way: another batch would read the same records again
@@ -223,7 +227,7 @@ class Settler:
     def _sweep_batch(self, campaign: Campaign, known: SweepInput) -> SweptBatch:
         """The campaign as it is to be: settled up to the first number that is being dialled."""
         now = self._clock.now()
-        taken: list[timedelta] = []
+        ended: list[Call] = []
         opened: list[int] = []
         reports: list[Call] = []
         call_timeout = timedelta(seconds=campaign.plan.call_timeout)
@@ -255,10 +259,11 @@ class Settler:
                     opened.append(sequence)
                 if call is not None and action is SettlingAction.COUNT:
                     campaign = replace(campaign, counts=counted(campaign.counts, call.counted_state))
-                    taken.append(time_taken(call))
-        if taken:
+                    ended.append(call)
+        if ended:
+            taken = [time_taken(call) for call in ended]
             campaign = replace(campaign, call_time=load.average_call_time(campaign.call_time, taken))
-        return SweptBatch(campaign, opened, reports)
+        return SweptBatch(campaign, ended, opened, reports)
 
     def _pass_what_was_dispatched(self, campaign: Campaign) -> Campaign:
         """Move the head past numbers that were sent by a pacer that died before it moved the head.
@@ -330,6 +335,9 @@ class Settler:
             if not self._count(campaign, after, countable):
                 break
             campaign = after
+            for one in countable:
+                if one.key in calls:
+                    self._mender.record_counted(calls[one.key])
         return campaign
 
     def _count(self, before: Campaign, after: Campaign, outcomes: list[UncountedOutcome]) -> bool:

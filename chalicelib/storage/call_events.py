@@ -44,13 +44,15 @@ class CallEvents:
         """The event brings the call's outcome. Raises WriteRefused.
 
         The record gets a new nonce, so the dialer's own outcome is refused, if it has one after this. One write is
-        enough, unless the settler skipped the call: then the outcome is counted separately.
+        enough, unless the settler skipped the call: then the outcome is counted separately, and the
+        report is a task of its own, since no sweep sees it.
         """
         nonce = new_nonce()
+        has_report_task = call.skipped and report is ReportState.PENDING
         actions = [
             *self._ending(call, event, outcome, State(outcome.result)),
             self._items.ended_at.set(event.at),
-            self._items.report.set(report),
+            self._items.report.set(ReportState.DEFERRED if has_report_task else report),
             self._items.nonce.set(nonce),
             *([] if self._retention is None else [self._items.expires_at.set(event.at + self._retention)]),
         ]
@@ -63,6 +65,8 @@ class CallEvents:
         transaction = self._database.transaction()
         transaction.update(_CALL, self._items(call_key(call.key)), actions, self._unchanged(call))
         self._tasks.add_outcome(transaction, uncounted(call.key, State(outcome.result), spread))
+        if has_report_task:
+            self._tasks.add(transaction, ReportTask(call.key, 1, event.at), spread=spread)
         transaction.commit()
 
     def defer(self, call: Call, event: RecordedEvent, outcome: Outcome, not_before: datetime, *, spread: int) -> None:

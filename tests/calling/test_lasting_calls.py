@@ -11,6 +11,7 @@ from chalicelib.api.progress import read_progress
 from chalicelib.domain.call import ReportState, State
 from chalicelib.domain.models import Counts, RetryKind, RetryRule
 from chalicelib.domain.outcome import Answered
+from chalicelib.runtime.metrics import Metric
 from tests.support.campaigns import MINUTE, campaign, numbers, prepare_running, stop
 from tests.support.events import post_event
 from tests.support.examples import CAMPAIGN, recorded
@@ -205,6 +206,40 @@ def test_a_stopped_campaigns_calls_in_progress_go_on(lasting: World) -> None:
     post(lasting, status="completed")
     lasting.run(minutes=2)
     assert reported(lasting) == [("completed", "completed", "")]
+
+
+def test_a_retry_that_ends_before_start_urls_answer_is_reported_with_the_next_tick(world: World) -> None:
+    def answer_the_second(form: dict[str, str]) -> Answered:
+        if form["attempt"] == "1":
+            return Answered(486, {}, b"")
+        assert post_event(world.services, form["status_url"], status="completed").status == 200
+        return ACCEPTED
+
+    world.tenant.on_call = answer_the_second
+    prepare_running(world, numbers(1), max_retries=1)
+    world.run(minutes=4)
+    assert len(world.tenant.calls) == 2
+    world.run(minutes=1)
+    assert reported(world) == [("completed", "completed", "")]
+    assert campaign(world).counts == Counts(completed=1)
+    assert world.metrics.counted[Metric.COMPLETED] == 1
+
+
+def test_outcomes_that_events_bring_are_in_the_metrics_once(world: World) -> None:
+    last = numbers(4)[3].destination
+    world.tenant.on_call = lambda form: Answered(200, {}, b"") if form["phone_number"] == last else ACCEPTED
+    prepare_running(world, numbers(4), call_timeout=60)
+    world.run(minutes=1)
+    post(world, 0, status="completed")
+    post(world, 1, status="busy")
+    world.run(minutes=8)
+    assert {
+        metric: world.metrics.counted[metric] for metric in (Metric.COMPLETED, Metric.FAILED, Metric.UNCERTAIN)
+    } == {
+        Metric.COMPLETED: 2,
+        Metric.FAILED: 1,
+        Metric.UNCERTAIN: 1,
+    }
 
 
 def test_a_retry_that_lasts_times_out_too(world: World) -> None:
