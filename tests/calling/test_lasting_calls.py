@@ -12,12 +12,20 @@ from chalicelib.domain.call import ReportState, State
 from chalicelib.domain.models import Counts, RetryKind, RetryRule
 from chalicelib.domain.outcome import Answered
 from chalicelib.runtime.metrics import Metric
+from tests.fake_aws.dynamodb import SimulatedDynamoDB
 from tests.support.campaigns import MINUTE, campaign, numbers, prepare_running, stop
+from tests.support.databases import with_tables
 from tests.support.events import post_event
 from tests.support.examples import CAMPAIGN, recorded
-from tests.support.world import EIGHT, World
+from tests.support.world import EIGHT, HandClock, World
 
 ACCEPTED = Answered(202, {}, b"")
+
+
+@pytest.fixture
+def world() -> World:
+    """A world over the simulated database: these campaigns run for many minutes."""
+    return World(with_tables(SimulatedDynamoDB()), HandClock())
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """What storage promises, shown on every database that tests use."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -14,7 +14,7 @@ from chalicelib.domain.keys import CallKey, CampaignKey
 from chalicelib.domain.models import Campaign, Counts, Cursor, Plan, Profile, Status
 from chalicelib.domain.outcome import CalleeType, Outcome, Result
 from chalicelib.domain.sharding import Work
-from chalicelib.domain.tasks import DialTask, Lease, ReportTask, ScheduledTask, Task, UncountedOutcome
+from chalicelib.domain.tasks import DialTask, Lease, ReportTask, ScheduledTask, UncountedOutcome
 from chalicelib.errors import Busy, InUse, NicknameTaken, NotFound, ReferenceGone
 from chalicelib.storage.accounts import Accounts, Kind
 from chalicelib.storage.calls import Calls
@@ -48,7 +48,7 @@ from tests.support.examples import (
     recorded,
     schedule,
 )
-from tests.support.tasks import add_tasks, waiting
+from tests.support.tasks import add_tasks, tasks_of, waiting
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 HTTP_486 = Outcome(Result.FAILED, "http_486")
@@ -610,10 +610,6 @@ class TestSwitch:
         Switch(database, "stack/1").turn(on=True, now=NOW)
         restored = Switch(database, "stack/2")
         assert (restored.is_set(), restored.is_on()) == (False, False)
-
-
-def tasks_of(scheduled: Iterable[ScheduledTask]) -> list[Task]:
-    return [one.task for one in scheduled]
 
 
 def due_dials(tasks: TaskStore) -> list[ScheduledTask]:
