@@ -1,7 +1,10 @@
 """What events write, and open calls: on each database."""
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
@@ -223,3 +226,50 @@ class TestOpenCalls:
         calls.skip_open(transaction, deferred)
         with pytest.raises(WriteRefused):
             transaction.commit()
+
+
+@pytest.mark.real_database
+class TestRaces:
+    """Eight threads write at once. moto loses updates between threads, so it is left out."""
+
+    def test_one_of_event_timeout_and_answer_ends_a_call(
+        self, calls: Calls, events: CallEvents, tasks: TaskStore
+    ) -> None:
+        keys = [CAMPAIGN.call(sequence) for sequence in range(12)]
+        claims = [claimed(calls, key) for key in keys]
+        seen = [recorded(calls, key) for key in keys]
+
+        def end(event: RecordedEvent, outcome: Outcome, place: int) -> bool:
+            try:
+                events.end(seen[place], event, outcome, ReportState.NONE, spread=1)
+            except WriteRefused:
+                return False
+            return True
+
+        def expire(place: int) -> bool:
+            return calls.expire(seen[place], report=False, now=NOW, spread=1)
+
+        def begin(place: int) -> bool:
+            return calls.begin_progress(claims[place], NOW)
+
+        def defer(place: int) -> bool:
+            try:
+                events.defer(seen[place], BUSY, LINE_BUSY, NOW, spread=1)
+            except WriteRefused:
+                return False
+            return True
+
+        ways: dict[State, Callable[[int], bool]] = {
+            State.COMPLETED: partial(end, COMPLETED, HUNG_UP),
+            State.FAILED: partial(end, BUSY, LINE_BUSY),
+            State.UNCERTAIN: expire,
+            State.IN_PROGRESS: begin,
+            State.DEFERRED: defer,
+        }
+        with ThreadPoolExecutor(8) as threads:
+            running = {(place, state): threads.submit(way, place) for place in range(12) for state, way in ways.items()}
+        for place, key in enumerate(keys):
+            won = {state for state in ways if running[place, state].result()}
+            assert won == {recorded(calls, key).state}
+        waiting = {task.key for task in tasks_of(tasks.due_dials(CAMPAIGN, NOW, spread=1))}
+        assert waiting == {key for key in keys if recorded(calls, key).state is State.DEFERRED}
