@@ -277,3 +277,33 @@ def test_a_call_is_shown_with_its_events(lasting: World) -> None:
     call = shown(lasting, lasting.tenant.calls[0].form["call_id"])
     assert [event["status"] for event in call["events"]] == ["initiated", "ringing", "in_progress", "completed"]
     assert (call["state"], call["reason"], call["revision"]) == ("completed", "completed", 0)
+
+
+class WritesOfCalls:
+    """A client that counts the writes to the table `calls`."""
+
+    def __init__(self) -> None:
+        self._client = SimulatedDynamoDB()
+        self.count = 0
+
+    def _make_api_call(self, operation_name: str, api_params: dict[str, Any]) -> dict[str, Any]:
+        if operation_name in ("UpdateItem", "PutItem", "DeleteItem"):
+            self.count += api_params["TableName"].endswith("-calls")
+        for step in api_params.get("TransactItems", ()):
+            ((_, write),) = step.items()
+            self.count += write["TableName"].endswith("-calls")
+        return self._client._make_api_call(operation_name, api_params)
+
+
+@pytest.mark.parametrize(("answer_", "writes"), [(Answered(200, {}, b""), 2), (ACCEPTED, 3)])
+def test_a_call_that_lasts_costs_one_write_more(answer_: Answered, writes: int) -> None:
+    client = WritesOfCalls()
+    world = World(with_tables(client), HandClock())
+    world.tenant.on_call = lambda _: answer_
+    prepare_running(world, numbers(20))
+    world.run(minutes=2)
+    for index in range(20):
+        post(world, index, status="completed")
+    world.run(minutes=5)
+    assert campaign(world).counts == Counts(completed=20)
+    assert client.count == 20 * writes
