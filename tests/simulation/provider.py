@@ -58,7 +58,7 @@ class SimulatedProvider:
         parts = urlsplit(status_url)
         assert parts.path.endswith("/events")
         path, query = parts.path, parse_qs(parts.query)
-        rings, lasts = self.dice.choice([0.0, 0.1, 2.0, 8.0]), self.dice.choice([0.0, 1.0, 45.0, 130.0, 700.0])
+        rings, lasts = self.dice.choice([0.0, 0.1, 2.0, 8.0]), self.dice.choice([0.0, 1.0, 45.0, 130.0])
         final = self.dice.choice([*FINAL, "completed", "completed"])
         timed = [(0.0, "initiated"), (rings, "ringing"), (rings, "in-progress"), (rings + lasts, final)]
         for after, status in timed:
@@ -71,7 +71,7 @@ class SimulatedProvider:
                 self._begin(path, query, status, delay)
                 delay += self.dice.choice([0.0, 0.3, 100.0])
         if self.dice.random() < 0.1:  # a provider that contradicts itself
-            self._begin(path, query, self.dice.choice([*FINAL]), rings + lasts + self.dice.choice([0.0, 5.0, 3000.0]))
+            self._begin(path, query, self.dice.choice([*FINAL]), rings + lasts + self.dice.choice([0.0, 5.0, 300.0]))
         if self.dice.random() < 0.1:
             self._begin_forged(path, query, rings)
 

@@ -82,7 +82,7 @@ SPREAD = (0.25, 0.1)
 #: in which part of the stories
 SPREAD_ODDS = 0.25
 #: how many of a story's calls last, and after how many seconds their outcome isn't waited for any more
-LASTING, CALL_TIMEOUTS = (0.0, 0.0, 0.4, 1.0), (60, 600)
+LASTING, CALL_TIMEOUTS = (0.0, 0.0, 0.0, 0.7), (60, 180)
 
 
 class Simulation:
