@@ -17,6 +17,8 @@ from urllib.parse import urlencode
 
 from chalicelib.api.routes import ENDPOINTS
 from chalicelib.api.services import Services
+from chalicelib.domain.keys import CampaignKey
+from chalicelib.domain.models import Entry
 from chalicelib.storage.database import Database
 from tests.support.customer import Customer
 from tests.support.http import Client, Reply, multipart
@@ -28,6 +30,8 @@ ALL = [(method, path) for path, endpoints in ENDPOINTS.items() for method in end
 KINDS = ("schedule", "profile", "campaign")
 #: How many things of a kind an account has at most. When it has as many, one is deleted instead of created.
 MOST = {"schedule": 3, "profile": 3, "campaign": 2}
+#: how many calls of an account's first campaign are in progress
+CALLS = 3
 #: what an account's nicknames, URLs and references contain, and what its phone numbers begin with
 LABELS, AREAS = ("acme", "bolt"), ("222", "333")
 
@@ -107,6 +111,14 @@ class Step:
         return f"{asked}\n    {self.reply.status} {self.reply.text}"
 
 
+def begin_calls(services: Services, account: str) -> None:
+    """The first calls of the account's first campaign are in progress, so that events can end them."""
+    for sequence in range(CALLS):
+        claim = services.calls.claim(CampaignKey(account, 1).call(sequence), Entry("tel:+12225550000"), 1, BEGIN)
+        if claim is not None:  # with some mistakes, the other account has it
+            services.calls.begin_progress(claim, BEGIN)
+
+
 class Story:
     """There are few ids, nicknames and Idempotency-Keys, so both accounts use the same ones."""
 
@@ -116,6 +128,8 @@ class Story:
         self._clock = HandClock(BEGIN)
         services = Services.over(database, self._clock)
         self._customers = [Customer(services, account, token=f"token of {account}") for account in ACCOUNTS]
+        for account in ACCOUNTS:
+            begin_calls(services, account)
         #: the highest id that either account has had, by the kind
         self._highest = Counter[str]()
         self._draw = Random(0)  # noqa: S311 # no secret
@@ -136,7 +150,9 @@ class Story:
         """
         for who, account in enumerate(ACCOUNTS):
             clock = HandClock(BEGIN)
-            alone = Customer(Services.over(new_database(), clock), account, token=f"token of {account}")
+            services = Services.over(new_database(), clock)
+            alone = Customer(services, account, token=f"token of {account}")
+            begin_calls(services, account)
             for place, step in enumerate(self.steps):
                 clock.turn_to(step.at)
                 if step.who == who and ((reply := alone.ask(*step.request)) != step.reply or reply.status >= 500):
@@ -167,8 +183,15 @@ class Story:
     def _act(self, me: int) -> None:
         actions: list[Callable[[int], object]] = [
             *[self._create, self._update] * 3,
+            *[self._show_call, self._post_event] * 2,
             *(self._update_none, self._delete, self._start_or_stop, self._add_calls, self._show, self._list),
-            *(self._list_calls, self._forecast, self._repeat, self._send_wrong_fields, self._ask_without_a_token),
+            *(
+                self._list_calls,
+                self._forecast,
+                self._repeat,
+                self._send_wrong_fields,
+                self._ask_without_a_token,
+            ),
             self._advance_clock,
         ]
         self._draw.choice(actions)(me)
@@ -215,6 +238,13 @@ class Story:
         campaign = self._identifier(me, "campaign")
         fields = {**self._page(campaign * 2**32), "format": self._draw.choice(["json", "csv"])}
         self._send(me, request("GET", f"/api/campaigns/{campaign}/calls", fields))
+
+    def _show_call(self, me: int) -> None:
+        self._get(me, self._call(me))
+
+    def _post_event(self, me: int) -> None:
+        status = self._draw.choice(["ringing", "completed", "busy", "no-answer", "gone"])
+        self._send(me, request("POST", f"{self._call(me)}/events", {"status": status}, self._draw.choice(KEYS)))
 
     def _forecast(self, me: int) -> None:
         self._get(me, f"{self._one(me, 'campaign')}/forecast")
@@ -263,6 +293,10 @@ class Story:
         things: dict[int, str | None] = {one[f"{kind}_id"]: one.get("nickname") for one in listed}
         self._highest[kind] = max([self._highest[kind], *things])
         return things
+
+    def _call(self, me: int) -> str:
+        campaign = self._draw.choice([1, self._identifier(me, "campaign")])
+        return f"/api/calls/{campaign * 2**32 + self._draw.randrange(CALLS + 1)}"
 
     def _one(self, me: int, kind: str) -> str:
         return f"/api/{kind}s/{self._identifier(me, kind)}"
