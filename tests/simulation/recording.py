@@ -13,9 +13,11 @@ from types import FrameType
 from typing import Any
 
 from chalicelib.api.services import Services
+from chalicelib.domain.call import RecordedEvent, ReportState
 from chalicelib.domain.keys import CampaignKey
 from chalicelib.domain.models import Entry
-from chalicelib.domain.outcome import Answered, RequestResult
+from chalicelib.domain.outcome import Answered, Outcome, RequestResult, Result
+from chalicelib.domain.providers import EventStatus
 from chalicelib.functions.fan_out import fan_out
 from chalicelib.storage.campaigns import Campaigns
 from chalicelib.storage.database import Database
@@ -25,6 +27,7 @@ from tests.simulation.simulation import Simulation
 from tests.support.campaigns import MINUTE, prepare, start
 from tests.support.customer import Customer
 from tests.support.databases import create_tables
+from tests.support.events import post_event
 from tests.support.permissions import Permission, asked_of_dynamodb, asked_of_lambda, asked_of_sqs
 from tests.support.tasks import waiting
 from tests.support.ticks import tick_of
@@ -118,6 +121,7 @@ def everything(asking: Mapping[Path, set[int]]) -> Record:
         _unsealed_uploads(record)
         _lost_messages(record)
         _faults_of_the_queue(record)
+        _lasting_calls(record)
         _fan_out(record)
         _unsent_reports(record)
         _a_report_answered_with_410(record)
@@ -231,6 +235,36 @@ def _faults_of_the_queue(record: Record) -> None:
     world.sqs.refuses = 4
     world.tick()
     assert (world.sqs.refuses, world.sqs.messages) == (0, [])
+
+
+def _lasting_calls(record: Record) -> None:
+    """Events end calls, put off retries, end a retry that the settler has skipped, and correct what timed out."""
+    world = RecordedWorld(record)
+    entries = [Entry(f"tel:+1222333{number:04}") for number in range(4)]
+    prepare(world, entries, max_retries=1, call_timeout=60)
+    world.tenant.on_call = lambda form: Answered(202 if form["attempt"] == "1" else 486, {}, b"")
+    start(world)
+    world.run(minutes=1)
+
+    def post(index: int, status: str) -> None:
+        with record.of("APIHandler"):
+            assert post_event(world.services, world.tenant.calls[index].form["status_url"], status=status).status == 200
+
+    post(0, "ringing")
+    post(0, "completed")
+    post(1, "busy")
+    world.run(minutes=6)
+    post(2, "completed")  # too late, so this is a correction
+    calls, skipped = world.services.calls, CampaignKey("acme", 1).call(9)
+    calls.defer_lost(skipped, entries[3], spread=1)
+    calls.claim(skipped, entries[3], 1, world.clock.now())
+    dialling = calls.get(skipped)
+    assert dialling is not None
+    with record.of("APIHandler"):
+        event = RecordedEvent(world.clock.now(), EventStatus.BUSY)
+        outcome = Outcome(Result.FAILED, "busy")
+        world.services.call_events.end(dialling, event, outcome, ReportState.PENDING, spread=1)
+    world.run(minutes=2)
 
 
 def _fan_out(record: Record) -> None:
