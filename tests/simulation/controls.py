@@ -75,11 +75,12 @@ CONTROLS = (
     Control(
         "the claim is given once",
         (Edit(Calls, "claim", {"return None": "before = {}"}),),
+        seen_in=1,
     ),
     Control(
         "a claim that the SDK repeats is recognised by its nonce",
         (Edit(Calls, "claim", {"{unclaimed} OR #nonce = :nonce": "{unclaimed}"}),),
-        seen_in=14,
+        seen_in=15,
     ),
     Control(
         "the last look",
@@ -95,12 +96,12 @@ CONTROLS = (
                 {"dispatched_long_ago=sequence < dispatched_long_ago": "dispatched_long_ago=False"},
             ),
         ),
-        seen_in=1,
+        seen_in=2,
     ),
     Control(
         "the generation",
         (Edit(last_look, "stopped", {"snapshot.campaign.generation != dial.generation": "False"}),),
-        seen_in=33,
+        seen_in=99,
     ),
     Control(
         "the operator's switch",
@@ -110,7 +111,7 @@ CONTROLS = (
     Control(
         "missed ticks are made up for at twice the pace at most",
         (Edit(pacing, "_slots_of_opening", {"begin + (instant - first) // 2": "begin"}),),
-        seen_in=29,
+        seen_in=35,
     ),
     Control(
         "missed ticks are made up for within their own period only",
@@ -127,7 +128,7 @@ CONTROLS = (
                 },
             ),
         ),
-        seen_in=30,
+        seen_in=6,
     ),
     Control(
         "a claim without an outcome becomes uncertain",
@@ -148,7 +149,7 @@ CONTROLS = (
             Edit(last_look, "refusal", {"now >= (dial.expires if connected else dial.start_deadline)": "False"}),
             Edit(last_look, "refusal_unclaimed", {"now >= dial.start_deadline": "False"}),
         ),
-        seen_in=6,
+        seen_in=1,
     ),
     Control(
         "a late call isn't made",
@@ -159,7 +160,7 @@ CONTROLS = (
                 {"min(end, due + max(MISFIRE_GRACE // _MICROSECOND, pace.period // pace.amount // 2))": "end"},
             ),
         ),
-        seen_in=6,
+        seen_in=1,
     ),
     Control(
         "a slot is reserved by one pacer",
@@ -174,7 +175,7 @@ CONTROLS = (
                 },
             ),
         ),
-        seen_in=72,
+        seen_in=365,
     ),
     Control(
         "calling hours have a margin for clocks that differ",
@@ -182,7 +183,7 @@ CONTROLS = (
             Edit(last_look, "refusal", {"closes - CLOCKS_DIFFER": "closes"}),
             Edit(last_look, "hold", {"CLOCKS_DIFFER - (now - began) / 2": "timedelta(0)"}),
         ),
-        seen_in=14,
+        seen_in=29,
     ),
     Control(
         "a transaction that the SDK repeats is recognised by its token",
@@ -212,10 +213,12 @@ CONTROLS = (
                 {"if call.state in (State.DIALLING, State.IN_PROGRESS):": "if call.state is not State.UNCERTAIN:"},
             ),
         ),
+        seen_in=1,
     ),
     Control(
         "a call in progress times out",
         (Edit(settling, "has_timed_out", {"return call": "return False and call"}),),
+        seen_in=1,
     ),
     Control(
         "a number is listed once among the open calls",
@@ -231,7 +234,7 @@ CONTROLS = (
                 {"if one.key.sequence < campaign.settled and one.key.sequence not in uncounted": ""},
             ),
         ),
-        seen_in=63,
+        seen_in=61,
     ),
     Control(
         "an event comes with the signature of its attempt",
