@@ -85,7 +85,10 @@ def show(services: Services, context: RequestContext) -> Answer:
     if call is not None:
         call = with_acknowledgement(call, acknowledged, campaign.settled, still_open)
     ((_, entry),) = services.log.read(key.campaign, key.sequence, 1)
-    events = [{"timestamp": int(one.at.timestamp()), "status": one.status} for one in call.events] if call else []
+    events = [
+        {"timestamp": int(one.at.timestamp()), "attempt": one.attempt, "status": one.status}
+        for one in (call.events if call else ())
+    ]
     return envelope.plain({**_row(key, entry, call, campaign), "events": events})
 
 

@@ -23,7 +23,7 @@ from typing import Literal, TypeAlias, TypeVar, overload
 from chalicelib.api import values
 from chalicelib.api.request import FilePart, Parameters
 from chalicelib.api.wording import InvalidFields, quoted, sentences_of
-from chalicelib.domain import json_text, upload
+from chalicelib.domain import upload
 from chalicelib.domain.faults import InvalidEntries, UnreadableUpload
 from chalicelib.domain.keys import MAX_CALL_ID_DIGITS
 from chalicelib.domain.models import Day, RetryKind, RetryRule
@@ -268,9 +268,7 @@ class Form:
         """`limit` and `after`, both optional."""
         return Page(
             limit=self.integer("limit", minimum=1, maximum=MAX_PAGE),
-            after=self._read(
-                "after", lambda value: values.integer(value, 0, None, MAX_CALL_ID_DIGITS), 0, required=False
-            ),
+            after=self._read("after", _call_id, 0, required=False),
         )
 
     @overload
@@ -297,11 +295,7 @@ class Form:
         return self._read(name, values.array, stand_in, required=required)
 
     def _profile(self, name: str, item: object) -> ProfileChoice:
-        if isinstance(item, str):
-            try:
-                item = json_text.load(item)
-            except (RecursionError, ValueError):
-                item = None
+        item = values.from_json_text(item)
         if not isinstance(item, dict):
             self.fault(name, f"The {name} field must be an object.")
             return ProfileChoice("", 0, 0)

@@ -163,11 +163,7 @@ def end_time(value: object) -> int:
 
 def array(value: object) -> list[object]:
     """An array as such or as JSON text, with at least one item."""
-    if isinstance(value, str):
-        try:
-            value = json_text.load(value)
-        except (RecursionError, ValueError):
-            value = None
+    value = from_json_text(value)
     if not isinstance(value, list):
         raise Invalid("The {name} field must be an array.")
     if not value:
@@ -177,11 +173,7 @@ def array(value: object) -> list[object]:
 
 def json_object(value: object) -> dict[str, object]:
     """An object as such or as JSON text."""
-    if isinstance(value, str):
-        try:
-            value = json_text.load(value)
-        except (RecursionError, ValueError):
-            value = None
+    value = from_json_text(value)
     if not isinstance(value, dict):
         raise Invalid("The {name} field must be an object.")
     return value
@@ -196,3 +188,13 @@ def growth(value: object) -> float:
     if not 1 <= number <= 10:
         raise Invalid("The {name} field must be a number between 1 and 10.")
     return number
+
+
+def from_json_text(value: object) -> object:
+    """The value that JSON text stands for; None if it isn't valid. Any other value is itself."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json_text.load(value)
+    except (RecursionError, ValueError):
+        return None

@@ -6,7 +6,6 @@ records at each tick. It counts those that have ended, and writes the rest of th
 is in one list at most, so it is counted once.
 """
 
-import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -24,11 +23,7 @@ from chalicelib.domain.settling import (
 )
 from chalicelib.domain.tasks import Acknowledgement, Correction, OpenCalls, acknowledged_sequences, open_sequences
 from chalicelib.runtime.clock import Clock
-from chalicelib.runtime.logs import about_campaign
 from chalicelib.storage.stores import Stores
-from chalicelib.storage.writes import WriteRefused
-
-logger = logging.getLogger(__name__)
 
 #: How many numbers are skipped, or corrected, in one transaction, which may have 100 parts.
 MOST_IN_TRANSACTION = 90
@@ -157,20 +152,11 @@ class OpenCallsSettler:
         self._tasks.replace_open(transaction, before.key, listed, changes.left)
         for call in changes.skipped:
             self._calls.skip_open(transaction, call)
-        try:
-            transaction.commit()
-        except WriteRefused:
-            logger.info("the open calls have changed meanwhile", extra=about_campaign(before.key))
-            return False  # another settler counts, too, or a call was claimed
-        return True
+        return transaction.is_committed()  # unless another settler counts, too, or a call was claimed
 
     def _write_corrections(self, before: Campaign, after: Campaign, corrections: list[Correction]) -> bool:
         transaction = self._database.transaction()
         self._progress.count(transaction, before, after)
         for one in corrections:
             self._tasks.delete_correction(transaction, one)
-        try:
-            transaction.commit()
-        except WriteRefused:
-            return False  # another settler counts, too
-        return True
+        return transaction.is_committed()  # unless another settler counts, too

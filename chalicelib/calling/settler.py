@@ -51,7 +51,6 @@ from chalicelib.gateway.queue import CallQueue, Message
 from chalicelib.runtime.clock import Clock
 from chalicelib.runtime.metrics import Metric, Metrics
 from chalicelib.storage.stores import Stores
-from chalicelib.storage.writes import WriteRefused
 
 logger = logging.getLogger(__name__)
 
@@ -192,11 +191,7 @@ class Settler:
         transaction = self._database.transaction()
         self._progress.count(transaction, before, swept.campaign)
         self._tasks.add_open(transaction, before.key, swept.opened)
-        try:
-            transaction.commit()
-        except WriteRefused:
-            return False
-        return True
+        return transaction.is_committed()
 
     def _dispatch_reports(self, campaign: Campaign, calls: Sequence[Call], known: SweepInput) -> None:
         """Send the first reports of outcomes that events brought. It is written first that they are dispatched.
@@ -345,11 +340,7 @@ class Settler:
         self._progress.count(transaction, before, after)
         for one in outcomes:
             self._tasks.delete_outcome(transaction, one)
-        try:
-            transaction.commit()
-        except WriteRefused:
-            return False  # another settler counts, too
-        return True
+        return transaction.is_committed()  # another settler counts, too
 
     def _is_reported(self, call: Call | None, campaign: Campaign, now: datetime) -> bool:
         """True if the report is finished or deferred. A report that its dialer left unfinished is deferred here."""

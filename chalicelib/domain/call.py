@@ -45,10 +45,22 @@ class ReportState(StrEnum):
 
 @dataclass(frozen=True)
 class RecordedEvent:
-    """What an event said of a call, and when it came."""
+    """What an event said of an attempt, and when it came."""
 
     at: datetime
+    attempt: int
     status: EventStatus
+
+    @property
+    def line(self) -> str:
+        """The event as one line of text: `2026-11-23T18:00:00+0000 1 ringing`."""
+        return f"{self.at:%Y-%m-%dT%H:%M:%S%z} {self.attempt} {self.status}"
+
+    @classmethod
+    def from_line(cls, line: str) -> "RecordedEvent":
+        """The reverse of `line`."""
+        at, attempt, status = line.split(" ")
+        return cls(datetime.fromisoformat(at), int(attempt), EventStatus(status))
 
 
 @dataclass(frozen=True)

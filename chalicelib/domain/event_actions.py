@@ -16,8 +16,6 @@ from chalicelib.domain.retries import Finish, Retry, after_outcome
 
 #: How long after a call has become uncertain a final event still corrects it.
 CORRECTED_WITHIN = timedelta(hours=24)
-#: How many events of one call are recorded. A call has a handful of them; whoever sends more learns nothing by it.
-MOST_EVENTS = 20
 #: How far a call is. An event that is less far than one that came before it changes nothing.
 _ORDER = (EventStatus.QUEUED, EventStatus.INITIATED, EventStatus.RINGING, EventStatus.IN_PROGRESS)
 
@@ -63,8 +61,9 @@ def event_action(call: Call, attempt: int, event: CallEvent, plan: Plan, now: da
 
 
 def _is_further(call: Call, event: CallEvent) -> bool:
-    reached = max((_ORDER.index(one.status) for one in call.events if not one.status.is_final), default=-1)
-    return _ORDER.index(event.status) > reached and len(call.events) < MOST_EVENTS
+    """So at most four events of an attempt are recorded before its end, however many come."""
+    reached = [_ORDER.index(one.status) for one in call.events if one.attempt == call.attempt]
+    return _ORDER.index(event.status) > max(reached, default=-1)
 
 
 def _is_in_time(call: Call, now: datetime) -> bool:

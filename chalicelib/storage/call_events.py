@@ -113,12 +113,11 @@ class CallEvents:
         ]
 
     def _appended(self, call: Call, event: RecordedEvent) -> Action:
-        lines = [f"{one.at:%Y-%m-%dT%H:%M:%S%z} {one.status}" for one in (*call.events, event)]
-        return self._items.events.set(lines)
+        return self._items.events.set([one.line for one in (*call.events, event)])
 
     def _unchanged(self, call: Call) -> Condition:
         """Nobody has written anything since the call was read that the event's effect depends on."""
-        events = [f"{one.at:%Y-%m-%dT%H:%M:%S%z} {one.status}" for one in call.events]
+        events = [one.line for one in call.events]
         same_events = self._items.events == events if events else self._items.events.does_not_exist()
         same_skipped = self._items.skipped == True if call.skipped else self._items.skipped.does_not_exist()  # noqa: E712 # the database evaluates it
         return cast(

@@ -17,7 +17,6 @@ from chalicelib.domain.call import Call, Claim, RecordedEvent, ReportState, Stat
 from chalicelib.domain.keys import CallKey, CampaignKey
 from chalicelib.domain.models import Entry
 from chalicelib.domain.outcome import CalleeType, Outcome, Result
-from chalicelib.domain.providers import EventStatus
 from chalicelib.domain.tasks import DialTask, ReportTask, UncountedOutcome
 from chalicelib.storage.database import Database
 from chalicelib.storage.tasks import TaskStore
@@ -124,11 +123,7 @@ class Calls:
         transaction = self._database.transaction()
         transaction.update(_CALL, self._items(call_key(claim.key)), actions, held_too)
         self._tasks.add_open(transaction, claim.key.campaign, [claim.key.sequence])
-        try:
-            transaction.commit()
-        except WriteRefused:
-            return False
-        return True
+        return transaction.is_committed()
 
     def finish(self, claim: Claim, outcome: Outcome, ended_at: datetime, report: ReportState) -> Call | None:
         """Record the outcome. Answers the record; None if the claim is lost."""
@@ -194,11 +189,7 @@ class Calls:
             self._tasks.add(transaction, ReportTask(call.key, 1, now), spread=spread)
         if call.skipped:
             self._tasks.add_outcome(transaction, uncounted(call.key, State.UNCERTAIN, spread))
-        try:
-            transaction.commit()
-        except WriteRefused:
-            return False
-        return True
+        return transaction.is_committed()
 
     def defer_lost(self, key: CallKey, entry: Entry, *, spread: int) -> bool:
         """A number that was dispatched and never claimed waits again. False if it was claimed after all."""
@@ -214,11 +205,7 @@ class Calls:
         item = self._items(call_key(key))
         transaction.update(_CALL, item, actions, self._items.call.does_not_exist())
         self._tasks.add(transaction, DialTask(key, entry, attempt=1, not_before=None), spread=spread)
-        try:
-            transaction.commit()
-        except WriteRefused:
-            return False
-        return True
+        return transaction.is_committed()
 
     def skip_open(self, transaction: Transaction, call: Call) -> None:
         """The settler skips an open call that is deferred, on the condition that it still is."""
@@ -292,11 +279,7 @@ class Calls:
             _CALL, self._items(call_key(claim.key)), [self._items.state.set(State.DEFERRED), *actions], held
         )
         self._tasks.add(transaction, task, spread=claim.spread)
-        try:
-            transaction.commit()
-        except WriteRefused:
-            return False
-        return True
+        return transaction.is_committed()
 
     def _is_owed(self, call: Call) -> Condition:
         """The report of this outcome is neither delivered nor given up."""
@@ -355,13 +338,8 @@ def _call(key: CallKey, item: Any) -> Call:
         report=ReportState(item.report or ReportState.NONE),
         report_attempts=int(item.report_attempts or 0),
         report_error=item.report_error,
-        events=tuple(_event(line) for line in item.events or ()),
+        events=tuple(map(RecordedEvent.from_line, item.events or ())),
         ended_at=item.ended_at,
         revision=int(item.revision or 0),
         listed=bool(item.listed),
     )
-
-
-def _event(line: str) -> RecordedEvent:
-    at, _, status = line.partition(" ")
-    return RecordedEvent(datetime.fromisoformat(at), EventStatus(status))

@@ -133,6 +133,14 @@ class Transaction:
                 if is_last:
                     raise Busy(str(error)) from error
 
+    def is_committed(self) -> bool:
+        """Commit. False if a condition didn't hold. Raises Busy."""
+        try:
+            self.commit()
+        except WriteRefused:
+            return False
+        return True
+
     def _refused(self, error: TransactWriteError) -> frozenset[str]:
         names = [name for kind in ("delete", "put", "update") for name in self._names[kind]]
         reasons = error.cancellation_reasons

@@ -25,9 +25,9 @@ from tests.support.databases import with_work
 from tests.support.examples import CAMPAIGN, ENTRY, KEY, NOW, OUTCOME, add_running, claimed, recorded
 from tests.support.tasks import tasks_of
 
-RINGING = RecordedEvent(NOW + timedelta(seconds=2), EventStatus.RINGING)
-COMPLETED = RecordedEvent(NOW + timedelta(seconds=40), EventStatus.COMPLETED)
-BUSY = RecordedEvent(NOW + timedelta(seconds=5), EventStatus.BUSY)
+RINGING = RecordedEvent(NOW + timedelta(seconds=2), 1, EventStatus.RINGING)
+COMPLETED = RecordedEvent(NOW + timedelta(seconds=40), 1, EventStatus.COMPLETED)
+BUSY = RecordedEvent(NOW + timedelta(seconds=5), 1, EventStatus.BUSY)
 HUNG_UP = Outcome(Result.COMPLETED, "completed", CalleeType.VOICE, 31)
 LINE_BUSY = Outcome(Result.FAILED, "busy")
 

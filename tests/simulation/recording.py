@@ -261,7 +261,7 @@ def _lasting_calls(record: Record) -> None:
     dialling = calls.get(skipped)
     assert dialling is not None
     with record.of("APIHandler"):
-        event = RecordedEvent(world.clock.now(), EventStatus.BUSY)
+        event = RecordedEvent(world.clock.now(), 1, EventStatus.BUSY)
         outcome = Outcome(Result.FAILED, "busy")
         world.services.call_events.end(dialling, event, outcome, ReportState.PENDING, spread=1)
     world.run(minutes=2)

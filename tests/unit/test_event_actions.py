@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from chalicelib.domain.call import Call, RecordedEvent, ReportState, State
 from chalicelib.domain.event_actions import (
     CORRECTED_WITHIN,
-    MOST_EVENTS,
     Correct,
     End,
     EventAction,
@@ -79,17 +78,32 @@ def test_an_event_of_another_attempt_changes_nothing(state: State, status: Event
 def test_ringing_after_answered_changes_nothing() -> None:
     order = [EventStatus.QUEUED, EventStatus.INITIATED, EventStatus.RINGING, EventStatus.IN_PROGRESS]
     for place, reached in enumerate(order):
-        call = replace(LASTING, events=(RecordedEvent(NOW, reached),))
+        call = replace(LASTING, events=(RecordedEvent(NOW, 2, reached),))
         for status in order[: place + 1]:
             assert action(call, CallEvent(status)) == Nothing()
         for status in order[place + 1 :]:
             assert action(call, CallEvent(status)) == Record()
 
 
-def test_only_so_many_events_are_recorded_and_the_end_always_counts() -> None:
-    call = replace(LASTING, events=(RecordedEvent(NOW, EventStatus.QUEUED),) * MOST_EVENTS)
-    assert action(call, CallEvent(EventStatus.RINGING)) == Nothing()
+@given(st.lists(st.sampled_from([status for status in EventStatus if not status.is_final])))
+def test_at_most_four_events_of_an_attempt_are_recorded_and_the_end_always_counts(statuses: list[EventStatus]) -> None:
+    call = LASTING
+    for status in statuses:
+        if action(call, CallEvent(status)) == Record():
+            call = replace(call, events=(*call.events, RecordedEvent(NOW, 2, status)))
+    assert len(call.events) <= 4
     assert action(call, BUSY) == End(Finish(Outcome(Result.FAILED, "busy")))
+
+
+def test_each_attempt_rings_anew() -> None:
+    earlier = (RecordedEvent(NOW, 1, EventStatus.IN_PROGRESS), RecordedEvent(NOW, 1, EventStatus.BUSY))
+    assert action(replace(LASTING, events=earlier), CallEvent(EventStatus.RINGING)) == Record()
+
+
+@given(st.datetimes(timezones=st.just(UTC)), st.integers(1, 11), st.sampled_from(EventStatus))
+def test_a_recorded_event_reads_back_from_its_line(at: datetime, attempt: int, status: EventStatus) -> None:
+    event = RecordedEvent(at.replace(year=max(at.year, 1000), microsecond=0), attempt, status)
+    assert RecordedEvent.from_line(event.line) == event
 
 
 @pytest.mark.parametrize("status", FINAL)
