@@ -1,11 +1,15 @@
 """What the settler does with a number that a crash, or a call without an end, has left behind."""
 
 import logging
+from dataclasses import replace
 from datetime import datetime
 
-from chalicelib.domain.call import Call, State
-from chalicelib.domain.models import Campaign
-from chalicelib.domain.settling import SettlingAction
+from chalicelib.domain.call import Call, ReportState, State, is_unclaimed
+from chalicelib.domain.models import MOST_SENT_PAST_HEAD, Campaign
+from chalicelib.domain.settling import SettlingAction, is_stale
+from chalicelib.domain.tasks import DialTask, Lease, Task
+from chalicelib.domain.timetable import may_call
+from chalicelib.runtime.clock import Clock
 from chalicelib.runtime.logs import about
 from chalicelib.runtime.metrics import Metric, Metrics
 from chalicelib.storage.stores import Stores
@@ -16,9 +20,12 @@ _METRICS = {State.COMPLETED: Metric.COMPLETED, State.FAILED: Metric.FAILED}
 
 
 class Mender:
-    def __init__(self, stores: Stores, metrics: Metrics) -> None:
+    def __init__(self, stores: Stores, clock: Clock, metrics: Metrics) -> None:
         self._calls = stores.calls
         self._log = stores.log
+        self._progress = stores.progress
+        self._tasks = stores.tasks
+        self._clock = clock
         self._metrics = metrics
 
     def carry_out(self, action: SettlingAction, call: Call, campaign: Campaign, now: datetime) -> bool:
@@ -58,3 +65,68 @@ class Mender:
         is_deferred = self._calls.defer_lost(key, entry, spread=campaign.spread)
         self._metrics.count(Metric.LOST, is_deferred)
         return is_deferred
+
+    def pass_what_was_dispatched(self, campaign: Campaign) -> Campaign:
+        """Move the head past numbers that were sent by a pacer that died before it moved the head.
+
+        In a running campaign the pacer does so, when it dispatches them again.
+        """
+        if may_call(campaign, self._clock.now()):
+            return campaign
+        beyond = min(campaign.head + MOST_SENT_PAST_HEAD, campaign.tail)
+        found = self._calls.between(campaign.key, campaign.head, beyond)
+        head = max((call.key.sequence + 1 for call in found), default=campaign.head)
+        if head == campaign.head or not self._progress.advance_head(campaign, head):
+            return campaign
+        return replace(campaign, head=head)
+
+    def release_expired_leases(self, campaign: Campaign) -> None:
+        """Release expired leases, except those of which a dialer still holds a number."""
+        now = self._clock.now()
+        for lease in list(self._tasks.expired_leases(campaign.key, now)):
+            calls = {call.key: call for call in self._calls.among({task.key for task in lease.tasks})}
+            held = [call for call in calls.values() if _is_held(call, lease, now)]
+            if held:
+                continue
+            for task in lease.tasks:
+                call = calls.get(task.key)
+                if isinstance(task, DialTask) and call is not None and call.state is State.DIALLING:
+                    self.expire(call, campaign, now)
+            left = [again for task in lease.tasks for again in _still_to_do(task, calls.get(task.key))]
+            self._tasks.release(lease, now, left, spread=campaign.spread)
+
+    def record_what_was_returned(self, campaign: Campaign, deadline: datetime) -> None:
+        """Give each returned number of a campaign that doesn't run a record, with which the sweep can skip it.
+
+        The returned numbers of a running campaign are dialled soon, and need none.
+        """
+        if may_call(campaign, self._clock.now()):
+            return
+        for returned in list(self._tasks.returned_slices(campaign.key)):
+            if self._clock.now() >= deadline:
+                return
+            calls = {call.key: call for call in self._calls.among([task.key for task in returned.tasks])}
+            again: list[Task] = []
+            for task in returned.tasks:
+                call = calls.get(task.key)
+                if call is None and isinstance(task, DialTask):
+                    self._calls.defer_lost(task.key, task.entry, spread=campaign.spread)
+                elif call is not None and is_unclaimed(call, task.attempt):
+                    again.append(task)
+            self._tasks.replace_returned(returned, again, spread=campaign.spread)
+
+
+def _is_held(call: Call, lease: Lease, now: datetime) -> bool:
+    """True if a dialer may still work on a number of the lease."""
+    is_dial = isinstance(lease.tasks[0], DialTask)
+    return is_dial and call.state is State.DIALLING and not is_stale(call, now)
+
+
+def _still_to_do(task: Task, call: Call | None) -> list[Task]:
+    """What is left of a task whose message is gone: the task itself, its next attempt, or nothing."""
+    if isinstance(task, DialTask):
+        if call is None or call.state is State.DEFERRED:
+            return [replace(task, attempt=1 if call is None else call.attempt + 1)]
+        return []
+    is_unfinished = call is not None and call.report in (ReportState.PENDING, ReportState.DEFERRED)
+    return [task] if is_unfinished else []

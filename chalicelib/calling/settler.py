@@ -21,15 +21,14 @@ from chalicelib.calling.sharding import ForEach
 from chalicelib.calling.sleeper import Sleeper
 from chalicelib.calling.tick import Tick
 from chalicelib.domain import load, messages
-from chalicelib.domain.call import Call, ReportState, State, is_unclaimed, time_taken
+from chalicelib.domain.call import Call, ReportState, time_taken
 from chalicelib.domain.keys import CampaignKey
 from chalicelib.domain.messages import Report, Slice
-from chalicelib.domain.models import MOST_SENT_PAST_HEAD, Campaign
+from chalicelib.domain.models import Campaign
 from chalicelib.domain.settling import (
     SettlingAction,
     classify,
     counted,
-    is_stale,
     is_to_be_dispatched,
     lost_before,
     observe_head,
@@ -39,9 +38,6 @@ from chalicelib.domain.settling import (
 from chalicelib.domain.slicing import MOST_REPORTS
 from chalicelib.domain.tasks import (
     Acknowledgement,
-    DialTask,
-    Lease,
-    Task,
     UncountedOutcome,
     acknowledged_sequences,
     open_sequences,
@@ -111,7 +107,7 @@ class Settler:
         self._for_each = for_each
         self._sleeper = sleeper
         self._queue = queue
-        self._mender = Mender(stores, metrics)
+        self._mender = Mender(stores, clock, metrics)
         self._open_calls = OpenCallsSettler(stores, clock, self._mender)
 
     def settle(self, deadline: datetime, campaigns: Iterable[CampaignKey]) -> int:
@@ -145,9 +141,9 @@ class Settler:
             return 0
         self._log.seal(key)
         before = campaign.settled
-        self._release_expired_leases(campaign)
-        self._record_what_was_returned(campaign, deadline)
-        campaign = self._pass_what_was_dispatched(campaign)
+        self._mender.release_expired_leases(campaign)
+        self._mender.record_what_was_returned(campaign, deadline)
+        campaign = self._mender.pass_what_was_dispatched(campaign)
         campaign = self._count_skipped(campaign)
         campaign, ended = self._open_calls.count(campaign, known.acknowledgements, known.read_at, deadline)
         campaign, more_ended = self._sweep(campaign, known, deadline)
@@ -260,55 +256,6 @@ class Settler:
             campaign = replace(campaign, call_time=load.average_call_time(campaign.call_time, taken))
         return SweptBatch(campaign, ended, opened, reports)
 
-    def _pass_what_was_dispatched(self, campaign: Campaign) -> Campaign:
-        """Move the head past numbers that were sent by a pacer that died before it moved the head.
-
-        In a running campaign the pacer does so, when it dispatches them again.
-        """
-        if may_call(campaign, self._clock.now()):
-            return campaign
-        beyond = min(campaign.head + MOST_SENT_PAST_HEAD, campaign.tail)
-        found = self._calls.between(campaign.key, campaign.head, beyond)
-        head = max((call.key.sequence + 1 for call in found), default=campaign.head)
-        if head == campaign.head or not self._progress.advance_head(campaign, head):
-            return campaign
-        return replace(campaign, head=head)
-
-    def _release_expired_leases(self, campaign: Campaign) -> None:
-        """Release expired leases, except those of which a dialer still holds a number."""
-        now = self._clock.now()
-        for lease in list(self._tasks.expired_leases(campaign.key, now)):
-            calls = {call.key: call for call in self._calls.among({task.key for task in lease.tasks})}
-            held = [call for call in calls.values() if _is_held(call, lease, now)]
-            if held:
-                continue
-            for task in lease.tasks:
-                call = calls.get(task.key)
-                if isinstance(task, DialTask) and call is not None and call.state is State.DIALLING:
-                    self._mender.expire(call, campaign, now)
-            left = [again for task in lease.tasks for again in _still_to_do(task, calls.get(task.key))]
-            self._tasks.release(lease, now, left, spread=campaign.spread)
-
-    def _record_what_was_returned(self, campaign: Campaign, deadline: datetime) -> None:
-        """Give each returned number of a campaign that doesn't run a record, with which the sweep can skip it.
-
-        The returned numbers of a running campaign are dialled soon, and need none.
-        """
-        if may_call(campaign, self._clock.now()):
-            return
-        for returned in list(self._tasks.returned_slices(campaign.key)):
-            if self._clock.now() >= deadline:
-                return
-            calls = {call.key: call for call in self._calls.among([task.key for task in returned.tasks])}
-            again: list[Task] = []
-            for task in returned.tasks:
-                call = calls.get(task.key)
-                if call is None and isinstance(task, DialTask):
-                    self._calls.defer_lost(task.key, task.entry, spread=campaign.spread)
-                elif call is not None and is_unclaimed(call, task.attempt):
-                    again.append(task)
-            self._tasks.replace_returned(returned, again, spread=campaign.spread)
-
     def _count_skipped(self, campaign: Campaign) -> Campaign:
         """Add the outcomes of skipped numbers to the counts, and delete their items in the same transaction.
 
@@ -350,19 +297,3 @@ class Settler:
             self._mender.defer_report(call, campaign, now)
             return True
         return False
-
-
-def _is_held(call: Call, lease: Lease, now: datetime) -> bool:
-    """True if a dialer may still work on a number of the lease."""
-    is_dial = isinstance(lease.tasks[0], DialTask)
-    return is_dial and call.state is State.DIALLING and not is_stale(call, now)
-
-
-def _still_to_do(task: Task, call: Call | None) -> list[Task]:
-    """What is left of a task whose message is gone: the task itself, its next attempt, or nothing."""
-    if isinstance(task, DialTask):
-        if call is None or call.state is State.DEFERRED:
-            return [replace(task, attempt=1 if call is None else call.attempt + 1)]
-        return []
-    is_unfinished = call is not None and call.report in (ReportState.PENDING, ReportState.DEFERRED)
-    return [task] if is_unfinished else []
