@@ -123,10 +123,11 @@ def _is_held(call: Call, lease: Lease, now: datetime) -> bool:
 
 
 def _still_to_do(task: Task, call: Call | None) -> list[Task]:
-    """What is left of a task whose message is gone: the task itself, its next attempt, or nothing."""
+    """What is left of a task whose message is gone: the task itself, or nothing.
+
+    A call that was deferred after this attempt has a task of its own, which waits for its time.
+    """
     if isinstance(task, DialTask):
-        if call is None or call.state is State.DEFERRED:
-            return [replace(task, attempt=1 if call is None else call.attempt + 1)]
-        return []
+        return [task] if is_unclaimed(call, task.attempt) else []
     is_unfinished = call is not None and call.report in (ReportState.PENDING, ReportState.DEFERRED)
     return [task] if is_unfinished else []

@@ -288,3 +288,23 @@ def test_a_campaign_that_is_started_while_it_is_deleted_calls_nobody(
     assert (campaign(world).deleted, campaign(world).status) == (True, Status.STOPPED)
     world.run(minutes=3)
     assert world.tenant.calls == []
+
+
+def test_a_retry_keeps_its_gap_though_the_dialer_dies_before_it_deletes_the_lease(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.tenant.on_call = lambda _: Answered(486, {}, b"")
+    prepare_running(world, numbers(1), max_retries=3)
+    world.services.campaigns.change(CAMPAIGN, lambda plan: replace(plan, retry_interval=3600), EIGHT)
+    world.run(minutes=1)
+    world.clock.turn_to(EIGHT + 62 * MINUTE)
+    with monkeypatch.context() as patch:
+        patch.setattr(world.services.tasks, "delete_lease", die)
+        (message,) = world.dispatch()
+        world.clock.turn_to(message.visible_at)
+        assert world.dial([message.body]) == ["0"]
+    assert len(world.tenant.calls) == 2
+    world.run(minutes=50)
+    assert len(world.tenant.calls) == 2
+    world.run(minutes=15)
+    assert [call.form["attempt"] for call in world.tenant.calls] == ["1", "2", "3"]
