@@ -32,6 +32,7 @@ from chalicelib.api.services import Services
 from chalicelib.calling.composition import compose_dialer
 from chalicelib.calling.dialer import Delivery, Dialer
 from chalicelib.calling.pacer import Pacer
+from chalicelib.calling.refiller import Refiller
 from chalicelib.calling.settler import Settler
 from chalicelib.calling.sharding import OwnWork, select_own_work
 from chalicelib.calling.sleeper import Sleeper
@@ -260,8 +261,8 @@ class World:
 
     async def _deliver(self, message: dict[str, Any]) -> bool:
         """Invoke the dialer. Return True if the message is done."""
-        slice_ = messages.from_message(message["Body"])
-        for dial in slice_.dials:
+        received = messages.from_message(message["Body"])
+        for dial in received.dials if isinstance(received, messages.Slice) else ():
             self.due[dial.key.call_id] = dial.due
         ends_at = self.clock.now() + DIALER_LIFE
         is_cold = not self._idle_dialers
@@ -316,9 +317,11 @@ class World:
         Settler(self._services, self.clock, self._metrics, _at_once, sleeper, queue).settle(ends_at, own.campaigns)
 
     def _new_dialer(self) -> Dialer:
+        queue = CallQueue(self._counting_sqs, self._queue, self.clock.now, self._pause)
         return compose_dialer(
             stores=self._services,
             switch=self._switch,
+            refiller=Refiller(stores=self._services, switch=self._switch, queue=queue, clock=self.clock),
             dead_letters=DeadLetters(self._counting_sqs, "dead"),
             start_url_client=self.tenant,
             result_url_client=self.tenant,

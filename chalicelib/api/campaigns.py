@@ -14,8 +14,9 @@ from chalicelib.api.services import Services
 from chalicelib.api.validation import Form, Page, ProfileChoice, Retries, no_fields, page_of
 from chalicelib.api.wording import quoted
 from chalicelib.domain.keys import CampaignKey
+from chalicelib.domain.lines import MOST_CONCURRENT_CALLS, LineLimits
 from chalicelib.domain.models import Campaign, Plan, Profile, Schedule, Status, Window
-from chalicelib.domain.progress import status
+from chalicelib.domain.progress import is_settled, status
 from chalicelib.domain.upload import Upload
 from chalicelib.errors import NotFound
 from chalicelib.storage.accounts import Kind
@@ -40,6 +41,7 @@ _CHANGEABLE = (
     "max_retries",
     "retry_interval",
     "call_timeout",
+    "max_concurrent_calls",
     "retries",
 )
 
@@ -60,6 +62,7 @@ def create(services: Services, context: RequestContext) -> Answer:
         max_retries=_max_retries(form, retries) or 0,
         retry_interval=_retry_interval(form) or _DEFAULT_RETRY_INTERVAL,
         call_timeout=_call_timeout(form) or _DEFAULT_CALL_TIMEOUT,
+        max_concurrent_calls=_max_concurrent_calls(form),
         retries=retries or (),
     )
     unique, is_dry_run = form.boolean("unique"), form.boolean("dry_run")
@@ -95,7 +98,8 @@ def show(services: Services, context: RequestContext) -> Answer:
     profiles = {
         identifier: services.profiles.get(context.account, identifier) for identifier in campaign.plan.profile_ids
     }
-    return envelope.plain(_as_json(services, context, campaign, schedule, profiles))
+    account_limit = services.accounts.max_concurrent_calls(context.account)
+    return envelope.plain(_as_json(services, context, campaign, schedule, profiles, account_limit))
 
 
 def update(services: Services, context: RequestContext) -> Answer:
@@ -117,6 +121,8 @@ def update(services: Services, context: RequestContext) -> Answer:
     changes = {name: value for name, value in changes.items() if value is not None}
     if form.given("result_url"):
         changes["result_url"] = form.url("result_url")
+    if form.given("max_concurrent_calls"):
+        changes["max_concurrent_calls"] = _max_concurrent_calls(form)
     _check_fields_of_answers(services, context, form, campaign)
     form.check(changes=_CHANGEABLE)
 
@@ -132,9 +138,10 @@ def update(services: Services, context: RequestContext) -> Answer:
 def _check_fields_of_answers(services: Services, context: RequestContext, form: Form, campaign: Campaign) -> None:
     """Check the fields that an answer has and no update changes, since a client may send an answer back.
 
-    `progress` may have any value, because it changes meanwhile. The others must be as they are.
+    `progress` and `lines_in_use` may have any value, because they change meanwhile. The others must be as they are.
     """
     form.given("progress")
+    form.given("lines_in_use")
     if form.given("phone_numbers"):
         form.fault("phone_numbers", "The phone_numbers field can't be changed: add-calls adds to the queue.")
     for name in ("id", "campaign_id"):
@@ -219,6 +226,21 @@ def _call_timeout(form: Form) -> int | None:
     return form.integer("call_timeout", minimum=least, maximum=most, required=form.given("call_timeout"))
 
 
+def _max_concurrent_calls(form: Form) -> int | None:
+    """None if it isn't given, or is empty or null, which means that there is no limit."""
+    return form.integer("max_concurrent_calls", minimum=1, maximum=MOST_CONCURRENT_CALLS)
+
+
+def _lines_in_use(
+    services: Services, context: RequestContext, campaign: Campaign, account_limit: int | None
+) -> int | None:
+    """How many lines its calls hold; None if neither the campaign nor the account has a limit."""
+    limits = LineLimits(campaign.plan.max_concurrent_calls, account_limit)
+    if not limits.are_set:
+        return None
+    return 0 if is_settled(campaign) else services.lines.in_use(campaign.key, limits, context.now)
+
+
 def _schedule_id(services: Services, context: RequestContext, form: Form, reference: str) -> int:
     """The schedule's id, or 0 and a fault if there is no such schedule."""
     if reference:
@@ -252,10 +274,13 @@ def _list(services: Services, context: RequestContext, requested: Page) -> Answe
     schedules = {schedule.id: schedule for schedule in services.schedules.page(context.account)}
     profiles = {profile.id: profile for profile in services.profiles.page(context.account)}
     campaigns = services.campaigns.page(context.account, after=requested.after or 0, limit=limit_plus_one(requested))
-    items = (
-        (campaign.id, _as_json(services, context, campaign, schedules.get(campaign.plan.schedule_id), profiles))
-        for campaign in campaigns
-    )
+    account_limit = services.accounts.max_concurrent_calls(context.account)
+
+    def item(campaign: Campaign) -> dict[str, object]:
+        schedule = schedules.get(campaign.plan.schedule_id)
+        return _as_json(services, context, campaign, schedule, profiles, account_limit)
+
+    items = ((campaign.id, item(campaign)) for campaign in campaigns)
     return list_answer(services, context, requested, items)
 
 
@@ -265,6 +290,7 @@ def _as_json(
     campaign: Campaign,
     schedule: Schedule | None,
     profiles: dict[int, Profile],
+    account_limit: int | None,
 ) -> dict[str, object]:
     plan = campaign.plan
     progress, anything_deferred = read_progress(services, campaign)
@@ -289,6 +315,8 @@ def _as_json(
         "max_retries": plan.max_retries,
         "retry_interval": plan.retry_interval,
         "call_timeout": plan.call_timeout,
+        "max_concurrent_calls": plan.max_concurrent_calls,
+        "lines_in_use": _lines_in_use(services, context, campaign, account_limit),
         "retries": {kind: vars(rule) for kind, rule in plan.retries},
         "progress": vars(progress),
     }

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from chalicelib.calling.blocking import RunBlocking
 from chalicelib.calling.dialer import Dialer
+from chalicelib.calling.refiller import Refiller
 from chalicelib.calling.reporter import Reporter
 from chalicelib.calling.signer import Signer
 from chalicelib.calling.snapshots import CampaignSnapshots
@@ -20,6 +21,7 @@ def compose_dialer(
     *,
     stores: Stores,
     switch: Switch,
+    refiller: Refiller,
     dead_letters: DeadLetters,
     start_url_client: StartUrlClient,
     result_url_client: ResultUrlClient,
@@ -44,6 +46,7 @@ def compose_dialer(
         stores=stores,
         snapshots=CampaignSnapshots(switch, stores.campaigns, stores.schedules, clock, run_blocking),
         reporter=reporter,
+        refiller=refiller,
         signer=signer,
         dead_letters=dead_letters,
         client=start_url_client,

@@ -21,6 +21,7 @@ from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
 from chalicelib.calling.blocking import RunBlocking, retry_blocking
+from chalicelib.calling.refiller import Refiller
 from chalicelib.calling.reporter import Reporter
 from chalicelib.calling.signer import Signer
 from chalicelib.calling.snapshots import CampaignSnapshots
@@ -29,7 +30,7 @@ from chalicelib.domain.call import Call, Claim, ReportState, State, is_unclaimed
 from chalicelib.domain.forms import dial_form
 from chalicelib.domain.keys import CallKey
 from chalicelib.domain.last_look import CampaignSnapshot, Refusal, hold, refusal, refusal_unclaimed
-from chalicelib.domain.messages import Dial, Report, Slice
+from chalicelib.domain.messages import Dial, Refill, Report, Slice
 from chalicelib.domain.models import Campaign, Schedule
 from chalicelib.domain.outcome import RequestResult, Result, Unknown
 from chalicelib.domain.retries import AwaitOutcome, Finish, Retry, TryUnsentAgain, next_action
@@ -127,6 +128,7 @@ class Dialer:
         stores: Stores,
         snapshots: CampaignSnapshots,
         reporter: Reporter,
+        refiller: Refiller,
         signer: Signer,
         dead_letters: DeadLetters,
         client: StartUrlClient,
@@ -140,6 +142,7 @@ class Dialer:
         self._tasks = stores.tasks
         self._snapshots = snapshots
         self._reporter = reporter
+        self._refiller = refiller
         self._signer = signer
         self._dead_letters = dead_letters
         self._client = client
@@ -161,7 +164,7 @@ class Dialer:
     async def _handle_message(self, delivery: Delivery, deadline: datetime) -> SliceResult:
         """An error in one message doesn't affect the others."""
         try:
-            slice_ = messages.from_message(delivery.body)
+            message = messages.from_message(delivery.body)
         except messages.Newer as fault:
             logger.warning("message %s is left to a newer version: %s", delivery.id, fault)
             return SliceResult(failed=True)
@@ -169,17 +172,23 @@ class Dialer:
             logger.error("message %s can't be read and goes to the dead letters: %s", delivery.id, fault)
             return SliceResult(failed=not await self._dead_letter(delivery))
         try:
-            results = await self._handle_slice(slice_, deadline)
+            if isinstance(message, Refill):
+                await self._run_blocking(self._refiller.refill, message, deadline)
+                return SliceResult(failed=False)
+            return await self._handle_slice(message, deadline)
         except Exception:
-            logger.exception("the slice failed; its message comes again", extra=about_campaign(slice_.campaign))
+            logger.exception("the message failed, and comes again", extra=about_campaign(message.campaign))
             return SliceResult(failed=True)
+
+    async def _handle_slice(self, slice_: Slice, deadline: datetime) -> SliceResult:
+        results = await self._work_on(slice_, deadline)
         statuses = {result.status for result in results}
         failed = Status.FAILED in statuses
         if statuses == {Status.DONE} and slice_.lease is not None:
             failed = not await self._delete_lease(slice_, slice_.lease)
         return SliceResult(failed, [result.acknowledged for result in results if result.acknowledged is not None])
 
-    async def _handle_slice(self, slice_: Slice, deadline: datetime) -> list[TaskResult]:
+    async def _work_on(self, slice_: Slice, deadline: datetime) -> list[TaskResult]:
         dials, of_returned = await self._return_what_cannot_be_made(slice_)
         begins = messages.begins(dials, self._clock.now())
         done = await asyncio.gather(

@@ -1,4 +1,4 @@
-"""Messages from the pacer to the dialer: each is a slice of one campaign's calls, or of its reports.
+"""Messages from the pacer to the dialer: each is a slice of one campaign's calls, or of its reports, or a refill.
 
 A slice is the work of one invocation, so nothing depends on which messages the queue delivers together. In version 1 a
 message had one call or one report. A message of a newer version stays in the queue for code that knows the version.
@@ -58,6 +58,16 @@ class Slice:
     spread: int = 1
 
 
+@dataclass(frozen=True)
+class Refill:
+    """Dispatch calls of a campaign that are due up to `until`, as many as it has free lines."""
+
+    campaign: CampaignKey
+    until: datetime
+    #: how much of its calls, from 0 to 1, the dialers can make
+    part: float = 1.0
+
+
 class Unreadable(ValueError):
     """The message isn't one that a pacer writes."""
 
@@ -81,10 +91,20 @@ def begins(dials: Iterable[Dial], now: datetime) -> dict[Dial, datetime]:
     return begin_times
 
 
-def to_message(slice_: Slice) -> str:
-    """The slice as the body of a message: one JSON object, ASCII."""
-    campaign = slice_.campaign
+def to_message(message: Slice | Refill) -> str:
+    """The body of a message: one JSON object, ASCII."""
+    campaign = message.campaign
     fields: dict[str, Any] = {"version": VERSION, "account": campaign.account, "campaign_id": campaign.id}
+    if isinstance(message, Refill):
+        # An older dialer takes it for a slice without calls, so that the stretch's slots stay free. Ticks send others.
+        fields["refill"] = {"until": message.until.isoformat(), "part": message.part}
+    else:
+        fields |= _fields_of_slice(message)
+    return json.dumps(fields)
+
+
+def _fields_of_slice(slice_: Slice) -> dict[str, Any]:
+    fields: dict[str, Any] = {}
     if slice_.dials:
         fields["generation"] = slice_.dials[0].generation
         fields["dials"] = [
@@ -104,10 +124,10 @@ def to_message(slice_: Slice) -> str:
         fields["lease"] = slice_.lease
     if slice_.spread > 1:
         fields["spread"] = slice_.spread
-    return json.dumps(fields)
+    return fields
 
 
-def from_message(body: str) -> Slice:
+def from_message(body: str) -> Slice | Refill:
     """The reverse of `to_message`, for every version there ever was. Raises Unreadable, and Newer.
 
     A missing field has its default, and an unknown one is ignored. So a field that is only added needs no new version.
@@ -119,6 +139,9 @@ def from_message(body: str) -> Slice:
         if int(fields["version"]) > VERSION:
             raise Newer(f"it has version {fields['version']}, and this code knows {VERSION}")
         campaign = _campaign(fields)
+        if "refill" in fields:
+            refill = fields["refill"]
+            return Refill(campaign, _instant(refill["until"]), _part(refill.get("part", 1.0)))
         return Slice(
             campaign,
             dials=tuple(_dial(campaign, one, fields["generation"]) for one in fields.get("dials", ())),
@@ -173,6 +196,13 @@ def _spread(number: Any) -> int:
     if spread < 1:
         raise ValueError(f"no partition to write to: {number}")
     return spread
+
+
+def _part(number: Any) -> float:
+    part = float(number)
+    if not 0 <= part <= 1:
+        raise ValueError(f"no part: {number}")
+    return part
 
 
 def _instant(text: str) -> datetime:

@@ -117,6 +117,8 @@ class Plan:
     retry_interval: int = 3600
     #: seconds from the claim, 60 to 14,400, after which a call in progress without a final event becomes uncertain
     call_timeout: int = 3600
+    #: how many of its calls may be under way at once, from the claim to the outcome; None: any number
+    max_concurrent_calls: int | None = None
     #: If there are any, only what they name is tried again. `max_retries` is the most retries of a number in all.
     retries: tuple[tuple[RetryKind, RetryRule], ...] = ()
 

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sys
+import time
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
@@ -12,10 +13,11 @@ from chalice.app import Blueprint, SQSEvent
 
 from chalicelib.calling.composition import compose_dialer
 from chalicelib.calling.dialer import Delivery, Dialer
+from chalicelib.calling.refiller import Refiller
 from chalicelib.errors import MissingSettings
 from chalicelib.functions.invocation import invocation_deadline
 from chalicelib.gateway.http.posting import HttpGateway
-from chalicelib.gateway.queue import DeadLetters
+from chalicelib.gateway.queue import CallQueue, DeadLetters
 from chalicelib.gateway.queue import connect as connect_queue
 from chalicelib.runtime import logs
 from chalicelib.runtime.clock import SystemClock
@@ -51,13 +53,17 @@ def _dialer() -> tuple[Dialer, EmbeddedMetrics]:
     session = get_session()
     database = connect(settings.tables, session)
     gateway = HttpGateway(allow_loopback=settings.allow_loopback)
+    sqs, clock = connect_queue(session), SystemClock()
+    stores, switch = Stores.of(database, settings.retention), Switch(database, settings.deployment)
+    queue = CallQueue(sqs, settings.queue_url, clock.now, time.sleep)
     dialer = compose_dialer(
-        stores=Stores.of(database, settings.retention),
-        switch=Switch(database, settings.deployment),
-        dead_letters=DeadLetters(connect_queue(session), settings.dead_letter_queue_url),
+        stores=stores,
+        switch=switch,
+        refiller=Refiller(stores=stores, switch=switch, queue=queue, clock=clock),
+        dead_letters=DeadLetters(sqs, settings.dead_letter_queue_url),
         start_url_client=gateway,
         result_url_client=gateway,
-        clock=SystemClock(),
+        clock=clock,
         metrics=metrics,
         run_blocking=asyncio.to_thread,
         public_url=settings.public_url,

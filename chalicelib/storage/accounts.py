@@ -48,3 +48,16 @@ class Accounts:
         except WriteRefused:
             item.refresh(consistent_read=True)
         return item.secret or new_secret
+
+    def max_concurrent_calls(self, account: str) -> int | None:
+        """How many calls of the account may be under way at once; None if there is no limit."""
+        try:
+            limit = self._items.get(account, consistent_read=True).max_concurrent_calls
+        except DoesNotExist:
+            return None
+        return None if limit is None else int(limit)
+
+    def limit_concurrent_calls(self, account: str, limit: int | None) -> None:
+        """None removes the limit."""
+        limited = self._items.max_concurrent_calls
+        self._items(account).update(actions=[limited.remove() if limit is None else limited.set(limit)])

@@ -263,13 +263,11 @@ class Calls:
         """The campaign's calls from `first` to before `beyond` that have a record, in any order."""
         return self.among(campaign.call(sequence) for sequence in range(first, beyond))
 
-    def among(self, keys: Iterable[CallKey]) -> Iterator[Call]:
-        """The calls that have a record, in any order."""
-        return self._read({call_key(key): key for key in keys})
-
-    def _read(self, keys: dict[str, CallKey]) -> Iterator[Call]:
-        for item in self._items.batch_get(list(keys), consistent_read=True):
-            yield _call(keys[item.call], item)
+    def among(self, keys: Iterable[CallKey], *, consistent: bool = True) -> Iterator[Call]:
+        """The calls that have a record, in any order. If it isn't `consistent`, it costs half, and may be older."""
+        names = {call_key(key): key for key in keys}
+        for item in self._items.batch_get(list(names), consistent_read=consistent):
+            yield _call(names[item.call], item)
 
     def _defer(self, claim: Claim, task: DialTask, actions: Sequence[Action]) -> bool:
         held: Condition = self._items.nonce == claim.nonce

@@ -88,6 +88,7 @@ def _plan_values(plan: Plan) -> dict[str, Any]:
         "max_retries": plan.max_retries,
         "retry_interval": plan.retry_interval,
         "call_timeout": plan.call_timeout,
+        "max_concurrent_calls": plan.max_concurrent_calls,
         "retries": {kind: vars(rule) for kind, rule in plan.retries} or None,
     }
 
@@ -130,6 +131,7 @@ def from_item(item: CampaignItem) -> Campaign:
         max_retries=int(item.max_retries),
         retry_interval=int(item.retry_interval),
         call_timeout=int(item.call_timeout),
+        max_concurrent_calls=None if item.max_concurrent_calls is None else int(item.max_concurrent_calls),
         retries=tuple((RetryKind(kind), RetryRule(**rule)) for kind, rule in (item.retries or {}).items()),
     )
     return Campaign(

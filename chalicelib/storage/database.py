@@ -22,6 +22,7 @@ from chalicelib.storage.tables import (
     CampaignItem,
     CatalogItem,
     ChunkItem,
+    LinesItem,
     LogItem,
     OperatorItem,
     ReceiptItem,
@@ -111,6 +112,7 @@ class Database:
         self._backoff = Backoff(pause, random_fraction)
         self._connection = _SharedConnection(client, self._backoff)
         self._prefix = prefix
+        self._tables: set[str] = set()
         self.tokens = self._bind(TokenItem, "tokens")
         self.accounts = self._bind(AccountItem, "accounts")
         self.catalog = self._bind(CatalogItem, "catalog")
@@ -119,6 +121,7 @@ class Database:
         self.chunks = self._bind(ChunkItem, "chunks")
         self.calls = self._bind(CallItem, "calls")
         self.tasks = self._bind(TaskItem, "tasks")
+        self.lines = self._bind(LinesItem, "tasks")
         self.receipts = self._bind(ReceiptItem, "receipts")
         self.operator = self._bind(OperatorItem, "operator")
 
@@ -138,9 +141,12 @@ class Database:
         return attributes
 
     def _bind(self, model: type[M], name: str) -> type[M]:
+        """Several models may be bound to one table, whose items then differ."""
         meta = type("Meta", (), {"table_name": f"{self._prefix}-{name}", "region": "from-client"})
         bound = types.new_class(model.__name__, (model,), exec_body=lambda names: names.update(Meta=meta))
         table = cast(type[M], bound)._get_connection()
-        self._connection.add_meta_table(table.get_meta_table())
+        if name not in self._tables:
+            self._connection.add_meta_table(table.get_meta_table())
+            self._tables.add(name)
         table.connection = self._connection
         return cast(type[M], bound)

@@ -10,6 +10,7 @@ from chalicelib.storage.calls import Calls
 from chalicelib.storage.campaigns import Campaigns
 from chalicelib.storage.catalog import Profiles, Schedules
 from chalicelib.storage.database import Database
+from chalicelib.storage.lines import LinesStore
 from chalicelib.storage.log import Log
 from chalicelib.storage.progress import ProgressStore
 from chalicelib.storage.receipts import Receipts
@@ -26,6 +27,7 @@ class Stores:
     calls: Calls
     call_events: CallEvents
     campaigns: Campaigns
+    lines: LinesStore
     log: Log
     profiles: Profiles
     progress: ProgressStore
@@ -39,12 +41,14 @@ class Stores:
         """`retention` is that of `Calls`."""
         log, tasks, progress = Log(database), TaskStore(database), ProgressStore(database)
         schedules, profiles = Schedules(database), Profiles(database)
+        calls = Calls(database, tasks=tasks, retention=retention)
         return cls(
             database=database,
             accounts=Accounts(database),
-            calls=Calls(database, tasks=tasks, retention=retention),
+            calls=calls,
             call_events=CallEvents(database, tasks=tasks, progress=progress, retention=retention),
             campaigns=Campaigns(database, log=log, schedules=schedules, profiles=profiles),
+            lines=LinesStore(database, calls),
             log=log,
             profiles=profiles,
             progress=progress,

@@ -50,6 +50,8 @@ class AccountItem(Model):
     last_schedule = NumberAttribute(default=0)
     last_profile = NumberAttribute(default=0)
     last_campaign = NumberAttribute(default=0)
+    #: how many calls of all its campaigns may be under way at once; missing: any number
+    max_concurrent_calls = NumberAttribute(null=True)
 
 
 class CatalogItem(Model):
@@ -113,6 +115,8 @@ class CampaignItem(Model):
     retry_interval = NumberAttribute()
     #: seconds
     call_timeout = NumberAttribute(default=3600)
+    #: missing: any number
+    max_concurrent_calls = NumberAttribute(null=True)
     #: for each way in which an attempt may end: the most attempts in all, the gap in seconds, its growth
     retries: JSONAttribute = JSONAttribute(null=True)
 
@@ -262,6 +266,26 @@ class TaskItem(Model):
     numbers: ListAttribute[Any] = ListAttribute(of=UnicodeAttribute, null=True)
     #: for acknowledgements: the calls that they are for
     sequences: ListAttribute[Any] = ListAttribute(of=NumberAttribute, null=True)
+
+
+class LinesItem(Model):
+    """The lines that are held by the calls of a campaign, or of an account that has a limit.
+
+    It is in the table of the tasks, in a partition of its own.
+    """
+
+    #: `account/id#lines` for a campaign, `account#lines` for an account
+    campaign = UnicodeAttribute(hash_key=True)
+    #: `lines`
+    key = UnicodeAttribute(range_key=True)
+    #: for each line the campaign's id, the number's sequence number, the attempt, and until when a message may claim
+    #: it, in seconds since 1970: `12 17 1 1764446400`
+    held: ListAttribute[Any] = ListAttribute(of=UnicodeAttribute)
+    #: milliseconds for which a call holds its line, the recent average
+    time_held = NumberAttribute()
+    #: for each campaign that has taken lines, the revision of its plan
+    revisions: JSONAttribute = JSONAttribute()
+    version = UnicodeAttribute()
 
 
 class ReceiptItem(Model):

@@ -19,6 +19,8 @@ DISPATCHED_AHEAD = timedelta(seconds=80)
 BURST, BURST_TIME = 12, timedelta(seconds=10)
 #: How late a call may begin: two seconds, or half of the gap to the next one, here at the slowest pace.
 MISFIRE_GRACE = max(timedelta(seconds=2), PERIOD * MINUTE / FEWEST / 2)
+#: A number is claimed before its call begins, but not earlier than this. The time-out counts from the claim.
+CLAIMED_BEFORE = timedelta(seconds=10)
 #: how long a call waits at most because its window has only just opened
 OPENING_HOLD = timedelta(seconds=1)
 #: what each function's role allows
@@ -34,6 +36,7 @@ def faults(story: Story) -> list[str]:
         *_at_the_pace(story),
         *_not_in_a_burst(story),
         *_on_time(story),
+        *_within_its_lines(story),
         *_nothing_lost(story),
         *_outcomes_are_the_tenants(story),
         *_few_are_uncertain(story),
@@ -174,6 +177,32 @@ def _on_time(story: Story) -> Iterator[str]:
             yield f"P5: the call at {call.begun} was not due yet"
         elif call.begun >= max(due) + allowed:
             yield f"P5: the call at {call.begun} was due at {max(due)}"
+
+
+def _within_its_lines(story: Story) -> Iterator[str]:
+    """At each moment, at most so many calls are surely under way, by the tenant's own log."""
+    if story.lines is None:
+        return
+    open_until: list[datetime] = []
+    for call in sorted(story.tenant.calls, key=lambda call: call.begun):
+        open_until = [until for until in open_until if until > call.begun]
+        open_until.append(_surely_open_until(story, call))
+        if len(open_until) > story.lines:
+            yield f"P11: at {call.begun} {len(open_until)} calls were under way, with {story.lines} lines"
+
+
+def _surely_open_until(story: Story, call: Call) -> datetime:
+    """Before that the call can't have its outcome. If the dialer got no answer, that may be at once."""
+    answered = story.tenant.answered.get((call.call_id, call.attempt))
+    if answered is None or call.ended != LASTS:
+        return answered or call.at
+    times_out = call.begun + timedelta(seconds=story.call_timeout) - CLAIMED_BEFORE
+    posted = [
+        event.posted
+        for event in story.tenant.provider.events
+        if (event.call_id, event.attempt) == (call.call_id, call.attempt) and event.result is not None
+    ]
+    return min([times_out, *posted])
 
 
 def _nothing_lost(story: Story) -> Iterator[str]:

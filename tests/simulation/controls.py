@@ -18,7 +18,8 @@ from chalicelib.calling.dialer import Dialer
 from chalicelib.calling.open_calls import OpenCallsSettler
 from chalicelib.calling.settler import Settler
 from chalicelib.calling.snapshots import CampaignSnapshots
-from chalicelib.domain import event_actions, last_look, pacing, settling
+from chalicelib.domain import event_actions, last_look, lines, pacing, settling
+from chalicelib.domain.lines import Lines
 from chalicelib.storage import task_items
 from chalicelib.storage.calls import Calls
 from chalicelib.storage.progress import ProgressStore
@@ -235,6 +236,21 @@ CONTROLS = (
             ),
         ),
         seen_in=61,
+    ),
+    Control(
+        "a refill takes no more lines than there are",
+        (Edit(Lines, "free", {"return max(0, min(left))": "return 100"}),),
+        seen_in=10,
+    ),
+    Control(
+        "a line is held as long as its message may be claimed",
+        (Edit(lines, "is_over", {"return now >= line.claimable_until": "return True"}),),
+        seen_in=6,
+    ),
+    Control(
+        "a line is held while its call is in progress",
+        (Edit(lines, "is_over", {"(State.DIALLING, State.IN_PROGRESS)": "(State.DIALLING,)"}),),
+        seen_in=33,
     ),
     Control(
         "an event comes with the signature of its attempt",

@@ -7,12 +7,12 @@ At each boundary a function may die, be delayed, or be overtaken by others.
 import asyncio
 import random
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeAlias, TypeVar
 
 from botocore.exceptions import ClientError, ReadTimeoutError
 
@@ -22,6 +22,7 @@ from tests.fake_aws.greenlets import wait
 from tests.support.permissions import Permission, asked_of_dynamodb, asked_of_sqs
 
 R = TypeVar("R")
+JSON: TypeAlias = dict[str, Any]
 
 
 class Crash(BaseException):
@@ -30,6 +31,8 @@ class Crash(BaseException):
 
 #: seconds that the SDK waits for an answer before it sends the request again, if the connection isn't broken
 _READ_TIMEOUT = 8.0
+#: how often an item is shown as it was before its last write, where that is allowed
+OLD = 0.4
 #: seconds that a request is delayed at most: when something else happens meanwhile, and when it is slow
 _MEANWHILE, _SLOW = 0.3, 2.0
 
@@ -139,7 +142,8 @@ class Faults:
     crashes: int = 0
     #: the permissions that each function needed
     asked: defaultdict[str, set[Permission]] = field(default_factory=lambda: defaultdict(set))
-    #: Operations that read eventually consistently. The simulated database doesn't show what they may miss.
+    #: Operations that read eventually consistently, and aren't a BatchGetItem of calls. What they may miss isn't
+    #: simulated.
     stale: set[str] = field(default_factory=set)
     #: starts another task, which runs while the others wait
     meanwhile: Callable[[], None] = lambda: None
@@ -229,15 +233,46 @@ class Faults:
 
 
 class FaultyDynamoDB:
-    def __init__(self, client: Any, faults: Faults) -> None:
+    """Where `old_dice` are given, an eventually consistent BatchGetItem answers some items as they were before."""
+
+    def __init__(self, client: Any, faults: Faults, old_dice: random.Random | None) -> None:
         self._client = client
         self._faults = faults
+        self._old_dice = old_dice
+        #: each item of the table `calls` before its last write, by its key
+        self._before: dict[str, JSON | None] = {}
 
     def _make_api_call(self, operation_name: str, api_params: dict[str, Any]) -> dict[str, Any]:
-        if not _is_consistent(operation_name, api_params):
+        is_consistent = _is_consistent(operation_name, api_params)
+        if not is_consistent and not _is_of_calls(api_params):
             self._faults.stale.add(operation_name)
         self._faults.record_permissions(asked_of_dynamodb(operation_name, api_params))
-        return self._faults.ask(operation_name, lambda: self._client._make_api_call(operation_name, api_params))
+        answer = self._faults.ask(operation_name, lambda: self._ask(operation_name, api_params))
+        return answer if is_consistent else self._with_old_items(answer)
+
+    def _ask(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
+        for write in _writes(operation, request) if self._old_dice else ():
+            key = write.get("Key") or {"call": write["Item"]["call"]}
+            found = self._client._make_api_call("GetItem", {"TableName": write["TableName"], "Key": key})
+            self._before[key["call"]["S"]] = found.get("Item")
+        answer: dict[str, Any] = self._client._make_api_call(operation, request)
+        return answer
+
+    def _with_old_items(self, answer: dict[str, Any]) -> dict[str, Any]:
+        if self._old_dice is None or "Responses" not in answer:
+            return answer
+        return {
+            **answer,
+            "Responses": {table: list(self._some_old(items)) for table, items in answer["Responses"].items()},
+        }
+
+    def _some_old(self, items: list[JSON]) -> Iterator[JSON]:
+        for item in items:
+            key = item.get("call", {}).get("S")
+            is_old = key in self._before and self._old_dice is not None and self._old_dice.random() < OLD
+            shown = self._before[key] if is_old else item
+            if shown is not None:
+                yield shown
 
 
 class FaultySQS:
@@ -260,6 +295,20 @@ class FaultySQS:
     def send_message(self, **request: Any) -> dict[str, Any]:
         self._faults.record_permissions(asked_of_sqs("SendMessage", request))
         return self._faults.ask("SendMessage", lambda: self._client.send_message(**request))
+
+
+def _writes(operation: str, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The parts of the request that write to the table `calls`."""
+    parts = [request]
+    if operation == "TransactWriteItems":
+        parts = [part for action in request["TransactItems"] for part in action.values()]
+    elif operation not in ("UpdateItem", "PutItem", "DeleteItem"):
+        return
+    yield from (part for part in parts if part["TableName"].endswith("-calls"))
+
+
+def _is_of_calls(request: Mapping[str, Any]) -> bool:
+    return all(table.endswith("-calls") for table in request.get("RequestItems", ["another"]))
 
 
 def _is_consistent(operation: str, request: Mapping[str, Any]) -> bool:

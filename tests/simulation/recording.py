@@ -121,6 +121,7 @@ def everything(asking: Mapping[Path, set[int]]) -> Record:
         _unsealed_uploads(record)
         _lost_messages(record)
         _faults_of_the_queue(record)
+        _refills(record)
         _lasting_calls(record)
         _fan_out(record)
         _unsent_reports(record)
@@ -235,6 +236,17 @@ def _faults_of_the_queue(record: Record) -> None:
     world.sqs.refuses = 4
     world.tick()
     assert (world.sqs.refuses, world.sqs.messages) == (0, [])
+
+
+def _refills(record: Record) -> None:
+    """Numbers of a chunk, and tasks, go out on the lines of a campaign."""
+    world = RecordedWorld(record)
+    prepare(world, [Entry.from_line(line) for line in MANY[:FOR_ONE_CHUNK]], max_concurrent_calls=2, max_retries=1)
+    world.tenant.on_call = lambda _: Answered(486, {}, b"")
+    start(world)
+    world.run(minutes=4)
+    assert len(world.tenant.calls) > FEWEST
+    assert {call.form["attempt"] for call in world.tenant.calls} == {"1", "2"}
 
 
 def _lasting_calls(record: Record) -> None:

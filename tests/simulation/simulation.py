@@ -36,6 +36,7 @@ from chalicelib.api.services import Services
 from chalicelib.calling.composition import compose_dialer
 from chalicelib.calling.dialer import Delivery
 from chalicelib.calling.pacer import Pacer
+from chalicelib.calling.refiller import Refiller
 from chalicelib.calling.settler import Settler
 from chalicelib.calling.sleeper import Sleeper
 from chalicelib.domain import messages
@@ -83,6 +84,8 @@ SPREAD = (0.25, 0.1)
 SPREAD_ODDS = 0.25
 #: how many of a story's calls last, and after how many seconds their outcome isn't waited for any more
 LASTING, CALL_TIMEOUTS = (0.0, 0.0, 0.0, 0.7), (60, 180)
+#: how many calls may be under way at once
+LINES = (None, None, None, 4, 10)
 
 
 class Simulation:
@@ -103,7 +106,9 @@ class Simulation:
         dynamodb = SimulatedDynamoDB(
             self.dice, page_size=50, index_lag=self.faults.index_lag, unprocessed=self.faults.unprocessed
         )
-        client = cast(DynamoDB, FaultyDynamoDB(dynamodb, self.faults))
+        self.lines = random.Random(f"lines {seed}").choice(LINES)  # noqa: S311 # no secret
+        old_dice = None if self.lines is None else random.Random(f"old {seed}")  # noqa: S311 # no secret
+        client = cast(DynamoDB, FaultyDynamoDB(dynamodb, self.faults, old_dice))
         self.database = Database("simulated", client, self._pause, self.dice.random)
         create_tables(self.database)
         self.services = Services.over(self.database, self.clock)
@@ -126,6 +131,7 @@ class Simulation:
         self.is_spread = self._spread_dice.random() < SPREAD_ODDS
         if self.is_spread:
             self.story.calls_per_partition = self._spread_dice.choice(SPREAD)
+        self.story.lines = self.lines
         self.owner = Owner(self._call_api, self.clock, self.dice, self.story, self._tail)
         self._requests = [partial(self._request, request) for request in self.owner.requests()]
         self._interruptions: list[Action] = [self._tick, self._settle, self._halt, *self._requests]
@@ -173,6 +179,7 @@ class Simulation:
             max_retries=self.story.max_retries,
             retry_interval=60,
             call_timeout=self.story.call_timeout,
+            max_concurrent_calls=self.story.lines,
             phone_numbers=phone_numbers(0, self.story.uploaded),
         )
         assert created.status == 200, created.body
@@ -352,16 +359,26 @@ class Simulation:
 
     async def _dial(self, received: list[dict[str, Any]], deliveries: list[Delivery]) -> None:
         """Invoke the dialer, then delete the messages or leave them in the queue, as the event source does."""
-        slices = [messages.from_message(delivery.body) for delivery in deliveries]
+        received_messages = [messages.from_message(delivery.body) for delivery in deliveries]
+        slices = [message for message in received_messages if isinstance(message, messages.Slice)]
         self.story.largest_slice = max(self.story.largest_slice, sum(len(slice_.dials) for slice_ in slices))
         for slice_ in slices:
             for one in slice_.dials:
                 self.story.due.setdefault((one.key.call_id, one.attempt), []).append(one.due)
 
         async def dial(invocation: Invocation) -> list[str]:
+            queue = CallQueue(self._faulty_sqs(), self.queue, invocation.clock.now, self._pause)
             dialer = compose_dialer(
                 stores=self.services,
                 switch=self.switch,
+                refiller=Refiller(
+                    stores=self.services,
+                    switch=self.switch,
+                    queue=queue,
+                    clock=invocation.clock,
+                    limits=self.story.limits,
+                    calls_per_partition=self.story.calls_per_partition,
+                ),
                 dead_letters=DeadLetters(self._faulty_sqs(), self.dead),
                 start_url_client=self.tenant,
                 result_url_client=self.tenant,

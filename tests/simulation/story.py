@@ -60,6 +60,8 @@ class Story:
     max_retries: int = 0
     #: seconds
     call_timeout: int = 3600
+    #: how many calls may be under way at once; None: any number
+    lines: int | None = None
     #: how many calls a second may write their tasks to one partition
     calls_per_partition: float = spreading.CALLS_PER_PARTITION
     #: how many numbers were accepted

@@ -83,6 +83,8 @@ class SimulatedTenant:
     provider: SimulatedProvider
     calls: list[Call] = field(default_factory=list)
     reports: list[Report] = field(default_factory=list)
+    #: when it answered an attempt of a call
+    answered: dict[tuple[int, int], datetime] = field(default_factory=dict)
     #: result_url refuses every connection before this
     unreachable_until: datetime | None = None
 
@@ -128,6 +130,7 @@ class SimulatedTenant:
         await self.clock.sleep(self.dice.choice([0.05, 0.2, 1.0, 25.0]))
         if breaks:
             raise GatewayBroke
+        self.answered[arrived.call_id, arrived.attempt] = self.clock.now()
         return request_result
 
     async def report(self, url: str, body: bytes, headers: Mapping[str, str]) -> RequestResult:

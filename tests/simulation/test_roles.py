@@ -85,9 +85,9 @@ def test_each_function_has_a_role_of_its_own(template: dict[str, Any]) -> None:
     assert sorted(in_template) == sorted(roles.values())
 
 
-def test_the_dialer_writes_only_calls_and_tasks(template: dict[str, Any]) -> None:
+def test_the_dialer_writes_only_calls_tasks_and_the_progress_of_campaigns(template: dict[str, Any]) -> None:
     written = {resource for action, resource in granted(template)["Dialer"] if action in WRITING}
-    assert written == {"calls", "tasks"}
+    assert written == {"calls", "tasks", "campaigns"}
 
 
 def test_only_pacer_and_settler_send_slices_and_only_the_dialer_receives_them(template: dict[str, Any]) -> None:

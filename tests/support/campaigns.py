@@ -31,6 +31,7 @@ class Settings(TypedDict, total=False):
     result_url: str | None
     max_retries: int
     call_timeout: int
+    max_concurrent_calls: int | None
     retries: Retries
     account: str
 
@@ -48,6 +49,7 @@ def prepare(
     result_url: str | None = "http://tenant.example/result",
     max_retries: int = 0,
     call_timeout: int = 3600,
+    max_concurrent_calls: int | None = None,
     retries: Retries = (),
     account: str = "acme",
 ) -> Campaign:
@@ -64,6 +66,7 @@ def prepare(
         max_retries,
         retry_interval=120,
         call_timeout=call_timeout,
+        max_concurrent_calls=max_concurrent_calls,
         retries=retries,
     )
     world.services.campaigns.add(Campaign(account, 1, plan, Status.CREATED), entries, None, world.clock.now())

@@ -39,9 +39,10 @@ def with_tables(client: Any) -> Database:
 
 
 def create_tables(database: Database) -> None:
-    for table in vars(database).values():
-        if isinstance(table, type) and issubclass(table, Model):
-            table.create_table(billing_mode="PAY_PER_REQUEST")
+    models = [bound for bound in vars(database).values() if isinstance(bound, type) and issubclass(bound, Model)]
+    of_table = {model.Meta.table_name: model for model in reversed(models)}
+    for model in of_table.values():
+        model.create_table(billing_mode="PAY_PER_REQUEST")
 
 
 def with_work(progress: ProgressStore, now: datetime, shards: Iterable[int] = range(SHARDS)) -> list[CampaignKey]:

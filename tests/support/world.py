@@ -16,6 +16,7 @@ from chalicelib.api.services import Services
 from chalicelib.calling.composition import compose_dialer
 from chalicelib.calling.dialer import Delivery, Dialer
 from chalicelib.calling.pacer import Pacer
+from chalicelib.calling.refiller import Refiller
 from chalicelib.calling.settler import Settler
 from chalicelib.calling.sleeper import Sleeper
 from chalicelib.domain import spreading
@@ -87,6 +88,14 @@ class FakeSQS:
         self.listen("SendMessage", request)
         self.messages.append(QueuedMessage(request["MessageBody"], self.clock.now()))
         return {}
+
+    def take_first(self, until: datetime) -> QueuedMessage | None:
+        """Remove and return the message that is visible first, if that is by `until`."""
+        first = min(self.messages, key=lambda one: one.visible_at, default=None)
+        if first is None or first.visible_at > until:
+            return None
+        self.messages.remove(first)
+        return first
 
     def take(self, until: datetime) -> list[QueuedMessage]:
         """Remove the messages that are visible by `until`. Returns them, soonest first."""
@@ -197,6 +206,12 @@ class World:
         return compose_dialer(
             stores=self.services,
             switch=self.switch,
+            refiller=Refiller(
+                stores=self.services,
+                switch=self.switch,
+                queue=CallQueue(self.sqs, "calls", self.clock.now, pause=lambda _: None),
+                clock=self.clock,
+            ),
             dead_letters=DeadLetters(self.dead_letters, "calls-dead"),
             start_url_client=tenant,
             result_url_client=tenant,
@@ -225,7 +240,7 @@ class World:
 
     def drain(self, until: datetime) -> None:
         """Deliver each message, one after another, when it becomes visible."""
-        for message in self.sqs.take(until):
+        while message := self.sqs.take_first(until):
             self.clock.turn_to(message.visible_at)
             assert self.dial([message.body]) == []
 

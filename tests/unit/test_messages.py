@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.domain.keys import CallKey, CampaignKey
-from chalicelib.domain.messages import Dial, Newer, Report, Slice, Unreadable, begins, from_message, to_message
+from chalicelib.domain.messages import Dial, Newer, Refill, Report, Slice, Unreadable, begins, from_message, to_message
 from chalicelib.domain.models import Entry
 
 MINUTE = timedelta(minutes=1)
@@ -104,6 +104,11 @@ class TestVersions:
         first = replace(WRITTEN.dials[0], attempt=1)
         assert from_message(self.body("version-2-sparse.json")) == Slice(CampaignKey("acme", 1), dials=(first,))
 
+    def test_a_refill_is_written_as_in_the_file_and_read_back(self) -> None:
+        refill = Refill(CampaignKey("acme", 1), NOW + timedelta(seconds=4.5), 0.5)
+        assert json.loads(to_message(refill)) == json.loads(self.body("version-2-refill.json"))
+        assert from_message(self.body("version-2-refill.json")) == refill
+
     def test_an_unknown_field_is_ignored(self) -> None:
         lease = "handed-dial/2026-01-05T13:15:00/000000000018/mark"
         assert from_message(self.body("version-2-with-more.json")) == replace(WRITTEN, lease=lease)
@@ -131,6 +136,8 @@ class TestVersions:
         GOOD.replace('"attempt": 1', '"attempt": Infinity'),
         GOOD.replace('"generation"', '"gen"'),
         GOOD[:-1] + ', "spread": 0}',
+        GOOD[:-1] + ', "refill": {}}',
+        GOOD[:-1] + ', "refill": {"until": "2026-01-05T13:00:04+00:00", "part": 2}}',
         "[" * 100_000,
     ],
 )
