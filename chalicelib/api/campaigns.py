@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import date
 from typing import Any
 
-from chalicelib.api import envelope
+from chalicelib.api import envelope, values
 from chalicelib.api.dispatch import RequestContext
 from chalicelib.api.envelope import Answer
 from chalicelib.api.paging import limit_plus_one, list_answer
@@ -228,6 +228,8 @@ def _call_timeout(form: Form) -> int | None:
 
 def _max_concurrent_calls(form: Form) -> int | None:
     """None if it isn't given, or is empty or null, which means that there is no limit."""
+    if values.is_blank(form.value("max_concurrent_calls")):
+        return None
     return form.integer("max_concurrent_calls", minimum=1, maximum=MOST_CONCURRENT_CALLS)
 
 

@@ -13,6 +13,8 @@
 | `ended/000000000017` | number 17, which the settler had skipped, has its outcome |
 | `reported/2026-11-23T18:00:00/…` | result_url acknowledged these first reports by then; their records don't have it |
 
+The lines that are held are in partitions of their own (`chalicelib.storage.lines`).
+
 Queries depend on the order of these kinds: tasks that wait for the pacer come first, and acknowledgements, which need
 no work, come last.
 """

@@ -104,6 +104,7 @@ def test_a_schedule_without_a_nickname_is_shown_by_its_id(acme: Customer) -> Non
         ),
         ({"max_retries": "3"}, {"max_retries": 3}),
         ({"retry_interval": "60"}, {"retry_interval": 60}),
+        ({"max_concurrent_calls": "10"}, {"max_concurrent_calls": 10, "lines_in_use": 0}),
         (
             {"start_date": "2022-01-03 00:00:00", "max_retries": 3.0},
             {"start_date": "2022-01-03 00:00:00", "max_retries": 3},
@@ -299,3 +300,26 @@ def test_invalid_retries_are_refused_with_the_reason(
     reply = customer.ask("PATCH", f"/api/campaigns/{campaign}", json.dumps({"retries": retries}).encode())
     assert (reply.status, list(reply.json)) == (422, [field])
     assert reply.json[field][0].startswith(f"The {field} field {sentence}")
+
+
+class TestLines:
+    def test_a_limit_of_lines_is_shown_and_empty_or_null_removes_it(self, customer: Customer) -> None:
+        campaign = customer.any_campaign(max_concurrent_calls=10_000)
+        path = f"/api/campaigns/{campaign}"
+        shown = customer.get(path).json
+        assert (shown["max_concurrent_calls"], shown["lines_in_use"]) == (10_000, 0)
+        for nothing in (b'{"max_concurrent_calls": null}', b"max_concurrent_calls="):
+            assert customer.patch(path, max_concurrent_calls=1).status == 200
+            assert customer.get(path).json["max_concurrent_calls"] == 1
+            assert customer.ask("PATCH", path, nothing).status == 200
+            shown = customer.get(path).json
+            assert (shown["max_concurrent_calls"], shown["lines_in_use"]) == (None, None)
+
+    @pytest.mark.parametrize("wrong", [0, -1, 10_001, "many", 1.5, True, []])
+    def test_a_limit_that_is_no_number_of_lines_is_refused(self, customer: Customer, wrong: Any) -> None:
+        refused = customer.patch(f"/api/campaigns/{customer.any_campaign()}", max_concurrent_calls=wrong)
+        assert (refused.status, list(refused.json)) == (422, ["max_concurrent_calls"])
+
+    def test_an_answer_with_lines_in_use_can_be_sent_back(self, customer: Customer) -> None:
+        path = f"/api/campaigns/{customer.any_campaign(max_concurrent_calls=3)}"
+        assert customer.patch(path, max_retries=1, lines_in_use=2).status == 200

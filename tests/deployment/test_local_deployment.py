@@ -14,7 +14,7 @@ import pytest
 from chalicelib.api.request import MAX_BODY_BYTES
 from chalicelib.storage.tokens import Tokens
 from infra.local.deployment import STAGE, LocalDeployment, LocalDeploymentFailed
-from infra.operator import halt, tokens
+from infra.operator import halt, limits, tokens
 from tests.support.ticks import TICK
 
 TOO_LARGE = {"status": "error", "error": f"The request body is larger than the limit of {MAX_BODY_BYTES} bytes."}
@@ -145,6 +145,32 @@ class TestHalt:
     def test_the_tool_prints_that_no_deployment_runs(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert halt.main(["on", "--local", str(tmp_path)]) == 1
         assert "No callpacer runs" in capsys.readouterr().err
+
+
+class TestLimits:
+    def test_the_tool_sets_shows_and_removes_the_limit_of_an_account(
+        self, deployment: LocalDeployment, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        tokens.main(["create", "--account", "limited", "--local", str(deployment.directory)])
+        capsys.readouterr()
+        account = ["--account", "limited", "--local", str(deployment.directory)]
+        for arguments, shown in (
+            (["--concurrent-calls", "50"], "50"),
+            ([], "50"),
+            (["--concurrent-calls", "none"], "none"),
+        ):
+            assert limits.main([*account, *arguments]) == 0
+            assert capsys.readouterr().out == f"concurrent calls: {shown}\n"
+
+    def test_the_tool_refuses_an_account_or_a_limit_that_there_is_not(
+        self, deployment: LocalDeployment, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        state = ["--local", str(deployment.directory)]
+        assert limits.main(["--account", "nobody", *state]) == 1
+        assert "There is no account nobody." in capsys.readouterr().err
+        for wrong in ("0", "10001", "-1", "many"):
+            with pytest.raises(SystemExit):
+                limits.main(["--account", "limited", "--concurrent-calls", wrong, *state])
 
 
 class TestTokens:
