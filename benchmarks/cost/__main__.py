@@ -3,6 +3,7 @@
 make cost                                      # one campaign at 600 a minute, and a table of paces
 make cost LATENCY_MS=2000 CALLS=2000
 python -m benchmarks.cost --pace 100 --no-table
+python -m benchmarks.cost --lasts 45 --lines 500 --no-table
 """
 
 import argparse
@@ -27,7 +28,14 @@ _ROW_CALLS = (300, 30_000)
 
 def main() -> None:
     arguments = _arguments()
-    conditions = Conditions(arguments.calls, arguments.campaigns, arguments.pace, arguments.latency_ms / 1000)
+    conditions = Conditions(
+        arguments.calls,
+        arguments.campaigns,
+        arguments.pace,
+        arguments.latency_ms / 1000,
+        lasts=arguments.lasts,
+        lines=arguments.lines,
+    )
     for line in _report(conditions, () if arguments.no_table else PACES):
         print(line)
 
@@ -82,6 +90,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--latency-ms", type=float, default=200, help="how long start_url and result_url take to answer"
     )
+    parser.add_argument("--lasts", type=float, default=0.0, help="seconds that a call lasts; start_url answers 202")
+    parser.add_argument("--lines", type=int, help="how many calls of a campaign may be under way at once")
     parser.add_argument("--no-table", action="store_true", help="leave out the table of paces")
     return parser.parse_args()
 

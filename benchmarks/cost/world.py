@@ -53,6 +53,7 @@ from tests.fake_aws.dynamodb import SimulatedDynamoDB
 from tests.fake_aws.greenlets import blocking, wait
 from tests.fake_aws.sqs import SimulatedSQS
 from tests.support.databases import create_tables
+from tests.support.events import post_event
 
 A = TypeVar("A")
 R = TypeVar("R")
@@ -94,11 +95,15 @@ class Conditions:
     opens: str = "08:00"
     #: seconds until start_url answers, for campaigns whose start_url is slower
     slow: Mapping[int, float] = field(default_factory=dict)
+    #: Seconds for which a call lasts. Then start_url answers 202, and one event ends the call; 0: it answers 200.
+    lasts: float = 0.0
+    #: `max_concurrent_calls` of each campaign
+    lines: int | None = None
 
 
 @dataclass
 class SimulatedTenant:
-    """Answers each request with 200, after a while."""
+    """Answers each request with 200, or a call with 202 if calls last, after a while."""
 
     clock: SimulatedClock
     latency: float
@@ -107,6 +112,10 @@ class SimulatedTenant:
     #: when each call was made, by its id
     calls: dict[int, datetime] = field(default_factory=dict)
     reports: int = 0
+    #: seconds for which a call lasts
+    lasts: float = 0.0
+    #: begins to post the final event of a call to its status_url, after that time
+    end_later: Callable[[str], None] = lambda _: None
 
     async def place_call(
         self, url: str, body: bytes, headers: Mapping[str, str], *, last_look: LastLook
@@ -118,6 +127,9 @@ class SimulatedTenant:
         form = dict(parse_qsl(body.decode()))
         self.calls[int(form["call_id"])] = self.clock.now()
         await self.clock.sleep(self.slow.get(int(form["campaign_id"]), self.latency))
+        if self.lasts:
+            self.end_later(form["status_url"])
+            return Answered(202, {}, b"")
         return Answered(200, {}, b"")
 
     async def report(self, url: str, body: bytes, headers: Mapping[str, str]) -> RequestResult:
@@ -134,7 +146,13 @@ class World:
         self.deployment = replace(deployment, dialers=conditions.dialers or deployment.dialers)
         self.ledger = Ledger()
         self.clock = SimulatedClock()
-        self.tenant = SimulatedTenant(self.clock, conditions.latency, conditions.slow)
+        self.tenant = SimulatedTenant(
+            self.clock,
+            conditions.latency,
+            conditions.slow,
+            lasts=conditions.lasts,
+            end_later=lambda status_url: self._begin(self._end(status_url)),
+        )
         self._sqs = SimulatedSQS(self.clock.now)
         self._queue = self._sqs.create_queue(QueueName="calls", Attributes={"VisibilityTimeout": "540"})["QueueUrl"]
         client = CountingDynamoDB(SimulatedDynamoDB(page_size=PAGE), self.ledger, PREFIX)
@@ -224,6 +242,7 @@ class World:
                 start_url="https://calls.tenant.example/callpacer/start",
                 result_url="https://calls.tenant.example/callpacer/result",
                 phone_numbers=lines[:UPLOADED],
+                max_concurrent_calls=self.conditions.lines,
             )
             for first in range(UPLOADED, len(lines), UPLOADED):
                 more = lines[first : first + UPLOADED]
@@ -339,6 +358,17 @@ class World:
             return answer(lambda: services, _http_request(fields), endpoint)
 
         answered = await self._invoke("api_handler", lambda: blocking(ask))
+        assert answered.status == 200, answered.body
+        self.ledger.api_requests += 1
+
+    async def _end(self, status_url: str) -> None:
+        """Post the final event of a call, as a telephone provider does."""
+        await self.clock.sleep(self.conditions.lasts)
+
+        def post() -> Answer:
+            return post_event(Services.over(self.database, self.clock), status_url, CallStatus="completed")
+
+        answered = await self._invoke("api_handler", lambda: blocking(post))
         assert answered.status == 200, answered.body
         self.ledger.api_requests += 1
 

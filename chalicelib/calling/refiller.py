@@ -3,7 +3,7 @@
 The pacer's tick sends refills, a message each, for the stretches of time in which slots are due. A dialer does a refill
 when it receives it. So a line that has become free waits for some seconds, and not for the next tick.
 
-    read the lines -> read the records of their calls -> reserve slots -> take lines -> send
+    read the lines -> read the records of their calls, if too few are free -> reserve slots -> take lines -> send
 
 Slots for which no line is free are not made up for. If a refill is repeated or comes late, it finds the slots of its
 stretch reserved or past. If it is lost, its slots are lost, and the next refill takes the lines.
@@ -83,12 +83,14 @@ class Refiller:
         one = self._dispatcher.read(campaign)
         if one is None or not one.line_limits.are_set:
             return 0
-        known = self._read_lines(one, now)
-        free = known.update(self._lines.read(known.scope)).free(campaign.id, one.line_limits)
         slots = self._dispatcher.slots(one, refill.part, refill.part, now, refill.until - now)
+        usable = list(islice(slots, one.line_limits.lowest))
+        stored = self._lines.read(lines.scope(campaign.key, one.line_limits))
+        known = self._find_free_lines(one, stored, len(usable), now)
+        free = known.update(stored).free(campaign.id, one.line_limits)
         returned = self._tasks.returned_dials(campaign.key)
         numbers = self._dispatcher.numbers(campaign, returned, now)
-        filled = islice(zip(slots, numbers, strict=False), free)
+        filled = islice(zip(usable, numbers, strict=False), free)
         spread = spreading.needed(one.rate * refill.part, campaign.spread, self._calls_per_partition)
         done = self._dispatcher.fill(one, filled, spread, deadline, partial(self._take_lines, one, known))
         if done.head != done.campaign.head:
@@ -115,14 +117,16 @@ class Refiller:
 
         return retried(take)
 
-    def _read_lines(self, one: PacingInput, now: datetime) -> KnownLines:
-        campaign = one.campaign
-        scope = lines.scope(campaign.key, one.line_limits)
-        stored = self._lines.read(scope)
+    def _find_free_lines(self, one: PacingInput, stored: Lines, needed: int, now: datetime) -> KnownLines:
+        """Which lines are free again. No records are read if enough lines were free already."""
+        campaign, limits = one.campaign, one.line_limits
+        scope = lines.scope(campaign.key, limits)
         is_known = stored.revisions.get(campaign.id) == campaign.revision
+        if is_known and stored.free(campaign.id, limits) >= needed:
+            return KnownLines(scope, (), {})
         under_way = () if is_known else tuple(self._under_way(campaign, now))
         all_held = stored.with_held(under_way)
-        held = all_held.held if one.line_limits.of_account is not None else all_held.of_campaign(campaign.id)
+        held = all_held.held if limits.of_account is not None else all_held.of_campaign(campaign.id)
         return KnownLines(scope, under_way, self._lines.over(held, now))
 
     def _under_way(self, campaign: Campaign, now: datetime) -> Iterator[HeldLine]:

@@ -24,8 +24,11 @@ DIALER_TIMEOUT = timedelta(seconds=90)
 LEAD = timedelta(seconds=1)
 #: Refills of one campaign follow each other after this time at least, and at most.
 SHORTEST_GAP, LONGEST_GAP = timedelta(seconds=1), timedelta(seconds=15)
-#: A free line waits for half of the gap between two refills, on average. So it waits for a 30th of the time of a call.
-GAPS_IN_A_CALL = 15
+#: How far past the next tick the refills of a tick go. If a tick is later, free lines wait for it. It is short, because
+#: meanwhile the refills of two ticks read records.
+OVERLAP = timedelta(seconds=5)
+#: A free line waits for half of the gap between two refills, on average. So it waits for a 24th of the time of a call.
+GAPS_IN_A_CALL = 12
 
 
 @dataclass(frozen=True)
@@ -151,7 +154,7 @@ def stretches(
     timetable: Timetable, paces: Sequence[Pace], cursors: Sequence[Cursor], now: datetime, length: timedelta
 ) -> Iterator[Stretch]:
     """The stretches up to a little past the next tick. There is none where no slot is due."""
-    horizon = now + pacing.HORIZON
+    horizon = now + pacing.TICK + OVERLAP
     after = now
     while after < horizon:
         left = pacing.drop_missed(cursors, after)

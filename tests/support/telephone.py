@@ -10,7 +10,9 @@ from chalicelib.domain.outcome import Answered
 from tests.support.events import post_event
 from tests.support.world import ReceivedRequest, World
 
-SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
+#: how exactly a call ends when its time comes
+STEP = timedelta(seconds=0.25)
+MINUTE = timedelta(minutes=1)
 
 
 @dataclass
@@ -40,14 +42,14 @@ class Telephones:
         self.world.tenant.on_call = lambda _: Answered(202, {}, b"")
 
     def run(self, minutes: int) -> None:
-        """Run the world's functions, and end calls when their time comes, second by second."""
+        """Run the world's functions, and end calls when their time comes."""
         world = self.world
         for _ in range(minutes):
             world.tick()
-            for _ in range(60):
-                second = world.clock.now() + SECOND
-                world.drain(second)
-                world.clock.turn_to(second)
+            for _ in range(MINUTE // STEP):
+                next_step = world.clock.now() + STEP
+                world.drain(next_step)
+                world.clock.turn_to(next_step)
                 self._take_new_calls()
                 self._end_calls()
             world.settle()

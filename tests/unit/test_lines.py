@@ -13,7 +13,7 @@ from chalicelib.domain.keys import CampaignKey
 from chalicelib.domain.lines import LONGEST_GAP, SHORTEST_GAP, HeldLine, LineLimits, Lines
 from chalicelib.domain.models import Day, Entry, Plan, Profile, Schedule, Window
 from chalicelib.domain.outcome import CalleeType
-from chalicelib.domain.pacing import HORIZON, Pace, fresh, slots
+from chalicelib.domain.pacing import HORIZON, TICK, Pace, fresh, slots
 from chalicelib.domain.providers import EventStatus
 from chalicelib.domain.timetable import Timetable
 from tests.support.examples import CAMPAIGN
@@ -124,9 +124,9 @@ class TestRefills:
     @pytest.mark.parametrize(
         ("free", "rate", "time_held", "expected"),
         [
-            (10, 1.0, 45.0, 2.0),  # scarce: a fifteenth of a call's time, without the time to the next slot
-            (10, 10.0, 45.0, 2.9),
-            (500, 10.0, 45.0, 2.9),  # to spare, but for 5 seconds only
+            (10, 1.0, 45.0, 2.75),  # scarce: a twelfth of a call's time, without the time to the next slot
+            (10, 10.0, 45.0, 3.65),
+            (500, 10.0, 45.0, 3.65),  # to spare, but for 5 seconds only
             (600, 10.0, 45.0, 7.4),  # to spare: when half of them are in use
             (10_000, 10.0, 45.0, 15.0),
             (10, 10.0, 0.2, 1.0),
@@ -145,7 +145,7 @@ class TestRefills:
     def test_cover_each_slot_up_to_past_the_next_tick_and_begin_before_it(self, amount: int, length: float) -> None:
         stretches = self.found(amount, length * SECOND)
         paces = [Pace.of(Profile("acme", 1, None, 1, amount, 0))]
-        for slot in slots(self.TIMETABLE, paces, fresh(1, EIGHT), EIGHT, HORIZON):
+        for slot in slots(self.TIMETABLE, paces, fresh(1, EIGHT), EIGHT, TICK + lines.OVERLAP):
             stretch = next(one for one in stretches if slot.due <= one.until)
             assert stretch.begin <= slot.due
         assert all(one.until < other.until for one, other in pairwise(stretches))
