@@ -66,7 +66,7 @@ lock: $(INSTALLED) ## Renew the locks: the newest versions that the ranges in re
 run: $(INSTALLED) ## Start callpacer on this machine, until Ctrl-C
 	@$(BIN)/python -m infra.local $(ARGS)
 
-demo: $(INSTALLED) ## Watch 300 numbers being called, while make run runs
+demo: $(INSTALLED) ## Watch 240 numbers being called, while make run runs
 	@$(BIN)/python -m demo $(ARGS)
 
 # Telephones need PJSIP, which is under the GPL and no part of callpacer: it has an environment of its own.

@@ -1,11 +1,12 @@
-"""Shows callpacer at work: it calls a few hundred numbers while you watch, each of them once.
+"""Shows callpacer at work: it calls a few hundred numbers while you watch, and the busy and unanswered ones again.
 
     python -m demo [--state DIR] [--numbers N] [--per-minute N]
 
 The demo is a customer of the local deployment that runs here, or of one that it starts. By HTTP it creates a schedule,
 a profile and a campaign with numbers, and starts the campaign. Its own small web server is start_url and result_url, so
-it sees every call and report. At the end it checks them, and deletes what it has created. It ends by itself, after
-about two minutes.
+it sees every call and report, and posts the events of calls that last. At the end it checks them, and deletes what it
+has created. It ends by itself, after about three minutes: up to one until the pacer's next tick, and two until the tick
+that dispatches the retries.
 """
 
 import argparse
@@ -25,6 +26,7 @@ from chalicelib.storage.database import Database
 from chalicelib.storage.tokens import Tokens
 from demo.customer import Customer, Refused
 from demo.numbers import MAX_NUMBERS, numbers, numbers_file
+from demo.record import GAP
 from demo.screen import TICK, View, clock, screen, summary_text
 from demo.summary import Summary, summarize
 from demo.tenant import Tenant
@@ -38,7 +40,7 @@ _PAUSE = 0.2
 #: seconds for which the demo waits for a surplus call after all outcomes are reported
 _QUIET = 3.0
 #: seconds that the demo may take longer than planned
-_SPARE = 10
+_SPARE = 20
 
 
 @dataclass(frozen=True)
@@ -75,8 +77,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--state", type=Path, default=DEFAULT, help=f"the directory of the local deployment ({DEFAULT})"
     )
-    parser.add_argument("--numbers", type=_number, default=300, metavar="N", help="how many numbers to call (300)")
-    parser.add_argument("--per-minute", type=_number, default=300, metavar="N", help="how many calls a minute (300)")
+    parser.add_argument("--numbers", type=_number, default=240, metavar="N", help="how many numbers to call (240)")
+    parser.add_argument("--per-minute", type=_number, default=180, metavar="N", help="how many calls a minute (180)")
     return parser
 
 
@@ -104,26 +106,31 @@ def _show(
                     numbers=count,
                     planned=per_minute / 60,
                     calls=list(tenant.calls),
+                    events=list(tenant.events),
                     reports=list(tenant.reports),
                 )
                 show(view)
                 if view.now >= ends or is_over(view):
                     break
                 time.sleep(_PAUSE)
-        summary = summarize(numbers(count), list(tenant.calls), list(tenant.reports), customer.outcomes(campaign))
+        counted = customer.progress(campaign)
+        summary = summarize(numbers(count), list(tenant.calls), list(tenant.events), list(tenant.reports), counted)
     if is_over(view):
         return summary
     return replace(summary, faults=(*summary.faults, f"The demo gave up after {clock(ends - started)}."))
 
 
 def time_limit(count: int, per_minute: int) -> float:
-    """How many seconds the demo may take: a tick, then the calls, or one more tick for those that were deferred."""
-    return TICK + max(count / per_minute * 60, TICK) + _SPARE
+    """How many seconds the demo may take.
+
+    A tick, then the calls, or one more tick for those that were deferred; then the gap of the retries, and their tick.
+    """
+    return TICK + max(count / per_minute * 60, TICK) + GAP + TICK + _SPARE
 
 
 def is_over(view: View) -> bool:
     """True if all numbers are called, all outcomes are reported, and no request has come for a while."""
-    if view.reported < view.numbers or len(view.calls) < view.numbers:
+    if view.reported < view.numbers or view.called < view.numbers or view.under_way or view.waiting:
         return False
     return view.now - max(view.calls[-1].at, view.reports[-1].at) >= _QUIET
 

@@ -11,10 +11,13 @@ from urllib.parse import urlsplit
 
 from chalicelib.domain.eastern import local_date
 from chalicelib.domain.models import Day
+from demo.record import ATTEMPTS, GAP, RETRIED
 from infra.local.deployment import LocalDeploymentFailed
 
 #: seconds that an answer may take
 _PATIENCE = 35
+#: the campaign's rules for retries
+RETRIES = {reason: {"attempts": ATTEMPTS, "gap": GAP} for reason in RETRIED}
 
 
 class Refused(Exception):
@@ -52,6 +55,7 @@ class Customer:
                     "profiles": json.dumps([{"profile": nickname, "start_time": "00:00", "end_time": "24:00"}]),
                     "start_url": start_url,
                     "result_url": result_url,
+                    "retries": json.dumps(RETRIES),
                 },
             )
             try:
@@ -63,10 +67,10 @@ class Customer:
     def start(self, campaign: int) -> None:
         self._request("POST", "/campaigns/start", {"campaign_id": str(campaign)})
 
-    def outcomes(self, campaign: int) -> dict[str, int]:
-        """The number of calls with each result, as the API counts them."""
+    def progress(self, campaign: int) -> dict[str, int]:
+        """How many numbers are in each state, as the API counts them."""
         progress = self._request("GET", f"/campaigns/{campaign}")["progress"]
-        return {result: progress[result] for result in ("completed", "failed", "uncertain")}
+        return {state: count for state, count in progress.items() if state != "total"}
 
     def _create(self, deletions: ExitStack, path: str, fields: Mapping[str, str | bytes]) -> int:
         identifier = int(self._request("POST", path, fields)["response"]["id"])

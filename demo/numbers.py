@@ -1,6 +1,6 @@
 """The demo's numbers: a file as customers have it, and the numbers as callpacer has to call them."""
 
-from demo.summary import Number
+from demo.record import Number
 
 #: how many different numbers there are
 MAX_NUMBERS = 10_000

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 
 from rich.box import ROUNDED
 from rich.console import Console, Group, RenderableType
@@ -13,8 +14,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from demo.summary import Call, Outcome, Report, Summary
-from demo.tenant import ANSWERS
+from demo.record import Call, Event, Report, State, states
+from demo.summary import Summary
 
 #: the most seconds from one tick of the local deployment's pacer to the next
 TICK = 70
@@ -30,8 +31,18 @@ _LATEST = 3
 _WIDTH = 80
 #: the width of a bar that is as long as all numbers
 _BAR = 32
+#: the states of calls that aren't over
+_UNDER_WAY = (State.RINGING, State.TALKING)
 _COLUMNS = "▁▂▃▄▅▆▇█"
 _STYLES = {"completed": "green", "failed": "yellow"}
+_STATE_STYLES = {
+    State.RINGING: "cyan",
+    State.TALKING: "bold cyan",
+    State.BUSY: "yellow",
+    State.NO_ANSWER: "yellow",
+    State.COMPLETED: "green",
+    State.FAILED: "red",
+}
 
 
 @dataclass(frozen=True)
@@ -48,14 +59,45 @@ class View:
     #: calls a second
     planned: float
     calls: Sequence[Call]
+    events: Sequence[Event]
     reports: Sequence[Report]
 
-    @property
+    @cached_property
+    def called(self) -> int:
+        """How many numbers are called; a retry doesn't count."""
+        return len({call.id for call in self.calls})
+
+    @cached_property
+    def retried(self) -> int:
+        """How many numbers are called again."""
+        return len({call.id for call in self.calls if call.attempt > 1})
+
+    @cached_property
     def reported(self) -> int:
-        """How many calls are reported; a repeated report doesn't count."""
+        """How many numbers are reported; a repeated report doesn't count."""
         return len({report.id for report in self.reports})
 
+    @cached_property
+    def counts(self) -> Counter[State]:
+        """How many numbers are in each state."""
+        return Counter(state for _, state in self._states)
+
+    @cached_property
+    def waiting_in(self) -> Counter[State]:
+        """How many numbers of each state wait for a retry."""
+        return Counter(state for call, state in self._states if call.is_retried and state not in _UNDER_WAY)
+
     @property
+    def waiting(self) -> int:
+        """How many numbers wait for a retry."""
+        return self.waiting_in.total()
+
+    @property
+    def under_way(self) -> int:
+        """How many calls ring or are answered."""
+        return sum(self.counts[state] for state in _UNDER_WAY)
+
+    @cached_property
     def pace(self) -> float:
         """Calls a second over the last seconds."""
         return sum(call.at > self.now - _RECENT for call in self.calls) / _RECENT
@@ -67,13 +109,23 @@ class View:
             left = self.started + TICK - self.now
             soon = f"within {clock(left)}" if left > 0 else "any moment"
             return f"waiting for the pacer's next tick: {soon}"
-        if len(self.calls) < self.numbers:
+        if self.called < self.numbers:
             if not self.pace:
                 return "waiting for the pacer's next tick: some calls were deferred"
             return "calling, faster to catch up" if self.pace > 1.5 * self.planned else "calling"
+        if self.under_way:
+            return "all numbers are called; some calls are still under way"
+        if self.waiting:
+            if self.pace:
+                return "calling the busy and unanswered numbers again"
+            return "waiting for the retries: a minute after each call, and then for a tick"
         if self.reported < self.numbers:
-            return "all numbers are called; waiting for the last reports"
+            return "all calls are over; waiting for the last reports"
         return "all outcomes are reported; checking that no number is called again"
+
+    @cached_property
+    def _states(self) -> Sequence[tuple[Call, State]]:
+        return states(self.calls, self.events)
 
 
 @contextmanager
@@ -92,15 +144,24 @@ def clock(seconds: float) -> str:
 
 
 def line(view: View) -> str:
-    counts = f"called {len(view.calls)} of {view.numbers}, {view.pace:.1f} a second ({view.planned:.1f} planned)"
-    state = f"{counts}, reported {view.reported}; {view.status}" if view.calls else view.status
-    return f"{clock(view.now - view.started)}  {state}"
+    elapsed = clock(view.now - view.started)
+    if not view.calls:
+        return f"{elapsed}  {view.status}"
+    pace = f"called {view.called} of {view.numbers}, {view.pace:.1f} a second ({view.planned:.1f} planned)"
+    counts = {
+        **{str(state): view.counts[state] for state in State},
+        "waiting for a retry": view.waiting,
+        "called again": view.retried,
+        "reported": view.reported,
+    }
+    shown = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+    return f"{elapsed}  {pace}: {shown}; {view.status}"
 
 
 def picture(view: View) -> RenderableType:
     elapsed, end = clock(view.now - view.started), clock(view.ends - view.started)
     return Panel(
-        Group(_bars(view), Text(), _outcomes(view), Text(), _latest_reports(view), Text(), _status(view)),
+        Group(_bars(view), Text(), _states(view), Text(), _latest_reports(view), Text(), _status(view)),
         title=f"callpacer: campaign {view.campaign}, {view.numbers} numbers, {view.planned:.1f} calls a second",
         subtitle=f"{elapsed}; ends by itself, by {end} at the latest; Ctrl-C ends it now",
         box=ROUNDED,
@@ -114,12 +175,12 @@ def summary_text(summary: Summary, planned: float) -> Text:
     if summary.faults:
         result = Text("\n").join(Text.assemble(("✗ ", "bold red"), fault) for fault in summary.faults)
     else:
-        passed = "Every number was called exactly once, and every outcome reported."
+        passed = "Every number was called once, the busy and unanswered ones again, and every outcome reported."
         result = Text.assemble(("✓ ", "bold green"), (passed, "bold"))
     figures = (
         ("numbers", str(summary.numbers), ""),
-        ("calls", str(summary.calls), ""),
-        ("called twice", str(summary.called_twice), ""),
+        ("calls", str(summary.calls), f"  {summary.retries} of them retries"),
+        ("called twice", str(summary.called_twice), "  in one attempt"),
         ("never called", str(summary.never_called), ""),
         ("reports", str(summary.reports), ""),
         ("longest gap", f"{summary.longest_gap:.2f}", f"  seconds; {1 / planned:.2f} planned"),
@@ -160,33 +221,30 @@ def _bars(view: View) -> RenderableType:
     grid.add_column(width=12)
     grid.add_column(width=_DRAWN)
     grid.add_column(no_wrap=True)
-    for name, done, style in (("called", len(view.calls), "cyan"), ("reported", view.reported, "green")):
-        bar = ProgressBar(view.numbers, done, width=_DRAWN, complete_style=style, finished_style=style)
-        grid.add_row(name, bar, f"{done} of {view.numbers}")
+    for name, done, total, style in (
+        ("called", view.called, view.numbers, "cyan"),
+        ("called again", view.retried, view.retried + view.waiting, "cyan"),
+        ("reported", view.reported, view.numbers, "green"),
+    ):
+        bar = ProgressBar(max(total, 1), done, width=_DRAWN, complete_style=style, finished_style=style)
+        grid.add_row(name, bar, f"{done} of {total}")
     grid.add_row()
     pace = Text.assemble((f"{view.pace:.1f}", "bold"), f" ({view.planned:.1f} planned)")
     grid.add_row("a second", Text(columns(view), style="cyan"), pace)
     return grid
 
 
-def _outcomes(view: View) -> RenderableType:
+def _states(view: View) -> RenderableType:
     grid = Table.grid(padding=(0, 2))
-    for width in (12, 16, 5):
-        grid.add_column(width=width)
-    grid.columns[2].justify = "right"
-    kinds = {report.id: _kind(report.outcome) for report in view.reports}
-    counts = Counter(kinds.values())
-    for kind in dict.fromkeys([*(_kind(answer.outcome) for answer in ANSWERS), *counts]):
-        result, detail = kind
-        style = _STYLES.get(result, "red")
-        length = round(counts[kind] / view.numbers * _BAR)
-        grid.add_row(Text(result, style=style), detail, str(counts[kind]), Text("■" * length, style=style))
+    grid.add_column(width=12)
+    grid.add_column(width=5, justify="right")
+    grid.add_column(no_wrap=True)
+    for state, style in _STATE_STYLES.items():
+        count, waiting = view.counts[state], view.waiting_in[state]
+        bar = ("■" * round(count / view.numbers * _BAR), style)
+        remark = f"  {waiting} wait for a retry" if waiting else ""
+        grid.add_row(Text(state, style=style), str(count), Text.assemble(bar, remark))
     return grid
-
-
-def _kind(outcome: Outcome) -> tuple[str, str]:
-    """The result and its detail: the callee's type of a completed call, the reason of another."""
-    return outcome.result, outcome.callee_type if outcome.result == "completed" else outcome.reason
 
 
 def _latest_reports(view: View) -> RenderableType:
@@ -197,7 +255,8 @@ def _latest_reports(view: View) -> RenderableType:
     grid.add_column(no_wrap=True)
     latest = view.reports[-_LATEST:]
     for report in latest:
-        result, detail = _kind(report.outcome)
+        result = report.outcome.result
+        detail = report.outcome.callee_type if result == "completed" else report.outcome.reason
         style = _STYLES.get(result, "red")
         grid.add_row(report.number.destination, report.number.reference, Text(result, style=style), detail, style="dim")
     for _ in range(_LATEST - len(latest)):
@@ -206,5 +265,5 @@ def _latest_reports(view: View) -> RenderableType:
 
 
 def _status(view: View) -> RenderableType:
-    explanation = "Each minute the pacer dispatches the calls that are due before its next tick."
+    explanation = "Each minute the pacer dispatches the calls due before its next tick."
     return Group(Text(view.status, style="bold"), Text(explanation, style="dim"))

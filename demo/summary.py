@@ -1,71 +1,27 @@
-"""Checks, by the requests that a tenant got, that each number was called exactly once and each outcome reported."""
+"""Checks, by the requests that a tenant got, that each number was called as often as it has to be, and reported."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+
+from demo.record import GAP, Call, Event, Number, Report, ends, last_calls
 
 #: how many numbers a fault names
 _NAMED = 3
 
 
 @dataclass(frozen=True)
-class Number:
-    """A number to be called, as its call has to name it."""
-
-    destination: str
-    reference: str
-
-    def __str__(self) -> str:
-        return f"{self.destination} ({self.reference})"
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a call ended, by the fields of a report."""
-
-    result: str
-    reason: str
-    callee_type: str
-    #: seconds
-    duration: str
-
-
-@dataclass(frozen=True)
-class Call:
-    """A request to start_url."""
-
-    #: Unix seconds
-    at: float
-    number: Number
-    id: str
-    #: True if its signature is the account's
-    signed: bool
-    #: the outcome that follows from the answer
-    outcome: Outcome
-
-
-@dataclass(frozen=True)
-class Report:
-    """A request to result_url."""
-
-    #: Unix seconds
-    at: float
-    number: Number
-    #: the call's id
-    id: str
-    signed: bool
-    outcome: Outcome
-
-
-@dataclass(frozen=True)
 class Summary:
     numbers: int
     calls: int
+    #: the calls that are not the first at their number
+    retries: int
     reports: int
+    #: how many numbers were called twice in an attempt
     called_twice: int
     never_called: int
-    #: the most seconds between two successive calls
+    #: the most seconds between two successive calls, retries left out
     longest_gap: float
     #: the most calls within one second
     fullest_second: int
@@ -74,42 +30,35 @@ class Summary:
 
 
 def summarize(
-    numbers: Sequence[Number], calls: Sequence[Call], reports: Sequence[Report], counted: Mapping[str, int]
+    numbers: Sequence[Number],
+    calls: Sequence[Call],
+    events: Sequence[Event],
+    reports: Sequence[Report],
+    counted: Mapping[str, int],
 ) -> Summary:
-    """`numbers` are those uploaded, each of them once. `counted` is the number of calls with each result, by the API.
+    """`numbers` are those uploaded, each of them once. `counted` is how many numbers are in each state, by the API.
 
     A repeated report is no fault if its fields are the same: a report is sent again until it is acknowledged.
     """
-    uploaded = set(numbers)
-    calls_of = Counter(call.number for call in calls)
-    twice = [number for number, count in calls_of.items() if count > 1]
-    never = [number for number in numbers if number not in calls_of]
-    made = {call.id: call for call in calls}
-    reported = {report.id for report in reports}
-    results = Counter({report.id: report.outcome.result for report in reports}.values())
+    called = {call.number for call in calls}
+    twice, never = _called_twice(calls), [number for number in numbers if number not in called]
     faults = [
-        _fault("called more than once", twice),
+        _fault("called twice in an attempt", twice),
         _fault("never called", never),
-        _fault("called, but not uploaded", [number for number in calls_of if number not in uploaded]),
-        _fault("called without a report", [call.number for call in made.values() if call.id not in reported]),
-        _fault("reported, but not called", [report.number for report in reports if report.id not in made]),
-        _fault("reported with a wrong number or outcome", [report.number for report in _wrong(reports, made)]),
-        _fault("called without a valid signature", [call.number for call in calls if not call.signed]),
-        _fault("reported without a valid signature", [report.number for report in reports if not report.signed]),
-        *(
-            f"The API counts {count} calls as {result}, but {results[result]} were reported as {result}."
-            for result, count in counted.items()
-            if count != results[result]
-        ),
+        *_faults_of_calls(numbers, calls, events),
+        *_faults_of_reports(calls, reports),
+        *_faults_of_counts(reports, counted),
     ]
     instants = sorted(call.at for call in calls)
+    firsts = sorted(call.at for call in calls if call.attempt == 1)
     return Summary(
         numbers=len(numbers),
         calls=len(calls),
+        retries=len(calls) - len(firsts),
         reports=len(reports),
         called_twice=len(twice),
         never_called=len(never),
-        longest_gap=max((later - earlier for earlier, later in pairwise(instants)), default=0.0),
+        longest_gap=max((later - earlier for earlier, later in pairwise(firsts)), default=0.0),
         fullest_second=fullest_second(instants),
         faults=tuple(fault for fault in faults if fault),
     )
@@ -125,17 +74,50 @@ def fullest_second(instants: Sequence[float]) -> int:
     return most
 
 
-def _wrong(reports: Iterable[Report], made: Mapping[str, Call]) -> list[Report]:
-    """The reports whose number or outcome isn't their call's."""
-    return [
-        report
-        for report in reports
-        if report.id in made and (report.number, report.outcome) != (made[report.id].number, made[report.id].outcome)
-    ]
+def _called_twice(calls: Iterable[Call]) -> list[Number]:
+    """The numbers that were called twice in an attempt."""
+    attempts = Counter((call.number, call.attempt) for call in calls)
+    return list(dict.fromkeys(number for (number, _), count in attempts.items() if count > 1))
 
 
-def _fault(what: str, numbers: Sequence[Number]) -> str:
-    if not numbers:
+def _faults_of_calls(numbers: Iterable[Number], calls: Sequence[Call], events: Sequence[Event]) -> Iterator[str]:
+    uploaded = set(numbers)
+    asked = {(call.id, call.attempt + 1) for call in calls if call.is_retried}
+    ended = ends(calls, events)
+    refused = {(event.id, event.attempt) for event in events if event.answer != 200}
+    retries = [call for call in calls if call.attempt != 1]
+    too_often = [call.number for call in retries if (call.id, call.attempt) not in asked]
+    too_seldom = [call.number for call in last_calls(calls).values() if call.is_retried]
+    too_soon = [call.number for call in retries if call.at - ended.get((call.id, call.attempt - 1), 0.0) < GAP]
+    yield _fault("called more often than asked", too_often)
+    yield _fault("called less often than asked", too_seldom)
+    yield _fault(f"called again within {GAP} seconds", too_soon)
+    yield _fault("called, but not uploaded", [call.number for call in calls if call.number not in uploaded])
+    yield _fault("called without a valid signature", [call.number for call in calls if not call.signed])
+    yield _fault("called, and an event refused", [call.number for call in calls if (call.id, call.attempt) in refused])
+
+
+def _faults_of_reports(calls: Iterable[Call], reports: Sequence[Report]) -> Iterator[str]:
+    last = last_calls(calls)
+    reported = {report.id for report in reports}
+    wrong = "reported with a wrong number, outcome or count of attempts"
+    yield _fault("called without a report", [call.number for call in last.values() if call.id not in reported])
+    yield _fault("reported, but not called", [report.number for report in reports if report.id not in last])
+    yield _fault(wrong, [report.number for report in reports if report.id in last and report.is_wrong(last[report.id])])
+    yield _fault("reported without a valid signature", [report.number for report in reports if not report.signed])
+
+
+def _faults_of_counts(reports: Iterable[Report], counted: Mapping[str, int]) -> Iterator[str]:
+    results = Counter({report.id: report.outcome.result for report in reports}.values())
+    for state, count in counted.items():
+        if count != results[state]:
+            yield f"The API counts {count} numbers as {state}, but {results[state]} were reported as {state}."
+
+
+def _fault(what: str, numbers: Iterable[Number]) -> str:
+    """A sentence about these numbers; empty if there are none."""
+    found = list(dict.fromkeys(numbers))
+    if not found:
         return ""
-    named = ", ".join(map(str, numbers[:_NAMED])) + (", …" if len(numbers) > _NAMED else "")
-    return f"{len(numbers)} {'number was' if len(numbers) == 1 else 'numbers were'} {what}: {named}"
+    named = ", ".join(map(str, found[:_NAMED])) + (", …" if len(found) > _NAMED else "")
+    return f"{len(found)} {'number was' if len(found) == 1 else 'numbers were'} {what}: {named}"

@@ -1,77 +1,48 @@
 """A tenant's web server: `start_url`, which makes each call, and `result_url`, which receives each outcome.
 
-Here no telephone rings: the server records each request, and answers it after a while with one of a few outcomes.
+It records each request, answers it as `demo.telephone` says, and posts to the call's `status_url` what happens then.
 """
 
 import base64
 import hashlib
 import hmac
-import json
 import socket
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from http.client import HTTPConnection, HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from demo.summary import Call, Number, Outcome, Report
+from demo.record import Call, Event, Number, Outcome, Report
+from demo.telephone import Answer, Step, answer_to, seconds_until_answer
 
 #: seconds by which a message's timestamp may differ from now, so that an old message can't be replayed
 _TOLERANCE = 300
+#: seconds that callpacer's answer to an event may take
+_PATIENCE = 35
+#: seconds before an event that wasn't taken is posted again
+_PAUSES = (0.5, 1.0, 2.0)
 
 
 @dataclass(frozen=True)
-class Answer:
-    """The answer of start_url to one call."""
+class Dial:
+    """A call that the tenant has to answer, and to go on with."""
 
-    status: int
-    body: bytes
-    #: the outcome that the report has to have
-    outcome: Outcome
+    id: str
+    attempt: int
+    status_url: str
+    #: how many calls came before it
+    index: int
 
-
-def _with_result(result: str, callee_type: str, duration: int) -> Answer:
-    """An answer whose body has the result."""
-    body = {"result": result, "callee_type": callee_type, "duration": duration}
-    return Answer(200, json.dumps(body).encode(), Outcome(result, "http_200", callee_type, str(duration)))
-
-
-def _without_result(status: int, body: bytes, result: str) -> Answer:
-    """An answer whose result follows from the status alone."""
-    return Answer(status, body, Outcome(result, f"http_{status}", "unknown", "0"))
-
-
-_VOICEXML = b'<?xml version="1.0"?><vxml version="2.1"><form><block>Hello.</block></form></vxml>'
-_PERSON = _with_result("completed", "voice", 42)
-_MACHINE = _with_result("completed", "answeringmachine", 17)
-_FAX = _with_result("completed", "fax", 5)
-_DIALOGUE = _without_result(200, _VOICEXML, "completed")
-_NO_ANSWER = _with_result("failed", "unknown", 0)
-_BUSY = _without_result(486, b"Busy Here", "failed")
-_NOT_FOUND = _without_result(404, b"Not Found", "failed")
-
-#: all answers, in the order in which the screen shows their outcomes
-ANSWERS = (_PERSON, _MACHINE, _DIALOGUE, _FAX, _BUSY, _NO_ANSWER, _NOT_FOUND)
-#: the answers to twenty calls, repeated for further ones
-_IN_TURN = (
-    *(_PERSON, _PERSON, _MACHINE, _PERSON, _BUSY, _PERSON, _DIALOGUE, _PERSON, _PERSON, _NO_ANSWER),
-    *(_PERSON, _MACHINE, _PERSON, _PERSON, _FAX, _BUSY, _PERSON, _DIALOGUE, _MACHINE, _NOT_FOUND),
-)
-
-
-def answer_to(index: int) -> Answer:
-    """The answer to the call with this index, from 0."""
-    return _IN_TURN[index % len(_IN_TURN)]
-
-
-def seconds_until_answer(index: int) -> float:
-    """From 0.1 to 0.4, in no visible order."""
-    return 0.1 + index * 37 % 101 * 0.003
+    @property
+    def answer(self) -> Answer:
+        return answer_to(self.index, self.attempt)
 
 
 def is_signed(secret: str, headers: Mapping[str, str], body: bytes, now: float) -> bool:
@@ -95,11 +66,16 @@ class Tenant:
 
     #: the account's, with which every request is signed
     secret: str
+    #: waits so many seconds, and answers True if the server ends meanwhile; by default on the real clock
+    wait: Callable[[float], bool] | None = None
     calls: list[Call] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
     reports: list[Report] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._indexes = count()
+        self._ending = threading.Event()
+        self._wait = self.wait or self._ending.wait
         self._server = _Server(self)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.1,))
 
@@ -110,6 +86,7 @@ class Tenant:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        self._ending.set()
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
@@ -122,21 +99,58 @@ class Tenant:
     def result_url(self) -> str:
         return f"http://127.0.0.1:{self._server.server_port}/result"
 
-    def called(self, headers: Mapping[str, str], body: bytes) -> Answer:
-        """Record a request to start_url."""
+    def called(self, headers: Mapping[str, str], body: bytes) -> Dial:
+        """Record a request to start_url, and return when it has to be answered."""
         now, form, index = time.time(), _form(body), next(self._indexes)
-        answer = answer_to(index)
+        dial = Dial(form.get("call_id", ""), _whole(form, "attempt"), form.get("status_url", ""), index)
         signed = is_signed(self.secret, headers, body, now)
-        self.calls.append(Call(now, _number(form), form.get("call_id", ""), signed, answer.outcome))
-        time.sleep(seconds_until_answer(index))
-        return answer
+        outcome, lasts = dial.answer.outcome, bool(dial.answer.steps)
+        self.calls.append(Call(now, _number(form), dial.id, dial.attempt, signed, outcome, lasts))
+        self._wait(seconds_until_answer(index))
+        return dial
+
+    def go_on(self, dial: Dial) -> None:
+        """Post the events of a call when their time has come."""
+        passed = 0.0
+        for step in dial.answer.steps:
+            if self._wait(step.after - passed):
+                return
+            passed = step.after
+            self._tell(dial, step)
+
+    def _tell(self, dial: Dial, step: Step) -> None:
+        """Post an event until it is taken. One that comes twice does no harm."""
+        now = time.time()
+        answer = post(dial.status_url, step.fields)
+        for pause in _PAUSES:
+            if answer == 200 or self._wait(pause):
+                break
+            answer = post(dial.status_url, step.fields)
+        self.events.append(Event(now, dial.id, dial.attempt, step.fields["status"], answer))
 
     def reported(self, headers: Mapping[str, str], body: bytes) -> None:
         """Record a request to result_url."""
         now, form = time.time(), _form(body)
         outcome = Outcome(*(form.get(name, "") for name in ("result", "reason", "callee_type", "duration")))
         signed = is_signed(self.secret, headers, body, now)
-        self.reports.append(Report(now, _number(form), form.get("call_id", ""), signed, outcome))
+        attempts = _whole(form, "attempts")
+        self.reports.append(Report(now, _number(form), form.get("call_id", ""), attempts, signed, outcome))
+
+
+def post(url: str, fields: Mapping[str, str]) -> int:
+    """Post a form to an http URL. Answers the status; 0 if there is no answer."""
+    parts = urlsplit(url)
+    connection = HTTPConnection(parts.netloc, timeout=_PATIENCE)
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    try:
+        connection.request("POST", f"{parts.path}?{parts.query}", urlencode(fields), headers)
+        answer = connection.getresponse()
+        answer.read()
+        return answer.status
+    except (OSError, HTTPException):
+        return 0
+    finally:
+        connection.close()
 
 
 def _form(body: bytes) -> dict[str, str]:
@@ -147,6 +161,12 @@ def _number(form: Mapping[str, str]) -> Number:
     return Number(form.get("phone_number", ""), form.get("message_reference", ""))
 
 
+def _whole(form: Mapping[str, str], name: str) -> int:
+    """A number of the form; 0 if there is none."""
+    text = form.get(name, "")
+    return int(text) if text.isascii() and text.isdigit() else 0
+
+
 class _Handler(BaseHTTPRequestHandler):
     server: "_Server"
     disable_nagle_algorithm = True
@@ -155,8 +175,9 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("content-length", "0")))
         headers = {name.lower(): value for name, value in self.headers.items()}
         if self.path == "/start":
-            answer = self.server.tenant.called(headers, body)
-            self._answer(answer.status, answer.body)
+            dial = self.server.tenant.called(headers, body)
+            self._answer(dial.answer.status, dial.answer.body)
+            threading.Thread(target=self.server.tenant.go_on, args=(dial,), daemon=True).start()
         elif self.path == "/result":
             self.server.tenant.reported(headers, body)
             self._answer(200, b"")
