@@ -4,15 +4,16 @@ import logging
 from dataclasses import replace
 from datetime import datetime
 
-from chalicelib.domain.call import Call, ReportState, State, is_unclaimed
+from chalicelib.domain.call import Call, State, is_unclaimed
 from chalicelib.domain.models import MOST_SENT_PAST_HEAD, Campaign
-from chalicelib.domain.settling import SettlingAction, is_stale
+from chalicelib.domain.settling import SettlingAction, is_stale, still_to_do
 from chalicelib.domain.tasks import DialTask, Lease, Task
 from chalicelib.domain.timetable import may_call
 from chalicelib.runtime.clock import Clock
 from chalicelib.runtime.logs import about
 from chalicelib.runtime.metrics import Metric, Metrics
 from chalicelib.storage.stores import Stores
+from chalicelib.storage.tasks import LEASE_TIME
 
 logger = logging.getLogger(__name__)
 
@@ -92,7 +93,8 @@ class Mender:
                 call = calls.get(task.key)
                 if isinstance(task, DialTask) and call is not None and call.state is State.DIALLING:
                     self.expire(call, campaign, now)
-            left = [again for task in lease.tasks for again in _still_to_do(task, calls.get(task.key))]
+            leased_at = now if lease.expires is None else lease.expires - LEASE_TIME
+            left = [task for task in lease.tasks if still_to_do(task, calls.get(task.key), leased_at)]
             self._tasks.release(lease, now, left, spread=campaign.spread)
 
     def record_what_was_returned(self, campaign: Campaign, deadline: datetime) -> None:
@@ -120,14 +122,3 @@ def _is_held(call: Call, lease: Lease, now: datetime) -> bool:
     """True if a dialer may still work on a number of the lease."""
     is_dial = isinstance(lease.tasks[0], DialTask)
     return is_dial and call.state is State.DIALLING and not is_stale(call, now)
-
-
-def _still_to_do(task: Task, call: Call | None) -> list[Task]:
-    """What is left of a task whose message is gone: the task itself, or nothing.
-
-    A call that was deferred after this attempt has a task of its own, which waits for its time.
-    """
-    if isinstance(task, DialTask):
-        return [task] if is_unclaimed(call, task.attempt) else []
-    is_unfinished = call is not None and call.report in (ReportState.PENDING, ReportState.DEFERRED)
-    return [task] if is_unfinished else []

@@ -9,8 +9,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from chalicelib.domain.call import Call, ReportState, State
+from chalicelib.domain.call import Call, ReportState, State, is_unclaimed
+from chalicelib.domain.last_look import CLOCKS_DIFFER
 from chalicelib.domain.models import Counts, HeadObservation
+from chalicelib.domain.tasks import DialTask, Task
 
 #: How long after its dispatch a number without a record counts as lost: its message is gone.
 LOST_AFTER = timedelta(minutes=5)
@@ -22,6 +24,9 @@ REPORTING_FOR = CLAIM_HELD_FOR
 #: How long the report of an outcome that an event brought may take: until the settler's next tick dispatches it, and
 #: then as long as a dialer takes.
 REPORTING_AFTER_EVENT_FOR = timedelta(minutes=2) + REPORTING_FOR
+#: How much later than a lease a claim is recorded that was surely made after the lease had begun: clocks differ, and a
+#: lease is named after a whole second.
+SURELY_LATER = CLOCKS_DIFFER + timedelta(seconds=1)
 
 
 class SettlingAction(StrEnum):
@@ -113,6 +118,19 @@ def observe_head(
 def is_stale(call: Call, now: datetime) -> bool:
     """True if the dialer that claimed it can't be alive any more."""
     return call.state is State.DIALLING and call.claimed_at is not None and now - call.claimed_at >= CLAIM_HELD_FOR
+
+
+def still_to_do(task: Task, call: Call | None, leased_at: datetime) -> bool:
+    """True if a task is left whose message is gone. It was leased at `leased_at`, and the lease has expired.
+
+    A call that was deferred after its claim has a task of its own, which waits for its time. If it was claimed before
+    the lease began, that task is the leased one. If the claim came so soon after the lease that nobody can tell, the
+    number gets a second task rather than none, and the claim refuses one of the two.
+    """
+    if not isinstance(task, DialTask):
+        return call is not None and call.report in (ReportState.PENDING, ReportState.DEFERRED)
+    is_claimed_since = call is not None and call.claimed_at is not None and call.claimed_at - leased_at > SURELY_LATER
+    return is_unclaimed(call, task.attempt) and not is_claimed_since
 
 
 def has_timed_out(call: Call, call_timeout: timedelta, now: datetime) -> bool:

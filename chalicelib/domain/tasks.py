@@ -56,6 +56,8 @@ class Lease:
     tasks: tuple[Task, ...]
     #: the range key of its item
     name: str
+    #: None for a returned slice
+    expires: datetime | None = None
 
     @property
     def campaign(self) -> CampaignKey:

@@ -138,7 +138,8 @@ def returned_dials(campaign: CampaignKey, item: TaskItem) -> Iterator[ScheduledT
 
 
 def lease_of(campaign: CampaignKey, item: TaskItem) -> Lease:
-    return Lease(_tasks(campaign, item), item.key)
+    kind, instant, *_ = item.key.split("/")
+    return Lease(_tasks(campaign, item), item.key, _instant(instant) if kind.startswith(LEASED) else None)
 
 
 def outcome_of(campaign: CampaignKey, item: TaskItem) -> UncountedOutcome:

@@ -6,6 +6,7 @@ In each test one operation runs during another, right before or after a call to 
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -15,7 +16,8 @@ from pynamodb.exceptions import UpdateError
 from chalicelib.domain import campaign as transitions
 from chalicelib.domain.call import ReportState, State
 from chalicelib.domain.models import Counts, Plan, Status, Window
-from chalicelib.domain.outcome import Answered
+from chalicelib.domain.outcome import Answered, NotSent
+from chalicelib.domain.retries import UNSENT_GAPS
 from chalicelib.domain.slicing import Limits
 from chalicelib.errors import Busy
 from chalicelib.gateway.clients import LastLook
@@ -308,3 +310,22 @@ def test_a_retry_keeps_its_gap_though_the_dialer_dies_before_it_deletes_the_leas
     assert len(world.tenant.calls) == 2
     world.run(minutes=15)
     assert [call.form["attempt"] for call in world.tenant.calls] == ["1", "2", "3"]
+
+
+def test_a_call_that_was_not_sent_keeps_its_gap_though_the_dialer_dies_before_it_deletes_the_lease(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.tenant.on_call = lambda _: NotSent("refused")
+    prepare_running(world, numbers(1))
+    world.run(minutes=1)
+    with monkeypatch.context() as patch:
+        patch.setattr(world.services.tasks, "delete_lease", die)
+        (message,) = world.dispatch()
+        world.clock.turn_to(message.visible_at)
+        assert world.dial([message.body]) == ["0"]
+    world.run(minutes=25)
+    calls = [call.at for call in world.tenant.calls]
+    gaps = [(after - before).total_seconds() for before, after in pairwise(calls)]
+    assert len(gaps) == len(UNSENT_GAPS)
+    assert all(gap >= least for gap, least in zip(gaps, UNSENT_GAPS, strict=True)), gaps
+    assert campaign(world).counts == Counts(failed=1)

@@ -647,7 +647,7 @@ class TestTasks:
         tasks.delete_lease(CAMPAIGN, deleted)
         expiry = NOW + 15 * MINUTE
         assert list(tasks.expired_leases(CAMPAIGN, expiry - timedelta(seconds=1))) == []
-        assert list(tasks.expired_leases(CAMPAIGN, expiry)) == [Lease((dial(2), dial(3)), kept)]
+        assert list(tasks.expired_leases(CAMPAIGN, expiry)) == [Lease((dial(2), dial(3)), kept, expiry)]
 
     def test_deleting_a_lease_keeps_the_task_of_a_number_that_was_deferred_again(
         self, database: Database, tasks: TaskStore
