@@ -6,7 +6,7 @@ from datetime import datetime
 
 from chalicelib.domain.call import Call, State, is_unclaimed
 from chalicelib.domain.models import MOST_SENT_PAST_HEAD, Campaign
-from chalicelib.domain.settling import SettlingAction, is_stale, still_to_do
+from chalicelib.domain.settling import SettlingAction, Step, is_stale, still_to_do
 from chalicelib.domain.tasks import DialTask, Lease, Task
 from chalicelib.domain.timetable import may_call
 from chalicelib.runtime.clock import Clock
@@ -29,19 +29,21 @@ class Mender:
         self._clock = clock
         self._metrics = metrics
 
-    def carry_out(self, action: SettlingAction, call: Call, campaign: Campaign, now: datetime) -> bool:
+    def carry_out(self, step: Step, campaign: Campaign, now: datetime) -> bool:
         """True if the sweep can go on from the number."""
-        match action:
+        if step.call is None:
+            return step.action is SettlingAction.DEFER_LOST and self.defer_lost(campaign, step.sequence)
+        match step.action:
             case SettlingAction.COUNT | SettlingAction.ALREADY_SKIPPED:
                 return True
             case SettlingAction.LIST_OPEN | SettlingAction.ALREADY_LISTED:
                 return True
             case SettlingAction.SKIP:
-                return self._calls.skip(call)
+                return self._calls.skip(step.call)
             case SettlingAction.EXPIRE:
-                self.expire(call, campaign, now)
+                self.expire(step.call, campaign, now)
             case SettlingAction.DEFER_REPORT:
-                self.defer_report(call, campaign, now)
+                self.defer_report(step.call, campaign, now)
         return False
 
     def record_counted(self, call: Call) -> None:

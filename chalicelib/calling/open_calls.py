@@ -7,7 +7,7 @@ is in one list at most, so it is counted once.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from chalicelib.calling.mending import Mender
@@ -15,6 +15,7 @@ from chalicelib.domain.call import Call
 from chalicelib.domain.models import Campaign
 from chalicelib.domain.settling import (
     SettlingAction,
+    Step,
     classify,
     corrected,
     counted,
@@ -44,7 +45,7 @@ class ListChanges:
     #: calls whose first report is to be dispatched
     reports: tuple[Call, ...] = ()
     #: calls whose claim or report needs mending
-    mended: Mapping[Call, SettlingAction] = field(default_factory=dict)
+    mended: tuple[Step, ...] = ()
 
 
 def changes_of(
@@ -60,7 +61,7 @@ def changes_of(
     ended: list[Call] = []
     skipped: list[Call] = []
     reports: list[Call] = []
-    mended: dict[Call, SettlingAction] = {}
+    mended: list[Step] = []
     for sequence in sorted(listed.sequences):
         call = calls.get(sequence)
         if call is None:
@@ -82,9 +83,9 @@ def changes_of(
             skipped.append(call)
             left.discard(sequence)
         elif action in (SettlingAction.EXPIRE, SettlingAction.DEFER_REPORT):
-            mended[call] = action
+            mended.append(Step(sequence, action, call))
     counted_campaign = replace(campaign, counts=counts)
-    return ListChanges(counted_campaign, tuple(ended), frozenset(left), tuple(skipped), tuple(reports), mended)
+    return ListChanges(counted_campaign, tuple(ended), frozenset(left), tuple(skipped), tuple(reports), tuple(mended))
 
 
 class OpenCallsSettler:
@@ -119,8 +120,8 @@ class OpenCallsSettler:
                 campaign = changes.campaign
                 for call in changes.counted:
                     self._mender.record_counted(call)
-            for call, action in changes.mended.items():
-                self._mender.carry_out(action, call, campaign, now)
+            for step in changes.mended:
+                self._mender.carry_out(step, campaign, now)
             reports += changes.reports
         return campaign, reports
 

@@ -9,10 +9,10 @@ whose dialer can't be alive any more becomes uncertain. A report that was begun 
 """
 
 import logging
-from collections.abc import Iterable, Sequence, Set
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from functools import cached_property, partial
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
 from itertools import islice
 
 from chalicelib.calling.mending import Mender
@@ -20,28 +20,24 @@ from chalicelib.calling.open_calls import OpenCallsSettler
 from chalicelib.calling.sharding import ForEach
 from chalicelib.calling.sleeper import Sleeper
 from chalicelib.calling.tick import Tick
-from chalicelib.domain import load, messages
-from chalicelib.domain.call import Call, ReportState, time_taken
+from chalicelib.domain import messages
+from chalicelib.domain.call import Call, ReportState
 from chalicelib.domain.keys import CampaignKey
 from chalicelib.domain.messages import Report, Slice
 from chalicelib.domain.models import Campaign
 from chalicelib.domain.settling import (
-    SettlingAction,
-    classify,
+    BATCH_SIZE,
+    SweepInput,
+    SweptBatch,
+    batch,
     counted,
-    is_to_be_dispatched,
-    lost_before,
-    observe_head,
     owes_report,
+    sweep_steps,
+    swept,
     with_acknowledgement,
 )
 from chalicelib.domain.slicing import MOST_REPORTS
-from chalicelib.domain.tasks import (
-    Acknowledgement,
-    UncountedOutcome,
-    acknowledged_sequences,
-    open_sequences,
-)
+from chalicelib.domain.tasks import UncountedOutcome, open_sequences
 from chalicelib.domain.timetable import may_call
 from chalicelib.gateway.queue import CallQueue, Message
 from chalicelib.runtime.clock import Clock
@@ -50,40 +46,10 @@ from chalicelib.storage.stores import Stores
 
 logger = logging.getLogger(__name__)
 
-#: How many records are read between two moves of `settled`.
-BATCH_SIZE = 500
 #: How many outcomes of skipped numbers are counted in one transaction, which may have 100 parts.
 COUNTED_AT_ONCE = 90
 #: How many of a campaign's tasks are counted for the metrics: it is enough to see that there are many.
 COUNTED_AT_MOST = 1000
-
-
-@dataclass(frozen=True)
-class SweepInput:
-    """What was read of a campaign before a sweep, beside its calls' records."""
-
-    read_at: datetime
-    acknowledgements: Sequence[Acknowledgement]
-    #: the numbers that were returned or are leased, and may have no record
-    returned: Set[int]
-
-    @cached_property
-    def acknowledged(self) -> frozenset[int]:
-        return acknowledged_sequences(self.acknowledgements)
-
-
-@dataclass(frozen=True)
-class SweptBatch:
-    """What a sweep of one batch has found. Nothing of it is written yet."""
-
-    #: the campaign as it is to be
-    campaign: Campaign
-    #: the calls that are counted
-    counted: Sequence[Call]
-    #: numbers that become open calls
-    opened: Sequence[int]
-    #: calls whose first report is to be dispatched
-    reports: Sequence[Call]
 
 
 class Settler:
@@ -170,23 +136,23 @@ class Settler:
         """
         reports: list[Call] = []
         while self._clock.now() < deadline:
-            swept = self._sweep_batch(campaign, known)
-            if swept.campaign != campaign and not self._write(campaign, swept):
+            found = self._sweep_batch(campaign, known)
+            if found.campaign != campaign and not self._write(campaign, found):
                 break  # another settler sweeps, too
-            reports += swept.reports
-            for call in swept.counted:
+            reports += found.reports
+            for call in found.counted:
                 self._mender.record_counted(call)
-            was_whole, campaign = swept.campaign.settled == campaign.settled + BATCH_SIZE, swept.campaign
+            was_whole, campaign = found.campaign.settled == campaign.settled + BATCH_SIZE, found.campaign
             if not was_whole:
                 break  # a number is under way: another batch would read the same records again
         return campaign, reports
 
-    def _write(self, before: Campaign, swept: SweptBatch) -> bool:
-        if not swept.opened:
-            return self._progress.settle(before, swept.campaign)
+    def _write(self, before: Campaign, found: SweptBatch) -> bool:
+        if not found.opened:
+            return self._progress.settle(before, found.campaign)
         transaction = self._database.transaction()
-        self._progress.count(transaction, before, swept.campaign)
-        self._tasks.add_open(transaction, before.key, swept.opened)
+        self._progress.count(transaction, before, found.campaign)
+        self._tasks.add_open(transaction, before.key, found.opened)
         return transaction.is_committed()
 
     def _dispatch_reports(self, campaign: Campaign, calls: Sequence[Call], known: SweepInput) -> None:
@@ -216,45 +182,13 @@ class Settler:
         )
 
     def _sweep_batch(self, campaign: Campaign, known: SweepInput) -> SweptBatch:
-        """The campaign as it is to be: settled up to the first number that is being dialled."""
-        now = self._clock.now()
-        ended: list[Call] = []
-        opened: list[int] = []
-        reports: list[Call] = []
-        call_timeout = timedelta(seconds=campaign.plan.call_timeout)
-        dispatched_long_ago = lost_before(campaign.head_observations, now)
-        observations = observe_head(campaign.head_observations, campaign.head, campaign.settled, now)
-        campaign = replace(campaign, head_observations=observations)
-        first, beyond = campaign.settled, min(campaign.settled + BATCH_SIZE, campaign.head)
-        found = self._calls.between(campaign.key, first, beyond)
+        """Carry out what is to be done with each number of the next batch."""
+        now, numbers = self._clock.now(), batch(campaign)
+        found = self._calls.between(campaign.key, numbers.start, numbers.stop)
         calls = {call.key.sequence: with_acknowledgement(call, known.acknowledged) for call in found}
-        for sequence in range(first, beyond):
-            call = calls.get(sequence)
-            action = classify(
-                call,
-                now,
-                dispatched_long_ago=sequence < dispatched_long_ago and sequence not in known.returned,
-                acknowledgements_read_at=known.read_at,
-                call_timeout=call_timeout,
-            )
-            if call is None and action is SettlingAction.DEFER_LOST:
-                is_settled = self._mender.defer_lost(campaign, sequence)
-            else:
-                is_settled = call is not None and self._mender.carry_out(action, call, campaign, now)
-            if call is not None and is_to_be_dispatched(call, campaign.reports_dispatched_at, known.read_at):
-                reports.append(call)
-            # A number after an unfinished one is carried out now, and settled by a later sweep.
-            if is_settled and campaign.settled == sequence:
-                campaign = replace(campaign, settled=sequence + 1)
-                if action is SettlingAction.LIST_OPEN:
-                    opened.append(sequence)
-                if call is not None and action is SettlingAction.COUNT:
-                    campaign = replace(campaign, counts=counted(campaign.counts, call.counted_state))
-                    ended.append(call)
-        if ended:
-            taken = [time_taken(call) for call in ended]
-            campaign = replace(campaign, call_time=load.average_call_time(campaign.call_time, taken))
-        return SweptBatch(campaign, ended, opened, reports)
+        steps = sweep_steps(campaign, calls, known, now)
+        passable = {step.sequence for step in steps if self._mender.carry_out(step, campaign, now)}
+        return swept(campaign, steps, passable, known, now)
 
     def _count_skipped(self, campaign: Campaign) -> Campaign:
         """Add the outcomes of skipped numbers to the counts, and delete their items in the same transaction.

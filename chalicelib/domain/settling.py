@@ -2,18 +2,26 @@
 
 The settler sweeps from `settled` on and stops at the first number that is under way. A deferred number may wait for
 days and must not hold the settler up: it is skipped, and counted when it has its outcome.
+
+A sweep reads the records of a batch of numbers, decides on a step for each (`sweep_steps`), and carries the steps out.
+What it writes then (`swept`) depends on how far they let it go.
 """
 
-from collections.abc import Container, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Container, Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import cached_property
+from itertools import takewhile
 
-from chalicelib.domain.call import Call, ReportState, State, is_unclaimed
+from chalicelib.domain import load
+from chalicelib.domain.call import Call, ReportState, State, is_unclaimed, time_taken
 from chalicelib.domain.last_look import CLOCKS_DIFFER
-from chalicelib.domain.models import Counts, HeadObservation
-from chalicelib.domain.tasks import DialTask, Task
+from chalicelib.domain.models import Campaign, Counts, HeadObservation
+from chalicelib.domain.tasks import Acknowledgement, DialTask, Task, acknowledged_sequences
 
+#: How many records are read between two moves of `settled`.
+BATCH_SIZE = 500
 #: How long after its dispatch a number without a record counts as lost: its message is gone.
 LOST_AFTER = timedelta(minutes=5)
 #: How long the settler waits for the outcome of a claim. It is longer than a dialer lives, which is a minute and a
@@ -50,6 +58,99 @@ class SettlingAction(StrEnum):
     ALREADY_LISTED = "already_listed"
     #: schedule its report again: it has its outcome, and the dialer died before it finished the report
     DEFER_REPORT = "defer_report"
+
+
+@dataclass(frozen=True)
+class SweepInput:
+    """What was read of a campaign before a sweep, beside its calls' records."""
+
+    read_at: datetime
+    acknowledgements: Sequence[Acknowledgement]
+    #: the numbers that were returned or are leased, and may have no record
+    returned: Set[int]
+
+    @cached_property
+    def acknowledged(self) -> frozenset[int]:
+        return acknowledged_sequences(self.acknowledgements)
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a sweep does with one number."""
+
+    sequence: int
+    action: SettlingAction
+    #: None for a number without a record
+    call: Call | None
+
+
+@dataclass(frozen=True)
+class SweptBatch:
+    """What a sweep of one batch has found. Nothing of it is written yet."""
+
+    #: the campaign as it is to be
+    campaign: Campaign
+    #: the calls that are counted
+    counted: Sequence[Call]
+    #: numbers that become open calls
+    opened: Sequence[int]
+    #: calls whose first report is to be dispatched
+    reports: Sequence[Call]
+
+
+def batch(campaign: Campaign) -> range:
+    """The numbers that the next sweep reads."""
+    return range(campaign.settled, min(campaign.settled + BATCH_SIZE, campaign.head))
+
+
+def sweep_steps(campaign: Campaign, calls: Mapping[int, Call], known: SweepInput, now: datetime) -> list[Step]:
+    """A step for each number of the batch. `calls` are its records, with their acknowledgements."""
+    long_ago = lost_before(campaign.head_observations, now)
+    call_timeout = timedelta(seconds=campaign.plan.call_timeout)
+    return [
+        Step(
+            sequence,
+            classify(
+                calls.get(sequence),
+                now,
+                dispatched_long_ago=sequence < long_ago and sequence not in known.returned,
+                acknowledgements_read_at=known.read_at,
+                call_timeout=call_timeout,
+            ),
+            calls.get(sequence),
+        )
+        for sequence in batch(campaign)
+    ]
+
+
+def swept(
+    campaign: Campaign, steps: Sequence[Step], passable: Container[int], known: SweepInput, now: datetime
+) -> SweptBatch:
+    """The campaign is settled up to the first number that isn't `passable`.
+
+    A number after that one is carried out now, and settled by a later sweep.
+    """
+    passed = list(takewhile(lambda step: step.sequence in passable, steps))
+    ended = [step.call for step in passed if step.call is not None and step.action is SettlingAction.COUNT]
+    after = replace(
+        campaign,
+        settled=campaign.settled + len(passed),
+        counts=counted_all(campaign.counts, ended),
+        head_observations=observe_head(campaign.head_observations, campaign.head, campaign.settled, now),
+    )
+    if ended:
+        taken = [time_taken(call) for call in ended]
+        after = replace(after, call_time=load.average_call_time(campaign.call_time, taken))
+    return SweptBatch(
+        after,
+        ended,
+        [step.sequence for step in passed if step.action is SettlingAction.LIST_OPEN],
+        [
+            step.call
+            for step in steps
+            if step.call is not None and is_to_be_dispatched(step.call, campaign.reports_dispatched_at, known.read_at)
+        ],
+    )
 
 
 def with_acknowledgement(
@@ -168,6 +269,13 @@ def counted(counts: Counts, state: State) -> Counts:
             return replace(counts, uncertain=counts.uncertain + 1)
         case _:
             raise ValueError(f"no outcome: {state}")
+
+
+def counted_all(counts: Counts, calls: Iterable[Call]) -> Counts:
+    """The counts with the outcomes of these calls."""
+    for call in calls:
+        counts = counted(counts, call.counted_state)
+    return counts
 
 
 def corrected(counts: Counts, state: State) -> Counts:

@@ -16,7 +16,6 @@ from chalicelib.api import authentication
 from chalicelib.calling import dialer
 from chalicelib.calling.dialer import Dialer
 from chalicelib.calling.open_calls import OpenCallsSettler
-from chalicelib.calling.settler import Settler
 from chalicelib.calling.snapshots import CampaignSnapshots
 from chalicelib.domain import event_actions, last_look, lines, pacing, settling
 from chalicelib.domain.lines import Lines
@@ -92,9 +91,9 @@ CONTROLS = (
         "the sweep of numbers whose message is lost",
         (
             Edit(
-                Settler,
-                "_sweep_batch",
-                {"dispatched_long_ago=sequence < dispatched_long_ago": "dispatched_long_ago=False"},
+                settling,
+                "sweep_steps",
+                {"dispatched_long_ago=sequence < long_ago and": "dispatched_long_ago=False and"},
             ),
         ),
         seen_in=2,

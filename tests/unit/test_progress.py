@@ -1,19 +1,17 @@
-"""The progress and the status of a campaign, and what the settler does with each number."""
+"""The progress and the status of a campaign."""
 
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.domain.call import Call, ReportState, State
 from chalicelib.domain.keys import CallKey
-from chalicelib.domain.models import Campaign, Counts, Entry, HeadObservation, Plan, Status, Window
+from chalicelib.domain.models import Campaign, Counts, Entry, Plan, Status, Window
 from chalicelib.domain.outcome import CalleeType
 from chalicelib.domain.progress import Progress, progress, status
-from chalicelib.domain.settling import SettlingAction, classify, lost_before, observe_head, with_acknowledgement
 from chalicelib.domain.tasks import Correction, UncountedOutcome
 
 NOW = datetime(2026, 1, 5, 13, tzinfo=UTC)
@@ -153,99 +151,6 @@ def test_each_number_is_counted_once_wherever_it_is(
         failed=counts[State.FAILED],
         uncertain=counts[State.UNCERTAIN],
     )
-
-
-OLD = NOW - timedelta(minutes=2)
-HOUR, MINUTE, SECOND = timedelta(hours=1), timedelta(minutes=1), timedelta(seconds=1)
-PENDING_BY_EVENT = call(0, State.COMPLETED, ReportState.PENDING, at=NOW - HOUR)
-
-
-@pytest.mark.parametrize(
-    ("record", "dispatched_long_ago", "expected"),
-    [
-        (None, False, SettlingAction.WAIT),
-        (None, True, SettlingAction.DEFER_LOST),
-        (call(0, State.DIALLING, at=OLD + timedelta(seconds=1)), True, SettlingAction.WAIT),
-        (call(0, State.DIALLING, at=OLD), False, SettlingAction.EXPIRE),
-        (call(0, State.DEFERRED), False, SettlingAction.SKIP),
-        (call(0, State.DEFERRED, skipped=True), False, SettlingAction.ALREADY_SKIPPED),
-        (call(0, State.COMPLETED, skipped=True), False, SettlingAction.ALREADY_SKIPPED),
-        (call(0, State.COMPLETED), False, SettlingAction.COUNT),
-        (call(0, State.FAILED, ReportState.DEFERRED), False, SettlingAction.COUNT),
-        (call(0, State.UNCERTAIN, ReportState.DELIVERED), False, SettlingAction.COUNT),
-        (call(0, State.COMPLETED, ReportState.PENDING, at=OLD + timedelta(seconds=1)), False, SettlingAction.WAIT),
-        (call(0, State.COMPLETED, ReportState.PENDING, at=OLD), False, SettlingAction.DEFER_REPORT),
-        (call(0, State.IN_PROGRESS, at=NOW - HOUR + SECOND), False, SettlingAction.LIST_OPEN),
-        (call(0, State.IN_PROGRESS, at=NOW - HOUR), False, SettlingAction.EXPIRE),
-        (replace(call(0, State.IN_PROGRESS, at=NOW - HOUR), listed=True), False, SettlingAction.ALREADY_LISTED),
-        (replace(PENDING_BY_EVENT, ended_at=NOW - 4 * MINUTE + SECOND), False, SettlingAction.LIST_OPEN),
-        (replace(PENDING_BY_EVENT, ended_at=NOW - 4 * MINUTE), False, SettlingAction.DEFER_REPORT),
-    ],
-)
-def test_the_settler_classifies_a_number_by_its_record(
-    record: Call | None, dispatched_long_ago: bool, expected: SettlingAction
-) -> None:
-    assert (
-        classify(record, NOW, dispatched_long_ago=dispatched_long_ago, acknowledgements_read_at=NOW, call_timeout=HOUR)
-        is expected
-    )
-
-
-def test_a_report_is_deferred_only_by_acknowledgements_that_were_read_late_enough() -> None:
-    record = call(0, State.COMPLETED, ReportState.PENDING, at=OLD)
-    assert (
-        classify(
-            record,
-            NOW,
-            dispatched_long_ago=False,
-            acknowledgements_read_at=NOW - timedelta(seconds=1),
-            call_timeout=HOUR,
-        )
-        is SettlingAction.WAIT
-    )
-
-
-def test_a_pending_report_is_delivered_if_it_is_acknowledged_or_settled() -> None:
-    pending = call(7, State.FAILED, ReportState.PENDING)
-    delivered = replace(pending, report=ReportState.DELIVERED, report_attempts=1)
-    assert with_acknowledgement(pending, {6, 7}) == with_acknowledgement(pending, (), settled=8) == delivered
-    assert with_acknowledgement(pending, {6, 8}, settled=7) == pending
-
-
-@pytest.mark.parametrize(
-    "recorded",
-    [
-        call(7, State.COMPLETED, ReportState.NONE),
-        call(7, State.COMPLETED, ReportState.DEFERRED),
-        call(7, State.COMPLETED, ReportState.GIVEN_UP),
-        call(7, State.COMPLETED, ReportState.PENDING, skipped=True),
-    ],
-)
-def test_any_other_report_is_as_recorded(recorded: Call) -> None:
-    assert with_acknowledgement(recorded, {7}, settled=8) == recorded
-
-
-def minutes_ago(minutes: int, head: int) -> HeadObservation:
-    return HeadObservation(head, NOW - timedelta(minutes=minutes))
-
-
-def test_a_number_is_lost_five_minutes_after_it_was_observed_before_the_head() -> None:
-    head_observations = (minutes_ago(6, 10), minutes_ago(5, 20), minutes_ago(4, 30))
-    assert lost_before(head_observations, NOW) == 20
-    assert lost_before(head_observations, NOW + timedelta(minutes=1)) == 30
-    assert lost_before((), NOW) == 0
-
-
-def test_a_sweep_observes_the_head_and_drops_observations_that_are_no_longer_needed() -> None:
-    head_observations = (minutes_ago(6, 10), minutes_ago(5, 20), minutes_ago(4, 30))
-    assert observe_head(head_observations, head=40, settled=0, now=NOW) == (
-        *head_observations[1:],
-        HeadObservation(40, NOW),
-    )
-    assert observe_head(head_observations, head=30, settled=0, now=NOW) == head_observations[1:]
-    assert observe_head(head_observations, head=30, settled=20, now=NOW) == head_observations[2:]
-    assert observe_head(head_observations, head=30, settled=30, now=NOW) == ()
-    assert observe_head((), head=5, settled=3, now=NOW) == (HeadObservation(5, NOW),)
 
 
 def test_a_campaign_is_completed_when_all_numbers_are_settled_and_reported() -> None:

@@ -1,51 +1,207 @@
 """What the settler does with each number before the head."""
 
+from collections.abc import Iterable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
 from chalicelib.domain.call import Call, ReportState, State
 from chalicelib.domain.keys import CampaignKey
-from chalicelib.domain.models import Entry
+from chalicelib.domain.models import Campaign, Counts, Entry, HeadObservation, Plan, Status, Window
 from chalicelib.domain.outcome import CalleeType
-from chalicelib.domain.settling import still_to_do
+from chalicelib.domain.settling import (
+    BATCH_SIZE,
+    SettlingAction,
+    Step,
+    SweepInput,
+    batch,
+    classify,
+    lost_before,
+    observe_head,
+    still_to_do,
+    sweep_steps,
+    swept,
+    with_acknowledgement,
+)
 from chalicelib.domain.tasks import DialTask, ReportTask, Task
 
 NOW = datetime(2026, 1, 5, 13, tzinfo=UTC)
-SECOND = timedelta(seconds=1)
+HOUR, MINUTE, SECOND = timedelta(hours=1), timedelta(minutes=1), timedelta(seconds=1)
+OLD = NOW - 2 * MINUTE
 CAMPAIGN, ENTRY = CampaignKey("acme", 1), Entry("tel:+12223334444")
-FIRST, SECOND_ATTEMPT = (DialTask(CAMPAIGN.call(0), ENTRY, attempt, None) for attempt in (1, 2))
+PLAN = Plan(date(2026, 1, 5), date(2026, 1, 5), 1, (Window(1, 8 * 60, 11 * 60),), "http://tenant.example/", None)
+RUNNING = Campaign("acme", 1, PLAN, Status.RUNNING, tail=10, head=8, settled=2, counts=Counts(completed=2))
+FIRST, AGAIN = (DialTask(CAMPAIGN.call(0), ENTRY, attempt, None) for attempt in (1, 2))
 REPORT = ReportTask(CAMPAIGN.call(0), 1, NOW)
 
 
 def call(
-    state: State,
-    report: ReportState = ReportState.NONE,
-    *,
-    sequence: int = 0,
-    at: datetime = NOW,
-    skipped: bool = False,
+    sequence: int, state: State, report: ReportState = ReportState.NONE, at: datetime = NOW, *, skipped: bool = False
 ) -> Call:
     """A call that was claimed and answered at `at`."""
     key = CAMPAIGN.call(sequence)
     return Call(key, ENTRY, state, 1, skipped, at, None, CalleeType.UNKNOWN, 0, at, report, 0, None)
 
 
+PENDING_BY_EVENT = call(0, State.COMPLETED, ReportState.PENDING, at=NOW - HOUR)
+
+
+@pytest.mark.parametrize(
+    ("record", "dispatched_long_ago", "expected"),
+    [
+        (None, False, SettlingAction.WAIT),
+        (None, True, SettlingAction.DEFER_LOST),
+        (call(0, State.DIALLING, at=OLD + timedelta(seconds=1)), True, SettlingAction.WAIT),
+        (call(0, State.DIALLING, at=OLD), False, SettlingAction.EXPIRE),
+        (call(0, State.DEFERRED), False, SettlingAction.SKIP),
+        (call(0, State.DEFERRED, skipped=True), False, SettlingAction.ALREADY_SKIPPED),
+        (call(0, State.COMPLETED, skipped=True), False, SettlingAction.ALREADY_SKIPPED),
+        (call(0, State.COMPLETED), False, SettlingAction.COUNT),
+        (call(0, State.FAILED, ReportState.DEFERRED), False, SettlingAction.COUNT),
+        (call(0, State.UNCERTAIN, ReportState.DELIVERED), False, SettlingAction.COUNT),
+        (call(0, State.COMPLETED, ReportState.PENDING, at=OLD + timedelta(seconds=1)), False, SettlingAction.WAIT),
+        (call(0, State.COMPLETED, ReportState.PENDING, at=OLD), False, SettlingAction.DEFER_REPORT),
+        (call(0, State.IN_PROGRESS, at=NOW - HOUR + SECOND), False, SettlingAction.LIST_OPEN),
+        (call(0, State.IN_PROGRESS, at=NOW - HOUR), False, SettlingAction.EXPIRE),
+        (replace(call(0, State.IN_PROGRESS, at=NOW - HOUR), listed=True), False, SettlingAction.ALREADY_LISTED),
+        (replace(PENDING_BY_EVENT, ended_at=NOW - 4 * MINUTE + SECOND), False, SettlingAction.LIST_OPEN),
+        (replace(PENDING_BY_EVENT, ended_at=NOW - 4 * MINUTE), False, SettlingAction.DEFER_REPORT),
+    ],
+)
+def test_the_settler_classifies_a_number_by_its_record(
+    record: Call | None, dispatched_long_ago: bool, expected: SettlingAction
+) -> None:
+    assert (
+        classify(record, NOW, dispatched_long_ago=dispatched_long_ago, acknowledgements_read_at=NOW, call_timeout=HOUR)
+        is expected
+    )
+
+
+def test_a_report_is_deferred_only_by_acknowledgements_that_were_read_late_enough() -> None:
+    record = call(0, State.COMPLETED, ReportState.PENDING, at=OLD)
+    assert (
+        classify(
+            record,
+            NOW,
+            dispatched_long_ago=False,
+            acknowledgements_read_at=NOW - timedelta(seconds=1),
+            call_timeout=HOUR,
+        )
+        is SettlingAction.WAIT
+    )
+
+
+def test_a_pending_report_is_delivered_if_it_is_acknowledged_or_settled() -> None:
+    pending = call(7, State.FAILED, ReportState.PENDING)
+    delivered = replace(pending, report=ReportState.DELIVERED, report_attempts=1)
+    assert with_acknowledgement(pending, {6, 7}) == with_acknowledgement(pending, (), settled=8) == delivered
+    assert with_acknowledgement(pending, {6, 8}, settled=7) == pending
+
+
+@pytest.mark.parametrize(
+    "recorded",
+    [
+        call(7, State.COMPLETED, ReportState.NONE),
+        call(7, State.COMPLETED, ReportState.DEFERRED),
+        call(7, State.COMPLETED, ReportState.GIVEN_UP),
+        call(7, State.COMPLETED, ReportState.PENDING, skipped=True),
+    ],
+)
+def test_any_other_report_is_as_recorded(recorded: Call) -> None:
+    assert with_acknowledgement(recorded, {7}, settled=8) == recorded
+
+
+def minutes_ago(minutes: int, head: int) -> HeadObservation:
+    return HeadObservation(head, NOW - timedelta(minutes=minutes))
+
+
+def test_a_number_is_lost_five_minutes_after_it_was_observed_before_the_head() -> None:
+    head_observations = (minutes_ago(6, 10), minutes_ago(5, 20), minutes_ago(4, 30))
+    assert lost_before(head_observations, NOW) == 20
+    assert lost_before(head_observations, NOW + timedelta(minutes=1)) == 30
+    assert lost_before((), NOW) == 0
+
+
+def test_a_sweep_observes_the_head_and_drops_observations_that_are_no_longer_needed() -> None:
+    head_observations = (minutes_ago(6, 10), minutes_ago(5, 20), minutes_ago(4, 30))
+    assert observe_head(head_observations, head=40, settled=0, now=NOW) == (
+        *head_observations[1:],
+        HeadObservation(40, NOW),
+    )
+    assert observe_head(head_observations, head=30, settled=0, now=NOW) == head_observations[1:]
+    assert observe_head(head_observations, head=30, settled=20, now=NOW) == head_observations[2:]
+    assert observe_head(head_observations, head=30, settled=30, now=NOW) == ()
+    assert observe_head((), head=5, settled=3, now=NOW) == (HeadObservation(5, NOW),)
+
+
 @pytest.mark.parametrize(
     ("task", "record", "left"),
     [
         (FIRST, None, True),
-        (SECOND_ATTEMPT, call(State.DEFERRED, at=NOW - SECOND), True),
-        (SECOND_ATTEMPT, call(State.DEFERRED, at=NOW + 2 * SECOND), True),  # by clocks that differ, it may be older
-        (SECOND_ATTEMPT, replace(call(State.DEFERRED), claimed_at=None), True),
-        (SECOND_ATTEMPT, call(State.DEFERRED, at=NOW + 3 * SECOND), False),  # it has a task of its own
-        (FIRST, call(State.DEFERRED, at=NOW - SECOND), False),
-        (SECOND_ATTEMPT, call(State.DIALLING, at=NOW - SECOND), False),
-        (REPORT, call(State.FAILED, ReportState.PENDING), True),
-        (REPORT, call(State.FAILED, ReportState.DEFERRED), True),
-        (REPORT, call(State.FAILED, ReportState.DELIVERED), False),
+        (AGAIN, call(0, State.DEFERRED, at=NOW - SECOND), True),
+        (AGAIN, call(0, State.DEFERRED, at=NOW + 2 * SECOND), True),  # by clocks that differ, it may be older
+        (AGAIN, replace(call(0, State.DEFERRED), claimed_at=None), True),
+        (AGAIN, call(0, State.DEFERRED, at=NOW + 3 * SECOND), False),  # it has a task of its own
+        (FIRST, call(0, State.DEFERRED, at=NOW - SECOND), False),
+        (AGAIN, call(0, State.DIALLING, at=NOW - SECOND), False),
+        (REPORT, call(0, State.FAILED, ReportState.PENDING), True),
+        (REPORT, call(0, State.FAILED, ReportState.DEFERRED), True),
+        (REPORT, call(0, State.FAILED, ReportState.DELIVERED), False),
     ],
 )
 def test_what_is_left_of_a_task_that_was_leased_now(task: Task, record: Call | None, left: bool) -> None:
     assert still_to_do(task, record, leased_at=NOW) is left
+
+
+def steps_of(campaign: Campaign, *calls: Call, returned: Iterable[int] = ()) -> list[Step]:
+    known = SweepInput(NOW, (), frozenset(returned))
+    return sweep_steps(campaign, {one.key.sequence: one for one in calls}, known, NOW)
+
+
+def test_a_sweep_reads_a_batch_of_the_numbers_before_the_head() -> None:
+    assert batch(RUNNING) == range(2, 8)
+    assert batch(replace(RUNNING, head=5000)) == range(2, 2 + BATCH_SIZE)
+    assert not batch(replace(RUNNING, settled=8))
+
+
+def test_a_number_that_was_dispatched_long_ago_is_lost_unless_it_is_returned() -> None:
+    seen = replace(RUNNING, head_observations=(minutes_ago(5, 5),))
+    steps = steps_of(seen, call(2, State.COMPLETED), returned=[3])
+    assert [(step.sequence, step.action) for step in steps] == [
+        (2, SettlingAction.COUNT),
+        (3, SettlingAction.WAIT),
+        (4, SettlingAction.DEFER_LOST),
+        (5, SettlingAction.WAIT),
+        (6, SettlingAction.WAIT),
+        (7, SettlingAction.WAIT),
+    ]
+
+
+def test_a_sweep_counts_up_to_the_first_number_that_is_under_way() -> None:
+    calls = [
+        replace(call(2, State.COMPLETED), last_attempt_at=NOW + 2 * SECOND),
+        call(3, State.IN_PROGRESS),
+        call(4, State.FAILED),
+        call(6, State.IN_PROGRESS),
+        call(7, State.COMPLETED),
+    ]
+    steps = steps_of(RUNNING, *calls)
+    found = swept(RUNNING, steps, {2, 3, 4, 6, 7}, SweepInput(NOW, (), frozenset()), NOW)
+    assert (found.campaign.settled, found.campaign.counts) == (5, Counts(completed=3, failed=1))
+    assert (found.counted, found.opened) == ([calls[0], calls[2]], [3])
+    assert found.campaign.head_observations == (HeadObservation(8, NOW),)
+    assert found.campaign.call_time > timedelta(0)
+
+
+def test_a_sweep_that_counts_nothing_only_observes_the_head() -> None:
+    found = swept(RUNNING, steps_of(RUNNING), (), SweepInput(NOW, (), frozenset()), NOW)
+    assert found.campaign == replace(RUNNING, head_observations=(HeadObservation(8, NOW),))
+    assert (found.counted, found.opened, found.reports) == ([], [], [])
+
+
+def test_a_number_whose_step_was_refused_is_settled_by_a_later_sweep() -> None:
+    steps = steps_of(RUNNING, call(2, State.COMPLETED), call(3, State.DEFERRED), call(4, State.COMPLETED))
+    assert steps[1].action is SettlingAction.SKIP
+    assert swept(RUNNING, steps, {2, 4}, SweepInput(NOW, (), frozenset()), NOW).campaign.settled == 3
+    assert swept(RUNNING, steps, {2, 3, 4}, SweepInput(NOW, (), frozenset()), NOW).campaign.settled == 5
