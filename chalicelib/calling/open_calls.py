@@ -2,90 +2,25 @@
 
 A call in progress may last for hours and must not hold the settler up. Neither may it cost a write when the settler
 passes it, nor another when it ends. So the settler lists such numbers, hundreds in one item, and looks into their
-records at each tick. It counts those that have ended, and writes the rest of the list in the same transaction. A number
-is in one list at most, so it is counted once.
+records at each tick. It counts those that have ended, and writes what is left of the lists in the same transaction. A
+number is in one list at most, so it is counted once.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime
 
 from chalicelib.calling.mending import Mender
 from chalicelib.domain.call import Call
 from chalicelib.domain.models import Campaign
-from chalicelib.domain.settling import (
-    SettlingAction,
-    Step,
-    classify,
-    corrected,
-    counted,
-    is_to_be_dispatched,
-    with_acknowledgement,
-)
+from chalicelib.domain.open_calls import GroupChanges, changes_of, groups, is_to_be_written
+from chalicelib.domain.settling import corrected, with_acknowledgement
 from chalicelib.domain.tasks import Acknowledgement, Correction, OpenCalls, acknowledged_sequences, open_sequences
 from chalicelib.runtime.clock import Clock
 from chalicelib.storage.stores import Stores
 
-#: How many numbers are skipped, or corrected, in one transaction, which may have 100 parts.
-MOST_IN_TRANSACTION = 90
-
-
-@dataclass(frozen=True)
-class ListChanges:
-    """What has become of the numbers of one list."""
-
-    #: the campaign with the outcomes of those that are counted
-    campaign: Campaign
-    #: the calls that are counted
-    counted: tuple[Call, ...]
-    #: the numbers that stay in the list
-    left: frozenset[int]
-    #: deferred calls that the settler skips from now on
-    skipped: tuple[Call, ...] = ()
-    #: calls whose first report is to be dispatched
-    reports: tuple[Call, ...] = ()
-    #: calls whose claim or report needs mending
-    mended: tuple[Step, ...] = ()
-
-
-def changes_of(
-    campaign: Campaign,
-    listed: OpenCalls,
-    calls: Mapping[int, Call],
-    *,
-    now: datetime,
-    read_at: datetime,
-) -> ListChanges:
-    """`calls` are the records of the list's numbers, with their acknowledgements as of `read_at`."""
-    counts, left = campaign.counts, set(listed.sequences)
-    ended: list[Call] = []
-    skipped: list[Call] = []
-    reports: list[Call] = []
-    mended: list[Step] = []
-    for sequence in sorted(listed.sequences):
-        call = calls.get(sequence)
-        if call is None:
-            continue
-        action = classify(
-            replace(call, listed=False),
-            now,
-            dispatched_long_ago=False,
-            acknowledgements_read_at=read_at,
-            call_timeout=timedelta(seconds=campaign.plan.call_timeout),
-        )
-        if is_to_be_dispatched(call, campaign.reports_dispatched_at, read_at):
-            reports.append(call)
-        if action is SettlingAction.COUNT:
-            counts = counted(counts, call.counted_state)
-            ended.append(call)
-            left.discard(sequence)
-        elif action is SettlingAction.SKIP and len(skipped) < MOST_IN_TRANSACTION:
-            skipped.append(call)
-            left.discard(sequence)
-        elif action in (SettlingAction.EXPIRE, SettlingAction.DEFER_REPORT):
-            mended.append(Step(sequence, action, call))
-    counted_campaign = replace(campaign, counts=counts)
-    return ListChanges(counted_campaign, tuple(ended), frozenset(left), tuple(skipped), tuple(reports), tuple(mended))
+#: How many outcomes are corrected in one transaction, which may have 100 parts.
+MOST_CORRECTED = 90
 
 
 class OpenCallsSettler:
@@ -100,22 +35,22 @@ class OpenCallsSettler:
     def count(
         self, campaign: Campaign, acknowledgements: Iterable[Acknowledgement], read_at: datetime, deadline: datetime
     ) -> tuple[Campaign, list[Call]]:
-        """Count the open calls that have ended, list by list.
+        """Count the open calls that have ended, and merge small lists, group by group.
 
         `acknowledgements` were read before the campaign, at `read_at`. Answers the campaign as it is then, and the
         calls whose first report is to be dispatched.
         """
         acknowledged = acknowledged_sequences(acknowledgements)
         reports: list[Call] = []
-        for listed in self._tasks.open_calls(campaign.key):
+        for group in groups(self._tasks.open_calls(campaign.key)):
             now = self._clock.now()
             if now >= deadline:
                 break
-            keys = [campaign.key.call(sequence) for sequence in sorted(listed.sequences)]
+            keys = [campaign.key.call(sequence) for sequence in sorted(open_sequences(group))]
             calls = {call.key.sequence: with_acknowledgement(call, acknowledged) for call in self._calls.among(keys)}
-            changes = changes_of(campaign, listed, calls, now=now, read_at=read_at)
-            if changes.left != listed.sequences:
-                if not self._write(campaign, listed, changes):
+            changes = changes_of(campaign, group, calls, now=now, read_at=read_at)
+            if is_to_be_written(group, changes):
+                if not self._write(campaign, group, changes):
                     break
                 campaign = changes.campaign
                 for call in changes.counted:
@@ -138,7 +73,7 @@ class OpenCallsSettler:
             one
             for one in self._tasks.corrections(campaign.key)
             if one.key.sequence < campaign.settled and one.key.sequence not in uncounted
-        ][:MOST_IN_TRANSACTION]
+        ][:MOST_CORRECTED]
         if not countable:
             return campaign
         counts = campaign.counts
@@ -147,10 +82,10 @@ class OpenCallsSettler:
         after = replace(campaign, counts=counts, corrections_due=campaign.corrections_due - len(countable))
         return after if self._write_corrections(campaign, after, countable) else campaign
 
-    def _write(self, before: Campaign, listed: OpenCalls, changes: ListChanges) -> bool:
+    def _write(self, before: Campaign, group: Sequence[OpenCalls], changes: GroupChanges) -> bool:
         transaction = self._database.transaction()
         self._progress.count(transaction, before, changes.campaign)
-        self._tasks.replace_open(transaction, before.key, listed, changes.left)
+        self._tasks.replace_open(transaction, before.key, group, changes.left)
         for call in changes.skipped:
             self._calls.skip_open(transaction, call)
         return transaction.is_committed()  # unless another settler counts, too, or a call was claimed

@@ -106,21 +106,37 @@ def batch(campaign: Campaign) -> range:
 def sweep_steps(campaign: Campaign, calls: Mapping[int, Call], known: SweepInput, now: datetime) -> list[Step]:
     """A step for each number of the batch. `calls` are its records, with their acknowledgements."""
     long_ago = lost_before(campaign.head_observations, now)
-    call_timeout = timedelta(seconds=campaign.plan.call_timeout)
     return [
-        Step(
+        step(
+            campaign,
             sequence,
-            classify(
-                calls.get(sequence),
-                now,
-                dispatched_long_ago=sequence < long_ago and sequence not in known.returned,
-                acknowledgements_read_at=known.read_at,
-                call_timeout=call_timeout,
-            ),
             calls.get(sequence),
+            now=now,
+            read_at=known.read_at,
+            dispatched_long_ago=sequence < long_ago and sequence not in known.returned,
         )
         for sequence in batch(campaign)
     ]
+
+
+def step(
+    campaign: Campaign,
+    sequence: int,
+    call: Call | None,
+    *,
+    now: datetime,
+    read_at: datetime,
+    dispatched_long_ago: bool = False,
+) -> Step:
+    """`call` has its acknowledgement, as of `read_at`."""
+    action = classify(
+        call,
+        now,
+        dispatched_long_ago=dispatched_long_ago,
+        acknowledgements_read_at=read_at,
+        call_timeout=timedelta(seconds=campaign.plan.call_timeout),
+    )
+    return Step(sequence, action, call)
 
 
 def swept(

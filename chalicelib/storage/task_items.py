@@ -8,7 +8,7 @@
 | `report/2026-11-23T18:00:00/000000000017/…` | the outcome of number 17 is to be reported at six |
 | `leased-dial/2026-11-23T18:15:00/000000000017/…` | a slice of calls is leased to the dialer until then |
 | `leased-report/…` | a slice of reports is leased likewise |
-| `in-progress/000000000017/…` | open calls, the first of them number 17: the settler has passed them uncounted |
+| `in-progress/000000000017/…` | open calls, which the settler has passed uncounted; the list began with number 17 |
 | `outcome-corrected/000000000017` | a late event has corrected the outcome of number 17, which was uncertain |
 | `ended/000000000017` | number 17, which the settler had skipped, has its outcome |
 | `reported/2026-11-23T18:00:00/…` | result_url acknowledged these first reports by then; their records don't have it |

@@ -90,17 +90,23 @@ class TaskStore:
         transaction.put("open calls", open_item(self._items, campaign, sequences, new_nonce()))
 
     def replace_open(
-        self, transaction: Transaction, campaign: CampaignKey, before: OpenCalls, left: frozenset[int]
+        self, transaction: Transaction, campaign: CampaignKey, group: Sequence[OpenCalls], left: frozenset[int]
     ) -> None:
-        """Leave only these numbers in the list, on the condition that it is as it was read."""
-        unchanged = self._items.sequences == sorted(before.sequences)
-        item = self._items(str(campaign), before.name, sequences=sorted(left))
-        if left:
-            transaction.put("open calls", item, unchanged)
-        else:
-            transaction.delete("open calls", item, unchanged)
+        """Leave only these numbers of the lists, all in the last one, on the condition that each is as it was read.
+
+        The lists are in the order of their keys, in which they are read. So a reader that comes in between finds a
+        number in both lists rather than in none.
+        """
+        for before in group:
+            unchanged = self._items.sequences == sorted(before.sequences)
+            item = self._items(str(campaign), before.name, sequences=sorted(left))
+            if left and before is group[-1]:
+                transaction.put("open calls", item, unchanged)
+            else:
+                transaction.delete("open calls", item, unchanged)
 
     def open_calls(self, campaign: CampaignKey) -> list[OpenCalls]:
+        """In the order of their keys."""
         return [open_calls_of(item) for item in self._of_slices(OPEN, campaign)]
 
     def add_correction(self, transaction: Transaction, correction: Correction) -> None:

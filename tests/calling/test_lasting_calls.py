@@ -16,7 +16,8 @@ from tests.fake_aws.dynamodb import SimulatedDynamoDB
 from tests.support.campaigns import MINUTE, campaign, numbers, prepare_running, stop
 from tests.support.databases import with_tables
 from tests.support.events import post_event
-from tests.support.examples import CAMPAIGN, recorded
+from tests.support.examples import CAMPAIGN, CountingClient, recorded
+from tests.support.interruptions import before_first_call
 from tests.support.world import EIGHT, HandClock, World
 
 ACCEPTED = Answered(202, {}, b"")
@@ -279,31 +280,85 @@ def test_a_call_is_shown_with_its_events(lasting: World) -> None:
     assert (call["state"], call["reason"], call["revision"]) == ("completed", "completed", 0)
 
 
-class WritesOfCalls:
-    """A client that counts the writes to the table `calls`."""
+def test_two_hundred_retried_calls_in_progress_share_a_list() -> None:
+    client = CountingClient(SimulatedDynamoDB(page_size=1000))
+    world = World(with_tables(client), HandClock())
+    world.tenant.on_call = lambda form: ACCEPTED if form["attempt"] == "2" else Answered(486, {}, b"")
+    prepare_running(world, numbers(200), amount=200, max_retries=1)
+    world.run(minutes=3)
+    world.tick()
+    world.drain(world.clock.now() + MINUTE)
+    assert len(world.services.tasks.open_calls(CAMPAIGN)) == 200
+    for _ in range(2):
+        client.requests = 0
+        world.settler.settle(world.clock.now() + MINUTE, [CAMPAIGN])
+        assert client.requests < 25
+    assert [len(one.sequences) for one in world.services.tasks.open_calls(CAMPAIGN)] == [200]
+    client.requests = 0
+    assert progress(world) == {"total": 200, "in_progress": 200}
+    assert client.requests <= 10
+    for index in range(200, 400):
+        post(world, index, status="completed")
+    world.run(minutes=3)
+    assert campaign(world).counts == Counts(completed=200)
+    assert len(world.tenant.reports) == 200
+
+
+def test_two_settlers_at_once_merge_lists_and_count_each_call_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.tenant.on_call = lambda form: ACCEPTED if form["attempt"] == "2" else Answered(486, {}, b"")
+    prepare_running(world, numbers(8), max_retries=1, result_url=None)
+    world.run(minutes=3)
+    world.tick()
+    world.drain(world.clock.now() + MINUTE)
+    for index in (8, 11):
+        post(world, index, status="completed")
+    before_first_call(monkeypatch, world.services.tasks, "replace_open", world.settle)
+    world.settle()
+    assert campaign(world).counts == Counts(completed=2)
+    assert [len(one.sequences) for one in world.services.tasks.open_calls(CAMPAIGN)] == [6]
+    assert progress(world) == {"total": 8, "in_progress": 6, "completed": 2}
+
+
+class WriteUnits:
+    """A client that counts the writes of calls and of tasks as DynamoDB bills them: in a transaction, each as two."""
 
     def __init__(self) -> None:
-        self._client = SimulatedDynamoDB()
+        self._client = SimulatedDynamoDB(page_size=1000)
         self.count = 0
 
     def _make_api_call(self, operation_name: str, api_params: dict[str, Any]) -> dict[str, Any]:
         if operation_name in ("UpdateItem", "PutItem", "DeleteItem"):
-            self.count += api_params["TableName"].endswith("-calls")
+            self._add(api_params["TableName"], 1)
+        for table, writes in api_params.get("RequestItems", {}).items():
+            self._add(table, len(writes) if operation_name == "BatchWriteItem" else 0)
         for step in api_params.get("TransactItems", ()):
             ((_, write),) = step.items()
-            self.count += write["TableName"].endswith("-calls")
+            self._add(write["TableName"], 2)
         return self._client._make_api_call(operation_name, api_params)
 
+    def _add(self, table: str, units: int) -> None:
+        if table.endswith(("-calls", "-tasks")):
+            self.count += units
 
-@pytest.mark.parametrize(("answer_", "writes"), [(Answered(200, {}, b""), 2), (ACCEPTED, 3)])
-def test_a_call_that_lasts_costs_one_write_more(answer_: Answered, writes: int) -> None:
-    client = WritesOfCalls()
+
+def units_a_call(last_answer: Answered, retries: int) -> float:
+    """The write units of a call whose last attempt has this answer."""
+    client, calls = WriteUnits(), 50
     world = World(with_tables(client), HandClock())
-    world.tenant.on_call = lambda _: answer_
-    prepare_running(world, numbers(20))
-    world.run(minutes=2)
-    for index in range(20):
+    world.tenant.on_call = lambda form: last_answer if int(form["attempt"]) > retries else Answered(486, {}, b"")
+    prepare_running(world, numbers(calls), max_retries=retries, result_url=None)
+    client.count = 0
+    world.run(minutes=2 + 3 * retries)
+    for index in range(calls * retries, calls * (retries + 1)):
         post(world, index, status="completed")
     world.run(minutes=5)
-    assert campaign(world).counts == Counts(completed=20)
-    assert client.count == 20 * writes
+    assert campaign(world).counts == Counts(completed=calls)
+    return client.count / calls
+
+
+@pytest.mark.parametrize("retries", [0, 1])
+def test_a_call_that_lasts_costs_one_write_more(retries: int) -> None:
+    more = units_a_call(ACCEPTED, retries) - units_a_call(Answered(200, {}, b""), retries)
+    assert 1 <= more < 1.3

@@ -1,6 +1,6 @@
 """What events write, and open calls: on each database."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
@@ -10,6 +10,7 @@ import pytest
 
 from chalicelib.domain.call import Call, RecordedEvent, ReportState, State
 from chalicelib.domain.models import Campaign, Counts
+from chalicelib.domain.open_calls import MOST_WRITES
 from chalicelib.domain.outcome import CalleeType, Outcome, Result
 from chalicelib.domain.providers import EventStatus
 from chalicelib.domain.tasks import Correction, DialTask, OpenCalls, ReportTask, UncountedOutcome
@@ -175,12 +176,23 @@ class TestCorrections:
         assert with_work(progress, COMPLETED.at) == [CAMPAIGN]
 
 
-def count(database: Database, before: Campaign, after: Campaign, listed: OpenCalls, left: set[int]) -> None:
+def count(
+    database: Database, before: Campaign, after: Campaign, lists: Sequence[OpenCalls], left: Iterable[int]
+) -> None:
     stores = Stores.of(database)
     transaction = database.transaction()
     stores.progress.count(transaction, before, after)
-    stores.tasks.replace_open(transaction, CAMPAIGN, listed, frozenset(left))
+    stores.tasks.replace_open(transaction, CAMPAIGN, lists, frozenset(left))
     transaction.commit()
+
+
+def add_open(database: Database, *lists: Iterable[int]) -> list[OpenCalls]:
+    tasks = Stores.of(database).tasks
+    for sequences in lists:
+        transaction = database.transaction()
+        tasks.add_open(transaction, CAMPAIGN, sequences)
+        transaction.commit()
+    return tasks.open_calls(CAMPAIGN)
 
 
 class TestOpenCalls:
@@ -188,26 +200,53 @@ class TestOpenCalls:
         self, database: Database, campaigns: Campaigns, tasks: TaskStore
     ) -> None:
         before = add_running(campaigns, numbers=9)
-        transaction = database.transaction()
-        tasks.add_open(transaction, CAMPAIGN, [3, 1, 2])
-        transaction.commit()
-        (listed,) = tasks.open_calls(CAMPAIGN)
-        assert listed.sequences == {1, 2, 3}
+        listed = add_open(database, [3, 1, 2])
+        assert [one.sequences for one in listed] == [{1, 2, 3}]
         after = replace(before, counts=Counts(completed=1))
         count(database, before, after, listed, {2, 3})
         for again in (before, after):
             with pytest.raises(WriteRefused):
                 count(database, again, replace(again, counts=Counts(completed=2)), listed, {3})
-        (shorter,) = tasks.open_calls(CAMPAIGN)
-        assert (set(shorter.sequences), campaigns.get(CAMPAIGN).counts) == ({2, 3}, Counts(completed=1))
+        shorter = tasks.open_calls(CAMPAIGN)
+        assert [one.sequences for one in shorter] == [{2, 3}]
+        assert campaigns.get(CAMPAIGN).counts == Counts(completed=1)
         count(database, after, replace(after, counts=Counts(completed=3)), shorter, set())
         assert tasks.open_calls(CAMPAIGN) == []
 
+    def test_lists_are_merged_into_the_last_one_which_is_read_last(
+        self, database: Database, campaigns: Campaigns, tasks: TaskStore
+    ) -> None:
+        before = add_running(campaigns, numbers=9)
+        lists = add_open(database, [5], [7, 2], [1])
+        assert [one.sequences for one in lists] == [{1}, {2, 7}, {5}]
+        count(database, before, replace(before, counts=Counts(failed=1)), lists, {1, 5, 7})
+        (merged,) = tasks.open_calls(CAMPAIGN)
+        assert merged == OpenCalls(frozenset({1, 5, 7}), lists[-1].name)
+
+    def test_lists_are_merged_only_if_each_is_as_it_was_read(
+        self, database: Database, campaigns: Campaigns, tasks: TaskStore
+    ) -> None:
+        before = add_running(campaigns, numbers=9)
+        lists = add_open(database, [1, 2], [3], [4])
+        for place, changed in enumerate(lists):
+            left = changed.sequences - {2, 3, 4}
+            count(database, before, before, [changed], left)
+            known = tasks.open_calls(CAMPAIGN)
+            with pytest.raises(WriteRefused):
+                count(database, before, before, lists[place:], {1, 2, 3, 4})
+            assert tasks.open_calls(CAMPAIGN) == known
+
+    def test_as_many_lists_are_merged_at_once_as_a_transaction_writes(
+        self, database: Database, campaigns: Campaigns, tasks: TaskStore
+    ) -> None:
+        before = add_running(campaigns, numbers=200)
+        lists = add_open(database, *([sequence] for sequence in range(MOST_WRITES - 1)))
+        count(database, before, before, lists, range(MOST_WRITES - 1))
+        assert [len(one.sequences) for one in tasks.open_calls(CAMPAIGN)] == [MOST_WRITES - 1]
+
     def test_an_open_call_is_under_way(self, database: Database, tasks: TaskStore) -> None:
         assert not tasks.any_in_progress(CAMPAIGN, spread=1)
-        transaction = database.transaction()
-        tasks.add_open(transaction, CAMPAIGN, [3])
-        transaction.commit()
+        add_open(database, [3])
         assert tasks.any_in_progress(CAMPAIGN, spread=1)
         assert tasks.any_unfinished(CAMPAIGN, spread=1)
         assert tasks.first_dial(CAMPAIGN, spread=1) is tasks.first_report(CAMPAIGN, spread=1) is None
