@@ -1,18 +1,16 @@
 """Call events: what a telephone provider, or the customer, says of a call that is under way.
 
-An event has callpacer's own fields (`status`, `callee_type`, `duration`, `reason`, `timestamp`), or it is a provider's
-status callback as it is. Nobody has to say which provider's. The tables of `chalicelib.domain.providers` agree on most
-words, and where they don't, the fields of the body tell.
+An event has callpacer's own fields (`status`, `callee_type`, `duration`, `reason`), or it is a provider's status
+callback as it is. Nobody has to say which provider's. The tables of `chalicelib.domain.providers` agree on most words,
+and where they don't, the fields of the body tell. When it happened isn't read: what counts is when the event came.
 
 Unlike in the rest of the API, unknown fields are ignored: providers send dozens, and more each year. So is a value that
 can't be read, as in an answer of start_url, because the end of a call must not be lost over its duration. Without a
 status that is known, there is no event.
 """
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TypeVar
 
 from chalicelib.domain.faults import EventFault, UnreadableEvent
@@ -41,15 +39,6 @@ _KNOWN_REASONS = {spelling(reason): str(reason) for reason in (*EventStatus, *PR
 
 #: No number in a provider's tables is as large.
 _NO_CODE = 1_000_000
-#: an instant as Unix seconds, in text
-_UNIX = re.compile(r"[0-9]{9,11}(?:\.[0-9]{1,9})?")
-#: as in `Thu, 04 Apr 2024 18:32:15 +0000`
-_RFC_2822 = re.compile(
-    r"(?:[A-Za-z]{3}, *)?([0-9]{1,2}) ([A-Za-z]{3}) ([0-9]{4}) ([0-9]{2}:[0-9]{2}:[0-9]{2}) ([+-][0-9]{4}|GMT|UTC)"
-)
-_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-#: An instant outside these years is likely in another unit.
-_YEARS = range(2000, 2201)
 
 
 @dataclass(frozen=True)
@@ -62,8 +51,6 @@ class CallEvent:
     callee_type: CalleeType | None = None
     #: seconds
     duration: int | None = None
-    #: when it happened, by the clock of whoever says so
-    at: datetime | None = None
 
 
 def read_event(fields: Mapping[str, object]) -> CallEvent:
@@ -77,7 +64,6 @@ def read_event(fields: Mapping[str, object]) -> CallEvent:
         reason=_own_reason(fields.get(OWN_REASON)) or reason,
         callee_type=_callee_type(fields, spoken),
         duration=_first(whole_seconds(fields.get(one.duration)) for one in spoken),
-        at=_first(_instant(fields.get(one.timestamp)) for one in spoken if one.timestamp is not None),
     )
 
 
@@ -154,30 +140,6 @@ def _spelling(value: object) -> str:
 
 def _is_blank(value: object) -> bool:
     return value is None or (isinstance(value, str) and not value.strip())
-
-
-def _instant(value: object) -> datetime | None:
-    """Unix seconds, or ISO 8601 or RFC 2822 with a zone. Without a zone, nobody knows which instant is meant."""
-    try:
-        instant = _instant_of_text(value.strip()) if isinstance(value, str) else _instant_of_number(value)
-        return instant if instant is not None and instant.year in _YEARS else None
-    except (OSError, OverflowError, ValueError):
-        return None
-
-
-def _instant_of_number(value: object) -> datetime | None:
-    return datetime.fromtimestamp(value, UTC) if isinstance(value, int | float) else None
-
-
-def _instant_of_text(text: str) -> datetime | None:
-    if _UNIX.fullmatch(text):
-        return datetime.fromtimestamp(float(text), UTC)
-    if found := _RFC_2822.fullmatch(text):
-        day, month, year, time, zone = found.groups()
-        offset = zone if zone[0] in "+-" else "+0000"
-        text = f"{year}-{_MONTHS.index(month.lower()) + 1:02}-{day.zfill(2)}T{time}{offset}"
-    instant = datetime.fromisoformat(text)
-    return None if instant.tzinfo is None else instant.astimezone(UTC)
 
 
 def _first(values: Iterable[T | None]) -> T | None:

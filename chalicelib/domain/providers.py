@@ -75,8 +75,6 @@ class Vocabulary:
     callees: Mapping[str, CalleeType]
     #: the field that has the seconds for which the call lasted
     duration: str
-    #: the field that says when it happened; None if there is none
-    timestamp: str | None = None
     #: fields that say why a call had no success, each with the reasons that its words give
     causes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     #: what the word of a status says beyond the status: a reason
@@ -139,7 +137,6 @@ OWN = Vocabulary(
     callee="callee_type",
     callees=_words({one.value: one for one in CalleeType}),
     duration="duration",
-    timestamp="timestamp",
 )
 
 # Vonage, the event webhook of the Voice API: a JSON object.
@@ -170,7 +167,6 @@ VONAGE = Vocabulary(
     callee="status",
     callees=_words({"human": CalleeType.VOICE, "machine": CalleeType.ANSWERINGMACHINE}),
     duration="duration",
-    timestamp="timestamp",
     causes={
         # It precedes the code: 486 stands for a callee who declines, too.
         "detail": _words(
@@ -227,7 +223,6 @@ TWILIO = Vocabulary(
         }
     ),
     duration="CallDuration",
-    timestamp="Timestamp",
     causes={"SipResponseCode": _SIP_CODES, "ErrorCode": {"34002": BUSY}},
 )
 
@@ -253,7 +248,6 @@ SIGNALWIRE = Vocabulary(
     callee="AnsweredBy",
     callees=_words({"human": CalleeType.VOICE, "machine": CalleeType.ANSWERINGMACHINE}),
     duration="CallDuration",
-    timestamp="Timestamp",
     causes={"SipResultCode": _SIP_CODES},
 )
 
@@ -296,7 +290,6 @@ TELNYX = Vocabulary(
         }
     ),
     duration="CallDuration",
-    timestamp="Timestamp",
     causes={
         "SipHangupCause": _SIP_CODES,
         "HangupCause": _words(
