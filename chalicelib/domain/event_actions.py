@@ -11,13 +11,11 @@ from chalicelib.domain.call import Call, State
 from chalicelib.domain.events import CallEvent, outcome_of_event
 from chalicelib.domain.models import Plan
 from chalicelib.domain.outcome import Outcome
-from chalicelib.domain.providers import EventStatus
+from chalicelib.domain.providers import UNDER_WAY
 from chalicelib.domain.retries import Finish, Retry, after_outcome
 
 #: How long after a call has become uncertain a final event still corrects it.
 CORRECTED_WITHIN = timedelta(hours=24)
-#: How far a call is. An event that is less far than one that came before it changes nothing.
-_ORDER = (EventStatus.QUEUED, EventStatus.INITIATED, EventStatus.RINGING, EventStatus.IN_PROGRESS)
 
 
 @dataclass(frozen=True)
@@ -62,8 +60,8 @@ def event_action(call: Call, attempt: int, event: CallEvent, plan: Plan, now: da
 
 def _is_further(call: Call, event: CallEvent) -> bool:
     """So at most four events of an attempt are recorded before its end, however many come."""
-    reached = [_ORDER.index(one.status) for one in call.events if one.attempt == call.attempt]
-    return _ORDER.index(event.status) > max(reached, default=-1)
+    reached = [UNDER_WAY.index(one.status) for one in call.events if one.attempt == call.attempt]
+    return UNDER_WAY.index(event.status) > max(reached, default=-1)
 
 
 def _is_in_time(call: Call, now: datetime) -> bool:

@@ -32,10 +32,11 @@ class EventStatus(StrEnum):
     @property
     def is_final(self) -> bool:
         """True if nothing follows: the call is over."""
-        return self not in _UNDER_WAY
+        return self not in UNDER_WAY
 
 
-_UNDER_WAY = frozenset({EventStatus.QUEUED, EventStatus.INITIATED, EventStatus.RINGING, EventStatus.IN_PROGRESS})
+#: the statuses of a call that isn't over, in the order in which it reaches them
+UNDER_WAY = (EventStatus.QUEUED, EventStatus.INITIATED, EventStatus.RINGING, EventStatus.IN_PROGRESS)
 
 # Reasons that say why a call had no success, whatever status the provider gives it. A number that is unallocated is
 # another case than one that is busy.
