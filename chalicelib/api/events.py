@@ -49,7 +49,7 @@ def _carry_out(
     services: Services, campaign: Campaign, call: Call, attempt: int, event: CallEvent, context: RequestContext
 ) -> None:
     """Raises WriteRefused if the call was changed after it was read."""
-    recorded = RecordedEvent(context.now, attempt, event.status)
+    recorded = RecordedEvent(context.now, attempt, event.status, event.callee_type)
     match event_action(call, attempt, event, campaign.plan, context.now):
         case Nothing():
             pass

@@ -50,17 +50,19 @@ class RecordedEvent:
     at: datetime
     attempt: int
     status: EventStatus
+    callee_type: CalleeType = CalleeType.UNKNOWN
 
     @property
     def line(self) -> str:
-        """The event as one line of text: `2026-11-23T18:00:00+0000 1 ringing`."""
-        return f"{self.at:%Y-%m-%dT%H:%M:%S%z} {self.attempt} {self.status}"
+        """The event as one line of text: `2026-11-23T18:00:00+0000 1 ringing`. A callee type follows if it is known."""
+        callee = "" if self.callee_type is CalleeType.UNKNOWN else f" {self.callee_type}"
+        return f"{self.at:%Y-%m-%dT%H:%M:%S%z} {self.attempt} {self.status}{callee}"
 
     @classmethod
     def from_line(cls, line: str) -> "RecordedEvent":
         """The reverse of `line`."""
-        at, attempt, status = line.split(" ")
-        return cls(datetime.fromisoformat(at), int(attempt), EventStatus(status))
+        at, attempt, status, *callee = line.split(" ")
+        return cls(datetime.fromisoformat(at), int(attempt), EventStatus(status), *map(CalleeType, callee))
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,12 @@ class Call:
     revision: int = 0
     #: a dialer listed it among the open calls (`OpenCalls`), so the settler's sweep doesn't list it again
     listed: bool = False
+
+    @property
+    def heard_callee(self) -> CalleeType:
+        """Who, or what, picked up, by the last event of this attempt that knows it."""
+        heard = [one.callee_type for one in self.events if one.attempt == self.attempt]
+        return next((one for one in reversed(heard) if one is not CalleeType.UNKNOWN), CalleeType.UNKNOWN)
 
     @property
     def counted_state(self) -> State:

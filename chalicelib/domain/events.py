@@ -6,7 +6,7 @@ and where they don't, the fields of the body tell. When it happened isn't read: 
 
 Unlike in the rest of the API, unknown fields are ignored: providers send dozens, and more each year. So is a value that
 can't be read, as in an answer of start_url, because the end of a call must not be lost over its duration. Without a
-status that is known, there is no event.
+status that is known, there is no event, unless it is what a provider's machine detection has found.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,7 +16,6 @@ from typing import TypeVar
 from chalicelib.domain.faults import EventFault, UnreadableEvent
 from chalicelib.domain.outcome import CalleeType, Outcome, Result, reason_word, whole_seconds
 from chalicelib.domain.providers import (
-    MACHINE,
     OWN,
     OWN_REASON,
     OWN_STATUSES,
@@ -35,7 +34,7 @@ _VOCABULARIES = (OWN, *PROVIDERS)
 _STATUS_FIELDS = tuple(dict.fromkeys(one.status for one in _VOCABULARIES))
 
 #: reasons that are recorded in one spelling, so that they can be counted
-_KNOWN_REASONS = {spelling(reason): str(reason) for reason in (*EventStatus, *PRECISE_REASONS, MACHINE)}
+_KNOWN_REASONS = {spelling(reason): str(reason) for reason in (*EventStatus, *PRECISE_REASONS)}
 
 #: No number in a provider's tables is as large.
 _NO_CODE = 1_000_000
@@ -48,7 +47,7 @@ class CallEvent:
     status: EventStatus
     #: one word, which is recorded and shown as it is
     reason: str | None = None
-    callee_type: CalleeType | None = None
+    callee_type: CalleeType = CalleeType.UNKNOWN
     #: seconds
     duration: int | None = None
 
@@ -67,14 +66,18 @@ def read_event(fields: Mapping[str, object]) -> CallEvent:
     )
 
 
-def outcome_of_event(event: CallEvent) -> Outcome:
-    """The call's outcome by a final event. Without a reason of its own, the status is the reason."""
+def outcome_of_event(event: CallEvent, heard: CalleeType = CalleeType.UNKNOWN) -> Outcome:
+    """The call's outcome by a final event, where an earlier one has told that `heard` picked up.
+
+    Without a reason of its own, the status is the reason. Reason and duration are always those of the final event: what
+    an earlier one calls the duration is often how long it rang.
+    """
     if not event.status.is_final:
         raise ValueError(f"the call isn't over: {event.status}")
     return Outcome(
         Result.COMPLETED if event.status is EventStatus.COMPLETED else Result.FAILED,
         reason=event.reason or event.status.value,
-        callee_type=event.callee_type or CalleeType.UNKNOWN,
+        callee_type=heard if event.callee_type is CalleeType.UNKNOWN else event.callee_type,
         duration=event.duration or 0,
     )
 
@@ -95,7 +98,7 @@ def _status(fields: Mapping[str, object], spoken: Sequence[Vocabulary]) -> tuple
     if name is None:
         # The result of machine detection comes alone, and only of a call that is answered. The customer's own
         # `callee_type` isn't taken for such a result: rather, the name of its `status` is misspelt.
-        if _callee_type(fields, [one for one in spoken if one is not OWN]) is not None:
+        if any(not _is_blank(fields.get(one.callee)) for one in spoken if one is not OWN):
             return EventStatus.IN_PROGRESS, None
         raise UnreadableEvent(EventFault.NO_STATUS, fields=_STATUS_FIELDS, known=tuple(OWN_STATUSES))
     written = fields[name]
@@ -107,8 +110,9 @@ def _status(fields: Mapping[str, object], spoken: Sequence[Vocabulary]) -> tuple
     raise UnreadableEvent(EventFault.UNKNOWN_STATUS, field=name, status=written, known=tuple(OWN_STATUSES))
 
 
-def _callee_type(fields: Mapping[str, object], spoken: Iterable[Vocabulary]) -> CalleeType | None:
-    return _first(one.callees.get(_spelling(fields.get(one.callee))) for one in spoken)
+def _callee_type(fields: Mapping[str, object], spoken: Iterable[Vocabulary]) -> CalleeType:
+    said = _first(one.callees.get(_spelling(fields.get(one.callee))) for one in spoken)
+    return said or CalleeType.UNKNOWN
 
 
 def _cause(fields: Mapping[str, object], spoken: Iterable[Vocabulary]) -> str | None:

@@ -45,9 +45,6 @@ NO_ANSWER = "no_answer"
 REJECTED = "rejected"
 UNALLOCATED = "unallocated"
 PRECISE_REASONS = frozenset({BUSY, NO_ANSWER, REJECTED, UNALLOCATED})
-#: A status that says so is the only source of this reason. Of a call that a provider calls answered by a machine, the
-#: callee tells it.
-MACHINE = "machine"
 
 #: Digits keep what is between them: -404 isn't the code 404.
 _BETWEEN_WORDS = re.compile(r"(?<=[a-z])[\s_-]+(?=[a-z])")
@@ -186,7 +183,6 @@ VONAGE = Vocabulary(
         ),
         "sip_code": _SIP_CODES,
     },
-    reasons={"machine": MACHINE},
 )
 
 # Twilio, StatusCallback and AsyncAmdStatusCallback: a form.

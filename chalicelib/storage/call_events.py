@@ -36,7 +36,7 @@ class CallEvents:
         self._items = database.calls
 
     def record(self, call: Call, event: RecordedEvent) -> None:
-        """The call is further than it was. Raises WriteRefused."""
+        """More is known of the call than before. Raises WriteRefused."""
         with conditional():
             self._items(call_key(call.key)).update([self._appended(call, event)], self._unchanged(call))
 

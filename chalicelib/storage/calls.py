@@ -174,7 +174,8 @@ class Calls:
         The claim of a call that is being dialled was held for too long. A call in progress has timed out.
         """
         transaction = self._database.transaction()
-        outcome, is_in_progress = Outcome(Result.UNCERTAIN, "no_outcome"), call.state is State.IN_PROGRESS
+        outcome = Outcome(Result.UNCERTAIN, "no_outcome", call.heard_callee)
+        is_in_progress = call.state is State.IN_PROGRESS
         actions: list[Action] = [
             self._items.state.set(State.UNCERTAIN),
             self._items.nonce.set(new_nonce()),

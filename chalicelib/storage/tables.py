@@ -234,7 +234,8 @@ class CallItem(Model):
     report_attempts = NumberAttribute(null=True)
     report_error = UnicodeAttribute(null=True)
 
-    #: the events that were recorded, each with its attempt: `2026-11-23T18:00:00+0000 1 ringing`
+    #: the events that were recorded, each with its attempt: `2026-11-23T18:00:00+0000 1 ringing`, and the callee type
+    #: as a fourth word if the event has one
     events: ListAttribute[Any] = ListAttribute(of=UnicodeAttribute, null=True)
     #: when an event, or the lack of one, brought the outcome
     ended_at = UTCDateTimeAttribute(null=True)

@@ -76,6 +76,80 @@ def test_an_event_that_comes_again_is_answered_alike(lasting: LastingCall) -> No
     assert lasting.record.state is State.COMPLETED
 
 
+#: what each provider posts of a call at which machine detection runs by itself
+DETECTED = {
+    "vonage": (
+        b'{"status": "answered", "conversation_uuid": "CON-1"}',
+        b'{"status": "machine", "sub_state": "beep_start", "conversation_uuid": "CON-1"}',
+        b'{"status": "completed", "duration": "31", "conversation_uuid": "CON-1"}',
+    ),
+    "twilio": (
+        b"CallSid=CA1&CallStatus=in-progress",
+        b"CallSid=CA1&AccountSid=AC1&AnsweredBy=machine_start&MachineDetectionDuration=2400",
+        b"CallSid=CA1&CallStatus=completed&CallDuration=31",
+    ),
+    "twilio, with a status": (
+        b"CallSid=CA1&CallStatus=in-progress",
+        b"CallSid=CA1&CallStatus=in-progress&AnsweredBy=machine_end_beep",
+        b"CallSid=CA1&CallStatus=completed&CallDuration=31",
+    ),
+    "twilio, undecided at the end": (
+        b"CallSid=CA1&CallStatus=in-progress",
+        b"CallSid=CA1&AnsweredBy=machine_end_other",
+        b"CallSid=CA1&CallStatus=completed&CallDuration=31&AnsweredBy=unknown",
+    ),
+    "signalwire": (
+        b"CallSid=1&CallStatus=in-progress",
+        b"CallSid=1&AnsweredBy=machine",
+        b"CallSid=1&CallStatus=completed&CallDuration=31",
+    ),
+    "telnyx": (
+        b"CallSid=v3:1&CallStatus=in-progress&CallDuration=15",
+        b"CallSid=v3:1&AnsweredBy=machine_end_silence&ConnectionId=1&MachineDetectionDuration=2500",
+        b"CallSid=v3:1&CallStatus=completed&CallDuration=31",
+    ),
+    "plivo": (
+        b"CallUUID=1&CallStatus=in-progress",
+        b"CallUUID=1&CallStatus=in-progress&Machine=true&Event=MachineDetection",
+        b"CallUUID=1&CallStatus=completed&Duration=31",
+    ),
+    "plivo, without a status": (
+        b"CallUUID=1&CallStatus=in-progress",
+        b"CallUUID=1&Machine=true&Event=MachineDetection",
+        b"CallUUID=1&CallStatus=completed&Duration=31",
+    ),
+    "own": (
+        b"status=answered",
+        b"status=answered&callee_type=answeringmachine",
+        b"status=completed&duration=31",
+    ),
+}
+
+
+@pytest.mark.parametrize("posted", DETECTED.values(), ids=list(DETECTED))
+def test_the_outcome_has_what_machine_detection_found_before_the_end(
+    lasting: LastingCall, posted: tuple[bytes, bytes, bytes]
+) -> None:
+    answered, detected, completed = posted
+    for body in (answered, detected, detected):
+        assert lasting.post(body).status == 200
+        assert lasting.record.state is State.IN_PROGRESS
+    assert [one.status for one in lasting.record.events] == ["in_progress", "in_progress"]
+    assert lasting.post(completed).status == 200
+    assert (lasting.record.state, lasting.record.reason) == (State.COMPLETED, "completed")
+    assert (lasting.record.callee_type, lasting.record.duration) == ("answeringmachine", 31)
+
+
+@pytest.mark.parametrize("posted", DETECTED.values(), ids=list(DETECTED))
+def test_what_machine_detection_finds_after_the_end_changes_nothing(
+    lasting: LastingCall, posted: tuple[bytes, bytes, bytes]
+) -> None:
+    lasting.post(b"status=completed&callee_type=voice")
+    ended = lasting.record
+    assert lasting.post(posted[1]).status == 200
+    assert lasting.record == ended
+
+
 def test_a_status_url_is_good_for_its_own_attempt_of_its_own_call_alone(
     lasting: LastingCall, other_customer: Customer
 ) -> None:

@@ -148,6 +148,34 @@ def test_busy_and_no_answer_share_one_budget_and_have_gaps_of_their_own(lasting:
     assert reported(lasting) == [("failed", "no_answer", "")]
 
 
+def test_a_machine_is_called_again_by_its_rule_though_detection_came_before_the_end(lasting: World) -> None:
+    prepare_running(lasting, numbers(1), max_retries=1, retries=((RetryKind.MACHINE, RetryRule(attempts=2, gap=120)),))
+    lasting.run(minutes=1)
+    post(lasting, CallStatus="in-progress")
+    assert post(lasting, AnsweredBy="machine_start") == 200
+    post(lasting, CallStatus="completed")
+    assert progress(lasting) == {"total": 1, "deferred": 1}
+    lasting.run(minutes=4)
+    assert [call.form["attempt"] for call in lasting.tenant.calls] == ["1", "2"]
+    post(lasting, 0, AnsweredBy="machine_start")  # late, of the first attempt
+    post(lasting, 1, CallStatus="completed")
+    lasting.run(minutes=2)
+    (report,) = lasting.tenant.reports
+    assert (report.form["result"], report.form["callee_type"], report.form["attempts"]) == ("completed", "unknown", "2")
+
+
+def test_what_detection_found_is_reported_of_a_call_that_times_out_and_of_its_correction(lasting: World) -> None:
+    prepare_running(lasting, numbers(1), call_timeout=60)
+    lasting.run(minutes=1)
+    post(lasting, AnsweredBy="fax")
+    lasting.run(minutes=9)
+    post(lasting, AnsweredBy="machine_end_beep")
+    post(lasting, CallStatus="completed")
+    lasting.run(minutes=3)
+    assert reported(lasting) == [("uncertain", "no_outcome", ""), ("completed", "completed", "1")]
+    assert [report.form["callee_type"] for report in lasting.tenant.reports] == ["fax", "answeringmachine"]
+
+
 def test_who_declines_is_not_called_again(lasting: World) -> None:
     prepare_running(lasting, numbers(1), max_retries=5)
     lasting.run(minutes=1)

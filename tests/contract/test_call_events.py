@@ -86,6 +86,16 @@ class TestEvents:
         assert [one.status for one in recorded(calls).events] == ["ringing", "in_progress"]
         assert recorded(calls).events[0] == RINGING
 
+    def test_who_picked_up_is_recorded_with_the_event(self, calls: Calls, events: CallEvents, lasting: Call) -> None:
+        machine = replace(RINGING, status=EventStatus.IN_PROGRESS, callee_type=CalleeType.ANSWERINGMACHINE)
+        events.record(lasting, RINGING)
+        events.record(recorded(calls), machine)
+        events.record(recorded(calls), replace(machine, callee_type=CalleeType.VOICE))
+        assert recorded(calls).events[:2] == (RINGING, machine)
+        assert recorded(calls).heard_callee is CalleeType.VOICE
+        assert calls.expire(recorded(calls), report=True, now=NOW, spread=1)
+        assert (recorded(calls).reason, recorded(calls).callee_type) == ("no_outcome", CalleeType.VOICE)
+
     def test_an_event_decided_on_an_older_record_is_refused(
         self, calls: Calls, events: CallEvents, lasting: Call
     ) -> None:

@@ -209,8 +209,8 @@ CONTROLS = (
         (
             Edit(
                 event_actions,
-                "event_action",
-                {"if call.state in (State.DIALLING, State.IN_PROGRESS):": "if call.state is not State.UNCERTAIN:"},
+                "_awaits_end",
+                {"return call.state in (State.DIALLING, State.IN_PROGRESS)": "return True"},
             ),
         ),
         seen_in=1,

@@ -19,9 +19,9 @@ from chalicelib.domain.event_actions import (
 )
 from chalicelib.domain.events import CallEvent
 from chalicelib.domain.keys import CallKey
-from chalicelib.domain.models import Entry, Plan, Window
+from chalicelib.domain.models import Entry, Plan, RetryKind, RetryRule, Window
 from chalicelib.domain.outcome import CalleeType, Outcome, Result
-from chalicelib.domain.providers import EventStatus
+from chalicelib.domain.providers import UNDER_WAY, EventStatus
 from chalicelib.domain.retries import Finish, Retry
 
 NOW = datetime(2026, 1, 5, 13, tzinfo=UTC)
@@ -85,14 +85,94 @@ def test_ringing_after_answered_changes_nothing() -> None:
             assert action(call, CallEvent(status)) == Record()
 
 
-@given(st.lists(st.sampled_from([status for status in EventStatus if not status.is_final])))
-def test_at_most_four_events_of_an_attempt_are_recorded_and_the_end_always_counts(statuses: list[EventStatus]) -> None:
-    call = LASTING
-    for status in statuses:
-        if action(call, CallEvent(status)) == Record():
-            call = replace(call, events=(*call.events, RecordedEvent(NOW, 2, status)))
-    assert len(call.events) <= 4
-    assert action(call, BUSY) == End(Finish(Outcome(Result.FAILED, "busy")))
+UNDER_WAY_EVENTS = st.builds(
+    CallEvent, st.sampled_from(UNDER_WAY), st.none(), st.sampled_from(CalleeType), st.sampled_from([None, 9])
+)
+
+
+def after(call: Call, *events: CallEvent) -> Call:
+    """The call when these events have come."""
+    for event in events:
+        if action(call, event, attempt=call.attempt) == Record():
+            recorded = RecordedEvent(NOW, call.attempt, event.status, event.callee_type)
+            call = replace(call, events=(*call.events, recorded))
+    return call
+
+
+@given(st.lists(UNDER_WAY_EVENTS, max_size=40))
+def test_at_most_seven_events_of_an_attempt_are_recorded_and_the_end_always_counts(events: list[CallEvent]) -> None:
+    call = after(LASTING, *events)
+    assert len(call.events) <= 7
+    ended = action(call, BUSY)
+    assert isinstance(ended, End)
+    assert ended.next == Finish(Outcome(Result.FAILED, "busy", call.heard_callee))
+
+
+@given(st.lists(UNDER_WAY_EVENTS, max_size=40))
+def test_no_order_of_events_loses_who_picked_up(events: list[CallEvent]) -> None:
+    named = {event.callee_type for event in events} - {CalleeType.UNKNOWN}
+    assert {one.callee_type for one in after(LASTING, *events).events} - {CalleeType.UNKNOWN} == named
+
+
+class TestWhoPickedUp:
+    """Machine detection tells it in an event of its own, before the end."""
+
+    ANSWERED = CallEvent(EventStatus.IN_PROGRESS)
+    MACHINE = CallEvent(EventStatus.IN_PROGRESS, callee_type=CalleeType.ANSWERINGMACHINE)
+    PERSON = CallEvent(EventStatus.IN_PROGRESS, callee_type=CalleeType.VOICE)
+    COMPLETED = CallEvent(EventStatus.COMPLETED, duration=31)
+
+    @pytest.mark.parametrize("state", [State.DIALLING, State.IN_PROGRESS])
+    @pytest.mark.parametrize("status", UNDER_WAY)
+    def test_it_is_news_of_a_call_that_is_answered_already(self, state: State, status: EventStatus) -> None:
+        call = after(replace(LASTING, state=state), self.ANSWERED)
+        assert action(call, CallEvent(status, callee_type=CalleeType.FAX)) == Record()
+        assert action(call, CallEvent(status)) == Nothing()
+
+    def test_the_outcome_has_what_was_heard(self) -> None:
+        outcome = Outcome(Result.COMPLETED, "completed", CalleeType.ANSWERINGMACHINE, 31)
+        assert action(after(LASTING, self.ANSWERED, self.MACHINE), self.COMPLETED) == End(Finish(outcome))
+
+    def test_what_the_final_event_says_precedes_it(self) -> None:
+        final = replace(self.COMPLETED, callee_type=CalleeType.VOICE)
+        outcome = Outcome(Result.COMPLETED, "completed", CalleeType.VOICE, 31)
+        assert action(after(LASTING, self.MACHINE), final) == End(Finish(outcome))
+
+    def test_the_last_that_was_named_counts_and_a_repeated_event_is_not_the_last(self) -> None:
+        assert after(LASTING, self.PERSON, self.MACHINE).heard_callee is CalleeType.ANSWERINGMACHINE
+        assert after(LASTING, self.PERSON, self.MACHINE, self.PERSON).heard_callee is CalleeType.ANSWERINGMACHINE
+        assert after(LASTING, self.MACHINE, self.PERSON).heard_callee is CalleeType.VOICE
+
+    def test_an_event_that_does_not_know_it_says_nothing_against_it(self) -> None:
+        ringing = replace(self.MACHINE, status=EventStatus.RINGING)
+        assert after(LASTING, ringing, self.ANSWERED).heard_callee is CalleeType.ANSWERINGMACHINE
+
+    def test_a_machine_is_called_again_by_its_rule(self) -> None:
+        plan = replace(PLAN, max_retries=2, retries=((RetryKind.MACHINE, RetryRule(attempts=3, gap=120)),))
+        ended = action(after(LASTING, self.MACHINE), self.COMPLETED, plan=plan)
+        assert isinstance(ended, End)
+        assert isinstance(ended.next, Retry)
+        assert action(after(LASTING, self.PERSON), self.COMPLETED, plan=plan) != ended
+
+    def test_each_attempt_is_answered_anew(self) -> None:
+        second = after(replace(LASTING, attempt=1), self.MACHINE)
+        assert replace(second, attempt=2).heard_callee is CalleeType.UNKNOWN
+        assert after(replace(second, attempt=2), self.MACHINE).heard_callee is CalleeType.ANSWERINGMACHINE
+
+    def test_its_duration_and_reason_are_none_of_the_outcome(self) -> None:
+        heard = replace(self.MACHINE, reason="listening", duration=9)
+        outcome = Outcome(Result.FAILED, "failed", CalleeType.ANSWERINGMACHINE, 0)
+        assert action(after(LASTING, heard), CallEvent(EventStatus.FAILED)) == End(Finish(outcome))
+
+    def test_it_is_kept_for_a_correction_until_that_is_too_late(self) -> None:
+        call = after(UNCERTAIN, self.MACHINE)
+        outcome = Outcome(Result.COMPLETED, "completed", CalleeType.ANSWERINGMACHINE, 31)
+        assert action(call, self.COMPLETED) == Correct(outcome)
+        assert action(UNCERTAIN, self.MACHINE, now=NOW + CORRECTED_WITHIN + timedelta(seconds=1)) == Nothing()
+
+    @pytest.mark.parametrize("state", [State.COMPLETED, State.FAILED, State.DEFERRED])
+    def test_after_the_end_it_changes_nothing(self, state: State) -> None:
+        assert action(replace(LASTING, state=state), self.MACHINE) == Nothing()
 
 
 def test_each_attempt_rings_anew() -> None:
@@ -100,10 +180,20 @@ def test_each_attempt_rings_anew() -> None:
     assert action(replace(LASTING, events=earlier), CallEvent(EventStatus.RINGING)) == Record()
 
 
-@given(st.datetimes(timezones=st.just(UTC)), st.integers(1, 11), st.sampled_from(EventStatus))
-def test_a_recorded_event_reads_back_from_its_line(at: datetime, attempt: int, status: EventStatus) -> None:
-    event = RecordedEvent(at.replace(year=max(at.year, 1000), microsecond=0), attempt, status)
+@given(
+    st.datetimes(timezones=st.just(UTC)), st.integers(1, 11), st.sampled_from(EventStatus), st.sampled_from(CalleeType)
+)
+def test_a_recorded_event_reads_back_from_its_line(
+    at: datetime, attempt: int, status: EventStatus, callee: CalleeType
+) -> None:
+    event = RecordedEvent(at.replace(year=max(at.year, 1000), microsecond=0), attempt, status, callee)
     assert RecordedEvent.from_line(event.line) == event
+
+
+def test_a_line_has_the_callee_only_if_it_is_known_as_lines_that_are_stored_already() -> None:
+    stored = "2026-11-23T18:00:00+0000 1 ringing"
+    assert RecordedEvent.from_line(stored).line == stored
+    assert RecordedEvent.from_line(f"{stored} fax").line == f"{stored} fax"
 
 
 @pytest.mark.parametrize("status", FINAL)
@@ -118,5 +208,7 @@ def test_a_corrected_call_is_never_dialled_again_by_itself() -> None:
     assert action(UNCERTAIN, BUSY, plan=plan) == Correct(Outcome(Result.FAILED, "busy"))
 
 
-def test_ringing_corrects_nothing() -> None:
-    assert action(UNCERTAIN, CallEvent(EventStatus.RINGING)) == Nothing()
+def test_ringing_corrects_nothing_and_is_recorded_while_a_final_event_would() -> None:
+    assert action(UNCERTAIN, CallEvent(EventStatus.RINGING)) == Record()
+    late = NOW + CORRECTED_WITHIN + timedelta(microseconds=1)
+    assert action(UNCERTAIN, CallEvent(EventStatus.RINGING), now=late) == Nothing()

@@ -26,15 +26,15 @@ READINGS: dict[str, CallEvent] = {
     "twilio/in-progress.form": CallEvent(EventStatus.IN_PROGRESS),
     "twilio/completed.form": CallEvent(EventStatus.COMPLETED, duration=49),
     "twilio/completed-machine.form": CallEvent(EventStatus.COMPLETED, None, MACHINE, 31),
-    "twilio/busy.form": CallEvent(EventStatus.BUSY, "busy", None, 0),
-    "twilio/busy-declined.form": CallEvent(EventStatus.BUSY, "rejected", None, 0),
-    "twilio/no-answer.form": CallEvent(EventStatus.NO_ANSWER, None, None, 0),
-    "twilio/failed-not-found.form": CallEvent(EventStatus.FAILED, "unallocated", None, 0),
-    "twilio/canceled.form": CallEvent(EventStatus.CANCELED, None, None, 0),
+    "twilio/busy.form": CallEvent(EventStatus.BUSY, "busy", duration=0),
+    "twilio/busy-declined.form": CallEvent(EventStatus.BUSY, "rejected", duration=0),
+    "twilio/no-answer.form": CallEvent(EventStatus.NO_ANSWER, duration=0),
+    "twilio/failed-not-found.form": CallEvent(EventStatus.FAILED, "unallocated", duration=0),
+    "twilio/canceled.form": CallEvent(EventStatus.CANCELED, duration=0),
     "twilio/amd.form": CallEvent(EventStatus.IN_PROGRESS, callee_type=MACHINE),
     "signalwire/queued.form": CallEvent(EventStatus.QUEUED),
     "signalwire/in-progress.form": CallEvent(EventStatus.IN_PROGRESS),
-    "signalwire/completed.form": CallEvent(EventStatus.COMPLETED, None, None, 94),
+    "signalwire/completed.form": CallEvent(EventStatus.COMPLETED, duration=94),
     "signalwire/busy.form": CallEvent(EventStatus.BUSY, "busy"),
     "signalwire/failed-not-found.form": CallEvent(EventStatus.FAILED, "unallocated"),
     "telnyx/initiated.form": CallEvent(EventStatus.INITIATED),
@@ -60,8 +60,8 @@ READINGS: dict[str, CallEvent] = {
     "vonage/ringing.json": CallEvent(EventStatus.RINGING),
     "vonage/answered.json": CallEvent(EventStatus.IN_PROGRESS),
     "vonage/human.json": CallEvent(EventStatus.IN_PROGRESS, callee_type=CalleeType.VOICE),
-    "vonage/machine.json": CallEvent(EventStatus.IN_PROGRESS, "machine", MACHINE),
-    "vonage/machine-beep.json": CallEvent(EventStatus.IN_PROGRESS, "machine", MACHINE),
+    "vonage/machine.json": CallEvent(EventStatus.IN_PROGRESS, callee_type=MACHINE),
+    "vonage/machine-beep.json": CallEvent(EventStatus.IN_PROGRESS, callee_type=MACHINE),
     "vonage/completed.json": CallEvent(EventStatus.COMPLETED, duration=2),
     "vonage/busy.json": CallEvent(EventStatus.BUSY),
     "vonage/cancelled.json": CallEvent(EventStatus.CANCELED),
@@ -161,10 +161,22 @@ class TestFaults:
         assert found.code is EventFault.NO_STATUS
         assert found.facts == {"fields": ("status", "CallStatus"), "known": tuple(OWN_STATUSES)}
 
-    def test_a_providers_result_of_machine_detection_means_that_the_call_is_answered(self) -> None:
-        assert read_event({"CallSid": "CA1", "AnsweredBy": "unknown"}) == CallEvent(
-            EventStatus.IN_PROGRESS, callee_type=CalleeType.UNKNOWN
-        )
+    @pytest.mark.parametrize(
+        ("fields", "callee"),
+        [
+            ({"CallSid": "CA1", "AnsweredBy": "machine_end_other"}, MACHINE),
+            ({"CallUUID": "1", "Machine": "true"}, MACHINE),
+            ({"AnsweredBy": "human"}, CalleeType.VOICE),
+            # A result that nobody can tell, or that isn't documented, is no fault: the call was answered.
+            ({"CallSid": "CA1", "AnsweredBy": "unknown"}, CalleeType.UNKNOWN),
+            ({"CallSid": "CA1", "AnsweredBy": "robot"}, CalleeType.UNKNOWN),
+            ({"CallUUID": "1", "Machine": "false"}, CalleeType.UNKNOWN),
+        ],
+    )
+    def test_a_providers_result_of_machine_detection_means_that_the_call_is_answered(
+        self, fields: dict[str, object], callee: CalleeType
+    ) -> None:
+        assert read_event(fields) == CallEvent(EventStatus.IN_PROGRESS, callee_type=callee)
 
     def test_a_customers_callee_without_a_status_is_a_fault_as_the_status_is_likely_misspelt(self) -> None:
         assert fault(state="completed", callee_type="voice").code is EventFault.NO_STATUS
@@ -219,12 +231,11 @@ class TestWhoSaysSo:
         assert minutes["Duration"] == "1"
         assert read_event(minutes).duration is None
 
-    def test_a_call_that_vonage_calls_answered_by_a_machine_has_that_as_its_reason(self) -> None:
-        assert read_event({"status": "machine"}).reason == "machine"
-        assert read_event({"CallStatus": "completed", "AnsweredBy": "machine_start"}).reason is None
-
-    @pytest.mark.parametrize(("said", "callee"), [(True, MACHINE), ("True", MACHINE), (False, None), ("false", None)])
-    def test_plivo_says_nothing_of_a_human_by_finding_no_machine(self, said: object, callee: CalleeType | None) -> None:
+    @pytest.mark.parametrize(
+        ("said", "callee"),
+        [(True, MACHINE), ("True", MACHINE), (False, CalleeType.UNKNOWN), ("false", CalleeType.UNKNOWN)],
+    )
+    def test_plivo_says_nothing_of_a_human_by_finding_no_machine(self, said: object, callee: CalleeType) -> None:
         assert read_event(example("plivo/machine.form") | {"Machine": said}).callee_type is callee
 
     def test_a_provider_is_read_without_its_mark_too(self) -> None:
@@ -309,7 +320,8 @@ class TestValues:
         }
         expected = CallEvent(EventStatus.FAILED, "jammed", CalleeType.FAX, 7)
         assert read_event(told) == expected
-        assert vars(read_event(told | {field: value})) == vars(expected) | {field: None}
+        nothing = getattr(CallEvent(EventStatus.FAILED), field)
+        assert vars(read_event(told | {field: value})) == vars(expected) | {field: nothing}
 
     @pytest.mark.parametrize(
         ("value", "seconds"), [(0, 0), ("12", 12), (" 12.0 ", 12), (3.0, 3), (LONGEST_DURATION, LONGEST_DURATION)]
@@ -330,6 +342,14 @@ class TestOutcomes:
     def test_an_outcome_has_the_events_reason_callee_and_duration(self) -> None:
         event = CallEvent(EventStatus.FAILED, "unallocated", CalleeType.FAX, 3)
         assert outcome_of_event(event) == Outcome(Result.FAILED, "unallocated", CalleeType.FAX, 3)
+
+    @pytest.mark.parametrize("heard", CalleeType)
+    def test_an_outcome_has_the_callee_that_was_heard_before_unless_the_final_event_names_one(
+        self, heard: CalleeType
+    ) -> None:
+        assert outcome_of_event(CallEvent(EventStatus.COMPLETED), heard).callee_type is heard
+        named = CallEvent(EventStatus.COMPLETED, callee_type=CalleeType.FAX)
+        assert outcome_of_event(named, heard).callee_type is CalleeType.FAX
 
     def test_a_call_that_a_machine_answers_is_completed(self) -> None:
         event = read_event(example("twilio/completed-machine.form"))
