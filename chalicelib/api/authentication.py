@@ -7,7 +7,7 @@ from chalicelib.domain.keys import CallKey
 from chalicelib.errors import NotAuthenticated
 from chalicelib.gateway.signing import is_event_signature
 
-#: The route of a call's events. A provider's callback comes without a bearer token, and with a signature.
+#: The route of a call's events. A provider's callback has a signature, and maybe an Authorization that isn't ours.
 EVENTS_PATH = "/api/calls/{id}/events"
 #: Characters of an account's name, which `infra.operator.tokens` allows. DynamoDB refuses an empty key.
 _LONGEST_ACCOUNT = 64

@@ -131,11 +131,13 @@ def _answer(services: Services, http_request: HttpRequest, endpoint: Endpoint) -
 
 
 def _authenticate(services: Services, http_request: HttpRequest) -> str:
-    """The account. Raises NotAuthenticated."""
-    authorization = http_request.headers.get("authorization", "")
-    if http_request.path == EVENTS_PATH and not authorization:
+    """The account. Raises NotAuthenticated.
+
+    A status_url with a signature is judged by that alone: providers have an Authorization of their own.
+    """
+    if http_request.path == EVENTS_PATH and "signature" in http_request.query:
         return authentication.by_signature(services, http_request.identifier or "", http_request.query)
-    return authentication.by_token(services, authorization)
+    return authentication.by_token(services, http_request.headers.get("authorization", ""))
 
 
 def _replay(services: Services, account: str, key: str, fingerprint: str, now: datetime) -> Answer | None:

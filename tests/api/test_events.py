@@ -32,9 +32,10 @@ class LastingCall:
         signed = {"account": self.key.account, "attempt": "1", "signature": event_signature(SECRET, self.key, 1)}
         return urlencode(signed | changes)
 
-    def post(self, body: bytes, query: str | None = None) -> Reply:
+    def post(self, body: bytes, query: str | None = None, authorization: str | None = None) -> Reply:
         provider = Client(self.customer.app, token=None)
-        return provider.ask("POST", f"{self.path}?{self.query() if query is None else query}", body)
+        headers = {} if authorization is None else {"Authorization": authorization}
+        return provider.ask("POST", f"{self.path}?{self.query() if query is None else query}", body, headers)
 
     @property
     def record(self) -> Call:
@@ -175,6 +176,30 @@ def test_a_status_url_is_good_for_its_own_attempt_of_its_own_call_alone(
         assert (reply.status, reply.json) == (401, {"status": "error", "error": "Unauthenticated."}), query
     assert second.post(b"status=completed", lasting.query()).status == 401
     assert lasting.record.state is State.IN_PROGRESS
+
+
+@pytest.mark.parametrize(
+    "authorization", ["Bearer eyJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJWb25hZ2UifQ.c2ln", "Basic dXNlcjpwYXNz", "Bearer", ""]
+)
+def test_a_signed_status_url_is_good_whatever_else_authorizes_the_provider(
+    lasting: LastingCall, authorization: str
+) -> None:
+    assert lasting.post(b'{"status": "completed"}', authorization=authorization).status == 200
+    assert lasting.record.state is State.COMPLETED
+
+
+def test_a_token_does_not_mend_a_wrong_signature_nor_spoil_a_right_one(
+    lasting: LastingCall, other_customer: Customer
+) -> None:
+    def ask(customer: Customer, query: str, body: bytes = b"status=completed") -> int:
+        return customer.ask("POST", f"{lasting.path}?{query}", body).status
+
+    for query in (lasting.query(attempt="2"), lasting.query(signature="0" * 64), "signature=", "attempt=1&signature=x"):
+        assert ask(lasting.customer, query) == 401, query
+    assert lasting.record.state is State.IN_PROGRESS
+    assert ask(other_customer, lasting.query(), b"status=ringing") == 200
+    assert ask(other_customer, "attempt=1") == 404
+    assert ask(lasting.customer, "attempt=1") == 200
 
 
 def test_a_signature_opens_nothing_but_events(lasting: LastingCall) -> None:
