@@ -211,7 +211,7 @@ class CallItem(Model):
     #: the number, in its normal form
     destination = UnicodeAttribute()
     message_reference = UnicodeAttribute(null=True)
-    #: dialling, deferred, completed, failed or uncertain
+    #: dialling, deferred, in_progress, completed, failed or uncertain
     state = UnicodeAttribute()
     #: the attempt that is being made, or was the last to be made; 0 before the first
     attempt = NumberAttribute()

@@ -151,6 +151,13 @@ def test_what_machine_detection_finds_after_the_end_changes_nothing(
     assert lasting.record == ended
 
 
+def test_an_event_keeps_no_answer_for_its_idempotency_key(lasting: LastingCall) -> None:
+    for body in (b"status=completed", b"status=completed", b"status=busy"):
+        reply = lasting.customer.ask("POST", lasting.path, body, {"Idempotency-Key": "k"})
+        assert (reply.status, "idempotency-replayed" in reply.headers) == (200, False)
+    assert lasting.record.state is State.COMPLETED
+
+
 def test_a_status_url_is_good_for_its_own_attempt_of_its_own_call_alone(
     lasting: LastingCall, other_customer: Customer
 ) -> None:
