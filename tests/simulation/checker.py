@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from chalicelib.domain.keys import SEQUENCES_PER_CAMPAIGN
 from infra.template.template import merge_template
+from tests.simulation.provider import MACHINE
 from tests.simulation.story import AMOUNT, FEWEST, MINUTE, PERIOD, RequestedHours, Story
 from tests.simulation.tenant import FAILED, LASTS, UNKNOWN, Call
 from tests.support.permissions import granted
@@ -79,6 +80,13 @@ def _possible_ends(story: Story, call: Call) -> set[str]:
     taken = [event.taken for event in finals if event.taken is not None]
     possible = {event.result for event in finals if event.result and not any(one < event.posted for one in taken)}
     return possible if taken else {*possible, UNKNOWN}
+
+
+def _is_machine_told(story: Story, call: Call) -> bool:
+    """True if the detection of a machine was taken before the provider posted an end of the attempt."""
+    events = [one for one in story.tenant.provider.events if (one.call_id, one.attempt) == (call.call_id, call.attempt)]
+    ends = [one.posted for one in events if one.result is not None]
+    return any(one.taken is not None and one.taken < min(ends) for one in events if ends and one.told == MACHINE)
 
 
 def _within_calling_hours(story: Story) -> Iterator[str]:
@@ -236,6 +244,9 @@ def _outcomes_are_the_tenants(story: Story) -> Iterator[str]:
             possible.add(UNKNOWN)
         if (UNKNOWN if state == "uncertain" else state) not in possible:
             yield f"P2: call {call_id} is {state}, and was {sorted(possible)}"
+        is_told = made is not None and has_events and state != "uncertain" and _is_machine_told(story, made)
+        if is_told and call["callee_type"] != "answeringmachine":
+            yield f"P2: call {call_id} is {state} by {call['callee_type']}, and a machine was detected before"
     if story.tenant.provider.forged:
         yield f"P8: {story.tenant.provider.forged} forged events were taken"
 

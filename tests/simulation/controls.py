@@ -160,7 +160,7 @@ CONTROLS = (
                 {"min(end, due + max(MISFIRE_GRACE // _MICROSECOND, pace.period // pace.amount // 2))": "end"},
             ),
         ),
-        seen_in=1,
+        seen_in=6,
     ),
     Control(
         "a slot is reserved by one pacer",
@@ -211,6 +211,15 @@ CONTROLS = (
                 event_actions,
                 "_awaits_end",
                 {"return call.state in (State.DIALLING, State.IN_PROGRESS)": "return True"},
+            ),
+        ),
+        seen_in=1,
+    ),
+    Control(
+        "who picked up is kept until the end",
+        (
+            Edit(
+                event_actions, "event_action", {"outcome_of_event(event, call.heard_callee)": "outcome_of_event(event)"}
             ),
         ),
         seen_in=1,

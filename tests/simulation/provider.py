@@ -20,6 +20,8 @@ Begin = Callable[[Callable[[], Coroutine[Any, Any, None]]], None]
 
 #: the final events, each with the result that it means
 FINAL = {"completed": "completed", "busy": "failed", "no-answer": "failed", "failed": "failed", "canceled": "failed"}
+#: not a status: what machine detection finds, which comes in an event of its own
+MACHINE = "machine"
 #: how often a provider posts an event that got no answer
 _TRIES = 3
 
@@ -30,6 +32,8 @@ class PostedEvent:
 
     call_id: int
     attempt: int
+    #: what it says: a status, or `MACHINE`
+    told: str
     #: completed or failed; None if the event isn't final
     result: str | None
     posted: datetime
@@ -42,6 +46,8 @@ class SimulatedProvider:
     clock: SimulatedClock
     #: A generator of its own, so that events don't change the rest of a seed's story.
     dice: random.Random
+    #: another, by which machines are detected
+    detection: random.Random
     post: Post
     begin: Begin
     #: how many of the calls last, from 0 to 1
@@ -74,15 +80,19 @@ class SimulatedProvider:
             self._begin(path, query, self.dice.choice([*FINAL]), rings + lasts + self.dice.choice([0.0, 5.0, 300.0]))
         if self.dice.random() < 0.1:
             self._begin_forged(path, query, rings)
+        if self.detection.random() < 0.3:
+            self._begin(path, query, MACHINE, rings + self.detection.choice([0.0, 3.0, 60.0]))
 
-    def _begin(self, path: str, query: dict[str, list[str]], status: str, delay: float) -> None:
+    def _begin(self, path: str, query: dict[str, list[str]], told: str, delay: float) -> None:
+        form = {"AnsweredBy": "machine_start"} if told == MACHINE else {"CallStatus": told, "CallDuration": "7"}
+
         async def send() -> None:
             await self.clock.sleep(delay)
             call_id, attempt = int(path.split("/")[-2]), int(query["attempt"][0])
-            event = PostedEvent(call_id, attempt, FINAL.get(status), self.clock.now())
+            event = PostedEvent(call_id, attempt, told, FINAL.get(told), self.clock.now())
             self.events.append(event)
             for _ in range(_TRIES):
-                answer = await self.post(path, query, {"CallStatus": status, "CallDuration": "7"})
+                answer = await self.post(path, query, form)
                 if answer is not None and answer.status == 200:
                     event.taken = self.clock.now()
                     return

@@ -116,7 +116,8 @@ class Simulation:
 
         events_dice = random.Random(f"events {seed}")  # noqa: S311 # no secret
         share, call_timeout = events_dice.choice(LASTING), events_dice.choice(CALL_TIMEOUTS)
-        provider = SimulatedProvider(self.clock, events_dice, self._post_event, self._begin, share)
+        detection = random.Random(f"detection {seed}")  # noqa: S311 # no secret
+        provider = SimulatedProvider(self.clock, events_dice, detection, self._post_event, self._begin, share)
         self.tenant = SimulatedTenant(self.clock, self.dice, self.faults, provider)
         if not self.is_short and self.dice.random() < 0.05:
             self.tenant.unreachable_until = BEGIN + timedelta(hours=24 * self.dice.random())
