@@ -12,6 +12,7 @@ from typing import Any
 
 from chalicelib.domain.keys import CallKey, CampaignKey
 from chalicelib.domain.models import Entry
+from chalicelib.domain.pacing import MISFIRE_GRACE
 
 #: the version of the messages that this code writes
 VERSION = 2
@@ -157,9 +158,9 @@ def from_message(body: str) -> Slice | Refill:
 
 
 def _from_version_1(fields: Mapping[str, Any]) -> Slice:
-    """`{"dial": {…}}` or `{"report": {…}}`."""
+    """`{"dial": {…}}` or `{"report": {…}}`. The earliest messages have no `late` and no `slip`."""
     ((kind, one),) = fields.items()
-    campaign, lease = _campaign(one), _text_or_none(one["slip"])
+    campaign, lease = _campaign(one), _text_or_none(one.get("slip"))
     if kind == "report":
         return Slice(campaign, reports=(_report(campaign, one),), lease=lease)
     if kind == "dial":
@@ -172,14 +173,15 @@ def _campaign(fields: Mapping[str, Any]) -> CampaignKey:
 
 
 def _dial(campaign: CampaignKey, fields: Mapping[str, Any], generation: Any) -> Dial:
+    due, expires = _instant(fields["due"]), _instant(fields["expires"])
     return Dial(
         campaign.call(int(fields["sequence"])),
         attempt=int(fields.get("attempt", 1)),
         entry=Entry.from_line(str(fields["entry"])),
         generation=int(generation),
-        due=_instant(fields["due"]),
-        start_deadline=_instant(fields["late"]),
-        expires=_instant(fields["expires"]),
+        due=due,
+        start_deadline=_instant(fields["late"]) if "late" in fields else min(due + MISFIRE_GRACE, expires),
+        expires=expires,
     )
 
 

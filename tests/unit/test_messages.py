@@ -94,11 +94,34 @@ class TestVersions:
         expected = Slice(CampaignKey("acme", 1), dials=(dial,))
         assert from_message(self.body("version-1-dial.json")) == expected
 
-    def test_a_report_of_version_1_is_read(self) -> None:
-        lease = "handed-report/2026-01-05T13:15:00/000000000004/mark"
-        assert from_message(self.body("version-1-report.json")) == Slice(
-            CampaignKey("acme", 1), reports=WRITTEN.reports, lease=lease
-        )
+    @pytest.mark.parametrize(
+        ("name", "lease"),
+        [
+            ("version-1-dial-without-late.json", "handed-dial/2026-01-05T13:15:00/000000000017/mark"),
+            ("version-1-dial-without-slip.json", None),
+        ],
+    )
+    def test_the_earliest_calls_of_version_1_may_begin_two_seconds_late(self, name: str, lease: str | None) -> None:
+        expected = Slice(CampaignKey("acme", 1), dials=(replace(WRITTEN.dials[0], attempt=1),), lease=lease)
+        assert from_message(self.body(name)) == expected
+
+    def test_a_call_without_a_start_deadline_begins_before_it_expires(self) -> None:
+        expires = "2026-01-05T13:00:01+00:00"
+        body = self.body("version-1-dial-without-slip.json").replace("2026-01-05T13:01:00+00:00", expires)
+        (dial,) = from_message(body).dials
+        assert dial.start_deadline == dial.expires == datetime.fromisoformat(expires)
+
+    @pytest.mark.parametrize(
+        ("name", "attempt", "lease"),
+        [
+            ("version-1-report.json", 2, "handed-report/2026-01-05T13:15:00/000000000004/mark"),
+            ("version-1-report-without-attempt.json", 1, "handed-report/2026-01-05T13:15:00/000000000004/mark"),
+            ("version-1-report-without-slip.json", 1, None),
+        ],
+    )
+    def test_a_report_of_version_1_is_read(self, name: str, attempt: int, lease: str | None) -> None:
+        report = replace(WRITTEN.reports[0], attempt=attempt)
+        assert from_message(self.body(name)) == Slice(CampaignKey("acme", 1), reports=(report,), lease=lease)
 
     def test_a_missing_field_has_its_default(self) -> None:
         first = replace(WRITTEN.dials[0], attempt=1)
