@@ -98,6 +98,13 @@ def test_no_call_is_late_at_a_slow_pace(pace: int, seed: int) -> None:
     assert world.lateness()[-2] < 1
 
 
+def test_a_minute_of_a_hundred_calls_a_second_is_on_time() -> None:
+    calls = 6000
+    world = World(Conditions(calls, pace=6000), Deployment.read())
+    world.run()
+    assert world.lateness()[calls * 99 // 100] < 1
+
+
 def test_a_slower_start_url_costs_more_time_and_no_more_requests(billed: Bill) -> None:
     conditions = Conditions(calls=CALLS, latency=2.0)
     slow = bill(World(conditions, Deployment.read()).run(), MILLION / CALLS, Deployment.read(), Prices.read())
