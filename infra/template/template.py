@@ -26,9 +26,9 @@ def merge_template() -> JSON:
             **queues(),
             "APIHandler": {"Properties": identity("APIHandler")},
             "Dialer": dialer(),
-            # The dialer is updated first, so that it can read what the new pacer writes.
+            # The dialer is updated first, so that it can read the messages of the new pacer and the new settler.
             "Pacer": {**once_a_minute("Pacer"), "DependsOn": ["Dialer"]},
-            "Settler": once_a_minute("Settler"),
+            "Settler": {**once_a_minute("Settler"), "DependsOn": ["Dialer"]},
             **roles(),
             "RestAPI": rest_api(),
             **alarms(),

@@ -16,6 +16,7 @@ from chalicelib.runtime.metrics import Metric
 from chalicelib.storage.database import Database
 from infra.template.alarms import FUNCTIONS as FUNCTION_NAMES
 from infra.template.queues import DIALER_TIMEOUT, VISIBILITY_TIMEOUT
+from infra.template.roles import ROLES
 from infra.template.template import merge_template
 from tests.support.databases import create_tables
 
@@ -193,6 +194,13 @@ def test_the_gateways_own_answers_have_the_form_of_the_apis_errors() -> None:
         assert json.loads(response["responseTemplates"]["application/json"]).keys() == {"status", "error"}
     assert responses["MISSING_AUTHENTICATION_TOKEN"]["statusCode"] == 404
     assert str(MAX_BODY_BYTES) in responses["REQUEST_TOO_LARGE"]["responseTemplates"]["application/json"]
+
+
+def test_the_dialer_is_updated_before_each_function_that_sends_to_its_queue() -> None:
+    senders = {function for function, allowed in ROLES.items() if "SendMessage" in allowed.get("CallQueue", "")}
+    assert senders == {"Pacer", "Settler"}
+    assert [RESOURCES[sender].get("DependsOn") for sender in senders] == [["Dialer"]] * len(senders)
+    assert "DependsOn" not in RESOURCES["Dialer"]
 
 
 @pytest.mark.parametrize("function", ["Pacer", "Settler"])
