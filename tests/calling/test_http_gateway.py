@@ -33,7 +33,8 @@ from chalicelib.gateway.clients import LastLook, form_body
 from chalicelib.gateway.http.connection import OneCallConnector, Sending
 from chalicelib.gateway.http.listening import MOST_INTERIM
 from chalicelib.gateway.http.lookup import AddressNotAllowed, AllowedAddresses, ThreadedLookup, checked_socket
-from chalicelib.gateway.http.posting import LONGEST_ANSWER, HttpGateway
+from chalicelib.gateway.http.posting import HttpGateway
+from chalicelib.gateway.http.reading import LONGEST_BODY
 
 Behaviour = Callable[["Connection"], Awaitable[None]]
 T = TypeVar("T")
@@ -293,7 +294,7 @@ def test_a_compressed_body_is_read(coding: bytes, packed: bytes, body: bytes | N
 def test_a_compressed_body_is_read_up_to_the_limit() -> None:
     bomb = gzip.compress(bytes(10_000_000))
     head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(bomb)
-    assert answered(dial(answering(head + bomb))[0]).body == bytes(LONGEST_ANSWER)
+    assert answered(dial(answering(head + bomb))[0]).body == bytes(LONGEST_BODY)
 
 
 def test_cookies_are_not_kept_from_call_to_call() -> None:
@@ -350,8 +351,14 @@ def test_an_endless_body_is_read_up_to_64_kib_and_the_connection_is_closed() -> 
     began = time.monotonic()
     result, _ = dial(repeating(b"HTTP/1.1 200 OK\r\n\r\n", bytes(10_000)), until_closed=True)
     assert time.monotonic() - began < 4
-    assert answered(result).body == bytes(LONGEST_ANSWER)
-    assert LONGEST_ANSWER == 65_536
+    assert answered(result).body == bytes(LONGEST_BODY)
+    assert LONGEST_BODY == 65_536
+
+
+@pytest.mark.parametrize("pieces", [1, 2])
+def test_a_status_line_that_comes_too_late_is_none_in_whatever_pieces(pieces: int) -> None:
+    hints = b"HTTP/1.1 103 Early Hints\r\nLink: " + b"a" * 9_000 + b"\r\n\r\n"
+    assert dial(answering(*([hints, OK] if pieces == 2 else [hints + OK])))[0] == Unknown("bad_answer")
 
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -364,7 +371,7 @@ def test_an_answer_with_broken_chunks_is_kept(pieces: Sequence[bytes]) -> None:
 
 
 def test_an_answer_with_broken_chunks_in_one_piece_with_its_head_is_kept() -> None:
-    assert dial(answering(CHUNKED + b"ZZ\r\n"))[0] == Answered(200, {}, b"")
+    assert answered(dial(answering(CHUNKED + b"ZZ\r\n"))[0]).body == b""
 
 
 @pytest.mark.parametrize(
@@ -384,15 +391,21 @@ def test_an_answer_with_broken_chunks_in_one_piece_with_its_head_is_kept() -> No
         b"HTTP/1.1 200 OK\r\nX-A: " + b"a" * 200_000 + b"\r\n\r\n",
         b"HTTP/1.1 200 OK\r\n" + b"X-A: 1\r\n" * 10_000 + b"\r\n",
         b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nno colon\r\n\r\n",
+        b"HTTP/1.1 100 C\r\nno colon\r\n\r\n" + OK,
+        b"HTTP/1.1  200 OK\r\nContent-Length: 2\r\n\r\nhi",
     ],
     ids=lambda response: repr(response[:60]),
 )
-@pytest.mark.parametrize("cut", ["whole", "after the status line", "in the middle"])
+@pytest.mark.parametrize(
+    "cut", ["whole", "within the first line", "after the first line", "in the middle", "before the last line"]
+)
 def test_a_status_line_is_an_answer_whatever_follows_in_whatever_pieces(response: bytes, cut: str) -> None:
     cuts = {
         "whole": len(response),
-        "after the status line": response.index(b"\n") + 1,
+        "within the first line": 10,
+        "after the first line": response.index(b"\n") + 1,
         "in the middle": len(response) // 2,
+        "before the last line": response.rindex(b"\n") + 1,
     }
     at = cuts[cut]
     answered(dial(answering(response[:at], response[at:]), call_deadline=3.0)[0])
@@ -401,7 +414,30 @@ def test_a_status_line_is_an_answer_whatever_follows_in_whatever_pieces(response
 @pytest.mark.parametrize("cut", [27, 100])
 def test_a_body_after_status_204_is_ignored(cut: int) -> None:
     response = b"HTTP/1.1 204 No Content\r\nContent-Length: 2\r\n\r\nOK"
-    assert dial(answering(response[:cut], response[cut:]))[0] == Answered(204, {}, b"")
+    assert dial(answering(response[:cut], response[cut:]))[0] == Answered(204, {"content-length": "2"}, b"")
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        OK,
+        b"HTTP/1.1 200 OK\r\nno colon\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nhi",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\nContent-Length: 2\r\n\r\nhi",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nh\r\n01\r\ni\r\n0\r\n\r\n",
+    ],
+)
+@pytest.mark.parametrize("size", [1000, 10, 1])
+def test_an_answer_ends_with_its_body_though_the_server_keeps_the_connection(response: bytes, size: int) -> None:
+    async def keep_open(connection: Connection) -> None:
+        await connection.request()
+        for start in range(0, len(response), size):
+            await connection.send(response[start : start + size])
+            await asyncio.sleep(0.001)
+        await connection.read_to_the_end()
+
+    began = time.monotonic()
+    assert answered(dial(keep_open, call_deadline=10)[0]).body == b"hi"
+    assert time.monotonic() - began < 5
 
 
 def test_a_status_that_comes_before_the_request_is_no_answer() -> None:

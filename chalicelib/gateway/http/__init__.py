@@ -7,8 +7,9 @@ After it, the request counts as sent, and only a status line is an answer.
 |---|---|
 | `lookup` | resolves a host's name, and checks which of its addresses may be dialled |
 | `connection` | opens a connection, and takes the last look before the request is written |
-| `listening` | reads the status line, whatever comes after it |
-| `posting` | sends the request, reads the answer, and names the reason of a failure |
+| `listening` | finds an answer's status line and its end, in the bytes that have come |
+| `reading` | reads its headers and its body, leniently |
+| `posting` | sends the request, and names the reason of a failure |
 
 Only this package imports aiohttp, because aiohttp takes long to load.
 """

@@ -12,8 +12,9 @@ from aiohttp import ClientTimeout, ServerDisconnectedError, TCPConnector
 from aiohttp.abc import AbstractResolver
 from aiohttp.client_proto import ResponseHandler
 
+from chalicelib.domain.outcome import Answered
 from chalicelib.gateway.clients import LastLook
-from chalicelib.gateway.http.listening import StatusListener
+from chalicelib.gateway.http.listening import AnswerListener
 from chalicelib.gateway.http.lookup import checked_socket
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class Sending:
     def __init__(self, last_look: LastLook) -> None:
         self._last_look = last_look
         self._transport: asyncio.Transport | None = None
-        self._listener: StatusListener | None = None
+        self._listener: AnswerListener | None = None
         #: if True, a part of the request may have been sent
         self.look_passed = False
         #: what the last look raised
@@ -49,15 +50,14 @@ class Sending:
         if self._transport is not None:
             self._transport.abort()
 
-    @property
-    def status(self) -> int:
-        """The status that was received, whatever came after it. 0 if there is none, or nothing was sent."""
-        return self._listener.status if self._listener is not None and self.look_passed else 0
+    def answer(self) -> Answered | None:
+        """What was received of the answer. None if there is no status line, or nothing was sent."""
+        return self._listener.answer() if self._listener is not None and self.look_passed else None
 
     async def take_last_look(self, connection: "Connection") -> None:
         """Raises what the last look raises, or ServerDisconnectedError. Then nothing is sent."""
         self._transport = connection.transport
-        if isinstance(connection.protocol, StatusListener):
+        if isinstance(connection.protocol, AnswerListener):
             self._listener = connection.protocol
         try:
             await self._run_last_look()
@@ -98,7 +98,7 @@ class OneCallConnector(TCPConnector):
         )
         # aiohttp has no public way to read a connection's bytes before they are parsed.
         self._factory: Callable[[], ResponseHandler] = partial(  # type: ignore[assignment] # aiohttp only calls it
-            StatusListener, loop=asyncio.get_running_loop()
+            AnswerListener, loop=asyncio.get_running_loop()
         )
 
     async def connect(

@@ -3,9 +3,7 @@
 import asyncio
 import math
 import ssl
-import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import lru_cache
 
 from aiohttp import (
@@ -23,21 +21,17 @@ from aiohttp import (
 from aiohttp.http import HttpProcessingError
 from yarl import URL
 
-from chalicelib.domain.outcome import Answered, NotSent, RequestResult, Unknown
+from chalicelib.domain.outcome import NotSent, RequestResult, Unknown
 from chalicelib.gateway.addresses import UrlFault, read_url
 from chalicelib.gateway.clients import CALL_DEADLINE, REPORT_DEADLINE, LastLook
 from chalicelib.gateway.http.connection import ConnectorPerLoop, OneCallConnector, Sending
 from chalicelib.gateway.http.lookup import AddressNotAllowed, AllowedAddresses, Lookup, ThreadedLookup
 
-#: Bytes of an answer's body that are read. The rest is dropped, and the answer is still valid. No header may be longer.
-LONGEST_ANSWER = 65_536
-#: zlib's `wbits` for each content coding. Servers send `deflate` with zlib's header or without it.
-_WINDOW_BITS = {"gzip": (31,), "x-gzip": (31,), "deflate": (15, -15)}
 #: Headers of every request. The caller's headers can't change them.
 _FIXED_HEADERS = {
     "Content-Type": "application/x-www-form-urlencoded",
     "User-Agent": "callpacer",
-    # Some servers compress their answer anyway: `decompress` reads it.
+    # Some servers compress their answer anyway, and `reading` unpacks it.
     "Accept-Encoding": "identity",
 }
 
@@ -85,23 +79,15 @@ class HttpGateway:
         checked = _check_url(url, self._allow_loopback)
         if isinstance(checked, UrlFault):
             return NotSent("address_not_allowed" if checked is UrlFault.ADDRESS else "url_not_allowed")
-        answer, sending = _Answer(), Sending(last_look)
-        session = self._session()
-        try:
-            async with asyncio.timeout(deadline):
-                with sending:
-                    await answer.receive(session, checked, body, headers)
-        except (ClientError, HttpProcessingError, OSError) as failure:
-            answer.status = answer.status or sending.status
-            if sending.last_look_error is None and not answer.status:
-                return Unknown(_reason_unknown(failure)) if sending.look_passed else NotSent(_reason_not_sent(failure))
-        finally:
-            # The session must not close the connector: other requests use it, too.
-            session.detach()
+        session, sending = self._session(), Sending(last_look)
+        failure = await _send(session, sending, checked, body, headers, deadline)
         if sending.last_look_error is not None:
             # aiohttp wraps some exceptions in its own. The original one is raised.
             raise sending.last_look_error
-        return answer.to_result()
+        answer = sending.answer()
+        if answer is None:
+            return Unknown(_reason_unknown(failure)) if sending.look_passed else NotSent(_reason_not_sent(failure))
+        return answer
 
     def _session(self) -> ClientSession:
         """A new session for each request: it costs little, and shares no state with other requests."""
@@ -111,8 +97,23 @@ class HttpGateway:
             trust_env=False,
             auto_decompress=False,
             timeout=self._timeout,
-            max_field_size=LONGEST_ANSWER,
         )
+
+
+async def _send(
+    session: ClientSession, sending: Sending, url: URL, body: bytes, headers: Mapping[str, str], deadline: float
+) -> Exception:
+    """Send the request, and wait for the end of its answer. That end is an exception like any other."""
+    try:
+        async with asyncio.timeout(deadline):
+            with sending:
+                await session.post(url, data=body, headers={**headers, **_FIXED_HEADERS}, allow_redirects=False)
+    except (ClientError, HttpProcessingError, OSError) as failure:
+        return failure
+    finally:
+        # The session must not close the connector: other requests use it, too.
+        session.detach()
+    raise AssertionError("an answer always ends with an exception")
 
 
 async def _no_last_look() -> None:
@@ -134,48 +135,6 @@ def _check_url(url: str, allow_loopback: bool) -> URL | UrlFault:
         query_string=target.query,
         encoded=True,
     )
-
-
-@dataclass
-class _Answer:
-    """What was received of an answer so far. It is kept if receiving fails."""
-
-    #: 0 until the status line was received
-    status: int = 0
-    headers: dict[str, str] = field(default_factory=dict)
-    body: bytearray = field(default_factory=bytearray)
-
-    async def receive(self, session: ClientSession, url: URL, body: bytes, headers: Mapping[str, str]) -> None:
-        """Send the request and read its answer."""
-        all_headers = {**headers, **_FIXED_HEADERS}
-        response = await session.post(url, data=body, headers=all_headers, allow_redirects=False)
-        try:
-            self.status = response.status
-            for name, value in response.headers.items():
-                self.headers.setdefault(name.lower(), value)
-            async for piece in response.content.iter_any():
-                self.body += piece
-                if len(self.body) >= LONGEST_ANSWER:
-                    return
-        finally:
-            response.close()
-
-    def to_result(self) -> Answered:
-        """The status holds even if the body is incomplete, because the server had decided when it sent the status."""
-        return Answered(self.status, self.headers, decompress(self.body, self.headers.get("content-encoding", "")))
-
-
-def decompress(body: bytes | bytearray, encoding: str) -> bytes | None:
-    """The decompressed body, up to LONGEST_ANSWER. None if it can't be decompressed."""
-    encoding = encoding.strip().lower()
-    if encoding in ("", "identity"):
-        return bytes(body[:LONGEST_ANSWER])
-    for bits in _WINDOW_BITS.get(encoding, ()):
-        try:
-            return zlib.decompressobj(bits).decompress(body, LONGEST_ANSWER)
-        except zlib.error:
-            continue
-    return None
 
 
 def _reason_not_sent(failure: Exception) -> str:
