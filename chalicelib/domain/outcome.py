@@ -15,6 +15,8 @@ LONGEST_DURATION = 86_400
 LONGEST_REASON = 64
 
 _REASON = re.compile(rf"[a-z0-9_]{{1,{LONGEST_REASON}}}")
+#: the byte order mark in UTF-8
+_MARK = b"\xef\xbb\xbf"
 #: a duration as text
 _DIGITS = re.compile(r"\s*[0-9]{1,6}(?:\.0+)?\s*")
 
@@ -26,8 +28,10 @@ class Answered:
     status: int
     #: names in lower case; of a name that came twice, the first value
     headers: Mapping[str, str]
-    #: as much of it as came, up to the gateway's limit; None if it is compressed and can't be unpacked
-    body: bytes | None
+    #: as much of it as came and could be unpacked, up to the gateway's limit
+    body: bytes
+    #: False if a part of the body is missing
+    is_whole: bool = True
 
 
 @dataclass(frozen=True)
@@ -74,8 +78,8 @@ class Outcome:
 
     result: Result
     #: The word that a JSON answer or an event gives. Without one: `http_404` and the like for an answer,
-    #: `http_200_unread` for one whose body couldn't be unpacked, the status of an event, or else the reason of NotSent
-    #: or Unknown.
+    #: `http_200_unread` for one whose body wasn't read whole, the status of an event, or else the reason of NotSent or
+    #: Unknown.
     reason: str
     callee_type: CalleeType = CalleeType.UNKNOWN
     #: seconds
@@ -94,11 +98,15 @@ def outcome_of(request_result: RequestResult) -> Outcome:
             return Outcome(Result.FAILED, reason)
         case Unknown(reason):
             return Outcome(Result.UNCERTAIN, reason)
-        case Answered(status, _, body):
+        case Answered(status, _, body, is_whole):
             reason = f"http_{status}"
             if not is_success(status):
                 return Outcome(Result.FAILED, reason)
-            return Outcome(Result.COMPLETED, f"{reason}_unread") if body is None else _outcome_of_success(body, reason)
+            members = _json_object(body)
+            if members is None:
+                is_read = is_whole and not _begins_as_object(body)
+                return Outcome(Result.COMPLETED, reason if is_read else f"{reason}_unread")
+            return _outcome_of_success(members, reason)
 
 
 def is_success(status: int) -> bool:
@@ -106,13 +114,21 @@ def is_success(status: int) -> bool:
     return 200 <= status <= 299
 
 
-def _outcome_of_success(body: bytes, reason: str) -> Outcome:
+def is_broken_object(body: bytes) -> bool:
+    """True for a body that begins as a JSON object does, and isn't one. A part of it is likely missing."""
+    return _begins_as_object(body) and _json_object(body) is None
+
+
+def _begins_as_object(body: bytes) -> bool:
+    return body.removeprefix(_MARK).lstrip().startswith(b"{")
+
+
+def _outcome_of_success(members: Mapping[str, object], reason: str) -> Outcome:
     """A 2xx answer's outcome.
 
     A member of the wrong type or value is ignored; the others still count. Words may be in capitals, and a duration may
     be text. The body is read whatever its Content-Type: most are VoiceXML, which is never a JSON object.
     """
-    members = _json_object(body)
     result, callee_type = (_word(members.get(name)) for name in ("result", "callee_type"))
     return Outcome(
         result=Result.FAILED if result == Result.FAILED else Result.COMPLETED,
@@ -142,8 +158,8 @@ def whole_seconds(value: object) -> int | None:
     return value if type(value) is int and 0 <= value <= LONGEST_DURATION else None
 
 
-def _json_object(body: bytes) -> Mapping[str, object]:
-    """The object that the body is, or an empty one.
+def _json_object(body: bytes) -> Mapping[str, object] | None:
+    """The object that the body is; None if it is none.
 
     Broken JSON, broken UTF-8, or a number too long to read raises ValueError. Brackets nested by the thousand, for
     which 64 KiB have room, raise RecursionError.
@@ -151,5 +167,5 @@ def _json_object(body: bytes) -> Mapping[str, object]:
     try:
         value = json.loads(body)
     except (ValueError, RecursionError):
-        return {}
-    return value if isinstance(value, dict) else {}
+        return None
+    return value if isinstance(value, dict) else None

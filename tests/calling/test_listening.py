@@ -14,6 +14,7 @@ from chalicelib.gateway.http.listening import MOST_BEFORE_STATUS, MOST_BYTES, An
 
 JSON_BODY = b'{"result": "failed", "duration": 3}'
 GZIPPED = gzip.compress(JSON_BODY, mtime=0)
+RAW_DEFLATED = gzip.compress(JSON_BODY)[10:-8]
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
@@ -41,6 +42,14 @@ ODD: list[tuple[int, bytes]] = [
     (200, b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n" + JSON_BODY),
     (200, b"HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\nContent-Length: 35\r\n\r\n" + JSON_BODY),
     (200, b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n" + GZIPPED),
+    (200, b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n" + GZIPPED + b"rest"),
+    (200, b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 35\r\n\r\n" + GZIPPED),
+    (200, b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 35\r\n\r\n" + JSON_BODY),
+    (200, b"HTTP/1.1 200 OK\r\nContent-Encoding: deflate\r\n\r\n" + RAW_DEFLATED),
+    (200, b"HTTP/1.1 200 OK\r\nContent-Encoding: br\r\nContent-Length: 4\r\n\r\n1234"),
+    (200, CHUNKED.replace(b"chunked", b"gzip, chunked") + b"%x\r\n%b\r\n0\r\n\r\nmore" % (len(GZIPPED), GZIPPED)),
+    (200, b'HTTP/1.1 200 OK\r\nContent-Length: 30\r\n\r\n{"result": "failed", "n": "\xc3\xb1\xc3\xb1"}'),
+    (200, b"HTTP/1.1 200 OK\r\nContent-Length: 21\r\n\r\n{'result': 'failed'}\r\nmore"),
     (200, CHUNKED.replace(b"\r\n\r\n", b"\r\nContent-Length: 2\r\n\r\n") + b"23\r\n" + JSON_BODY + b"\r\n0\r\n\r\n"),
     (200, CHUNKED + b"0a;ext=1\r\n" + JSON_BODY[:10] + b"\r\n019\r\n" + JSON_BODY[10:] + b"\r\n00\r\nX: 1\r\n\r\n"),
     (200, CHUNKED + b"2\r\nhi\r\n0\r\n\r\nHTTP/1.1 500 Not this one\r\n\r\n"),

@@ -9,6 +9,7 @@ After it, the request counts as sent, and only a status line is an answer.
 | `connection` | opens a connection, and takes the last look before the request is written |
 | `listening` | finds an answer's status line and its end, in the bytes that have come |
 | `reading` | reads its headers and its body, leniently |
+| `unpacking` | removes the codings of a body |
 | `posting` | sends the request, and names the reason of a failure |
 
 Only this package imports aiohttp, because aiohttp takes long to load.

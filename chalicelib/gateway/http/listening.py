@@ -12,7 +12,8 @@ from aiohttp.client_proto import ResponseHandler
 from aiohttp.http import HttpProcessingError
 
 from chalicelib.domain.outcome import Answered
-from chalicelib.gateway.http.reading import Body, Head, decompress, read_body, read_head
+from chalicelib.gateway.http.reading import Head, read_body, read_head
+from chalicelib.gateway.http.unpacking import Body, State
 
 #: Bytes of an answer that are read, with headers and chunk sizes. Of the body, 64 KiB are read.
 MOST_BYTES = 98_304
@@ -55,7 +56,7 @@ class AnswerListener(ResponseHandler):
         self._head: Head | None = None
         self._body_begins = 0
         #: the body when it was last looked whether the answer has ended, and how many bytes had come by then
-        self._body, self._looked_at = Body(b"", is_whole=False), 0
+        self._body, self._looked_at = Body(b"", State.CUT), 0
         #: True if the server has sent its last byte
         self._is_closed = False
         self._pause = _FIRST_PAUSE
@@ -68,7 +69,7 @@ class AnswerListener(ResponseHandler):
         if self._looked_at < len(self._received):
             self._read()
         headers = {} if self._head is None else self._head.headers
-        return Answered(self._status, headers, decompress(self._body.content, headers.get("content-encoding", "")))
+        return Answered(self._status, headers, self._body.content, self._body.state is State.WHOLE)
 
     def set_response_params(self, **params: Any) -> None:
         """aiohttp calls this before it sends the request. What came before that is an answer, too."""
@@ -116,7 +117,7 @@ class AnswerListener(ResponseHandler):
     def _look(self) -> None:
         self._next_look = None
         self._read()
-        if self._body.is_whole or self._is_closed or len(self._received) == MOST_BYTES:
+        if self._body.state is not State.CUT or self._is_closed or len(self._received) == MOST_BYTES:
             self._end(AnswerEnded())
 
     def _read(self) -> None:

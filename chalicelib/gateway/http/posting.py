@@ -31,7 +31,7 @@ from chalicelib.gateway.http.lookup import AddressNotAllowed, AllowedAddresses, 
 _FIXED_HEADERS = {
     "Content-Type": "application/x-www-form-urlencoded",
     "User-Agent": "callpacer",
-    # Some servers compress their answer anyway, and `reading` unpacks it.
+    # Some servers compress their answer anyway, and `unpacking` reads it.
     "Accept-Encoding": "identity",
 }
 

@@ -6,22 +6,21 @@ bytes, and no connection.
 """
 
 import re
-import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from email.message import Message
 from email.parser import HeaderParser
 from http.client import HTTPException, HTTPResponse, IncompleteRead
 from io import BytesIO
 
-#: Bytes of a body that are read. The rest is dropped.
-LONGEST_BODY = 65_536
+from chalicelib.domain.outcome import is_broken_object
+from chalicelib.gateway.http.unpacking import Body, State, unpacked
 
 #: What makes `email` end the headers early: a carriage return within a line, spaces before a colon, no colon.
 _STRAY_RETURN = re.compile(r"\r(?!\n)")
 _SPACES_BEFORE_COLON = re.compile(r"^([!-9;-~]+)[ \t]+(?=:)", re.MULTILINE)
 _NO_HEADER = re.compile(r"^(?![!-9;-~]*:|[ \t]).*\n", re.MULTILINE)
-_FOLD = re.compile(r"\s*\r?\n\s*")
+_LINE_END = re.compile(r"\r?\n")
 #: more digits are no length of a body
 _LENGTH = re.compile(r"[0-9]{1,15}")
 
@@ -32,8 +31,6 @@ _LAST_CHUNK = re.compile(rb"(?:\A|\n)0")
 _FIRST_FINAL, _NO_CONTENT, _NOT_MODIFIED = 200, 204, 304
 #: what precedes the chunks for `http.client`
 _CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-#: zlib's `wbits` for each content coding. Servers send `deflate` with zlib's header or without it.
-_WINDOW_BITS = {"gzip": (31,), "x-gzip": (31,), "deflate": (15, -15)}
 
 
 @dataclass(frozen=True)
@@ -42,18 +39,11 @@ class Head:
 
     #: names in lower case; of a name that came twice, the first value
     headers: Mapping[str, str]
+    #: how the body is packed, in the order in which that was done
+    codings: Sequence[str]
     is_chunked: bool
     #: of the body as it is sent; None if it ends when the connection closes
     length: int | None
-
-
-@dataclass(frozen=True)
-class Body:
-    """What has come of a body."""
-
-    content: bytes
-    #: False if a part is missing
-    is_whole: bool
 
 
 def read_head(status: int, lines: bytes) -> Head:
@@ -62,35 +52,47 @@ def read_head(status: int, lines: bytes) -> Head:
     message = HeaderParser().parsestr(_NO_HEADER.sub("", _SPACES_BEFORE_COLON.sub(r"\1", text)))
     headers: dict[str, str] = {}
     for name, value in message.items():
-        headers.setdefault(name.lower(), _FOLD.sub(" ", value).strip())
+        headers.setdefault(name.lower(), _LINE_END.sub(" ", value).strip())
     if status < _FIRST_FINAL or status in (_NO_CONTENT, _NOT_MODIFIED):
-        return Head(headers, is_chunked=False, length=0)
-    codings = [coding for coding in _listed(message, "Transfer-Encoding") if coding != "identity"]
-    return Head(headers, codings[-1:] == ["chunked"], None if codings else _length(message))
+        return Head(headers, (), is_chunked=False, length=0)
+    codings, transfer = _codings(message, "Content-Encoding"), _codings(message, "Transfer-Encoding")
+    if transfer[-1:] == ["chunked"]:
+        codings += [coding for coding in transfer if coding != "chunked"]
+        return Head(headers, codings, is_chunked=True, length=None)
+    return Head(headers, codings + transfer, is_chunked=False, length=None if transfer else _length(message))
 
 
 def read_body(head: Head, received: bytes, *, is_closed: bool) -> Body:
-    """Read the body in what has come after the headers. `is_closed` is True if no more can come."""
+    """Read the body in what has come after the headers. `is_closed` is True if no more can come.
+
+    A length may be in characters, or that of the body before it was compressed. So if it cuts off a JSON object or
+    compressed data, the body ends when the connection closes.
+    """
     if head.is_chunked:
-        return _read_chunks(received, is_closed=is_closed)
-    if head.length is None:
-        return Body(received, is_closed)
-    return Body(received[: head.length], len(received) >= head.length)
+        return _read_chunks(received, head.codings, is_closed=is_closed)
+    if head.length is not None:
+        has_come = len(received) >= head.length
+        body = unpacked(received[: head.length], head.codings, is_cut=not has_come)
+        if not has_come or not (body.state is State.CUT or is_broken_object(body.content)):
+            return body
+    return unpacked(received, head.codings, is_cut=not is_closed)
 
 
-def _read_chunks(received: bytes, *, is_closed: bool) -> Body:
+def _read_chunks(received: bytes, codings: Sequence[str], *, is_closed: bool) -> Body:
     # `http.client` would take a chunk's size that has half come for a whole one.
     received = received[: received.rfind(b"\n") + 1]
     if not is_closed and not _LAST_CHUNK.search(received):
-        return Body(b"", is_whole=False)  # at once: there may be thousands of chunks
+        return Body(b"", State.CUT)  # at once: there may be thousands of chunks
     response = HTTPResponse(_Received(_CHUNKED + received))  # type: ignore[arg-type] # it only makes a file of it
     try:
         response.begin()
-        return Body(response.read(), is_whole=True)
+        body = unpacked(response.read(), codings, is_cut=False)
     except IncompleteRead as error:
-        return Body(error.partial, is_whole=False)
+        return unpacked(error.partial, codings, is_cut=True)
     except (HTTPException, ValueError, OverflowError):
-        return Body(b"", is_whole=False)
+        return Body(b"", State.UNREADABLE)
+    # After the last chunk, nothing can come that makes it whole.
+    return body if body.state is State.WHOLE else Body(body.content, State.UNREADABLE)
 
 
 class _Received:
@@ -110,20 +112,11 @@ def _length(headers: Message) -> int | None:
     return int(lengths.pop()) if is_length else None
 
 
+def _codings(headers: Message, name: str) -> list[str]:
+    return [coding for coding in _listed(headers, name) if coding != "identity"]
+
+
 def _listed(headers: Message, name: str) -> list[str]:
     """The values of a header that may have several, separated by commas, in one line or in more."""
     values = ",".join(headers.get_all(name, [])).lower().split(",")
     return [value.strip() for value in values if value.strip()]
-
-
-def decompress(body: bytes | bytearray, encoding: str) -> bytes | None:
-    """The decompressed body, up to LONGEST_BODY. None if it can't be decompressed."""
-    encoding = encoding.strip().lower()
-    if encoding in ("", "identity"):
-        return bytes(body[:LONGEST_BODY])
-    for bits in _WINDOW_BITS.get(encoding, ()):
-        try:
-            return zlib.decompressobj(bits).decompress(body, LONGEST_BODY)
-        except zlib.error:
-            continue
-    return None
