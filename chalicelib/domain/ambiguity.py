@@ -7,7 +7,8 @@ reference is refused: a wrong guess calls a stranger, or leaves a number uncalle
 
 import re
 
-from chalicelib.domain.dialstring import DIGITS_OF_A_NUMBER, INVISIBLE, PLAIN
+from chalicelib.domain import lookalikes
+from chalicelib.domain.dialstring import DIGITS_OF_A_NUMBER, INVISIBLE
 from chalicelib.domain.faults import EntryFault, InvalidEntry
 
 #: the beginning of an unmistakable number
@@ -21,23 +22,11 @@ _DIGITS_TO_SEND = re.compile(r"\s*(?:(?:ext(?:ension|n)?|x)[.:\s]*[0-9]+|[0-9*#]
 #: Only where it matches, a piece after a comma can be anything but the reference of an unmistakable number.
 _NUMBER_OR_PARAMETER = r",\s*(?:tel:|(?:ani|postd|ext)\s*=)|;\s*(?:ani|postd)\s*="
 _MAYBE_MORE = re.compile(_NUMBER_OR_PARAMETER, re.IGNORECASE)
-#: The same after a bare number: also digits to send, or as many digits as a number has.
+#: The same after a bare number: also digits to send, and what could read as a number.
 _MAYBE_MORE_AFTER_BARE = re.compile(
     rf"{_NUMBER_OR_PARAMETER}|,\s*(?:(?:ext(?:ension|n)?|x)[.:\s]*[0-9]+|(?=[0-9]*[*#])[0-9*#]+)\s*(?=,|$)"
-    rf"|\+\(?(?:[0-9][^0-9,]*){{{DIGITS_OF_A_NUMBER}}}|(?:[0-9][^0-9,]*){{10}}",
+    rf"|(?:[0-9][^0-9,]*){{{DIGITS_OF_A_NUMBER}}}|[0-9](?:\.[0-9]+E|E\+)[0-9]",
     re.IGNORECASE,
-)
-#: Text without any of these is no number.
-_MAYBE_A_NUMBER = re.compile(rf"tel:|;|(?:[0-9][^0-9]*){{{DIGITS_OF_A_NUMBER}}}", re.IGNORECASE)
-
-#: Digits that aren't part of a word, with their separators and with a plus sign that precedes them.
-_RUN = re.compile("(?<![0-9A-Za-z])\\+?\\(?[0-9](?:[-. ()/\u2010-\u2015]{0,3}[0-9])+")
-_NO_DIGITS = re.compile("[^0-9]+")
-#: what is dialled without a plus sign
-_DIALLED = re.compile("1?[2-9][0-9]{9}")
-#: A date. It has up to eight digits, and with the time that may follow it as many as a number.
-_DATE = re.compile(
-    r"(?<![0-9])(?:[0-9]{4}([-/.])[0-9]{1,2}\1[0-9]{1,2}|[0-9]{1,2}([-/.])[0-9]{1,2}\2[0-9]{4})(?![0-9])"
 )
 
 
@@ -56,9 +45,10 @@ def split(element: str) -> list[str]:
         element = element.translate(INVISIBLE)
     is_bare = not is_unmistakable(element[:comma])
     maybe_more = _MAYBE_MORE_AFTER_BARE if is_bare else _MAYBE_MORE
+    searched = lookalikes.shadow(element)
     entries, begin = [], 0
     # Pieces that are surely a part of a reference aren't examined one by one: there may be millions.
-    while (found := maybe_more.search(element, comma)) is not None:
+    while (found := maybe_more.search(searched, comma)) is not None:
         piece_begin = element.rfind(",", 0, found.start() + 1) + 1
         comma = element.find(",", piece_begin)
         if comma < 0:
@@ -84,26 +74,8 @@ def is_unmistakable(piece: str) -> bool:
 
 
 def could_be_a_number(piece: str) -> bool:
-    """True if any part of it would be dialled by itself, or has a plus sign and the digits of a number."""
-    if not _MAYBE_A_NUMBER.search(piece):
-        return False
-    if not piece.isascii():
-        piece = piece.translate(PLAIN)
-    if is_unmistakable(piece):
-        return True
-    return any(map(_is_dialled, _RUN.findall(_DATE.sub("", piece))))
-
-
-def _is_dialled(run: str) -> bool:
-    """True if a match of _RUN is a number, or holds one between spaces or slashes."""
-    parts = {run, *run.split("/"), *run.split(" ")} if "/" in run or " " in run else (run,)
-    for text in parts:
-        digits = text if text.isdecimal() else _NO_DIGITS.sub("", text)
-        if text.startswith("+") and len(digits) >= DIGITS_OF_A_NUMBER:
-            return True
-        if _DIALLED.fullmatch(digits):
-            return True
-    return False
+    """True for an unmistakable number, and for text that reads as a number."""
+    return is_unmistakable(lookalikes.plainly(piece)) or lookalikes.reads_as_a_number(piece)
 
 
 def _refuse_if_no_reference(piece: str, *, is_bare: bool) -> None:

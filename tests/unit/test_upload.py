@@ -303,10 +303,13 @@ def test_an_object_in_an_array_is_read_by_its_members_and_no_others(
             "(222) 555 0143 (home)",
             "+442071234567",
         ),
+        *("0049 30 1234567", "011 49 30 1234567", "030 1234567", "07123 456789", "44 20 7123 4567", "222-555-0143-5"),
+        *("222\u2212555\u22120143", "222_555_0143", "222\u00b7555\u00b70143", "[222] 555-0143", "222    555    0143"),
+        *("2.22555E+09", "2225550143.0", "\uff12" * 10, "\uff10\uff13\uff10 \uff11\uff12\uff13\uff14", "+\u0664" * 9),
     ],
 )
 def test_a_number_anywhere_after_a_bare_one_is_refused(piece: str) -> None:
-    for value in ([f"2225550142, {piece}"], f"2225550142,{piece}".encode()):
+    for value in ([f"2225550142, {piece}"], f"2225550142,{piece}".encode(), f"2024010512,{piece},x".encode()):
         assert only_fault(value).code in (EntryFault.NUMBER_OR_REFERENCE, EntryFault.DIGITS_BEHIND_NUMBER)
 
 
@@ -320,6 +323,10 @@ def test_a_number_anywhere_after_a_bare_one_is_refused(piece: str) -> None:
         "A2024010512",
         "1234567890123456",
         "order 7, 2 pcs",
+        "442071234567",
+        "2024-0012",
+        "Jos\u00e9 123456789",
+        "12500.00 EUR",
     ],
 )
 def test_dates_and_numbers_that_cannot_be_dialled_are_references(reference: str) -> None:
