@@ -146,16 +146,36 @@ def counted_world(client: CountingClient) -> World:
     return World(with_tables(client), HandClock())
 
 
-def test_progress_takes_ten_requests_however_many_numbers_wait(client: CountingClient, counted_world: World) -> None:
+@pytest.mark.parametrize("waiting", [200, 2_000])
+def test_progress_takes_ten_requests_however_many_numbers_wait(
+    client: CountingClient, counted_world: World, waiting: int
+) -> None:
     world = counted_world
-    world.progress.advance_head(prepare(world, numbers(200)), head=200)
-    for sequence, entry in enumerate(numbers(200)):
+    world.progress.advance_head(prepare(world, numbers(waiting)), head=waiting)
+    for sequence, entry in enumerate(numbers(waiting)):
         world.services.calls.defer_lost(CAMPAIGN.call(sequence), entry, spread=1)
     world.settle()
     before = campaign(world)
+    assert before.settled == waiting
     client.requests = 0
     done, anything_deferred = read_progress(world.services, before)
-    assert (done.deferred, done.total, anything_deferred) == (200, 200, True)
+    assert (done.deferred, done.total, anything_deferred) == (waiting, waiting, True)
+    assert client.requests <= 10
+
+
+def test_progress_with_a_hundred_thousand_waiting_numbers_takes_ten_requests(
+    client: CountingClient, counted_world: World
+) -> None:
+    """The settler has skipped all of them. Only one has a task here; the test before shows that none is read."""
+    world, waiting = counted_world, 100_000
+    world.progress.advance_head(prepare(world, numbers(waiting)), head=waiting)
+    world.services.calls.defer_lost(CAMPAIGN.call(0), numbers(1)[0], spread=1)
+    dispatched = campaign(world)
+    assert world.progress.settle(dispatched, replace(dispatched, settled=waiting))
+    before = campaign(world)
+    client.requests = 0
+    done, anything_deferred = read_progress(world.services, before)
+    assert (done.deferred, done.total, anything_deferred) == (waiting, waiting, True)
     assert client.requests <= 10
 
 
