@@ -1,5 +1,6 @@
 """Storage repeats what DynamoDB leaves unprocessed, or refuses for a conflict, after growing pauses."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -7,10 +8,11 @@ from botocore.exceptions import ClientError
 
 from chalicelib.domain.keys import CallKey
 from chalicelib.errors import Busy
+from chalicelib.storage.catalog import Profiles, Schedules
 from chalicelib.storage.database import Database, DynamoDB
 from chalicelib.storage.stores import Stores
 from tests.support.databases import create_tables
-from tests.support.examples import ENTRY, NOW
+from tests.support.examples import ENTRY, NOW, add, profile, schedule
 
 KEYS = [CallKey("acme", 1, sequence) for sequence in range(5)]
 
@@ -46,7 +48,8 @@ class PausingDatabase:
         self.pauses: list[float] = []
         self.client = RefusingClient(dynamodb)
         self.database = Database("reluctant", self.client, self.pauses.append)
-        self.calls = Stores.of(self.database).calls
+        self.stores = Stores.of(self.database)
+        self.calls = self.stores.calls
         create_tables(self.database)
 
 
@@ -73,9 +76,24 @@ def test_the_rest_of_a_batch_of_writes_is_written_later(pausing: PausingDatabase
     assert len(list(items.query("acme/1", consistent_read=True))) == 5
 
 
-def test_a_write_in_conflict_with_a_transaction_is_made_later(pausing: PausingDatabase) -> None:
+def a_claim(pausing: PausingDatabase) -> Callable[[], object]:
+    return lambda: pausing.calls.claim(CallKey("globex", 1, 0), ENTRY, 1, NOW)
+
+
+def a_reservation(pausing: PausingDatabase) -> Callable[[], object]:
+    Schedules(pausing.database).add(schedule(), None, NOW)
+    Profiles(pausing.database).add(profile(), None, NOW)
+    campaign = add(pausing.stores.campaigns)
+    return lambda: pausing.stores.progress.reserve(campaign, 0, campaign.cursors, spread=1)
+
+
+@pytest.mark.parametrize("prepare", [a_claim, a_reservation])
+def test_a_write_in_conflict_with_a_transaction_is_made_later(
+    pausing: PausingDatabase, prepare: Callable[[PausingDatabase], Callable[[], object]]
+) -> None:
+    write = prepare(pausing)
     pausing.client.times = 4
-    assert pausing.calls.claim(CallKey("globex", 1, 0), ENTRY, 1, NOW) is not None
+    assert write() is not None
     assert len(pausing.pauses) == 4
 
 
