@@ -106,6 +106,8 @@ class Pacer:
             ),
             inputs,
         )
+        if inputs:
+            self._metrics.measure(Metric.DIALERS_NEEDED, sum(one.dialers for one in inputs))
         dialled = self._map(
             lambda pair: tick.attempt(pair[0].campaign.key, partial(self._dispatch, *pair, deadline)),
             zip(inputs, self._possible_parts(inputs, part), strict=True),

@@ -49,7 +49,9 @@ class Metric(StrEnum):
     #: the pacer's ticks that were completed, and the seconds that they took
     TICKS = "Ticks"
     TICK_DURATION = "TickDuration"
-    #: the same of the settler
+    #: how many dialers the calls that are due keep busy, by the time that calls take now
+    DIALERS_NEEDED = "DialersNeeded"
+    #: completed ticks of the settler, and the seconds that they took
     SETTLER_TICKS = "SettlerTicks"
     SETTLER_TICK_DURATION = "SettlerTickDuration"
     #: ticks of either that had no time for some campaigns

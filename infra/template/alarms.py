@@ -73,6 +73,14 @@ def _call_alarms() -> JSON:
             threshold=_LAG,
             minutes=5,
         ),
+        "DialersAlarm": _alarm(
+            "too-few-dialers",
+            "The calls that are due need more dialers than there are.",
+            # Several invocations of the pacer may measure a part each.
+            {**_own_metric(Metric.DIALERS_NEEDED), "Statistic": "Sum"},
+            threshold={"Ref": "DialerConcurrency"},
+            minutes=5,
+        ),
         "DeferredAlarm": _alarm(
             "deferred",
             "More calls are deferred than completed or failed.",
@@ -188,7 +196,7 @@ def _alarm(
     metric: JSON,
     *,
     comparison: str = "GreaterThanThreshold",
-    threshold: int = 0,
+    threshold: int | JSON = 0,
     minutes: int = 1,
     missing: str = "notBreaching",
 ) -> JSON:

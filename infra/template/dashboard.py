@@ -34,6 +34,7 @@ def dashboard() -> JSON:
             Metric.CAMPAIGNS_FAILED,
         ),
         _failing_campaigns(),
+        _own("Dialers that the calls which are due need", "Sum", Metric.DIALERS_NEEDED),
         _graph("Errors", "Sum", [_function(function, "Errors") for function in FUNCTIONS]),
         _graph("Throttles", "Sum", [_function(function, "Throttles") for function in FUNCTIONS]),
         _graph("Reads that DynamoDB held back", "Sum", _throttles(to_write=False)),

@@ -7,6 +7,7 @@ import pytest
 
 from chalicelib.domain.call import ReportState
 from chalicelib.domain.outcome import Outcome, Result
+from chalicelib.runtime.metrics import Metric
 from tests.support.campaigns import campaign, numbers, prepare_running
 from tests.support.examples import CAMPAIGN
 from tests.support.world import World
@@ -79,3 +80,12 @@ def test_the_pacer_knows_that_calls_have_become_quick_before_the_settler_does(wo
     make_calls(world, first, first + second - 50, takes=timedelta(seconds=0.2))
     assert campaign(world).call_time > timedelta(seconds=4)
     assert second < 0.9 * 300 <= dispatch(world)
+
+
+def test_the_dialers_that_calls_need_are_measured_by_the_time_that_calls_take(world: World) -> None:
+    prepare_running(world, numbers(900), amount=300)
+    dispatch(world)
+    make_calls(world, 0, 250, takes=timedelta(seconds=5))
+    dispatch(world)
+    quick, slow = world.metrics.measured[Metric.DIALERS_NEEDED]
+    assert quick < 2 < slow
