@@ -18,19 +18,15 @@ from itertools import islice
 from chalicelib.calling.dispatcher import Dispatcher, Filled, PacingInput
 from chalicelib.domain import lines, pacing, slicing, spreading
 from chalicelib.domain.call import State
-from chalicelib.domain.last_look import CLOCKS_DIFFER
-from chalicelib.domain.lines import DIALER_TIMEOUT, HeldLine, Lines
+from chalicelib.domain.lines import HeldLine, Lines
 from chalicelib.domain.messages import Refill
-from chalicelib.domain.models import MOST_SENT_PAST_HEAD, Campaign
+from chalicelib.domain.models import MOST_SENT_PAST_HEAD
 from chalicelib.domain.tasks import open_sequences
 from chalicelib.gateway.queue import CallQueue
 from chalicelib.runtime.clock import Clock
 from chalicelib.storage.stores import Stores
 from chalicelib.storage.switch import Switch
 from chalicelib.storage.writes import WriteRefused, retried
-
-#: How long a message that is sent now may be claimed at the latest, if nothing is known of it.
-_LONGEST_CLAIMABLE = pacing.HORIZON + pacing.MISFIRE_GRACE + DIALER_TIMEOUT + CLOCKS_DIFFER
 
 
 @dataclass(frozen=True)
@@ -100,10 +96,7 @@ class Refiller:
     def _take_lines(self, one: PacingInput, known: KnownLines, filled: Filled) -> int:
         """Take lines for these numbers, the first ones first. Answers for how many there were lines."""
         campaign = one.campaign
-        wanted = [
-            HeldLine(number.key, number.attempt, slot.start_deadline + DIALER_TIMEOUT + CLOCKS_DIFFER)
-            for slot, number in filled
-        ]
+        wanted = [lines.taken(number.key, number.attempt, slot.start_deadline) for slot, number in filled]
 
         def take() -> int:
             stored = self._lines.read(known.scope)
@@ -124,14 +117,15 @@ class Refiller:
         is_known = stored.revisions.get(campaign.id) == campaign.revision
         if is_known and stored.free(campaign.id, limits) >= needed:
             return KnownLines(scope, (), {})
-        under_way = () if is_known else tuple(self._under_way(campaign, now))
+        under_way = () if is_known else tuple(self._under_way(one, now))
         all_held = stored.with_held(under_way)
         held = all_held.held if limits.of_account is not None else all_held.of_campaign(campaign.id)
         return KnownLines(scope, under_way, self._lines.over(held, now))
 
-    def _under_way(self, campaign: Campaign, now: datetime) -> Iterator[HeldLine]:
+    def _under_way(self, one: PacingInput, now: datetime) -> Iterator[HeldLine]:
         """The calls that may be under way, or become so by messages that were sent without lines."""
-        key, until = campaign.key, now + _LONGEST_CLAIMABLE
+        campaign, key = one.campaign, one.campaign.key
+        deadline = now + pacing.HORIZON + pacing.longest_grace(one.paces)
         dispatched = range(campaign.settled, min(campaign.head + MOST_SENT_PAST_HEAD, campaign.tail))
         leased = self._tasks.leased_sequences(key)
         listed = open_sequences(self._tasks.open_calls(key))
@@ -141,8 +135,8 @@ class Refiller:
             call = calls.get(key.call(sequence))
             if call is None:
                 if sequence < campaign.head or sequence in leased:
-                    yield HeldLine(key.call(sequence), 1, until)
+                    yield lines.taken(key.call(sequence), 1, deadline)
             elif call.state in (State.DIALLING, State.IN_PROGRESS):
-                yield HeldLine(call.key, call.attempt, until)
+                yield lines.taken(call.key, call.attempt, deadline)
             elif sequence in leased and not call.state.is_final:
-                yield HeldLine(call.key, call.attempt + 1, until)
+                yield lines.taken(call.key, call.attempt + 1, deadline)

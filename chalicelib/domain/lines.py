@@ -1,8 +1,9 @@
 """Lines: how many calls of a campaign, or of an account, are under way at once.
 
 A line is taken when a number is dispatched. It is free again when the record of the call shows that the attempt is
-over, or when its message can't be claimed any more. Nothing is written when a call ends. So no lost answer, repeated
-message or crash frees a line too early, and a line that a crash has left behind comes back by itself.
+over, or when the attempt isn't claimed and its call can't begin any more. Nothing is written when a call ends. So no
+lost answer, repeated message or crash frees a line too early, and a line that a crash has left behind comes back by
+itself.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,14 +13,13 @@ from datetime import datetime, timedelta
 from chalicelib.domain import load, pacing
 from chalicelib.domain.call import Call, State
 from chalicelib.domain.keys import CallKey, CampaignKey
+from chalicelib.domain.last_look import CLOCKS_DIFFER
 from chalicelib.domain.models import Cursor
 from chalicelib.domain.pacing import Pace
 from chalicelib.domain.timetable import Timetable
 
 #: The highest limit. A refill reads the record of each call that holds a line.
 MOST_CONCURRENT_CALLS = 10_000
-#: The dialer's Lambda function is ended after this time. So it makes no claim so long after it has received a slice.
-DIALER_TIMEOUT = timedelta(seconds=90)
 #: How long before its first slot a refill is sent. The queue may deliver it a second early.
 LEAD = timedelta(seconds=1)
 #: Refills of one campaign follow each other after this time at least, and at most.
@@ -37,8 +37,8 @@ class HeldLine:
 
     call: CallKey
     attempt: int
-    #: from then on no message claims the attempt, unless it is dispatched again
-    claimable_until: datetime
+    #: The call begins by then, or not at all. The last look refuses it after its start deadline, even if it is claimed.
+    begins_by: datetime
 
 
 @dataclass(frozen=True)
@@ -100,13 +100,18 @@ class Lines:
         return replace(self, held=tuple(line for line in self.held if line not in over), time_held=average)
 
 
+def taken(call: CallKey, attempt: int, start_deadline: datetime) -> HeldLine:
+    """The line of an attempt that is dispatched. The deadline has passed for all functions when their clocks agree."""
+    return HeldLine(call, attempt, start_deadline + CLOCKS_DIFFER)
+
+
 def is_over(line: HeldLine, call: Call | None, now: datetime) -> bool:
     """True if the attempt is over, or can't begin any more. `call` is None for a number without a record.
 
     An older record than the newest is good enough, unless the attempt has no claim in it.
     """
     if call is None or call.attempt < line.attempt:
-        return now >= line.claimable_until
+        return now >= line.begins_by
     if call.attempt > line.attempt:
         return True
     return call.state not in (State.DIALLING, State.IN_PROGRESS)

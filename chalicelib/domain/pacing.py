@@ -160,6 +160,11 @@ def shortest_gap(paces: Sequence[Pace]) -> timedelta:
     return min((pace.period // pace.amount * _MICROSECOND for pace in paces), default=timedelta(0))
 
 
+def longest_grace(paces: Sequence[Pace]) -> timedelta:
+    """How late a call may begin, in the window in which it is the latest."""
+    return max([MISFIRE_GRACE, *(pace.period // pace.amount // 2 * _MICROSECOND for pace in paces)])
+
+
 def fresh(windows: int, now: datetime, before: Sequence[Cursor] = ()) -> tuple[Cursor, ...]:
     """Cursors for so many windows. No slot before `now` is made up for.
 

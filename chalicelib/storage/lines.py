@@ -64,7 +64,7 @@ class LinesStore:
         """
         lines = list(held)
         calls = self._records([line.call for line in lines], consistent=False)
-        unclaimed = [line for line in lines if now >= line.claimable_until and is_unclaimed(line, calls.get(line.call))]
+        unclaimed = [line for line in lines if now >= line.begins_by and is_unclaimed(line, calls.get(line.call))]
         calls |= self._records([line.call for line in unclaimed], consistent=True)
         return {
             line: time_held(line, calls.get(line.call)) for line in lines if is_over(line, calls.get(line.call), now)
@@ -86,7 +86,7 @@ def _partition(scope: str) -> str:
 
 def _text(line: HeldLine) -> str:
     # Rounded up: a second later is safe.
-    until = int(line.claimable_until.timestamp()) + 1
+    until = int(line.begins_by.timestamp()) + 1
     return f"{line.call.campaign.id} {line.call.sequence} {line.attempt} {until}"
 
 

@@ -6,7 +6,6 @@ from datetime import timedelta
 import pytest
 
 from chalicelib.domain.keys import CampaignKey
-from chalicelib.domain.lines import DIALER_TIMEOUT
 from chalicelib.domain.models import Campaign, Plan, Status
 from chalicelib.domain.outcome import Answered
 from chalicelib.runtime.metrics import Metric
@@ -114,9 +113,25 @@ def test_a_line_whose_refill_died_before_it_sent_comes_back(world: World) -> Non
     assert world.dial([first.body]) == []
     assert lines_in_use(world) > 0
     world.sqs.refuses = 0
-    world.clock.turn_to(world.clock.now() + DIALER_TIMEOUT + timedelta(seconds=5))
+    world.clock.turn_to(world.clock.now() + timedelta(seconds=10))
     world.run(minutes=2)
     assert len(world.tenant.calls) == 10
+
+
+def test_the_line_of_a_call_that_came_too_late_is_free_some_seconds_later(world: World) -> None:
+    prepare_running(world, numbers(10), max_concurrent_calls=3)
+    world.tick()
+    refills = [message.body for message in world.sqs.messages]
+    world.sqs.messages.clear()
+    assert world.dial(refills[:1]) == []
+    late = [message.body for message in world.sqs.messages]
+    world.sqs.messages.clear()
+    world.clock.turn_to(world.clock.now() + timedelta(seconds=8))
+    assert world.dial(late) == []
+    assert world.tenant.calls == []
+    assert world.dial(refills[-3:-2]) == []
+    world.drain(world.clock.now() + MINUTE)
+    assert len(world.tenant.calls) == 3
 
 
 def test_a_refill_that_comes_twice_or_late_takes_no_lines_again(world: World) -> None:

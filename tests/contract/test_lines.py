@@ -29,7 +29,7 @@ def test_lines_are_read_back_as_they_were_written(database: Database) -> None:
     assert store.replace(SCOPE, Lines(), held)
     found = store.read(SCOPE)
     assert [(one.call, one.attempt) for one in found.held] == [(one.call, one.attempt) for one in held.held]
-    assert all(UNTIL <= one.claimable_until <= UNTIL + timedelta(seconds=1) for one in found.held)
+    assert all(UNTIL <= one.begins_by <= UNTIL + timedelta(seconds=1) for one in found.held)
     assert (found.time_held, found.revisions) == (held.time_held, held.revisions)
     assert store.read("acme") == Lines()
 

@@ -251,8 +251,8 @@ CONTROLS = (
         seen_in=10,
     ),
     Control(
-        "a line is held as long as its message may be claimed",
-        (Edit(lines, "is_over", {"return now >= line.claimable_until": "return True"}),),
+        "a line is held until its call can't begin any more",
+        (Edit(lines, "is_over", {"return now >= line.begins_by": "return True"}),),
         seen_in=6,
     ),
     Control(

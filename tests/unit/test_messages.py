@@ -108,7 +108,9 @@ class TestVersions:
     def test_a_call_without_a_start_deadline_begins_before_it_expires(self) -> None:
         expires = "2026-01-05T13:00:01+00:00"
         body = self.body("version-1-dial-without-slip.json").replace("2026-01-05T13:01:00+00:00", expires)
-        (dial,) = from_message(body).dials
+        slice_ = from_message(body)
+        assert isinstance(slice_, Slice)
+        (dial,) = slice_.dials
         assert dial.start_deadline == dial.expires == datetime.fromisoformat(expires)
 
     @pytest.mark.parametrize(

@@ -9,7 +9,6 @@ import pytest
 from app import app
 from chalicelib.calling.dialer import CALL_TIME
 from chalicelib.calling.reporter import REPORT_TIME
-from chalicelib.domain import lines
 from chalicelib.domain.last_look import CLOCKS_DIFFER, KNOWN_FOR
 from chalicelib.domain.load import INVOCATION_OVERHEAD, LONGEST_SPAN
 from chalicelib.domain.pacing import HORIZON, TICK
@@ -46,10 +45,6 @@ def test_a_dialer_has_time_for_the_last_call_of_the_longest_slice_and_its_report
 
 def test_a_number_counts_as_lost_only_after_its_message_was_due_and_its_dialer_ended() -> None:
     assert HORIZON + DIALER_LIVES + 2 * CLOCKS_DIFFER < LOST_AFTER
-
-
-def test_a_line_without_a_claim_is_held_for_as_long_as_a_dialer_lives() -> None:
-    assert lines.DIALER_TIMEOUT == DIALER_LIVES
 
 
 def test_a_lease_lasts_longer_than_a_dialer_that_dies_and_the_next_one_with_its_message() -> None:
