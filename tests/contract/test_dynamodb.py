@@ -473,6 +473,23 @@ class TestQueries:
         )
         assert pages[:2] == [[thing("1", uses=1)], [thing("3", uses=1)]]
 
+    def test_a_query_answers_only_the_attributes_that_it_asks_for(self, catalog: Table) -> None:
+        catalog.put(thing("1", nickname="a", uses=1))
+        catalog.put(thing("2", uses=2))
+        found = catalog.query("account = :account", {":account": "acme"}, ProjectionExpression="nickname, #key")
+        assert found == [{"key": "1", "nickname": "a"}, {"key": "2"}]
+
+    def test_pages_follow_each_other_though_their_keys_are_not_asked_for(self, catalog: Table) -> None:
+        for number in range(4):
+            catalog.put(thing(str(number), **({"uses": number} if number != 2 else {})))
+        request = {"ProjectionExpression": "uses", "Limit": 1}
+        assert catalog.query("account = :account", {":account": "acme"}, **request) == [
+            {"uses": 0},
+            {"uses": 1},
+            {},
+            {"uses": 3},
+        ]
+
 
 class TestIndexes:
     def campaign(self, number: int, **attributes: Any) -> Plain:

@@ -37,6 +37,11 @@ _NAMES_AND_VALUES = frozenset({"ExpressionAttributeNames", "ExpressionAttributeV
 _WRITE = frozenset({"TableName", "ConditionExpression", *_NAMES_AND_VALUES})
 _QUERY = frozenset({"TableName", "IndexName", "ConsistentRead", "Limit", "ExclusiveStartKey", "ScanIndexForward"})
 _TABLE = frozenset({"TableName", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode"})
+#: the expressions that a query may have besides its key's
+_OF_QUERIES: Mapping[str, Callable[[str, expressions.Names], expressions.Parsed[Any]]] = {
+    "FilterExpression": expressions.condition,
+    "ProjectionExpression": expressions.projection,
+}
 #: the options of each operation, and of each part of a transaction
 _KNOWN = {
     "CreateTable": _TABLE,
@@ -46,7 +51,7 @@ _KNOWN = {
     "PutItem": frozenset({"Item"}) | _WRITE,
     "UpdateItem": frozenset({"Key", "UpdateExpression", "ReturnValues"}) | _WRITE,
     "DeleteItem": frozenset({"Key"}) | _WRITE,
-    "Query": frozenset({"KeyConditionExpression", "FilterExpression"}) | _QUERY | _NAMES_AND_VALUES,
+    "Query": frozenset({"KeyConditionExpression", *_OF_QUERIES}) | _QUERY | _NAMES_AND_VALUES,
     "Scan": frozenset({"TableName", "Limit", "ExclusiveStartKey"}),
     "BatchGetItem": frozenset({"RequestItems"}),
     "BatchWriteItem": frozenset({"RequestItems"}),
@@ -237,12 +242,13 @@ class SimulatedDynamoDB:
             start = source.place(kept_item(request["ExclusiveStartKey"]))
             places = range(max(low, bisect_right(partition.places, start)), high)
         items = (partition.items[partition.places[place]] for place in places)
-        if "FilterExpression" not in request:
-            _refuse_unused(request, parsed)
-            return self._page(request, source, items)
-        wanted = expressions.condition(request["FilterExpression"], names)
-        _refuse_unused(request, parsed, wanted)
-        return self._page(request, source, items, lambda item: wanted.does(item, values))
+        others = {option: parse(request[option], names) for option, parse in _OF_QUERIES.items() if option in request}
+        _refuse_unused(request, parsed, *others.values())
+        wanted, asked = others.get("FilterExpression"), others.get("ProjectionExpression")
+        page = self._page(request, source, items, lambda item: wanted is None or wanted.does(item, values))
+        if asked is not None:
+            page["Items"] = [{name: item[name] for name in item.keys() & asked.does} for item in page["Items"]]
+        return page
 
     def _scan(self, request: Mapping[str, Any]) -> dict[str, Any]:
         table = self._table(request)

@@ -1,10 +1,11 @@
-"""The expressions of DynamoDB's requests, as far as the product writes them: conditions, updates, conditions on keys.
+"""The expressions of DynamoDB's requests, as far as the product writes them.
 
     condition:  name = :value, name <= :value, name IN (:value, …), attribute_exists(name), attribute_not_exists(name);
                 joined by AND and OR, with brackets
     update:     SET name = :value, …  REMOVE name, …  ADD name :number, …
     key:        name = :value, name <= :value, name > :value, name BETWEEN :low AND :high, begins_with(name, :prefix);
                 two at most, joined by AND
+    projection: name, …
 
 Each text is parsed once, by recursive descent. Anything else raises NotImplementedError.
 """
@@ -80,6 +81,13 @@ def update(text: str, names: Names) -> Parsed[tuple[Change, ...]]:
 def key_condition(text: str, names: Names) -> Parsed[tuple[KeyTest, ...]]:
     parser = _Parser(text, names)
     return parser.whole(tuple(parser.key_tests()))
+
+
+@lru_cache(_CACHED)
+def projection(text: str, names: Names) -> Parsed[frozenset[str]]:
+    """The attributes that a query asks for."""
+    parser = _Parser(text, names)
+    return parser.whole(frozenset(parser.attributes()))
 
 
 def updated(item: Item, changes: Sequence[Change], values: Values) -> Item:
@@ -158,6 +166,9 @@ class _Parser:
         name = self._name()
         self._take("=")
         return Change("SET", name, self._value())
+
+    def attributes(self) -> Iterator[str]:
+        return self._several(self._name)
 
     def key_tests(self) -> Iterator[KeyTest]:
         if self._took("("):
