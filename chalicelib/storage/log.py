@@ -21,6 +21,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 
 from pynamodb.exceptions import DoesNotExist, PutError
+from pynamodb.expressions.condition import Condition
 
 from chalicelib.domain.keys import SEQUENCES_PER_CAMPAIGN, CampaignKey
 from chalicelib.domain.models import Entry
@@ -121,6 +122,41 @@ class Log:
         """Up to `length` entries from sequence number `first` on, each with its sequence number."""
         return islice(self._entries_from(campaign, first), length)
 
+    def uploaded(self, campaign: CampaignKey, first: int, beyond: int) -> Iterator[Entry]:
+        """The entries of the uploads from sequence number `first` to before `beyond`, in any order.
+
+        An upload begins at each of the two. It takes fewer requests than `read`, and less time for small uploads.
+        """
+        if first == beyond:
+            return
+        of_segments = self._segments.key.between(_segment_key(first), _segment_key(beyond - 1))
+        has_chunks = False
+        for text in self._database.texts(self._segments, "entries", str(campaign), of_segments):
+            if text is None:
+                has_chunks = True
+            else:
+                yield from _entries_of(text)
+        if has_chunks:
+            yield from self._uploaded_in_chunks(campaign, of_segments)
+
+    def _uploaded_in_chunks(self, campaign: CampaignKey, of_segments: Condition) -> Iterator[Entry]:
+        segments = self._segments.query(
+            str(campaign),
+            of_segments,
+            filter_condition=self._segments.entries.does_not_exist(),
+            consistent_read=True,
+        )
+        missing = {
+            _chunk_key(campaign, segment.upload, number): (segment.upload, number)
+            for segment in segments
+            for number in range(len(segment.chunk_starts))
+        }
+        for chunk in self._chunks.batch_get(list(missing), consistent_read=True):
+            del missing[chunk.chunk]
+            yield from _entries_of(chunk.entries)
+        for upload, number in missing.values():
+            raise LostChunk(campaign, upload, number)
+
     def _entries_from(self, campaign: CampaignKey, first: int) -> Iterator[tuple[int, Entry]]:
         for segment in self._segments_from(campaign, first):
             offset = first - int(segment.first)
@@ -182,6 +218,10 @@ class LostChunk(Exception):
 
     def __init__(self, campaign: CampaignKey, upload: str, number: int) -> None:
         super().__init__(f"chunk {number} of upload {upload} of campaign {campaign} is missing")
+
+
+def _entries_of(text: str) -> Iterator[Entry]:
+    return map(Entry.from_line, text.split("\n"))
 
 
 def _pack(entries: Sequence[Entry]) -> tuple[tuple[int, ...], list[str]]:

@@ -9,6 +9,7 @@ from chalicelib.storage.calls import Calls
 from chalicelib.storage.campaigns import Campaigns
 from chalicelib.storage.catalog import Profiles, Schedules
 from chalicelib.storage.database import Database, DynamoDB
+from chalicelib.storage.log import Log
 from chalicelib.storage.progress import ProgressStore
 from chalicelib.storage.stores import Stores
 from chalicelib.storage.tasks import TaskStore
@@ -68,3 +69,8 @@ def calls(database: Database) -> Calls:
 @pytest.fixture
 def tasks(database: Database) -> TaskStore:
     return TaskStore(database)
+
+
+@pytest.fixture
+def log(database: Database) -> Log:
+    return Log(database)

@@ -22,7 +22,7 @@ from chalicelib.storage.campaign_items import SHARDS
 from chalicelib.storage.campaigns import Campaigns
 from chalicelib.storage.catalog import Profiles, Schedules
 from chalicelib.storage.database import Database, DynamoDB
-from chalicelib.storage.log import CHUNK_BYTES, Log
+from chalicelib.storage.log import CHUNK_BYTES, Log, LostChunk
 from chalicelib.storage.progress import ProgressStore
 from chalicelib.storage.receipts import AlreadyAnswered, Receipt, Receipts, add_receipt, commit_with_receipt
 from chalicelib.storage.stores import Stores
@@ -377,6 +377,15 @@ class TestCampaigns:
         assert works() == [Work(CAMPAIGN, None)]
 
 
+def counting_stores(dynamodb: DynamoDB) -> tuple[CountingClient, Stores]:
+    """Stores with the schedule and the profile that examples refer to, and their client."""
+    client = CountingClient(dynamodb)
+    stores = Stores.of(with_tables(client))
+    stores.schedules.add(schedule(), None, NOW)
+    stores.profiles.add(profile(), None, NOW)
+    return client, stores
+
+
 def with_one_window(plan: Plan) -> Plan:
     return replace(plan, windows=plan.windows[:1])
 
@@ -406,10 +415,6 @@ def add_sleeping(campaigns: Campaigns, progress: ProgressStore) -> None:
 
 
 class TestLog:
-    @pytest.fixture
-    def log(self, database: Database) -> Log:
-        return Log(database)
-
     def test_uploads_are_one_queue_in_their_order(self, log: Log, campaigns: Campaigns) -> None:
         add(campaigns, numbers=3)
         campaigns.append(CAMPAIGN, entries(2, first=3), None, NOW)
@@ -440,10 +445,7 @@ class TestLog:
         assert list(log.read(CAMPAIGN, 0, 1000)) == list(enumerate(entries(203)))
 
     def test_a_queue_of_single_uploads_is_read_in_few_requests(self, dynamodb: DynamoDB) -> None:
-        client = CountingClient(dynamodb)
-        stores = Stores.of(with_tables(client))
-        stores.schedules.add(schedule(), None, NOW)
-        stores.profiles.add(profile(), None, NOW)
+        client, stores = counting_stores(dynamodb)
         add(stores.campaigns, numbers=1)
         for number in range(1, 40):
             stores.campaigns.append(CAMPAIGN, entries(1, first=number), None, NOW)
@@ -451,6 +453,33 @@ class TestLog:
         assert list(stores.log.read(CAMPAIGN, 5, 100)) == list(enumerate(entries(35, first=5), 5))
         # One request for each upload would be 35.
         assert client.requests <= 10
+
+    def test_the_entries_of_uploads_of_any_size_are_read_together(self, log: Log, campaigns: Campaigns) -> None:
+        """A segment has entries itself, in a chunk, or in several."""
+        add(campaigns, numbers=3)
+        for first, count in ((3, 200), (203, 5000), (5203, 1)):
+            campaigns.append(CAMPAIGN, entries(count, first=first), None, NOW)
+        for first, beyond in ((0, 5204), (0, 3), (3, 5203), (203, 5203), (5203, 5204), (5204, 5204)):
+            found = sorted(entry.line for entry in log.uploaded(CAMPAIGN, first, beyond))
+            assert found == [entry.line for entry in entries(beyond - first, first)]
+
+    def test_the_chunks_of_many_uploads_are_read_in_few_requests(self, dynamodb: DynamoDB) -> None:
+        client, stores = counting_stores(dynamodb)
+        add(stores.campaigns, numbers=100)
+        for first in range(100, 2000, 100):
+            stores.campaigns.append(CAMPAIGN, entries(100, first), None, NOW)
+        client.requests = 0
+        assert len(list(stores.log.uploaded(CAMPAIGN, 0, 2000))) == 2000
+        # One request for each chunk would be 20.
+        assert client.requests <= 10
+
+    def test_a_missing_chunk_is_noticed_when_uploads_are_read(
+        self, database: Database, log: Log, campaigns: Campaigns
+    ) -> None:
+        add(campaigns, numbers=5000)
+        next(iter(database.chunks.scan())).delete()
+        with pytest.raises(LostChunk):
+            list(log.uploaded(CAMPAIGN, 0, 5000))
 
     def test_an_accepted_upload_does_not_expire(self, database: Database, campaigns: Campaigns) -> None:
         add(campaigns, numbers=5000)
