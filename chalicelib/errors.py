@@ -74,5 +74,14 @@ class TooLarge(CallpacerError):
         self.size = size
 
 
+class TooManyToCompare(CallpacerError):
+    """A campaign has more numbers than an upload is compared with."""
+
+    def __init__(self, limit: int, numbers: int) -> None:
+        super().__init__(f"{numbers} numbers, over the limit of {limit}")
+        self.limit = limit
+        self.numbers = numbers
+
+
 class Busy(CallpacerError):
     """The database refuses the work for now. The same request may succeed later."""

@@ -15,8 +15,10 @@ from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
 from chalicelib.domain import campaign as transitions
+from chalicelib.domain import repeats
 from chalicelib.domain.keys import CampaignKey
 from chalicelib.domain.models import Campaign, Entry, Plan
+from chalicelib.domain.upload import Upload
 from chalicelib.errors import NotFound, ReferenceGone
 from chalicelib.storage.accounts import Kind
 from chalicelib.storage.campaign_items import from_item, to_item, transition_actions
@@ -82,18 +84,53 @@ class Campaigns:
         """Queue the entries after those already queued, all or none. Raises NotFound, AlreadyAnswered, Busy."""
         self.get(key)
         staged = self._log.stage(key, entries, now)
+        retried(lambda: self._append(self.get(key), staged, receipt, now))
+        self._seal(staged)
 
-        def write() -> None:
+    def append_unknown(
+        self, key: CampaignKey, upload: Upload, receipt_of: Callable[[Upload], Receipt | None], now: datetime
+    ) -> Upload:
+        """Queue those entries whose numbers the campaign doesn't have yet, all or none, and answer them.
+
+        `receipt_of` may be called more than once. The upload has each number once.
+
+        Raises NotFound, TooManyToCompare, AlreadyAnswered, Busy.
+        """
+        unknown, compared = upload, 0
+
+        def write() -> Staged | None:
+            # Nothing is ever taken out of the log. So after another upload came first, only that one is compared.
+            nonlocal unknown, compared
             before = self.get(key)
+            unknown = self._without_known(before, unknown, compared)
+            compared = before.tail
+            staged = self._log.stage(key, unknown.entries, now) if unknown.entries else None
+            self._append(before, staged, receipt_of(unknown), now)
+            return staged
+
+        self._seal(retried(write))
+        return unknown
+
+    def without_known(self, key: CampaignKey, upload: Upload) -> Upload:
+        """The upload as `append_unknown` would queue it now. Raises NotFound, TooManyToCompare."""
+        return self._without_known(self.get(key), upload, 0)
+
+    def _without_known(self, campaign: Campaign, upload: Upload, compared: int) -> Upload:
+        """Leave out what the campaign has. The upload was compared with the numbers before `compared` already."""
+        repeats.check_comparable(campaign.tail)
+        return repeats.without_known(upload, self._log.uploaded(campaign.key, compared, campaign.tail))
+
+    def _append(self, before: Campaign, staged: Staged | None, receipt: Receipt | None, now: datetime) -> None:
+        """Queue what is staged, if anything is, on the condition that the campaign's tail is as it was read."""
+        transaction = self._database.transaction()
+        if staged is not None:
             after = transitions.appended(before, staged.length, now)
-            transaction = self._database.transaction()
             self._log.add(transaction, staged, first=before.tail)
             self._update(transaction, before, after, self._items.tail == before.tail, self._unmoved(before, after))
-            add_receipt(transaction, self._database, receipt, now)
-            commit_with_receipt(transaction)
-
-        retried(write)
-        self._seal(staged)
+        elif receipt is None:
+            return
+        add_receipt(transaction, self._database, receipt, now)
+        commit_with_receipt(transaction)
 
     def change(self, key: CampaignKey, revise: Callable[[Plan], Plan], now: datetime) -> None:
         """Replace the plan by the revised one; `revise` may be called more than once.

@@ -8,14 +8,16 @@ from typing import cast
 
 import pytest
 
-from chalicelib.domain import pacing
+from chalicelib.domain import pacing, repeats
 from chalicelib.domain.call import ReportState, State
 from chalicelib.domain.keys import CallKey, CampaignKey
-from chalicelib.domain.models import Campaign, Counts, Cursor, Plan, Profile, Status
+from chalicelib.domain.models import Campaign, Counts, Cursor, Entry, Plan, Profile, Status
 from chalicelib.domain.outcome import CalleeType, Outcome, Result
+from chalicelib.domain.repeats import number_of
 from chalicelib.domain.sharding import Work
 from chalicelib.domain.tasks import DialTask, Lease, ReportTask, ScheduledTask, UncountedOutcome
-from chalicelib.errors import Busy, InUse, NicknameTaken, NotFound, ReferenceGone
+from chalicelib.domain.upload import Upload
+from chalicelib.errors import Busy, InUse, NicknameTaken, NotFound, ReferenceGone, TooManyToCompare
 from chalicelib.storage.accounts import Accounts, Kind
 from chalicelib.storage.calls import Calls
 from chalicelib.storage.campaign_items import SHARDS
@@ -48,6 +50,7 @@ from tests.support.examples import (
     recorded,
     schedule,
 )
+from tests.support.interruptions import after_first_call
 from tests.support.tasks import add_tasks, tasks_of, waiting
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
@@ -377,6 +380,10 @@ class TestCampaigns:
         assert works() == [Work(CAMPAIGN, None)]
 
 
+def no_receipt(_: Upload) -> None:
+    """The request has no key."""
+
+
 def counting_stores(dynamodb: DynamoDB) -> tuple[CountingClient, Stores]:
     """Stores with the schedule and the profile that examples refer to, and their client."""
     client = CountingClient(dynamodb)
@@ -412,6 +419,95 @@ def add_sleeping(campaigns: Campaigns, progress: ProgressStore) -> None:
     """Add a running campaign that sleeps for an hour."""
     progress.sleep(add_running(campaigns), NOW + HOUR)
     assert with_work(progress, NOW) == []
+
+
+class TestUnknownNumbers:
+    def test_numbers_that_the_campaign_has_are_not_queued_again(self, campaigns: Campaigns, log: Log) -> None:
+        add(campaigns, numbers=3)
+        campaigns.append(CAMPAIGN, entries(2, first=3), None, NOW)
+        same = [Entry(f"{number_of(entry)};postd=1", "other") for entry in entries(4, first=2)]
+        queued = campaigns.append_unknown(CAMPAIGN, Upload((*entries(1, first=9), *same)), no_receipt, NOW)
+        assert queued == Upload((*entries(1, first=9), same[3]), dropped=3)
+        assert list(log.read(CAMPAIGN, 5, 100)) == list(enumerate(queued.entries, 5))
+        assert campaigns.get(CAMPAIGN).tail == 7
+
+    def test_what_would_be_queued_is_known_before(self, campaigns: Campaigns) -> None:
+        before = add(campaigns, numbers=3)
+        found = campaigns.without_known(CAMPAIGN, Upload(tuple(entries(3, first=1)), dropped=4))
+        assert found == Upload(tuple(entries(1, first=3)), dropped=6)
+        assert campaigns.get(CAMPAIGN) == before
+
+    def test_nothing_is_queued_if_the_campaign_has_every_number(self, campaigns: Campaigns) -> None:
+        before = add(campaigns, numbers=3)
+        assert campaigns.append_unknown(CAMPAIGN, Upload(tuple(entries(3))), no_receipt, NOW) == Upload((), dropped=3)
+        assert campaigns.get(CAMPAIGN) == before
+
+    def test_an_upload_of_known_numbers_has_a_receipt_too(
+        self, database: Database, campaigns: Campaigns, log: Log
+    ) -> None:
+        add(campaigns, numbers=3)
+        asked: list[Upload] = []
+
+        def receipt_of(queued: Upload) -> Receipt:
+            asked.append(queued)
+            return receipt()
+
+        campaigns.append_unknown(CAMPAIGN, Upload(tuple(entries(3))), receipt_of, NOW)
+        assert (Receipts(database).find("acme", "once", NOW), asked) == (receipt(), [Upload((), dropped=3)])
+        for first in (0, 3):
+            with pytest.raises(AlreadyAnswered):
+                campaigns.append_unknown(CAMPAIGN, Upload(tuple(entries(3, first))), receipt_of, NOW)
+        assert len(list(log.read(CAMPAIGN, 0, 100))) == 3
+
+    @pytest.mark.parametrize("count", [5, 3000])
+    def test_an_upload_in_between_is_compared_too(
+        self, campaigns: Campaigns, log: Log, monkeypatch: pytest.MonkeyPatch, count: int
+    ) -> None:
+        """It comes after the queue was read, and before the numbers are queued."""
+        add(campaigns, numbers=2)
+        between = entries(count, first=3)
+        after_first_call(monkeypatch, repeats, "without_known", lambda: campaigns.append(CAMPAIGN, between, None, NOW))
+        answers: list[Upload] = []
+
+        def receipt_of(queued: Upload) -> Receipt:
+            answers.append(queued)
+            return receipt(body=str(queued.dropped))
+
+        upload = Upload(tuple(entries(count + 2, first=1)))
+        queued = campaigns.append_unknown(CAMPAIGN, upload, receipt_of, NOW)
+        assert queued == Upload(tuple(entries(1, first=2)), dropped=count + 1)
+        assert [answer.dropped for answer in answers] == [1, count + 1]
+        found = [entry for _, entry in log.read(CAMPAIGN, 0, 10_000)]
+        assert found == [*entries(2), *between, *entries(1, first=2)]
+
+    def test_new_numbers_of_a_large_upload_do_not_expire(self, database: Database, campaigns: Campaigns) -> None:
+        add(campaigns, numbers=3)
+        campaigns.append_unknown(CAMPAIGN, Upload(tuple(entries(5000))), no_receipt, NOW)
+        assert [chunk.expires_at for chunk in database.chunks.scan()] == [None] * 4
+
+    def test_a_deleted_campaign_gets_no_numbers(
+        self, database: Database, campaigns: Campaigns, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        add(campaigns, numbers=2)
+        after_first_call(monkeypatch, repeats, "without_known", lambda: campaigns.delete(CAMPAIGN, NOW))
+        with pytest.raises(NotFound):
+            campaigns.append_unknown(CAMPAIGN, Upload(tuple(entries(3))), lambda _: receipt(), NOW)
+        assert Receipts(database).find("acme", "once", NOW) is None
+
+    def test_a_campaign_that_is_too_large_is_refused_also_if_it_becomes_so_in_between(
+        self, campaigns: Campaigns, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        add(campaigns, numbers=3)
+        monkeypatch.setattr(repeats, "MOST_COMPARED", 3)
+        upload = Upload(tuple(entries(2, first=8)))
+        after_first_call(
+            monkeypatch, repeats, "without_known", lambda: campaigns.append(CAMPAIGN, entries(1), None, NOW)
+        )
+        with pytest.raises(TooManyToCompare):
+            campaigns.append_unknown(CAMPAIGN, upload, no_receipt, NOW)
+        with pytest.raises(TooManyToCompare):
+            campaigns.without_known(CAMPAIGN, upload)
+        assert campaigns.get(CAMPAIGN).tail == 4
 
 
 class TestLog:
@@ -848,6 +944,18 @@ class TestRaces:
         pieces = [queue[start : start + 10] for start in range(0, 160, 10)]
         assert len(queue) == campaigns.get(CAMPAIGN).tail == 160
         assert sorted(pieces, key=lambda piece: piece[0].line) == uploads
+
+    def test_a_number_that_many_uploads_have_at_once_is_queued_once(self, campaigns: Campaigns, log: Log) -> None:
+        add(campaigns, numbers=5)
+        uploads = [Upload(tuple(entries(20, first=first))) for first in range(0, 80, 5)]
+        with ThreadPoolExecutor(8) as threads:
+            queued = list(
+                threads.map(lambda upload: campaigns.append_unknown(CAMPAIGN, upload, no_receipt, NOW), uploads)
+            )
+        lines = sorted(entry.line for _, entry in log.read(CAMPAIGN, 0, 1000))
+        assert lines == [entry.line for entry in entries(95)]
+        assert sum(len(one.entries) for one in queued) == 90
+        assert all(len(one.entries) + one.dropped == 20 for one in queued)
 
     def test_a_schedule_is_either_deleted_or_used(self, schedules: Schedules, campaigns: Campaigns) -> None:
         for number in range(10):
