@@ -69,7 +69,7 @@ def read(body: bytes) -> str:
     """How many numbers were read, or the beginning of the refusal."""
     try:
         form = Form(request.read("POST", body, {}))
-        found = form.phone_numbers(unique=False, required=True)
+        found = form.phone_numbers(required=True)
         form.check()
     except CallpacerError as refused:
         return str(refused)[:70]

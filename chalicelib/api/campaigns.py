@@ -17,6 +17,7 @@ from chalicelib.domain.keys import CampaignKey
 from chalicelib.domain.lines import MOST_CONCURRENT_CALLS, LineLimits
 from chalicelib.domain.models import Campaign, Plan, Profile, Schedule, Status, Window
 from chalicelib.domain.progress import is_settled, status
+from chalicelib.domain.repeats import Unique, without_repeats
 from chalicelib.domain.upload import Upload
 from chalicelib.errors import NotFound
 from chalicelib.storage.accounts import Kind
@@ -65,14 +66,14 @@ def create(services: Services, context: RequestContext) -> Answer:
         max_concurrent_calls=_max_concurrent_calls(form),
         retries=retries or (),
     )
-    unique, is_dry_run = form.boolean("unique"), form.boolean("dry_run")
-    upload = form.phone_numbers(unique=unique)
+    unique, is_dry_run = form.unique(), form.boolean("dry_run")
+    upload = without_repeats(form.phone_numbers(), unique)
     form.check()
     if is_dry_run:
         return _dry_run(upload)
     identifier = services.accounts.next_id(context.account, Kind.CAMPAIGN)
-    dropped = {"dropped": upload.dropped} if upload.entries and unique else {}
-    answer = envelope.success({"id": identifier, **dropped}, _accepted(upload))
+    dropped = _dropped(upload, unique) if upload.entries else {}
+    answer = envelope.success({"id": identifier, **dropped}, _counted(upload))
     campaign = Campaign(context.account, identifier, plan, Status.CREATED)
     services.campaigns.add(campaign, upload.entries, context.receipt(answer), context.now)
     return answer
@@ -175,20 +176,34 @@ def stop(services: Services, context: RequestContext) -> Answer:
 def add_calls(services: Services, context: RequestContext) -> Answer:
     form = Form(context.parameters)
     key = CampaignKey(context.account, form.integer("campaign_id", minimum=1, required=True))
-    unique, is_dry_run = form.boolean("unique"), form.boolean("dry_run")
-    upload = form.phone_numbers(unique=unique, required=True)
+    unique, is_dry_run = form.unique(), form.boolean("dry_run")
+    upload = without_repeats(form.phone_numbers(required=True), unique)
     form.check()
     if is_dry_run:
         services.campaigns.get(key)
-        return _dry_run(upload)
-    answer = envelope.success({"dropped": upload.dropped} if unique else None, _accepted(upload))
+        return _dry_run(services.campaigns.without_known(key, upload) if unique is Unique.CAMPAIGN else upload)
+    if unique is Unique.CAMPAIGN:
+        upload = services.campaigns.append_unknown(
+            key, upload, lambda queued: context.receipt(_added(queued, unique)), context.now
+        )
+        return _added(upload, unique)
+    answer = _added(upload, unique)
     services.campaigns.append(key, upload.entries, context.receipt(answer), context.now)
     return answer
 
 
-def _accepted(upload: Upload) -> dict[str, str]:
-    """A header, because the bodies are fixed: the reference, Create Campaign and Add Calls."""
-    return {"X-Numbers-Accepted": str(len(upload.entries))}
+def _added(queued: Upload, unique: Unique) -> Answer:
+    return envelope.success(_dropped(queued, unique) or None, _counted(queued))
+
+
+def _dropped(upload: Upload, unique: Unique) -> dict[str, int]:
+    """What an answer's body has besides what the reference shows, for a request that asks for it."""
+    return {} if unique is Unique.NOTHING else {"dropped": upload.dropped}
+
+
+def _counted(upload: Upload) -> dict[str, str]:
+    """Headers, because the bodies are fixed: the reference, Create Campaign and Add Calls."""
+    return {"X-Numbers-Accepted": str(len(upload.entries)), "X-Numbers-Dropped": str(upload.dropped)}
 
 
 def _dry_run(upload: Upload) -> Answer:

@@ -14,6 +14,7 @@ from chalicelib.errors import (
     NotFound,
     ReferenceGone,
     TooLarge,
+    TooManyToCompare,
 )
 
 JSON = "application/json"
@@ -48,19 +49,28 @@ NOT_FOUND = error(404, "Not found.")
 INTERNAL_ERROR = error(500, "Something went wrong on our side.")
 
 
-def _faults(faults: Mapping[str, Sequence[str]]) -> Answer:
-    return Answer(422, json.dumps(faults, ensure_ascii=False))
+def _faults(reason: Exception) -> Mapping[str, Sequence[str]] | None:
+    """The sentences about each wrong field; None for an error that isn't about fields."""
+    match reason:
+        case InvalidFields():
+            return reason.faults
+        case NicknameTaken():
+            return {"nickname": ["The nickname has already been taken."]}
+        case ReferenceGone(fields=fields):
+            return {field: [f"The selected {field} is invalid."] for field in fields}
+        case TooManyToCompare():
+            rule = f"The unique field can't be campaign if the campaign has more than {reason.limit} numbers."
+            return {"unique": [f"{rule} It has {reason.numbers}."]}
+        case _:
+            return None
 
 
 def refusal(reason: Exception) -> Answer:
     """The answer to an error that refuses the request; INTERNAL_ERROR for any other exception."""
+    faults = _faults(reason)
+    if faults is not None:
+        return Answer(422, json.dumps(faults, ensure_ascii=False))
     match reason:
-        case InvalidFields():
-            return _faults(reason.faults)
-        case NicknameTaken():
-            return _faults({"nickname": ["The nickname has already been taken."]})
-        case ReferenceGone(fields=fields):
-            return _faults({field: [f"The selected {field} is invalid."] for field in fields})
         case NotAuthenticated():
             return error(401, "Unauthenticated.", WWW_Authenticate="Bearer")
         case NotFound():

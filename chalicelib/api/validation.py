@@ -27,6 +27,7 @@ from chalicelib.domain import upload
 from chalicelib.domain.faults import InvalidEntries, UnreadableUpload
 from chalicelib.domain.keys import MAX_CALL_ID_DIGITS
 from chalicelib.domain.models import Day, RetryKind, RetryRule
+from chalicelib.domain.repeats import Unique
 from chalicelib.domain.retries import LONGEST_RETRY_GAP
 from chalicelib.domain.upload import Upload
 
@@ -146,6 +147,10 @@ class Form:
         """true, false, 1 or 0, as such or as text; false if not given."""
         return self._read(name, values.boolean, stand_in=False, required=False) or False
 
+    def unique(self) -> Unique:
+        """Which repeats are dropped: true, false or `campaign`; false if not given."""
+        return self._read("unique", values.unique, Unique.NOTHING, required=False) or Unique.NOTHING
+
     def nickname(self) -> str | None:
         """`nickname`, which the reference calls `name` in one place. Empty or null means none."""
         if values.is_blank(self.value("nickname")):
@@ -220,7 +225,7 @@ class Form:
         """`schedule` or `schedule_id`: a schedule's nickname, or its id in digits."""
         return self._read("schedule", values.reference, "", required=required)
 
-    def phone_numbers(self, *, unique: bool, required: bool = False) -> Upload:
+    def phone_numbers(self, *, required: bool = False) -> Upload:
         """The numbers in a file, an array or text. If they aren't required, the array may be empty; a file may not."""
         value = self.value("phone_numbers")
         if not required and (values.is_blank(value) or value == []):
@@ -230,7 +235,7 @@ class Form:
         if isinstance(value, FilePart):
             value = value.content
         try:
-            return upload.read([] if value is None else value, unique=unique)
+            return upload.read([] if value is None else value)
         except (UnreadableUpload, InvalidEntries) as refused:
             for name, sentences in sentences_of(refused).items():
                 self._faults.setdefault(name, []).extend(sentences)

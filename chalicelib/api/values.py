@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from chalicelib.domain import json_text
 from chalicelib.domain.dialstring import UNPRINTABLE
 from chalicelib.domain.models import MAX_NICKNAME_LENGTH
+from chalicelib.domain.repeats import Unique
 from chalicelib.gateway.addresses import LONGEST_URL
 
 #: reference, "11 digit maximum"
@@ -76,6 +77,16 @@ def boolean(value: object) -> bool:
         if text in ("false", "0"):
             return False
     raise Invalid("The {name} field must be true or false.")
+
+
+def unique(value: object) -> Unique:
+    """`campaign`, or a boolean: true stands for the upload alone."""
+    if isinstance(value, str) and value.strip().lower() == Unique.CAMPAIGN:
+        return Unique.CAMPAIGN
+    try:
+        return Unique.UPLOAD if boolean(value) else Unique.NOTHING
+    except Invalid:
+        raise Invalid("The {name} field must be true, false or campaign.") from None
 
 
 def _text(value: object) -> str:

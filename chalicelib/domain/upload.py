@@ -46,46 +46,43 @@ _BLANK = ',;"\ufeff' + string.whitespace + "\x1c\x1d\x1e\x1f\x85\xa0\u2028\u2029
 #: the members of an entry that is an object
 _MEMBERS = ("phone_number", "ani", "postd", "message_reference")
 
-_ANI = re.compile(r";ani=[^;]*")
-
 
 @dataclass(frozen=True)
 class Upload:
     """The entries of one upload, in their order."""
 
     entries: tuple[Entry, ...]
-    #: how many were left out as repeats
+    #: how many were dropped as repeats
     dropped: int = 0
 
 
-def read(value: object, *, unique: bool = False) -> Upload:
+def read(value: object) -> Upload:
     """The entries in `value`: a file's bytes, an array of strings, integers or objects, or text.
 
     A file or text that begins with `[` is a JSON array. Other text is one element of an array, or, if it has several
-    lines, a file. With `unique`, an entry is left out if an earlier one has the same number and the same `postd`,
-    whatever their caller ids and references: the customer wants one call for each callee.
+    lines, a file.
 
     Raises UnreadableUpload if there are no entries in it, and InvalidEntries if any entry is invalid.
     """
     if isinstance(value, bytes):
         text = _decode(value)
         if text.lstrip("\ufeff \t\r\n").startswith(("[", "{")):
-            return read(_load(text.lstrip("\ufeff \t\r\n")), unique=unique)
-        return _read_entries(*_file(text), unique=unique)
+            return read(_load(text.lstrip("\ufeff \t\r\n")))
+        return _read_entries(*_file(text))
     if isinstance(value, str):
         value = value.removeprefix("\ufeff")
         text = value.strip()
         if text.startswith(("[", "{")):
-            return read(_load(text), unique=unique)
+            return read(_load(text))
         if _LINE_END.search(text):
-            return _read_entries(*_file(value), unique=unique)
+            return _read_entries(*_file(value))
         value = [text] if text else []
     if isinstance(value, Sequence):
-        return _read_entries(enumerate(value), _read_element, unique=unique)
+        return _read_entries(enumerate(value), _read_element)
     raise UnreadableUpload(UploadFault.NO_ARRAY_OR_FILE)
 
 
-def _read_entries(indexed: Iterable[tuple[int, T]], reader: Callable[[T], list[Entry]], *, unique: bool) -> Upload:
+def _read_entries(indexed: Iterable[tuple[int, T]], reader: Callable[[T], list[Entry]]) -> Upload:
     entries: list[Entry] = []
     listed: list[FaultyEntry] = []
     invalid = 0
@@ -103,12 +100,7 @@ def _read_entries(indexed: Iterable[tuple[int, T]], reader: Callable[[T], list[E
         raise InvalidEntries(invalid, listed)
     if not entries:
         raise UnreadableUpload(UploadFault.NO_ENTRIES)
-    if not unique:
-        return Upload(tuple(entries))
-    first_of_each: dict[str, Entry] = {}
-    for entry in entries:
-        first_of_each.setdefault(_ANI.sub("", entry.destination), entry)
-    return Upload(tuple(first_of_each.values()), dropped=len(entries) - len(first_of_each))
+    return Upload(tuple(entries))
 
 
 def _is_surely_invalid(written: object) -> bool:

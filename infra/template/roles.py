@@ -14,7 +14,7 @@ ROLES: dict[str, dict[str, str]] = {
         "CatalogTable": "DeleteItem GetItem PutItem Query UpdateItem",
         "CampaignsTable": "GetItem PutItem Query UpdateItem",
         "LogTable": "DeleteItem PutItem Query",
-        "ChunksTable": "BatchWriteItem GetItem PutItem UpdateItem",
+        "ChunksTable": "BatchGetItem BatchWriteItem GetItem PutItem UpdateItem",
         "CallsTable": "BatchGetItem GetItem UpdateItem",
         "TasksTable": "GetItem PutItem Query",
         "ReceiptsTable": "GetItem PutItem",

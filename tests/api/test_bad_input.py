@@ -200,7 +200,7 @@ REFUSED: list[tuple[str, str, dict[str, object], dict[str, list[str]]]] = [
     ),
     ("POST", "/api/campaigns", campaign_fields(max_retries=11), only("max_retries", "must not be greater than 10.")),
     ("POST", "/api/campaigns", campaign_fields(retry_interval=59), only("retry_interval", "must be at least 60.")),
-    ("POST", "/api/campaigns", campaign_fields(unique="maybe"), only("unique", "must be true or false.")),
+    ("POST", "/api/campaigns", campaign_fields(unique="maybe"), only("unique", "must be true, false or campaign.")),
     ("POST", "/api/campaigns", campaign_fields(phone_numbers=7), only("phone_numbers", "must be an array or a file.")),
     (
         "POST",

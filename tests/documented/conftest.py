@@ -16,7 +16,7 @@ from tests.support.http import TOKEN, Reply
 from tests.support.world import HandClock
 
 #: the headers that the API itself sets; the gateway adds more
-_API_HEADERS = ("content-type", "idempotency-replayed", "allow", "x-numbers-accepted", "link")
+_API_HEADERS = ("content-type", "idempotency-replayed", "allow", "x-numbers-accepted", "x-numbers-dropped", "link")
 
 
 class GatewayCustomer(Customer):

@@ -18,7 +18,7 @@ JSON = {"content-type": "application/json"}
 
 def accepting(numbers: int) -> dict[str, str]:
     """The headers of an answer that accepts so many numbers."""
-    return JSON | {"x-numbers-accepted": str(numbers)}
+    return JSON | {"x-numbers-accepted": str(numbers), "x-numbers-dropped": "0"}
 
 
 SUCCESS = {"status": "success"}

@@ -170,6 +170,9 @@ def _all_requests_of_a_customer(record: Record) -> None:
         shown = customer.get("/api/campaigns/1")
         assert customer.ask("PATCH", "/api/campaigns/1", shown.text.encode()).status == 200
         _ask(customer, "POST", "/api/campaigns/add-calls", 200, campaign_id=1, phone_numbers=MANY[:1], dry_run=True)
+        for is_dry_run in (True, False):
+            new: dict[str, Any] = {"phone_numbers": [*MANY[:1], "+12223335555"], "unique": "campaign"}
+            _ask(customer, "POST", "/api/campaigns/add-calls", 200, campaign_id=1, dry_run=is_dry_run, **new)
         for turn in ("start", "start", "stop"):
             _ask(customer, "POST", f"/api/campaigns/{turn}", 200, campaign_id=1)
             _ask(customer, "POST", f"/api/campaigns/{turn}", 404, key=turn, campaign_id=2)

@@ -349,7 +349,8 @@ class Story:
 
     def _numbers(self, me: int, fewest: int) -> dict[str, Any]:
         numbers = [self._number(me, self._draw.randrange(5)) for _ in range(self._draw.randint(fewest, 6))]
-        return {"unique": self._draw.random() < 0.5, **({"phone_numbers": numbers} if numbers else {})}
+        unique = self._draw.choice([False, True, "campaign", "campaign"])
+        return {"unique": unique, **({"phone_numbers": numbers} if numbers else {})}
 
     def _number(self, me: int, digit: int) -> str:
         """A number with or without a caller id, and with or without a reference."""

@@ -476,24 +476,6 @@ def test_repeats_are_kept() -> None:
     assert read(["2223334444", "2223334444"]) == Upload((FIRST, FIRST))
 
 
-def test_unique_drops_later_entries_for_the_same_callee_and_counts_them() -> None:
-    value = ["2223334444, a", "4443332222", "tel:+12223334444;ani=7778889999, b", "(222) 333-4444"]
-    assert read(value, unique=True) == Upload((Entry(FIRST.destination, "a"), SECOND), dropped=2)
-
-
-def test_unique_keeps_other_extensions_of_the_same_number() -> None:
-    value = ["2223334444;postd=1", "2223334444;ani=7;postd=2", "2223334444;postd=2"]
-    assert [entry.destination for entry in read(value, unique=True).entries] == [
-        "tel:+12223334444;postd=1",
-        "tel:+12223334444;ani=7;postd=2",
-    ]
-
-
-def test_an_upload_with_a_fault_is_refused_whole_with_unique_too() -> None:
-    with pytest.raises(InvalidEntries):
-        read(["2223334444", "2223334444", "x"], unique=True)
-
-
 rows = st.builds(
     Entry,
     st.integers(2_000_000_000, 9_999_999_999).map("tel:+1{}".format),

@@ -12,6 +12,7 @@ from chalicelib.api.request import FilePart, Parameters
 from chalicelib.api.validation import Form, Page, ProfileChoice, in_short
 from chalicelib.api.wording import InvalidFields
 from chalicelib.domain.models import Day, Entry
+from chalicelib.domain.repeats import Unique
 from chalicelib.domain.upload import Upload
 
 WINDOW = {"profile": "MorningPace", "start_time": "08:00", "end_time": "11:00"}
@@ -84,7 +85,7 @@ def test_a_required_field_must_have_a_value(blank: object) -> None:
 def test_a_field_that_is_not_given_or_null_is_none_where_it_is_not_required() -> None:
     form = form_of(period=None)
     assert (form.integer("period"), form.integer("retry_interval"), form.days(), form.profiles()) == (None,) * 4
-    assert (form.schedule(), form.url("result_url"), form.phone_numbers(unique=False)) == (None, None, Upload(()))
+    assert (form.schedule(), form.url("result_url"), form.phone_numbers()) == (None, None, Upload(()))
     form.check()
 
 
@@ -185,20 +186,43 @@ def test_an_integer_means_the_same_as_a_number_and_as_text(number: int) -> None:
     [(True, True), (False, False), (1, True), (0, False), ("true", True), ("False", False), ("1", True), ("0", False)],
 )
 def test_a_boolean_is_true_false_1_or_0(value: object, *, meaning: bool) -> None:
-    form = form_of(unique=value)
-    assert form.boolean("unique") is meaning
+    form = form_of(dry_run=value)
+    assert form.boolean("dry_run") is meaning
     form.check()
 
 
 def test_a_boolean_that_is_not_given_is_false() -> None:
-    assert form_of().boolean("unique") is False
+    assert form_of().boolean("dry_run") is False
 
 
 @pytest.mark.parametrize("value", ["yes", "", 2, 1.0, [], [True]])
 def test_anything_else_is_no_boolean(value: object) -> None:
-    assert fault(lambda form: form.boolean("unique"), unique=value) == {
-        "unique": ["The unique field must be true or false."]
+    assert fault(lambda form: form.boolean("dry_run"), dry_run=value) == {
+        "dry_run": ["The dry_run field must be true or false."]
     }
+
+
+@pytest.mark.parametrize(
+    ("value", "meaning"),
+    [
+        *((value, Unique.UPLOAD) for value in (True, 1, "true", "1")),
+        *((value, Unique.NOTHING) for value in (False, 0, "False", "0", None)),
+        *((value, Unique.CAMPAIGN) for value in ("campaign", " Campaign ")),
+    ],
+)
+def test_unique_is_a_boolean_or_campaign(value: object, meaning: Unique) -> None:
+    form = form_of(unique=value)
+    assert form.unique() is meaning
+    form.check()
+
+
+def test_repeats_are_kept_if_unique_is_not_given() -> None:
+    assert form_of().unique() is Unique.NOTHING
+
+
+@pytest.mark.parametrize("value", ["yes", "", "campaigns", "upload", "nothing", 2, [], ["campaign"]])
+def test_any_other_unique_is_refused_with_the_known_ones(value: object) -> None:
+    assert fault(Form.unique, unique=value) == {"unique": ["The unique field must be true, false or campaign."]}
 
 
 @pytest.mark.parametrize(
@@ -470,18 +494,14 @@ def test_a_missing_schedule_is_required() -> None:
 @pytest.mark.parametrize("value", [FilePart("n.csv", b"phone\r\n2223334444\r\n"), ["2223334444"], '["2223334444"]'])
 def test_phone_numbers_come_in_a_file_an_array_or_text(value: object) -> None:
     form = form_of(phone_numbers=value)
-    assert form.phone_numbers(unique=False, required=True).entries == (Entry("tel:+12223334444"),)
+    assert form.phone_numbers(required=True).entries == (Entry("tel:+12223334444"),)
     form.check()
-
-
-def test_repeated_phone_numbers_are_dropped_on_request() -> None:
-    assert form_of(phone_numbers=["2223334444"] * 3).phone_numbers(unique=True, required=True).dropped == 2
 
 
 def test_faults_of_phone_numbers_are_listed_with_the_others() -> None:
     form = form_of(phone_numbers=["x"])
     form.integer("campaign_id", required=True)
-    form.phone_numbers(unique=False, required=True)
+    form.phone_numbers(required=True)
     assert faults(form) == {
         "campaign_id": ["The campaign_id field is required."],
         "phone_numbers": ["The phone_numbers field has 1 invalid entry."],
@@ -492,14 +512,14 @@ def test_faults_of_phone_numbers_are_listed_with_the_others() -> None:
 @pytest.mark.parametrize("value", [None, "", []])
 def test_phone_numbers_may_be_left_out_only_where_they_are_not_required(value: object) -> None:
     form = form_of(phone_numbers=value)
-    assert form.phone_numbers(unique=False) == Upload(())
+    assert form.phone_numbers() == Upload(())
     form.check()
-    form.phone_numbers(unique=False, required=True)
+    form.phone_numbers(required=True)
     assert faults(form) == {"phone_numbers": ["The phone_numbers field is required."]}
 
 
 def test_an_empty_file_is_refused_also_where_numbers_are_not_required() -> None:
-    assert fault(lambda form: form.phone_numbers(unique=False), phone_numbers=FilePart("n.csv", b"")) == {
+    assert fault(lambda form: form.phone_numbers(), phone_numbers=FilePart("n.csv", b"")) == {
         "phone_numbers": ["The phone_numbers field is required."]
     }
 
@@ -545,7 +565,8 @@ def test_any_json_is_read_or_refused_with_sentences(values: dict[str, object]) -
     form.schedule(required=True)
     form.url("start_url", required=True)
     form.date_range()
-    form.phone_numbers(unique=form.boolean("unique"), required=True)
+    form.unique()
+    form.phone_numbers(required=True)
     form.page()
     try:
         form.check()
