@@ -1,16 +1,23 @@
-"""/api/campaigns/{id}/calls: every number of a campaign, its state and its outcome."""
+"""/api/campaigns/{id}/calls: the numbers of a campaign, all or those that are searched for, with their outcomes."""
 
 import csv
 import io
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from itertools import islice
 
 from chalicelib.api import envelope
 from chalicelib.api.dispatch import RequestContext
 from chalicelib.api.envelope import Answer
+from chalicelib.api.paging import link_to_next
 from chalicelib.api.services import Services
 from chalicelib.api.validation import MAX_PAGE, Form, in_short, no_fields
+from chalicelib.domain import search
 from chalicelib.domain.call import Call
 from chalicelib.domain.keys import SEQUENCES_PER_CAMPAIGN, CallKey
 from chalicelib.domain.models import Campaign, Entry
+from chalicelib.domain.search import Criteria
 from chalicelib.domain.settling import with_acknowledgement
 from chalicelib.domain.tasks import acknowledged_sequences, open_sequences
 from chalicelib.errors import NotFound
@@ -31,6 +38,8 @@ _FIELDS = (
     "report_error",
     "revision",
 )
+#: How many records are read at once: DynamoDB answers as many.
+_BATCH = 100
 _CSV = "text/csv"
 #: The Accept header of a spreadsheet program, which gets CSV with a byte order mark.
 _SPREADSHEET = "application/vnd.ms-excel"
@@ -39,7 +48,10 @@ _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def page(services: Services, context: RequestContext) -> Answer:
-    """The calls in the order of the queue, from the first one after the call id `after`. JSON, or CSV if asked for."""
+    """The calls that meet the criteria, in the order of the queue, from the first one after the call id `after`.
+
+    JSON, or CSV if asked for. If the search isn't finished, the `Link` header has the request by which it goes on.
+    """
     key = context.campaign
     # These are read before the campaign. The settler deletes only acknowledgements of numbers before its `settled`.
     acknowledged = acknowledged_sequences(services.tasks.acknowledgements(key))
@@ -47,24 +59,56 @@ def page(services: Services, context: RequestContext) -> Answer:
     # Read after the campaign: a number that is open by then is before its `settled`, or is listed here.
     still_open = open_sequences(services.tasks.open_calls(key))
     form = Form(context.parameters)
-    requested = form.page()
+    requested, criteria = form.page(), form.criteria()
+    is_csv, with_bom = _output_format(form, context)
+    form.check()
+    first = 0 if requested.after is None else max(0, requested.after - key.id * SEQUENCES_PER_CAMPAIGN + 1)
+    whole, limit = search.searched(criteria, campaign, first), requested.limit or MAX_PAGE
+    complete = partial(
+        with_acknowledgement, acknowledged=acknowledged, settled=campaign.settled, open_sequences=still_open
+    )
+    found = list(islice(_find(services, campaign, criteria, search.examined(whole), limit, complete), limit))
+    rows = [row for _, row in found]
+    answer = _csv(rows, with_bom=with_bom) if is_csv else envelope.plain(rows)
+    last = search.next_after(whole, [one.sequence for one, _ in found], limit)
+    if last is None:
+        return answer
+    return replace(answer, headers=link_to_next({**context.query, "after": key.call(last).call_id}))
+
+
+def _output_format(form: Form, context: RequestContext) -> tuple[bool, bool]:
+    """Whether the answer is CSV, and whether that begins with a byte order mark."""
     accept = context.headers.get("accept", "").split(";")[0].strip()
     output_format = form.value("format") or ("csv" if accept in (_CSV, _SPREADSHEET) else "json")
     if output_format not in ("json", "csv"):
         form.fault("format", f"The selected format {in_short(output_format)} is invalid: one of json, csv.")
-    with_bom = form.boolean("bom") or accept == _SPREADSHEET
-    form.check()
-    first = 0 if requested.after is None else max(0, requested.after - key.id * SEQUENCES_PER_CAMPAIGN + 1)
-    length = min(requested.limit or MAX_PAGE, max(0, campaign.tail - first))
-    found = services.calls.between(key, first, min(first + length, campaign.head))
-    calls = {
-        call.key.sequence: with_acknowledgement(call, acknowledged, campaign.settled, still_open) for call in found
-    }
-    rows = [
-        _row(key.call(sequence), entry, calls.get(sequence), campaign)
-        for sequence, entry in services.log.read(key, first, length)
-    ]
-    return _csv(rows, with_bom=with_bom) if output_format == "csv" else envelope.plain(rows)
+    return output_format == "csv", form.boolean("bom") or accept == _SPREADSHEET
+
+
+def _find(
+    services: Services,
+    campaign: Campaign,
+    criteria: Criteria,
+    part: range,
+    limit: int,
+    complete: Callable[[Call], Call],
+) -> Iterator[tuple[CallKey, dict[str, object]]]:
+    """The numbers in this part of the queue that meet the criteria. There may be more of them than `limit`.
+
+    Records are read in batches, while more are asked for, and only of numbers whose entries meet the criteria.
+    """
+    entries = services.log.read(campaign.key, part.start, len(part))
+    met = ((campaign.key.call(sequence), entry) for sequence, entry in entries if criteria.admit(entry))
+    # If any state will do, the first ones are enough.
+    admitted = islice(met, None if criteria.states else limit)
+    while batch := list(islice(admitted, _BATCH)):
+        records = services.calls.among(key for key, _ in batch if key.sequence < campaign.head)
+        calls = {call.key: complete(call) for call in records}
+        for key, entry in batch:
+            call = calls.get(key)
+            state = search.state_of(key.sequence, call, campaign)
+            if criteria.admit_state(state):
+                yield key, _row(key, entry, call, state)
 
 
 def show(services: Services, context: RequestContext) -> Answer:
@@ -89,19 +133,21 @@ def show(services: Services, context: RequestContext) -> Answer:
         {"timestamp": int(one.at.timestamp()), "attempt": one.attempt, "status": one.status}
         for one in (call.events if call else ())
     ]
-    return envelope.plain({**_row(key, entry, call, campaign), "events": events})
+    state = search.state_of(key.sequence, call, campaign)
+    return envelope.plain({**_row(key, entry, call, state), "events": events})
 
 
-def _row(key: CallKey, entry: Entry, call: Call | None, campaign: Campaign) -> dict[str, object]:
+def _row(key: CallKey, entry: Entry, call: Call | None, state: str) -> dict[str, object]:
     row: dict[str, object] = dict.fromkeys(_FIELDS) | {
         "call_id": key.call_id,
         "phone_number": entry.destination,
         "message_reference": entry.message_reference,
+        "state": state,
     }
     if call is None:
-        return row | _state_without_record(key.sequence, campaign)
+        # Of a number whose record is deleted, only the campaign's counts have more.
+        return row if state == search.EXPIRED else row | {"attempts": 0, "report_attempts": 0, "revision": 0}
     row |= {
-        "state": call.state,
         "reason": call.reason,
         "attempts": call.attempt,
         "report": call.report,
@@ -116,21 +162,6 @@ def _row(key: CallKey, entry: Entry, call: Call | None, campaign: Campaign) -> d
             "duration": call.duration,
         }
     return row
-
-
-def _state_without_record(sequence: int, campaign: Campaign) -> dict[str, object]:
-    """The fields of a number that has no record: it is queued or dispatched, or its record is deleted.
-
-    The campaign's counts still have the outcome of a deleted record.
-    """
-    if sequence < campaign.settled:
-        return {"state": "expired"}
-    return {
-        "state": "dialling" if sequence < campaign.head else "queued",
-        "attempts": 0,
-        "report_attempts": 0,
-        "revision": 0,
-    }
 
 
 def _csv(rows: list[dict[str, object]], *, with_bom: bool) -> Answer:

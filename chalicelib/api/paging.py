@@ -4,7 +4,7 @@ An answer has as many items as fit into it. If there are more, its `Link` header
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from urllib.parse import urlencode
 
@@ -33,11 +33,16 @@ def list_answer(
         is_late = services.clock.now() > context.now + TIME_LIMIT
         if texts and (len(texts) == requested.limit or size > MAX_ANSWER_BYTES or is_late):
             query = {"after": last} if requested.limit is None else {"after": last, "limit": requested.limit}
-            headers = {"Link": f'<?{urlencode(query)}>; rel="next"'}
+            headers = link_to_next(query)
             break
         texts.append(text)
         last = identifier
     return Answer(200, f"[{', '.join(texts)}]", headers=headers)
+
+
+def link_to_next(query: Mapping[str, object]) -> dict[str, str]:
+    """The header that names the next page: the same path with another query."""
+    return {"Link": f'<?{urlencode(query, doseq=True)}>; rel="next"'}
 
 
 def limit_plus_one(requested: Page) -> int | None:

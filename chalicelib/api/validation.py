@@ -22,13 +22,14 @@ from typing import Literal, TypeAlias, TypeVar, overload
 
 from chalicelib.api import values
 from chalicelib.api.request import FilePart, Parameters
-from chalicelib.api.wording import InvalidFields, quoted, sentences_of
-from chalicelib.domain import upload
-from chalicelib.domain.faults import InvalidEntries, UnreadableUpload
+from chalicelib.api.wording import SPACE_FOR_PLUS, InvalidFields, quoted, sentence_of_part, sentences_of
+from chalicelib.domain import dialstring, upload
+from chalicelib.domain.faults import InvalidEntries, InvalidEntry, UnreadableUpload
 from chalicelib.domain.keys import MAX_CALL_ID_DIGITS
 from chalicelib.domain.models import Day, RetryKind, RetryRule
 from chalicelib.domain.repeats import Unique
 from chalicelib.domain.retries import LONGEST_RETRY_GAP
+from chalicelib.domain.search import STATES, Criteria
 from chalicelib.domain.upload import Upload
 
 T = TypeVar("T")
@@ -276,6 +277,44 @@ class Form:
             after=self._read("after", _call_id, 0, required=False),
         )
 
+    def criteria(self) -> Criteria:
+        """`phone_number`, `message_reference` and `state` of a query, by which numbers are found; all optional."""
+        return Criteria(
+            destination=self._part_of_entry("phone_number", _destination),
+            message_reference=self._part_of_entry("message_reference", dialstring.reference_of),
+            states=self._states(),
+        )
+
+    def _part_of_entry(self, name: str, read: Callable[[str], str]) -> str | None:
+        """Text that is read as in an upload."""
+        value = self.value(name)
+        if value is None:
+            return None
+        if not isinstance(value, str):
+            self.fault(name, f"The {name} field must be a string.")
+            return None
+        try:
+            return read(value)
+        except InvalidEntry as fault:
+            self.fault(name, sentence_of_part(name, value, dialstring.diagnosed(fault)))
+        except values.Invalid as reason:
+            self.fault(name, str(reason).format(name=name))
+        return None
+
+    def _states(self) -> frozenset[str]:
+        """One or several, separated by commas or in an array."""
+        value = self.value("state")
+        if value is None:
+            return frozenset()
+        listed = value if isinstance(value, list) else [value]
+        words = [
+            one.strip() for text in listed for one in (text.split(",") if isinstance(text, str) else [in_short(text)])
+        ]
+        unknown = next((word for word in words if word not in STATES), None)
+        if unknown is not None:
+            self.fault("state", f"The selected state {quoted(unknown)} is invalid: one of {', '.join(STATES)}.")
+        return frozenset(words)
+
     @overload
     def _read(self, name: str, convert: Callable[[object], T], stand_in: T, *, required: Literal[True]) -> T: ...
     @overload
@@ -314,6 +353,13 @@ class Form:
         form._find_unknown()
         self._faults |= form._faults
         return ProfileChoice(reference, start, end, nickname)
+
+
+def _destination(written: str) -> str:
+    """A number with its parameters in its normal form. Raises InvalidEntry or Invalid."""
+    if written.lower().removeprefix("tel:").startswith(" "):
+        raise values.Invalid(f"The {{name}} field {SPACE_FOR_PLUS}")
+    return dialstring.joined(written).destination
 
 
 def _call_id(value: object) -> int:

@@ -8,6 +8,7 @@ from chalicelib.domain.faults import (
     EventFault,
     FaultyEntry,
     InvalidEntries,
+    InvalidEntry,
     UnreadableEvent,
     UnreadableUpload,
     UploadFault,
@@ -42,6 +43,9 @@ def quoted(text: str) -> str:
 NO_JSON = "is not valid JSON: {parser_message}."
 JSON_TOO_LARGE = "is not valid JSON: nested too deeply or too long."
 NAME_GIVEN_TWICE = "has an object with the same name twice."
+
+#: the predicate of sentences about a value in a query
+SPACE_FOR_PLUS = "has a space before a number: + is written %2B in a query."
 
 #: the predicates of sentences about a whole upload
 _OF_UPLOADS: Mapping[UploadFault, str] = {
@@ -150,7 +154,16 @@ def _summary(refused: InvalidEntries) -> str:
 
 
 def _sentence(faulty: FaultyEntry) -> str:
-    """What is wrong with the entry, and its value if that can be quoted."""
-    value = f" {quoted(str(faulty.written))}" if isinstance(faulty.written, str | int | float) else ""
-    predicate = _OF_ENTRIES[faulty.code](**faulty.facts)
-    return f"The {_FIELD}.{faulty.index} entry{value} {predicate}"
+    return _sentence_about(f"{_FIELD}.{faulty.index} entry", faulty.written, faulty)
+
+
+def sentence_of_part(name: str, written: str, fault: InvalidEntry) -> str:
+    """What is wrong with a field that holds a part of an entry."""
+    return _sentence_about(f"{name} field", written, fault)
+
+
+def _sentence_about(subject: str, written: object, fault: FaultyEntry | InvalidEntry) -> str:
+    """What is wrong, with the value if that can be quoted."""
+    value = f" {quoted(str(written))}" if isinstance(written, str | int | float) else ""
+    predicate = _OF_ENTRIES[fault.code](**fault.facts)
+    return f"The {subject}{value} {predicate}"

@@ -94,7 +94,7 @@ def parse(text: str) -> Entry:
     digits = _digits(number)
     if _PAUSES.fullmatch(reference):
         raise InvalidEntry(EntryFault.DIGITS_BEHIND_NUMBER)
-    return Entry(f"tel:+{digits}{_parameters(parameters)}", _reference(reference))
+    return Entry(f"tel:+{digits}{_parameters(parameters)}", reference_of(reference))
 
 
 def joined(phone_number: str, ani: str = "", postd: str = "", message_reference: str = "") -> Entry:
@@ -104,7 +104,7 @@ def joined(phone_number: str, ani: str = "", postd: str = "", message_reference:
     destination, _, before = parse(phone_number).destination.partition(";")
     if ani or postd or before:
         destination += _joined_parameters(before, ani, postd)
-    return Entry(destination, _reference(message_reference))
+    return Entry(destination, reference_of(message_reference))
 
 
 def diagnosed(fault: InvalidEntry) -> InvalidEntry:
@@ -191,7 +191,8 @@ def _parameters(parameters: list[str]) -> str:
     return "".join(f";{name}={values[name]}" for name in ("ani", "postd") if name in values)
 
 
-def _reference(reference: str) -> str:
+def reference_of(reference: str) -> str:
+    """A message reference without the spaces around it. Raises InvalidEntry."""
     reference = reference.strip()
     if UNPRINTABLE.search(reference):
         raise InvalidEntry(EntryFault.CONTROL_CHARACTERS)

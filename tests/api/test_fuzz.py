@@ -17,6 +17,7 @@ NAMES = [
     *("days", "nickname", "name", "period", "amount_per_period", "time_between_periods", "start_date", "end_date"),
     *("schedule", "schedule_id", "profiles", "phone_numbers", "start_url", "result_url", "campaign_id", "unique"),
     *("max_retries", "retry_interval", "limit", "after", "format", "profile", "days[]", ""),
+    *("phone_number", "message_reference", "state"),
 ]
 
 texts = st.text(max_size=20) | st.sampled_from(
@@ -24,7 +25,7 @@ texts = st.text(max_size=20) | st.sampled_from(
         *("1", "0", "-1", "9" * 11, "9" * 30, "true", "2026-01-05", "2026-01-09", "08:00", "24:00", '["mon"]', '["'),
         *('[{"profile":1,"start_time":"08:00","end_time":"11:00"}]', "http://a.example/", "http://[::1", "weekdays"),
         *("pace", "+12223334444", '["+12223334444, a", 7]', "tel:+1222,333;ani=", "\0", "\ud800", "\u2028", "csv"),
-        "campaign",
+        *("campaign", "queued", "failed,queued"),
     ]
 )
 values = st.recursive(

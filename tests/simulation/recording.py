@@ -177,6 +177,7 @@ def _all_requests_of_a_customer(record: Record) -> None:
             _ask(customer, "POST", f"/api/campaigns/{turn}", 200, campaign_id=1)
             _ask(customer, "POST", f"/api/campaigns/{turn}", 404, key=turn, campaign_id=2)
         _ask(customer, "GET", "/api/campaigns/1/calls", 200)
+        _ask(customer, "GET", "/api/campaigns/1/calls?phone_number=2223334444&state=failed", 200)
         _ask(customer, "GET", f"/api/calls/{2**32}", 200)
         _ask(customer, "POST", f"/api/calls/{2**32}/events", 404, CallStatus="completed")
         _ask(customer, "GET", "/api/campaigns/1/forecast", 200)

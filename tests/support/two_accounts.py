@@ -236,7 +236,9 @@ class Story:
 
     def _list_calls(self, me: int) -> None:
         campaign = self._identifier(me, "campaign")
-        fields = {**self._page(campaign * 2**32), "format": self._draw.choice(["json", "csv"])}
+        fields: dict[str, Any] = {**self._page(campaign * 2**32), "format": self._draw.choice(["json", "csv"])}
+        fields |= self._draw.choice([{}, {"state": "queued"}, {"state": "in_progress,dialling"}])
+        fields |= self._draw.choice([{}, {"phone_number": f"1{AREAS[self._draw.randrange(2)]}5550001"}])
         self._send(me, request("GET", f"/api/campaigns/{campaign}/calls", fields))
 
     def _show_call(self, me: int) -> None:
