@@ -7,7 +7,7 @@ the tenant's server. So from some pace on, the machine itself is the limit.
 import json
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from chalicelib.runtime.metrics import Metric
@@ -24,19 +24,28 @@ _SLACK = 180
 _LATENCY = 0.2
 
 
-def run(paces: Sequence[int] = PACES, minutes: int = MINUTES) -> Iterator[str]:
+def run(
+    paces: Sequence[int] = PACES,
+    minutes: int = MINUTES,
+    deployment: Callable[[Path], LocalDeployment] = LocalDeployment,
+) -> Iterator[str]:
+    """`deployment` takes the directory of its state."""
     for pace in paces:
-        with tempfile.TemporaryDirectory() as directory:
-            arrivals, lags = measured(Path(directory), pace, pace * minutes, minutes * 60 + _SLACK)
+        with tempfile.TemporaryDirectory() as name:
+            directory = Path(name)
+            patience = minutes * 60 + _SLACK
+            arrivals, lags = measured(directory, deployment(directory / "state"), pace, pace * minutes, patience)
         yield f"{pace:>5,} a minute: {summary(arrivals, lags)}"
 
 
-def measured(directory: Path, pace: int, calls: int, patience: float) -> tuple[list[float], list[float]]:
+def measured(
+    directory: Path, deployment: LocalDeployment, pace: int, calls: int, patience: float
+) -> tuple[list[float], list[float]]:
     """When each call reached the tenant, in Unix seconds, and how late each was sent, in seconds.
 
     If the deployment doesn't keep up, the campaign is stopped after `patience` seconds.
     """
-    with LocalDeployment(directory / "state") as deployment, serve(_LATENCY) as tenant:
+    with deployment, serve(_LATENCY) as tenant:
         caller = Caller(deployment.url, deployment.token, directory)
         campaign = caller.campaign(tenant, "".join(f"+1222{number:07d}\n" for number in range(calls)), pace)
         caller.ask("start", campaign)

@@ -7,7 +7,7 @@ up to a second before the first call, since the queue's delays are whole seconds
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from tests.support.tenant import serve
 #: calls a minute
 PACE = 3_000
 #: for how many minutes start_url is slow, and for how many it answers at once afterwards
-SLOW_MINUTES, FAST_MINUTES = 5, 4
+MINUTES = 5, 4
 #: seconds until start_url answers, while it is slow
 _SLOW = 5.0
 #: seconds that the first call may take to come
@@ -29,14 +29,21 @@ _SLACK = 180
 _MINUTE = 60
 
 
-def run() -> Iterator[str]:
+def run(
+    minutes: tuple[int, int] = MINUTES,
+    minute: int = _MINUTE,
+    deployment: Callable[[Path], LocalDeployment] = LocalDeployment,
+) -> Iterator[str]:
+    """`minute` is how many seconds a minute lasts. `deployment` takes the directory of its state."""
     yield f"{PACE:,} a minute are due; {DIALERS} dialers can make {capacity():,.0f} of {_SLOW:.0f} s"
-    arrivals, fast_from = measured()
-    began = arrivals[0]
-    for minute in range(SLOW_MINUTES):
-        yield f"slow, minute {minute + 1}: {summary(arrivals, began + minute * _MINUTE)}"
-    for minute in range(FAST_MINUTES):
-        yield f"at once, minute {minute + 1}: {summary(arrivals, fast_from + minute * _MINUTE)}"
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        arrivals, fast_from = measured(directory, deployment(directory / "state"), minutes, minute)
+    slow, fast = minutes
+    for number in range(slow):
+        yield f"slow, minute {number + 1}: {summary(arrivals, arrivals[0] + number * minute, minute)}"
+    for number in range(fast):
+        yield f"at once, minute {number + 1}: {summary(arrivals, fast_from + number * minute, minute)}"
 
 
 def capacity() -> float:
@@ -45,27 +52,26 @@ def capacity() -> float:
     return PACE * load.part(DIALERS, PACE / _MINUTE, load.limits(Limits(), call_time), call_time)
 
 
-def measured() -> tuple[list[float], float]:
+def measured(
+    directory: Path, deployment: LocalDeployment, minutes: tuple[int, int], minute: int
+) -> tuple[list[float], float]:
     """When each call reached the tenant, and when start_url began to answer at once, both in Unix seconds."""
-    with (
-        tempfile.TemporaryDirectory() as name,
-        LocalDeployment(Path(name) / "state") as deployment,
-        serve(_SLOW) as tenant,
-    ):
-        caller = Caller(deployment.url, deployment.token, Path(name))
-        calls = PACE * (SLOW_MINUTES + FAST_MINUTES + 1)
+    with deployment, serve(_SLOW) as tenant:
+        caller = Caller(deployment.url, deployment.token, directory)
+        slow, fast = minutes
+        calls = PACE * (slow + fast + 1)
         campaign = caller.campaign(tenant, "".join(f"+1222{number:07d}\n" for number in range(calls)), PACE)
         caller.ask("start", campaign)
         wait(lambda: bool(tenant.calls), _SLACK)
-        time.sleep(SLOW_MINUTES * _MINUTE)
+        time.sleep(slow * minute)
         tenant.seconds_per_call, fast_from = 0.0, time.time()
-        time.sleep(FAST_MINUTES * _MINUTE)
+        time.sleep(fast * minute)
         caller.ask("stop", campaign)
         return sorted(call.at for call in tenant.calls.copy()), fast_from
 
 
-def summary(arrivals: list[float], begins: float) -> str:
+def summary(arrivals: list[float], begins: float, minute: int = _MINUTE) -> str:
     """The calls of the minute that begins at this time."""
-    seconds = Counter(int(at - begins) for at in arrivals if begins <= at < begins + _MINUTE)
-    counts = [seconds[second] for second in range(_MINUTE)]
+    seconds = Counter(int(at - begins) for at in arrivals if begins <= at < begins + minute)
+    counts = [seconds[second] for second in range(minute)]
     return f"{sum(counts):,} calls, in a second from {min(counts)} to {max(counts)}"

@@ -1,12 +1,84 @@
 """The benchmarks run, and print what they measure. No test judges how fast anything is."""
 
+import json
+import re
 import subprocess
 import sys
+import threading
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Self
+from urllib.parse import urlsplit
 
 import pytest
 
-from benchmarks import bodies, gateway, lateness, overload, processor, requests, uploads
+from benchmarks import bodies, gateway, lateness, overload, pacer, processor, requests, uploads
 from infra.deploy.package import ROOT
+from infra.local.deployment import LocalDeployment
+
+
+class ImpatientDeployment(LocalDeployment):
+    """Starts no emulator and waits for no tick: it makes the first calls of a campaign when that is started."""
+
+    MOST_CALLS = 3
+
+    def __init__(self, state: Path) -> None:
+        super().__init__(state)
+        self._log = state.with_name("functions.log")
+        self._connections: list[HTTPConnection] = []
+        #: the campaign's form, as curl sent it
+        self._form = ""
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._thread = threading.Thread(target=self._server.serve_forever)
+
+    @property
+    def functions_log(self) -> Path:
+        return self._log
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+        for connection in self._connections:
+            connection.close()
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        deployment = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                form = self.rfile.read(int(self.headers["Content-Length"])).decode()
+                if self.path == "/campaigns":
+                    deployment._form = form
+                elif self.path == "/campaigns/start":
+                    deployment._make_calls()
+                is_created = self.path in ("/schedules", "/profiles", "/campaigns")
+                answer = {"status": "success"} | ({"response": {"id": 1}} if is_created else {})
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(json.dumps(answer).encode())
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        return Handler
+
+    def _make_calls(self) -> None:
+        """It doesn't wait for answers."""
+        made = min(self.MOST_CALLS, self._form.count("\n+1222"))
+        for field in ("start_url", "result_url"):
+            (url,) = re.findall(rf'name="{field}"\s+(\S+)', self._form)
+            for _ in range(made):
+                connection = HTTPConnection(urlsplit(url).netloc)
+                connection.request("POST", urlsplit(url).path, "call_id=1", {"webhook-id": "1"})
+                self._connections.append(connection)
+        self._log.write_text(f'dialer {{"_aws": {{}}, "PaceLag": {[0.25] * made}}}\n')
 
 
 def test_the_benchmark_of_uploads_compares_with_the_csv_module() -> None:
@@ -31,6 +103,27 @@ def test_the_benchmark_of_the_gateway_compares_with_bare_aiohttp() -> None:
     assert ours.endswith("calls a second")
     assert bare.endswith("calls a second")
     assert float(ratio.split()[1]) > 0
+
+
+def test_the_benchmark_of_the_pacer_compares_with_its_requests_alone() -> None:
+    ours, bare, ratio, messages = pacer.run(calls=30, rounds=1)
+    assert ours.startswith("a tick of the pacer")
+    assert bare.startswith("its requests to SQS alone")
+    assert float(ratio.split()[1]) > 0
+    assert messages == "30 calls are 15 messages in 2 requests"
+
+
+def test_the_benchmark_of_lateness_has_a_line_for_each_pace() -> None:
+    lines = list(lateness.run(paces=(1, 3), minutes=1, deployment=ImpatientDeployment))
+    assert [line.partition(":")[0].strip() for line in lines] == ["1 a minute", "3 a minute"]
+    assert all("late by 0.250 s (p50), 0.250 s (p99)" in line for line in lines)
+
+
+def test_the_benchmark_of_overload_has_a_line_for_each_minute() -> None:
+    due, slow, fast = overload.run(minutes=(1, 1), minute=1, deployment=ImpatientDeployment)
+    assert due.startswith("3,000 a minute are due")
+    assert re.fullmatch(r"slow, minute 1: [123] calls, in a second from \d to \d", slow)
+    assert re.fullmatch(r"at once, minute 1: \d calls, in a second from \d to \d", fast)
 
 
 def test_the_benchmark_of_requests_counts_them_for_each_call() -> None:
