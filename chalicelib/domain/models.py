@@ -197,7 +197,7 @@ class Campaign:
     tail: int = 0
     #: the next number to be dispatched
     head: int = 0
-    #: every number before this one has a final outcome, or was skipped
+    #: every number before this one is counted, was skipped, or is listed among the open calls
     settled: int = 0
     counts: Counts = field(default_factory=Counts)
     #: where the head was at earlier ticks of the settler, the latest last; without those that aren't needed any more

@@ -248,7 +248,9 @@ class CallItem(Model):
 
 
 class TaskItem(Model):
-    """A task, an outcome to be counted, or acknowledgements: `chalicelib.storage.task_items` describes them.
+    """A task, a lease, open calls, an outcome to be counted, a correction, or acknowledgements.
+
+    `chalicelib.storage.task_items` describes them.
 
     Keys sort by kind, then by the time from which on a task is due, then by sequence number.
     """
@@ -261,11 +263,11 @@ class TaskItem(Model):
     attempt = NumberAttribute(null=True)
     #: the entry's line, for a dial
     entry = UnicodeAttribute(null=True)
-    #: for an outcome to be counted: completed, failed or uncertain
+    #: for an outcome to be counted, or a correction: completed, failed or uncertain
     state = UnicodeAttribute(null=True)
     #: for a lease or a returned slice: its numbers, each with the attempt to be made and its entry's line
     numbers: ListAttribute[Any] = ListAttribute(of=UnicodeAttribute, null=True)
-    #: for acknowledgements: the calls that they are for
+    #: for open calls and for acknowledgements: the calls
     sequences: ListAttribute[Any] = ListAttribute(of=NumberAttribute, null=True)
 
 
