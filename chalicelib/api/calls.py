@@ -14,7 +14,7 @@ from chalicelib.api.paging import link_to_next
 from chalicelib.api.services import Services
 from chalicelib.api.validation import MAX_PAGE, Form, in_short, no_fields
 from chalicelib.domain import search
-from chalicelib.domain.call import Call
+from chalicelib.domain.call import Call, RecordedEvent
 from chalicelib.domain.keys import SEQUENCES_PER_CAMPAIGN, CallKey
 from chalicelib.domain.models import Campaign, Entry
 from chalicelib.domain.search import Criteria
@@ -129,12 +129,18 @@ def show(services: Services, context: RequestContext) -> Answer:
     if call is not None:
         call = with_acknowledgement(call, acknowledged, campaign.settled, still_open)
     ((_, entry),) = services.log.read(key.campaign, key.sequence, 1)
-    events = [
-        {"timestamp": int(one.at.timestamp()), "attempt": one.attempt, "status": one.status}
-        for one in (call.events if call else ())
-    ]
+    events = [_event(one) for one in (call.events if call else ())]
     state = search.state_of(key.sequence, call, campaign)
     return envelope.plain({**_row(key, entry, call, state), "events": events})
+
+
+def _event(event: RecordedEvent) -> dict[str, object]:
+    return {
+        "timestamp": int(event.at.timestamp()),
+        "attempt": event.attempt,
+        "status": event.status,
+        "callee_type": event.callee_type,
+    }
 
 
 def _row(key: CallKey, entry: Entry, call: Call | None, state: str) -> dict[str, object]:

@@ -258,7 +258,10 @@ def test_a_call_is_shown_by_its_id(lasting: LastingCall) -> None:
         "duration": 31,
         "revision": 0,
     }
-    assert [event["status"] for event in shown["events"]] == ["ringing", "completed"]
+    assert [(event["status"], event["callee_type"]) for event in shown["events"]] == [
+        ("ringing", "unknown"),
+        ("completed", "answeringmachine"),
+    ]
     (queued,) = [
         call
         for call in json.loads(lasting.customer.get(f"/api/campaigns/{lasting.key.campaign_id}/calls").text)
