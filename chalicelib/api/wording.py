@@ -104,8 +104,12 @@ _OF_ENTRIES: Mapping[EntryFault, Callable[..., str]] = {
         "has {columns} columns where the heading has {limit}: what holds a separator needs quotation marks."
     ).format,
     EntryFault.NUMBER_IN_ANOTHER_COLUMN: lambda cell, column: (
-        f"has {quoted(cell)} in the column {quoted(column)}, which could be another number: call the column "
-        "message_reference if it isn't."
+        f"has {quoted(cell)} in the column {quoted(column)}, which could be another number: if it isn't, leave the "
+        "column out, or call it message_reference."
+    ),
+    EntryFault.COLUMN_NOT_EMPTY: lambda cell, column: (
+        f"has {quoted(cell)} in the column {quoted(column)}, whose name may mean a number, a caller id or an extension "
+        "but isn't known: give it the name of what it has, or leave it out."
     ),
     EntryFault.NUMBER_IN_NAMELESS_COLUMN: lambda cell: f"has {quoted(cell)} in a column without a name.",
     EntryFault.HEADING_REPEATS_PART: lambda first, second, part: (

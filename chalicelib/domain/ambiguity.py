@@ -2,7 +2,8 @@
 
 A number is unmistakable if `tel:` precedes it or a parameter follows it. After an unmistakable number, only another
 unmistakable one is a number, and anything else is its reference. After a bare number, text that could be a number or a
-reference is refused: a wrong guess calls a stranger, or leaves a number uncalled.
+reference is refused: a wrong guess calls a stranger, or leaves a number uncalled. Digits to send, such as an extension,
+are refused after any number, because their place is in `postd`.
 """
 
 import re
@@ -16,16 +17,26 @@ _UNMISTAKABLE = re.compile(r"\s*tel:|[^;]*;\s*(?:ani|postd)\s*=", re.IGNORECASE)
 
 #: a parameter without a number before it
 _PARAMETER = re.compile(r"\s*(?:ani|postd|ext)\s*=", re.IGNORECASE)
-#: an extension, or digits with an asterisk or a number sign, without a number before it
-_DIGITS_TO_SEND = re.compile(r"\s*(?:(?:ext(?:ension|n)?|x)[.:\s]*[0-9]+|[0-9*#]*[*#][0-9*#]*)\s*", re.IGNORECASE)
+#: an extension by its name, wherever it stands in a text
+_EXTENSION = r"(?<![^\W_])ext(?:ension|n)?[-.:#\s]*(?:(?:no|nr|num|number)[-.:#\s]*)?[0-9]"
+_EXTENSION_FIRST = re.compile(_EXTENSION, re.IGNORECASE)
+#: Digits to send, without a number before them: an extension, `x12`, a pause and digits (`w12#`, `p12`), or digits with
+#: an asterisk or a number sign. A `p` and more than four digits are a code.
+_DIGITS_TO_SEND = re.compile(
+    rf".*{_EXTENSION}|\s*(?:x[-.:#\s]*[0-9][0-9*#]*\s*\Z|(?-i:x)[0-9]{{1,6}}\s|[-\s0-9*#]*[*#][-\s0-9*#]*\Z"
+    r"|[wp]+[.:\s]*(?:[0-9]{1,4}|(?=[0-9]*[*#])[0-9*#]+)(?:[wp]+[0-9*#]+)*\s*\Z)",
+    re.IGNORECASE | re.DOTALL,
+)
 
 #: Only where it matches, a piece after a comma can be anything but the reference of an unmistakable number.
-_NUMBER_OR_PARAMETER = r",\s*(?:tel:|(?:ani|postd|ext)\s*=)|;\s*(?:ani|postd)\s*="
-_MAYBE_MORE = re.compile(_NUMBER_OR_PARAMETER, re.IGNORECASE)
-#: The same after a bare number: also digits to send, and what could read as a number.
+_NUMBER_OR_DIGITS = (
+    rf",\s*(?:tel:|(?:ani|postd|ext)\s*=)|;\s*(?:ani|postd)\s*=|{_EXTENSION}"
+    r"|,\s*(?:x|[wp]+)[-.:#\s]*[0-9*#]|,[-\s0-9]*[*#]"
+)
+_MAYBE_MORE = re.compile(_NUMBER_OR_DIGITS, re.IGNORECASE)
+#: The same after a bare number: also what could read as a number.
 _MAYBE_MORE_AFTER_BARE = re.compile(
-    rf"{_NUMBER_OR_PARAMETER}|,\s*(?:(?:ext(?:ension|n)?|x)[.:\s]*[0-9]+|(?=[0-9]*[*#])[0-9*#]+)\s*(?=,|$)"
-    rf"|(?:[0-9][^0-9,]*){{{DIGITS_OF_A_NUMBER}}}|[0-9](?:\.[0-9]+E|E\+)[0-9]",
+    rf"{_NUMBER_OR_DIGITS}|(?:[0-9][^0-9,]*){{{DIGITS_OF_A_NUMBER}}}|[0-9](?:\.[0-9]+E|E\+)[0-9]",
     re.IGNORECASE,
 )
 
@@ -79,10 +90,9 @@ def could_be_a_number(piece: str) -> bool:
 
 
 def _refuse_if_no_reference(piece: str, *, is_bare: bool) -> None:
-    """Raises InvalidEntry for a parameter; after a bare number, also for digits to send and for a possible number."""
+    """Raises InvalidEntry for a parameter and for digits to send; after a bare number, also for a possible number."""
     refuse_parameter(piece)
-    if is_bare and _DIGITS_TO_SEND.fullmatch(piece):
-        raise InvalidEntry(EntryFault.DIGITS_BEHIND_NUMBER)
+    refuse_digits_to_send(piece)
     if is_bare and could_be_a_number(piece):
         raise InvalidEntry(EntryFault.NUMBER_OR_REFERENCE, piece=piece)
 
@@ -91,3 +101,15 @@ def refuse_parameter(reference: str) -> None:
     """Raises InvalidEntry if the reference is a parameter."""
     if _PARAMETER.match(reference):
         raise InvalidEntry(EntryFault.PARAMETER_BEHIND_COMMA, piece=reference)
+
+
+def refuse_digits_to_send(reference: str) -> None:
+    """Raises InvalidEntry if the reference tells what to dial after the number."""
+    if _DIGITS_TO_SEND.match(reference):
+        raise InvalidEntry(EntryFault.DIGITS_BEHIND_NUMBER)
+
+
+def refuse_extension(cell: str) -> None:
+    """Raises InvalidEntry if a cell that would be ignored begins with an extension by its name."""
+    if _EXTENSION_FIRST.match(cell):
+        raise InvalidEntry(EntryFault.DIGITS_BEHIND_NUMBER)

@@ -6,11 +6,10 @@ heading has the format of the reference, Create Campaign: a number, a comma, a m
 
 import csv
 import re
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from chalicelib.domain import ambiguity, dialstring
+from chalicelib.domain import ambiguity, column_names, dialstring
 from chalicelib.domain.faults import EntryFault, InvalidEntry
 from chalicelib.domain.models import Entry
 
@@ -20,23 +19,16 @@ DELIMITERS = (COMMA, ";", TAB)
 
 #: the most columns that a heading may have
 MOST_COLUMNS = 200
-#: the most characters that a known name may have
-_LONGEST_NAME = 64
-#: The known names of each part of an entry: lower case, letters only, without accents.
-_NAMES = {
-    "phone_number": re.compile(r"numbers?|msisdn|callee|destination|telefonnummer|cellphone|mobilephone|phonenumbers?"),
-    "ani": re.compile(r"ani|callerid|calleridnumber|cli|fromnumber"),
-    "postd": re.compile(r"postd|postdial|senddigits|dtmf|(?:phone)?ext(?:ension)?"),
-    "message_reference": re.compile(r"messagereference|messageref|reference|ref"),
-}
 #: the beginning of a cell with an apostrophe that keeps a spreadsheet from running a formula
 _KEPT_INERT = ("'=", "'+", "'-", "'@", "'\t", "'\r")
-#: A word in a name that makes it a column of numbers, as in `Business Phone` or `Phone 1 - Value`...
-_PHONE = re.compile(r"(?:tele)?phones?|telefono?|tel|mobile|cell")
-#: ...unless another word shows that the column only describes the number, as in `Phone Type`.
-_ABOUT = re.compile(
-    r"type|label|ext|extension|carrier|provider|country|valid|verified|status|time|date|best|notes?|plan"
+#: the first columns of the list of calls that the API answers...
+_LIST_BEGINS = ("call_id", "phone_number", "message_reference")
+#: ...and those of its columns that are no part of an entry
+_OF_THE_LIST = re.compile(
+    "call_id|state|reason|callee_type|attempts|last_attempt_timestamp|duration|report|report_attempts|report_error|revision"
 )
+#: the fewest characters of a cell that could be a number: `2E+09`
+_SHORTEST_NUMBER = 5
 
 
 @dataclass(frozen=True)
@@ -49,8 +41,10 @@ class Columns:
     indexes: dict[str, int]
     #: The only column whose name isn't known. It is the reference if no column is named as such.
     unnamed_reference: int | None = None
-    #: columns without a name
-    nameless: Sequence[int] = ()
+    #: the columns that are no named part, but for those of the list of calls
+    others: Sequence[int] = ()
+    #: those of the others that must be empty, because of their names
+    empty: frozenset[int] = frozenset()
 
     def entry(self, cells: Sequence[str]) -> Entry:
         """The entry in a row. Raises InvalidEntry."""
@@ -58,23 +52,27 @@ class Columns:
             raise InvalidEntry(EntryFault.TOO_MANY_COLUMNS, columns=len(cells), limit=len(self.names))
         if len(cells) < len(self.names):
             cells = [*cells, *[""] * (len(self.names) - len(cells))]
-        self._refuse_misplaced(cells)
-        reference = self.unnamed_reference
-        if reference is None:
-            return dialstring.joined(**{part: cells[index] for part, index in self.indexes.items()})
-        if ambiguity.could_be_a_number(cells[reference]):
-            raise InvalidEntry(EntryFault.NUMBER_IN_ANOTHER_COLUMN, cell=cells[reference], column=self.names[reference])
+        for index in self.others:
+            if cells[index]:
+                self._refuse_lost(index, cells[index])
         parts = {part: cells[index] for part, index in self.indexes.items()}
-        return dialstring.joined(message_reference=cells[reference], **parts)
+        if self.unnamed_reference is not None:
+            parts["message_reference"] = cells[self.unnamed_reference]
+            ambiguity.refuse_digits_to_send(parts["message_reference"])
+        ambiguity.refuse_parameter(parts.get("message_reference", ""))
+        return dialstring.joined(**parts)
 
-    def _refuse_misplaced(self, cells: Sequence[str]) -> None:
-        """Raises InvalidEntry for a number in a column without a name, and for a parameter in the reference's."""
-        for index in self.nameless:
-            if ambiguity.could_be_a_number(cells[index]):
-                raise InvalidEntry(EntryFault.NUMBER_IN_NAMELESS_COLUMN, cell=cells[index])
-        reference = self.indexes.get("message_reference", self.unnamed_reference)
-        if reference is not None:
-            ambiguity.refuse_parameter(cells[reference])
+    def _refuse_lost(self, index: int, cell: str) -> None:
+        """Raises InvalidEntry for a cell that would be ignored, or taken for a reference, though it may be dialled."""
+        name = self.names[index]
+        if index in self.empty:
+            raise InvalidEntry(EntryFault.COLUMN_NOT_EMPTY, cell=cell, column=name)
+        ambiguity.refuse_parameter(cell)
+        ambiguity.refuse_extension(cell)
+        if len(cell) >= _SHORTEST_NUMBER and ambiguity.could_be_a_number(cell):
+            if not name:
+                raise InvalidEntry(EntryFault.NUMBER_IN_NAMELESS_COLUMN, cell=cell)
+            raise InvalidEntry(EntryFault.NUMBER_IN_ANOTHER_COLUMN, cell=cell, column=name)
 
 
 def cells_of(line: str, delimiter: str) -> list[str]:
@@ -112,7 +110,7 @@ def is_heading(cells: Sequence[str]) -> bool:
     """True for a row of names of which at least one is known."""
     if len(cells) > MOST_COLUMNS or any(map(_is_digits, cells)) or not reads_as_text(cells):
         return False
-    return any(map(_part_called, cells))
+    return any(map(column_names.part_called, cells))
 
 
 def reads_as_text(cells: Sequence[str]) -> bool:
@@ -131,7 +129,7 @@ def columns_of(heading: Sequence[str]) -> Columns | None:
     indexes: dict[str, int] = {}
     others = []
     for index, name in enumerate(names):
-        part = _part_called(name)
+        part = column_names.part_called(name)
         if part is None:
             others.append(index)
         elif part in indexes:
@@ -143,31 +141,20 @@ def columns_of(heading: Sequence[str]) -> Columns | None:
         raise InvalidEntry(EntryFault.HEADING_WITHOUT_NUMBER)
     if len(names) == 1:
         return None
-    nameless = [index for index in others if not names[index]]
-    others = [index for index in others if names[index]]
-    if "message_reference" in indexes or not others:
-        return Columns(names, indexes, nameless=nameless)
-    if len(others) > 1:
-        raise InvalidEntry(EntryFault.HEADING_WITH_SEVERAL_REFERENCES, columns=[names[index] for index in others])
-    return Columns(names, indexes, others[0], nameless)
+    if tuple(names[: len(_LIST_BEGINS)]) == _LIST_BEGINS:
+        others = [index for index in others if not _OF_THE_LIST.fullmatch(names[index])]
+    named = [index for index in others if names[index]]
+    empty = frozenset(index for index in named if column_names.means_digits(names[index]))
+    if "message_reference" in indexes or not named:
+        return Columns(names, indexes, None, others, empty)
+    if len(named) > 1:
+        raise InvalidEntry(EntryFault.HEADING_WITH_SEVERAL_REFERENCES, columns=[names[index] for index in named])
+    return Columns(names, indexes, named[0], others, empty)
 
 
 def _is_digits(cell: str) -> bool:
     """True for digits without letters, which are no column's name."""
     return sum(map(str.isdecimal, cell)) >= 3 and not any(map(str.isalpha, cell))
-
-
-def _part_called(name: str) -> str | None:
-    """The part of an entry that a column of this name holds; None if the name isn't known."""
-    if not name or len(name) > _LONGEST_NAME:
-        return None
-    without_accents = unicodedata.normalize("NFKD", name.lower()).encode("ascii", "ignore").decode()
-    words = re.findall("[a-z]+", without_accents.replace("'s", ""))
-    plain = "".join(words)
-    part = next((part for part, pattern in _NAMES.items() if pattern.fullmatch(plain)), None)
-    if part is None and any(map(_PHONE.fullmatch, words)) and not any(map(_ABOUT.fullmatch, words)):
-        return "phone_number"
-    return part
 
 
 def value(cell: str) -> str:

@@ -47,8 +47,13 @@ _ANI = re.compile(r"\+?[0-9]{1,15}")
 #: entry small.
 _POSTD = re.compile(r"[0-9*#]{1,64}")
 
-#: What follows a number's comma if an address book wrote it: more commas, each a pause, then digits to send.
-_PAUSES = re.compile(r"\s*,[\s,]*[0-9*#][\s,0-9*#]*")
+#: What follows a number's comma if an address book wrote it: more commas, each a pause, then digits to send. A date
+#: after an empty column is none.
+_DAY = "(?:0?[1-9]|[12][0-9]|3[01])"
+_PAUSES = re.compile(
+    rf"\s*,[\s,]*(?![0-9]{{4}}-{_DAY}-{_DAY}\s*\Z|{_DAY}-{_DAY}-[0-9]{{2,4}}\s*\Z)"
+    r"(?:[0-9*#][\s,0-9*#]*|[0-9*#]{1,6}(?:\s*-\s*[0-9*#]{1,6})+\s*)"
+)
 
 #: digits after a number, such as an extension
 _EXTENSION = re.compile(

@@ -41,6 +41,8 @@ class EntryFault(StrEnum):
     TOO_MANY_COLUMNS = auto()
     #: cell, and column: the name of its column
     NUMBER_IN_ANOTHER_COLUMN = auto()
+    #: cell, and column: the name of its column, which may mean a number or digits to send
+    COLUMN_NOT_EMPTY = auto()
     #: cell
     NUMBER_IN_NAMELESS_COLUMN = auto()
 

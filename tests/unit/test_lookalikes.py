@@ -97,7 +97,7 @@ words = st.sampled_from(["", "Ann ", "cell ", "(", "home: ", "call "])
 separators = st.sampled_from([" ", "  ", "\u00b7", "\u2212", ") ", " - ", "~", "\u2011", "\xa0"])
 
 
-@given(words, st.sampled_from(["+", "+ ", "00", "011 ", "0"]), st.from_regex("[3-9][0-9]{6,11}", fullmatch=True), words)
+@given(words, st.sampled_from(["+", "+ ", "00", "011 ", "0"]), st.from_regex("[3-9][0-9]{7,11}", fullmatch=True), words)
 def test_digits_behind_a_prefix_read_as_a_number(before: str, prefix: str, digits: str, after: str) -> None:
     assert reads_as_a_number(f"{before}{prefix}{digits} {after}")
 

@@ -225,6 +225,7 @@ def test_a_heading_names_each_column(heading: str, row: str, entry: Entry) -> No
             EntryFault.NUMBER_IN_ANOTHER_COLUMN,
             {"cell": "4443332222", "column": "Spare"},
         ),
+        ("phone,Spare\n2223334444,ext. 12", EntryFault.DIGITS_BEHIND_NUMBER, {}),
         ("phone,ani\n2223334444;ani=1,2", EntryFault.REPEATED_PARAMETER, {"name": "ani"}),
         ("phone,Name\n,Ann", EntryFault.NO_NUMBER, {"number": ""}),
         ("Name\n2223334444", EntryFault.UNKNOWN_HEADING, {}),
@@ -333,10 +334,73 @@ def test_dates_and_numbers_that_cannot_be_dialled_are_references(reference: str)
     assert [entry.message_reference for entry in entries([f"2225550142, {reference}"])] == [reference]
 
 
-@pytest.mark.parametrize("piece", ["ext 12", "ext. 12", "x12", "12#", "*12", "Extension: 4"])
-def test_digits_to_send_after_a_comma_are_refused(piece: str) -> None:
-    assert only_fault([f"2225550142, {piece}"]).code is EntryFault.DIGITS_BEHIND_NUMBER
-    assert only_fault(f"2225550142,{piece}".encode()).code is EntryFault.DIGITS_BEHIND_NUMBER
+FIRST_NUMBERS = ["2225550142", "+12225550142", "tel:2225550142", "2225550142;ani=7", "tel:2225550142;postd=12"]
+
+
+@pytest.mark.parametrize("number", FIRST_NUMBERS)
+@pytest.mark.parametrize(
+    "piece",
+    [
+        *(
+            "ext 12",
+            "ext. 12",
+            "x12",
+            "12#",
+            "*12",
+            "Extension: 4",
+            "13#",
+            "123#",
+            "w12#",
+            "p12",
+            "Ext #12",
+            "ext 12 Ann",
+        ),
+        *(",12-34", "Ann, ext 12", "Ann ext. 12", "x12 Ann", "ww12w34#", "x 12#", "Extension no. 12", "# 12", "12-34#"),
+        *("W 12", ",w12", "ext-12", "march, x12", ",12-34-56"),
+    ],
+)
+def test_digits_to_send_after_a_comma_are_refused(number: str, piece: str) -> None:
+    assert only_fault([f"{number}, {piece}"]).code is EntryFault.DIGITS_BEHIND_NUMBER
+    assert only_fault(f"{number},{piece}".encode()).code is EntryFault.DIGITS_BEHIND_NUMBER
+
+
+@given(
+    st.sampled_from(FIRST_NUMBERS),
+    st.sampled_from(["ext", "Ext.", "EXTENSION", "extn", "x", "w", "p", "pw", "#", "*"]),
+    st.sampled_from(["", " ", ": ", "."]),
+    st.from_regex("[0-9]{1,4}#?", fullmatch=True),
+    st.sampled_from(["", "march, ", "2nd wave,"]),
+)
+def test_digits_to_send_are_recognised_however_they_are_written(
+    number: str, word: str, separator: str, digits: str, before: str
+) -> None:
+    separator = separator.strip(".:") if word in "#*" else separator
+    assert only_fault([f"{number}, {before}{word}{separator}{digits}"]).code is EntryFault.DIGITS_BEHIND_NUMBER
+
+
+@pytest.mark.parametrize("number", FIRST_NUMBERS)
+@pytest.mark.parametrize(
+    "reference",
+    [
+        *(
+            "P12345",
+            "text 12",
+            "next 5 days",
+            "X-ray 5",
+            "wave 2",
+            "p",
+            "x",
+            "ex 12",
+            "extra 5",
+            "exterior 12",
+            "PO 12",
+        ),
+        *("12-34", "plan 9", ",2024-01-05", ",05-01-2024", ",Ann", "X5Y", "C#", "A*12", "Ann #12", "#1 offer", "No. 1"),
+    ],
+)
+def test_words_that_only_resemble_digits_to_send_are_references(number: str, reference: str) -> None:
+    for value in ([f"{number}, {reference}"], f"{number}, {reference}".encode()):
+        assert [entry.message_reference for entry in entries(value)] == [reference]
 
 
 @pytest.mark.parametrize("invisible", ["\u200b", "\u202a", "\ufeff"])
@@ -347,9 +411,157 @@ def test_a_second_number_after_an_invisible_character_is_found(invisible: str) -
     assert only_fault([f"2225550142,{invisible}ani=777"]).code is EntryFault.PARAMETER_BEHIND_COMMA
 
 
-def test_a_number_in_a_column_of_another_name_is_ignored_if_a_column_is_the_reference() -> None:
-    content = b"Member Number,Phone (Home),Reference\n5551234567,2225550142,x"
-    assert [entry.destination for entry in entries(content)] == ["tel:+12225550142"]
+#: names that have a word for a phone, and say that it isn't the callee's number
+NOT_THE_CALLEES = [
+    *(
+        "Caller ID Phone",
+        "From Phone",
+        "ANI Phone",
+        "Phone ID",
+        "Phone Ref",
+        "Phone Order",
+        "Fax Phone",
+        "CallerIdPhone",
+    ),
+    *(
+        "Do not call phone",
+        "Phone Type",
+        "Phone Ext Type",
+        "Outbound Phone",
+        "Agent's Phone",
+        "Emergency contact phone",
+    ),
+    *(
+        "phone of the sender",
+        "Tel. Rechnung",
+        "Mobile App",
+        "cell count",
+        "phone \u0444\u0430\u043a\u0441",
+        "Alternate phone",
+    ),
+]
+CALLEES = [
+    *("Business Phone", "Phone (Home)", "Phone 1 - Value", "Customer's Mobile Number", "Patient's Phone", "Tel. No."),
+    *("Cell #", "Work telephone", "PRIMARY_PHONE_NUMBER", "mobile-no", "Daytime Phone", "Phone E164", "HomePhone"),
+    *("Contact Phone Number", "Tel\u00e9fono de contacto", "Main phone", "Rufnummer", "Client\u2019s cell"),
+]
+
+
+@pytest.mark.parametrize("name", NOT_THE_CALLEES)
+def test_a_name_that_says_more_than_whose_phone_it_is_is_not_the_number(name: str) -> None:
+    assert only_fault(f"{name},Name\n2024010512,Ann".encode()).code is EntryFault.UNKNOWN_HEADING
+    assert only_fault(f"{name},reference\n2024010512,x".encode()).code is EntryFault.HEADING_WITHOUT_NUMBER
+    assert only_fault(f"{name}\n2024010512".encode()).code is EntryFault.UNKNOWN_HEADING
+
+
+@pytest.mark.parametrize("name", NOT_THE_CALLEES)
+def test_beside_the_number_a_column_of_such_a_name_has_no_other(name: str) -> None:
+    for content in (f"Number,{name}\n2225550142,2225550143", f"{name},Number,ref\n2225550143,2225550142,x"):
+        found = only_fault(content.encode())
+        assert found.code in (EntryFault.NUMBER_IN_ANOTHER_COLUMN, EntryFault.COLUMN_NOT_EMPTY)
+        assert (found.facts["cell"], found.facts["column"]) == ("2225550143", name)
+        assert len(entries(content.replace("2225550143", "").encode())) == 1
+
+
+@pytest.mark.parametrize("name", CALLEES)
+def test_a_name_that_says_whose_phone_it_is_is_the_number(name: str) -> None:
+    assert entries(f"Name,{name}\nAnn,2223334444".encode()) == [Entry(FIRST.destination, "Ann")]
+    assert only_fault(f"Number,{name},ref\n2024010512,2223334444,x".encode()).code is EntryFault.HEADING_REPEATS_PART
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(
+            "Contact Number",
+            "Member Number",
+            "Order No",
+            "Kundennummer",
+            "Customer Nr.",
+            "Account #/Number",
+            "dialnumber",
+        ),
+        *(
+            "from",
+            "From:",
+            "outbound caller id",
+            "Caller Name",
+            "CallerID2",
+            "ANI 2",
+            "cli.",
+            "callback",
+            "fax",
+            "pager",
+        ),
+        *(
+            "ext 2",
+            "Ext. No.",
+            "Office ext",
+            "extension 2",
+            "Provider Ext",
+            "extn2",
+            "Country Code",
+            "area_code",
+            "Prefix",
+        ),
+        *(
+            "dtmf digits",
+            "contactnumber",
+            "Handy",
+            "What is the best phone number to reach you? " * 2 + "Thanks",
+        ),
+    ],
+)
+@pytest.mark.parametrize("cell", ["12", "2225550143", "A 1"])
+def test_a_column_whose_name_means_digits_must_be_empty_or_known(name: str, cell: str) -> None:
+    for content in (f"phone,{name},ref\n2225550142,{cell},x", f"{name},phone\n{cell},2225550142"):
+        if name in ("ext 2", "extension 2", "extn2", "ANI 2", "CallerID2", "cli."):  # known, as without the digit
+            assert len(entries(content.replace(cell, "12").encode())) == 1
+            continue
+        found = only_fault(content.encode())
+        assert (found.code, found.facts) == (EntryFault.COLUMN_NOT_EMPTY, {"cell": cell, "column": name})
+        assert len(entries(content.replace(f",{cell},", ",,").replace(f"\n{cell},", "\n,").encode())) == 1
+
+
+def test_an_extension_is_known_by_its_short_names() -> None:
+    for name in ("extn", "Ext.", "Phone Extn", "EXTENSION"):
+        assert entries(f"phone,{name}\n2223334444,12".encode()) == [Entry("tel:+12223334444;postd=12")]
+
+
+@pytest.mark.parametrize(
+    ("cell", "code"),
+    [
+        *[
+            (cell, EntryFault.NUMBER_IN_ANOTHER_COLUMN)
+            for cell in ("2225550143", "(222) 555-0143 (home)", "030 1234567")
+        ],
+        *[
+            (cell, EntryFault.NUMBER_IN_ANOTHER_COLUMN)
+            for cell in ("tel:12", "0044 20 7123 4567", "\uff12" * 10, "555-0143")
+        ],
+        *[(cell, EntryFault.DIGITS_BEHIND_NUMBER) for cell in ("ext. 12", "Extension 12")],
+        ("ani=2225550100", EntryFault.PARAMETER_BEHIND_COMMA),
+    ],
+)
+@pytest.mark.parametrize("heading", ["phone,Home,ref", "phone,Note,reference", "phone,Contact,a,b,c,ref", "phone,Home"])
+def test_what_may_be_dialled_is_not_ignored_in_any_column(heading: str, cell: str, code: EntryFault) -> None:
+    rest = "," * heading.count(",")
+    assert only_fault(f"{heading}\n2225550142,{cell}{rest[1:]}".encode()).code is code
+
+
+@pytest.mark.parametrize("cell", ["Rome", "2024-01-05 10:30", "A2024010512", "12 Main St", "94107-1234", "123456789"])
+def test_other_cells_are_ignored_if_a_column_is_the_reference(cell: str) -> None:
+    assert entries(f"phone,Address,ref\n2223334444,{cell},x".encode()) == [Entry(FIRST.destination, "x")]
+
+
+def test_the_columns_of_the_list_of_calls_may_have_digits() -> None:
+    content = (
+        "call_id,phone_number,message_reference,state,last_attempt_timestamp,Home\n"
+        "4294967296,tel:+12223334444,a,completed,2000000000,{}\n"
+    )
+    assert entries(content.format("Rome").encode()) == [Entry(FIRST.destination, "a")]
+    assert only_fault(content.format("2225550143").encode()).code is EntryFault.NUMBER_IN_ANOTHER_COLUMN
+    assert only_fault(content.replace("call_id", "Call", 1).format("").encode()).facts["column"] == "Call"
 
 
 @pytest.mark.parametrize(

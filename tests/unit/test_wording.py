@@ -136,8 +136,17 @@ ENTRIES: list[tuple[EntryFault, object, int, str]] = [
         b"phone,Spare\n2223334444,4443332222",
         2,
         (
-            '"2223334444,4443332222" has "4443332222" in the column "Spare", which could be another number: call the '
-            "column message_reference if it isn't."
+            '"2223334444,4443332222" has "4443332222" in the column "Spare", which could be another number: if it '
+            "isn't, leave the column out, or call it message_reference."
+        ),
+    ),
+    (
+        EntryFault.COLUMN_NOT_EMPTY,
+        b"phone,Contact Number,ref\n2223334444,12,x",
+        2,
+        (
+            '"2223334444,12,x" has "12" in the column "Contact Number", whose name may mean a number, a caller id or '
+            "an extension but isn't known: give it the name of what it has, or leave it out."
         ),
     ),
     (
