@@ -189,6 +189,8 @@ def test_a_campaign_is_created(customer: Customer) -> None:
         "max_retries": 0,
         "retry_interval": 3600,
         "call_timeout": 3600,
+        "max_concurrent_calls": None,
+        "lines_in_use": None,
         "retries": {},
         "progress": NO_PROGRESS | {"total": 2, "queued": 2},
     }
@@ -235,6 +237,8 @@ def test_campaigns_are_listed(customer: Customer) -> None:
         "max_retries": 0,
         "retry_interval": 3600,
         "call_timeout": 3600,
+        "max_concurrent_calls": None,
+        "lines_in_use": None,
         "retries": {},
         "progress": NO_PROGRESS,
     }
