@@ -6,16 +6,16 @@ records at each tick. It counts those that have ended, and writes what is left o
 number is in one list at most, so it is counted once.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from chalicelib.calling.first_reports import FirstReports
 from chalicelib.calling.mending import Mender
-from chalicelib.domain.call import Call
 from chalicelib.domain.models import Campaign
 from chalicelib.domain.open_calls import GroupChanges, changes_of, groups, is_to_be_written
-from chalicelib.domain.settling import corrected, with_acknowledgement
-from chalicelib.domain.tasks import Acknowledgement, Correction, OpenCalls, acknowledged_sequences, open_sequences
+from chalicelib.domain.settling import SweepInput, corrected, with_acknowledgement
+from chalicelib.domain.tasks import Correction, OpenCalls, open_sequences
 from chalicelib.runtime.clock import Clock
 from chalicelib.storage.stores import Stores
 
@@ -24,41 +24,38 @@ MOST_CORRECTED = 90
 
 
 class OpenCallsSettler:
-    def __init__(self, stores: Stores, clock: Clock, mender: Mender) -> None:
+    def __init__(self, stores: Stores, clock: Clock, mender: Mender, first_reports: FirstReports) -> None:
         self._database = stores.database
         self._progress = stores.progress
         self._calls = stores.calls
         self._tasks = stores.tasks
         self._clock = clock
         self._mender = mender
+        self._first_reports = first_reports
 
-    def count(
-        self, campaign: Campaign, acknowledgements: Iterable[Acknowledgement], read_at: datetime, deadline: datetime
-    ) -> tuple[Campaign, list[Call]]:
+    def count(self, campaign: Campaign, known: SweepInput, deadline: datetime) -> Campaign:
         """Count the open calls that have ended, and merge small lists, group by group.
 
-        `acknowledgements` were read before the campaign, at `read_at`. Answers the campaign as it is then, and the
-        calls whose first report is to be dispatched.
+        Answers the campaign as it is then.
         """
-        acknowledged = acknowledged_sequences(acknowledgements)
-        reports: list[Call] = []
         for group in groups(self._tasks.open_calls(campaign.key)):
             now = self._clock.now()
             if now >= deadline:
                 break
             keys = [campaign.key.call(sequence) for sequence in sorted(open_sequences(group))]
-            calls = {call.key.sequence: with_acknowledgement(call, acknowledged) for call in self._calls.among(keys)}
-            changes = changes_of(campaign, group, calls, now=now, read_at=read_at)
+            found = self._calls.among(keys)
+            calls = {call.key.sequence: with_acknowledgement(call, known.acknowledged) for call in found}
+            changes = changes_of(campaign, group, calls, now=now, read_at=known.read_at)
             if is_to_be_written(group, changes):
                 if not self._write(campaign, group, changes):
                     break
                 campaign = changes.campaign
                 for call in changes.counted:
                     self._mender.record_counted(call)
+                self._first_reports.send(campaign, changes.reports)
             for step in changes.mended:
                 self._mender.carry_out(step, campaign, now)
-            reports += changes.reports
-        return campaign, reports
+        return campaign
 
     def count_corrections(self, campaign: Campaign) -> Campaign:
         """Change the counts of calls that were counted as uncertain, and whose outcome is known since.
@@ -85,7 +82,7 @@ class OpenCallsSettler:
     def _write(self, before: Campaign, group: Sequence[OpenCalls], changes: GroupChanges) -> bool:
         transaction = self._database.transaction()
         self._progress.count(transaction, before, changes.campaign)
-        self._tasks.replace_open(transaction, before.key, group, changes.left)
+        self._tasks.replace_open(transaction, before.key, group, changes.left, changes.dispatched)
         for call in changes.skipped:
             self._calls.skip_open(transaction, call)
         return transaction.is_committed()  # unless another settler counts, too, or a call was claimed

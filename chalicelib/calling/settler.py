@@ -9,21 +9,20 @@ whose dialer can't be alive any more becomes uncertain. A report that was begun 
 """
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from itertools import islice
 
+from chalicelib.calling.first_reports import FirstReports
 from chalicelib.calling.mending import Mender
 from chalicelib.calling.open_calls import OpenCallsSettler
 from chalicelib.calling.sharding import ForEach
 from chalicelib.calling.sleeper import Sleeper
 from chalicelib.calling.tick import Tick
-from chalicelib.domain import messages
 from chalicelib.domain.call import Call, ReportState
 from chalicelib.domain.keys import CampaignKey
-from chalicelib.domain.messages import Report, Slice
 from chalicelib.domain.models import Campaign
 from chalicelib.domain.settling import (
     BATCH_SIZE,
@@ -36,10 +35,9 @@ from chalicelib.domain.settling import (
     swept,
     with_acknowledgement,
 )
-from chalicelib.domain.slicing import MOST_REPORTS
 from chalicelib.domain.tasks import UncountedOutcome, open_sequences
 from chalicelib.domain.timetable import may_call
-from chalicelib.gateway.queue import CallQueue, Message
+from chalicelib.gateway.queue import CallQueue
 from chalicelib.runtime.clock import Clock
 from chalicelib.runtime.metrics import Metric, Metrics
 from chalicelib.storage.stores import Stores
@@ -72,9 +70,9 @@ class Settler:
         self._metrics = metrics
         self._for_each = for_each
         self._sleeper = sleeper
-        self._queue = queue
         self._mender = Mender(stores, clock, metrics)
-        self._open_calls = OpenCallsSettler(stores, clock, self._mender)
+        self._first_reports = FirstReports(queue)
+        self._open_calls = OpenCallsSettler(stores, clock, self._mender, self._first_reports)
 
     def settle(self, deadline: datetime, campaigns: Iterable[CampaignKey]) -> int:
         """Settle as many numbers of these campaigns as possible. Answers how many.
@@ -111,10 +109,9 @@ class Settler:
         self._mender.record_what_was_returned(campaign, deadline)
         campaign = self._mender.pass_what_was_dispatched(campaign)
         campaign = self._count_skipped(campaign)
-        campaign, ended = self._open_calls.count(campaign, known.acknowledgements, known.read_at, deadline)
-        campaign, more_ended = self._sweep(campaign, known, deadline)
+        campaign = self._open_calls.count(campaign, known, deadline)
+        campaign = self._sweep(campaign, known, deadline)
         campaign = self._open_calls.count_corrections(campaign)
-        self._dispatch_reports(campaign, [*ended, *more_ended], known)
         self._delete_acknowledgements(campaign, known)
         reports = self._tasks.count_reports(key, COUNTED_AT_MOST, spread=campaign.spread)
         dials = self._tasks.count_dials(key, COUNTED_AT_MOST, spread=campaign.spread)
@@ -129,47 +126,30 @@ class Settler:
             return False
         return not self._tasks.any(campaign.key, spread=campaign.spread)
 
-    def _sweep(self, campaign: Campaign, known: SweepInput, deadline: datetime) -> tuple[Campaign, list[Call]]:
+    def _sweep(self, campaign: Campaign, known: SweepInput, deadline: datetime) -> Campaign:
         """Settle batch by batch, as far as the first number that is being dialled.
 
-        Answers the campaign as it is then, and the calls whose first report is to be dispatched.
+        Answers the campaign as it is then.
         """
-        reports: list[Call] = []
         while self._clock.now() < deadline:
             found = self._sweep_batch(campaign, known)
             if found.campaign != campaign and not self._write(campaign, found):
                 break  # another settler sweeps, too
-            reports += found.reports
             for call in found.counted:
                 self._mender.record_counted(call)
+            self._first_reports.send(campaign, found.reports)
             was_whole, campaign = found.campaign.settled == campaign.settled + BATCH_SIZE, found.campaign
             if not was_whole:
                 break  # a number is under way: another batch would read the same records again
-        return campaign, reports
+        return campaign
 
     def _write(self, before: Campaign, found: SweptBatch) -> bool:
         if not found.opened:
             return self._progress.settle(before, found.campaign)
         transaction = self._database.transaction()
         self._progress.count(transaction, before, found.campaign)
-        self._tasks.add_open(transaction, before.key, found.opened)
+        self._tasks.add_open(transaction, before.key, found.opened, found.dispatched)
         return transaction.is_committed()
-
-    def _dispatch_reports(self, campaign: Campaign, calls: Sequence[Call], known: SweepInput) -> None:
-        """Send the first reports of outcomes that events brought. It is written first that they are dispatched.
-
-        So a crash in between costs a delay: then the reports are owed, and are scheduled like others.
-        """
-        if not calls or campaign.plan.result_url is None:
-            return
-        if not self._progress.settle(campaign, replace(campaign, reports_dispatched_at=known.read_at)):
-            return  # another settler dispatches them
-        groups = [calls[first : first + MOST_REPORTS] for first in range(0, len(calls), MOST_REPORTS)]
-        slices = [
-            Slice(campaign.key, reports=tuple(Report(call.key, 1) for call in group), spread=campaign.spread)
-            for group in groups
-        ]
-        self._queue.send([Message(messages.to_message(one), None, campaign.account) for one in slices])
 
     def _delete_acknowledgements(self, campaign: Campaign, known: SweepInput) -> None:
         """Those whose calls are all counted."""
@@ -188,7 +168,7 @@ class Settler:
         calls = {call.key.sequence: with_acknowledgement(call, known.acknowledged) for call in found}
         steps = sweep_steps(campaign, calls, known, now)
         passable = {step.sequence for step in steps if self._mender.carry_out(step, campaign, now)}
-        return swept(campaign, steps, passable, known, now)
+        return swept(campaign, steps, passable, now)
 
     def _count_skipped(self, campaign: Campaign) -> Campaign:
         """Add the outcomes of skipped numbers to the counts, and delete their items in the same transaction.

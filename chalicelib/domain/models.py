@@ -218,8 +218,8 @@ class Campaign:
     settling_version: str = ""
     #: how many corrections aren't in the counts yet
     corrections_due: int = 0
-    #: reports of outcomes that events brought by then are dispatched
-    reports_dispatched_at: datetime | None = None
+    #: the numbers from `settled` on whose calls events have ended, and whose first report is dispatched
+    reports_ahead: tuple[int, ...] = ()
     #: the work flag: the pacer or the settler has something to do, now or later
     has_work: bool = False
 

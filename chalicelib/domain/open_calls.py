@@ -10,7 +10,7 @@ from datetime import datetime
 
 from chalicelib.domain.call import Call
 from chalicelib.domain.models import Campaign
-from chalicelib.domain.settling import BATCH_SIZE, SettlingAction, Step, counted_all, is_to_be_dispatched, step
+from chalicelib.domain.settling import BATCH_SIZE, SettlingAction, Step, counted_all, new_reports, step
 from chalicelib.domain.tasks import OpenCalls, open_sequences
 
 #: How many writes a transaction has at most, by DynamoDB's limit.
@@ -33,7 +33,9 @@ class GroupChanges:
     skipped: Sequence[Call]
     #: the numbers that stay listed
     left: frozenset[int]
-    #: calls whose first report is to be dispatched
+    #: those of them whose first report is dispatched, by now or before
+    dispatched: frozenset[int]
+    #: calls whose first report is to be dispatched now
     reports: Sequence[Call]
     #: calls whose claim or report needs mending
     mended: Sequence[Step]
@@ -64,24 +66,27 @@ def changes_of(
         step(campaign, sequence, replace(calls[sequence], listed=False), now=now, read_at=read_at)
         for sequence in sorted(open_sequences(group) & calls.keys())
     ]
-    ended = [one.call for one in steps if one.call and one.action is SettlingAction.COUNT]
-    ended = [call for call in ended if call.key.sequence < campaign.head]
-    skipped = [one.call for one in steps if one.call and one.action is SettlingAction.SKIP]
-    skipped = skipped[: MOST_WRITES - 1 - len(group)]
+    ended = [call for call in _calls(steps, SettlingAction.COUNT) if call.key.sequence < campaign.head]
+    skipped = _calls(steps, SettlingAction.SKIP)[: MOST_WRITES - 1 - len(group)]
+    left = open_sequences(group) - {call.key.sequence for call in (*ended, *skipped)}
+    dispatched = frozenset[int]().union(*(one.dispatched for one in group))
+    reports = new_reports(steps, dispatched, now)
     return GroupChanges(
-        replace(campaign, counts=counted_all(campaign.counts, ended)),
-        ended,
-        skipped,
-        open_sequences(group) - {call.key.sequence for call in (*ended, *skipped)},
-        [
-            one.call
-            for one in steps
-            if one.call and is_to_be_dispatched(one.call, campaign.reports_dispatched_at, read_at)
-        ],
-        [one for one in steps if one.action in (SettlingAction.EXPIRE, SettlingAction.DEFER_REPORT)],
+        campaign=replace(campaign, counts=counted_all(campaign.counts, ended)),
+        counted=ended,
+        skipped=skipped,
+        left=left,
+        dispatched=left & {*dispatched, *(call.key.sequence for call in reports)},
+        reports=reports,
+        mended=[one for one in steps if one.action in (SettlingAction.EXPIRE, SettlingAction.DEFER_REPORT)],
     )
 
 
 def is_to_be_written(group: Sequence[OpenCalls], changes: GroupChanges) -> bool:
-    """True if a number has left the lists, or several lists become one."""
-    return len(group) > 1 or changes.left != open_sequences(group)
+    """True if a number has left the lists, a report is to be dispatched, or several lists become one."""
+    return len(group) > 1 or changes.left != open_sequences(group) or len(changes.reports) > 0
+
+
+def _calls(steps: Iterable[Step], action: SettlingAction) -> list[Call]:
+    """The calls with which this is done."""
+    return [one.call for one in steps if one.call is not None and one.action is action]

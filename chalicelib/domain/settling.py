@@ -29,9 +29,10 @@ LOST_AFTER = timedelta(minutes=5)
 CLAIM_HELD_FOR = timedelta(minutes=2)
 #: How long after the outcome the dialer may still send the report: no longer than a dialer lives.
 REPORTING_FOR = CLAIM_HELD_FOR
-#: How long the report of an outcome that an event brought may take: until the settler's next tick dispatches it, and
-#: then as long as a dialer takes.
-REPORTING_AFTER_EVENT_FOR = timedelta(minutes=2) + REPORTING_FOR
+#: How long after an event the settler dispatches the first report of its outcome: so long that no tick comes too late.
+DISPATCHED_FOR = timedelta(minutes=2)
+#: How long that report may take: until it is dispatched, and then as long as a dialer takes.
+REPORTING_AFTER_EVENT_FOR = DISPATCHED_FOR + REPORTING_FOR
 #: How much later than a lease a claim is recorded that was surely made after the lease had begun: clocks differ, and a
 #: lease is named after a whole second.
 SURELY_LATER = CLOCKS_DIFFER + timedelta(seconds=1)
@@ -93,8 +94,10 @@ class SweptBatch:
     #: the calls that are counted
     counted: Sequence[Call]
     #: numbers that become open calls
-    opened: Sequence[int]
-    #: calls whose first report is to be dispatched
+    opened: frozenset[int]
+    #: those of them whose first report is dispatched, by now or before
+    dispatched: frozenset[int]
+    #: calls whose first report is to be dispatched now
     reports: Sequence[Call]
 
 
@@ -139,34 +142,29 @@ def step(
     return Step(sequence, action, call)
 
 
-def swept(
-    campaign: Campaign, steps: Sequence[Step], passable: Container[int], known: SweepInput, now: datetime
-) -> SweptBatch:
+def swept(campaign: Campaign, steps: Sequence[Step], passable: Container[int], now: datetime) -> SweptBatch:
     """The campaign is settled up to the first number that isn't `passable`.
 
-    A number after that one is carried out now, and settled by a later sweep.
+    A number after that one is carried out now, and settled by a later sweep. Until then it isn't listed, so the
+    campaign has it if its report is dispatched.
     """
     passed = list(takewhile(lambda step: step.sequence in passable, steps))
+    settled = campaign.settled + len(passed)
     ended = [step.call for step in passed if step.call is not None and step.action is SettlingAction.COUNT]
+    opened = frozenset(step.sequence for step in passed if step.action is SettlingAction.LIST_OPEN)
+    reports = new_reports(steps, campaign.reports_ahead, now)
+    dispatched = {*campaign.reports_ahead, *(call.key.sequence for call in reports)}
     after = replace(
         campaign,
-        settled=campaign.settled + len(passed),
+        settled=settled,
         counts=counted_all(campaign.counts, ended),
         head_observations=observe_head(campaign.head_observations, campaign.head, campaign.settled, now),
+        reports_ahead=tuple(sorted(sequence for sequence in dispatched if sequence >= settled)),
     )
     if ended:
         taken = [time_taken(call) for call in ended]
         after = replace(after, call_time=load.average_call_time(campaign.call_time, taken))
-    return SweptBatch(
-        after,
-        ended,
-        [step.sequence for step in passed if step.action is SettlingAction.LIST_OPEN],
-        [
-            step.call
-            for step in steps
-            if step.call is not None and is_to_be_dispatched(step.call, campaign.reports_dispatched_at, known.read_at)
-        ],
-    )
+    return SweptBatch(after, ended, opened, opened & dispatched, reports)
 
 
 def with_acknowledgement(
@@ -264,14 +262,22 @@ def owes_report(call: Call, now: datetime) -> bool:
     return call.last_attempt_at is not None and now - call.last_attempt_at >= REPORTING_FOR
 
 
-def is_to_be_dispatched(call: Call, since: datetime | None, read_at: datetime) -> bool:
-    """True for the first report of an outcome that an event brought after `since` and up to `read_at`.
+def new_reports(steps: Iterable[Step], dispatched: Container[int], now: datetime) -> list[Call]:
+    """The calls whose first report is to be dispatched: events have ended them, and it isn't `dispatched` yet.
 
-    If its message is lost, the report is owed after a while, and is scheduled like any other.
+    No instant tells which of them the settler has seen before, since an event's write may come late. If a report isn't
+    dispatched in time, or its message is lost, it is owed after a while, and is scheduled like any other. One that is
+    owed soon would be sent twice.
     """
-    if call.report is not ReportState.PENDING or call.ended_at is None:
-        return False
-    return call.ended_at <= read_at and (since is None or call.ended_at > since)
+    return [
+        step.call
+        for step in steps
+        if step.call is not None
+        and step.action is SettlingAction.LIST_OPEN
+        and step.call.ended_at is not None
+        and now - step.call.ended_at < DISPATCHED_FOR
+        and step.sequence not in dispatched
+    ]
 
 
 def counted(counts: Counts, state: State) -> Counts:

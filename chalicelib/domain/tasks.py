@@ -88,6 +88,8 @@ class OpenCalls:
     sequences: frozenset[int]
     #: the range key of its item
     name: str
+    #: those of the numbers whose first report is dispatched
+    dispatched: frozenset[int] = frozenset()
 
 
 def open_sequences(open_calls: Iterable[OpenCalls]) -> frozenset[int]:

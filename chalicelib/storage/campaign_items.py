@@ -163,7 +163,7 @@ def from_item(item: CampaignItem) -> Campaign:
         spread=int(item.spread),
         settling_version=item.settled_nonce or "",
         corrections_due=int(item.corrections_due or 0),
-        reports_dispatched_at=item.reports_dispatched_at,
+        reports_ahead=tuple(int(sequence) for sequence in item.reports_ahead or ()),
         has_work=item.shard is not None,
     )
 

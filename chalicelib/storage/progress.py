@@ -130,15 +130,23 @@ class ProgressStore:
     def _settled_as(self, campaign: Campaign) -> Condition:
         """No settler has settled or counted anything since the campaign was read.
 
-        All of these numbers only rise, but for `uncertain`, which falls only when a correction makes another rise.
+        All of these numbers only rise, but for `uncertain`, which falls only when a correction makes another rise. A
+        number is added to `reports_ahead` once, and leaves it only when `settled` rises.
         """
         return cast(
             Condition,
             (self._items.settled == campaign.settled)
             & (self._items.completed == campaign.counts.completed)
             & (self._items.failed == campaign.counts.failed)
-            & (self._items.uncertain == campaign.counts.uncertain),
+            & (self._items.uncertain == campaign.counts.uncertain)
+            & self._dispatched_as(campaign),
         )
+
+    def _dispatched_as(self, campaign: Campaign) -> Condition:
+        """No settler has dispatched a report ahead of `settled` since the campaign was read."""
+        if not campaign.reports_ahead:
+            return cast(Condition, self._items.reports_ahead.does_not_exist())
+        return cast(Condition, self._items.reports_ahead == list(campaign.reports_ahead))
 
     def _settling_actions(self, campaign: Campaign) -> list[Action]:
         return [
@@ -149,9 +157,7 @@ class ProgressStore:
             self._items.call_time.set(campaign.call_time // timedelta(milliseconds=1)),
             self._items.observed_heads.set([seen.head for seen in campaign.head_observations]),
             self._items.observed_at.set([seen.at for seen in campaign.head_observations]),
-            *(
-                []
-                if campaign.reports_dispatched_at is None
-                else [self._items.reports_dispatched_at.set(campaign.reports_dispatched_at)]
-            ),
+            self._items.reports_ahead.set(list(campaign.reports_ahead))
+            if campaign.reports_ahead
+            else self._items.reports_ahead.remove(),
         ]

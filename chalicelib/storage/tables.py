@@ -164,8 +164,8 @@ class CampaignItem(Model):
     settled_nonce = UnicodeAttribute(null=True)
     #: how many corrections aren't in the counts yet
     corrections_due = NumberAttribute(default=0)
-    #: reports of outcomes that events brought by then are dispatched
-    reports_dispatched_at = UTCDateTimeAttribute(null=True)
+    #: the numbers from `settled` on whose calls events have ended, and whose first report is dispatched
+    reports_ahead: ListAttribute[Any] = ListAttribute(of=NumberAttribute, null=True)
 
     with_work = CampaignsWithWork()
 
@@ -267,8 +267,10 @@ class TaskItem(Model):
     state = UnicodeAttribute(null=True)
     #: for a lease or a returned slice: its numbers, each with the attempt to be made and its entry's line
     numbers: ListAttribute[Any] = ListAttribute(of=UnicodeAttribute, null=True)
-    #: for open calls and for acknowledgements: the calls
+    #: for acknowledgements: the calls that they are for; for open calls: their numbers
     sequences: ListAttribute[Any] = ListAttribute(of=NumberAttribute, null=True)
+    #: for open calls: the numbers whose first report is dispatched
+    dispatched: ListAttribute[Any] = ListAttribute(of=NumberAttribute, null=True)
 
 
 class LinesItem(Model):
@@ -281,8 +283,8 @@ class LinesItem(Model):
     campaign = UnicodeAttribute(hash_key=True)
     #: `lines`
     key = UnicodeAttribute(range_key=True)
-    #: for each line the campaign's id, the number's sequence number, the attempt, and until when a message may claim
-    #: it, in seconds since 1970: `12 17 1 1764446400`
+    #: for each line the campaign's id, the number's sequence number, the attempt, and until when its call may begin, in
+    #: seconds since 1970: `12 17 1 1764446400`
     held: ListAttribute[Any] = ListAttribute(of=UnicodeAttribute)
     #: milliseconds for which a call holds its line, the recent average
     time_held = NumberAttribute()

@@ -106,9 +106,13 @@ def outcome_item(items: type[TaskItem], outcome: UncountedOutcome) -> TaskItem:
     )
 
 
-def open_item(items: type[TaskItem], campaign: CampaignKey, sequences: Iterable[int], nonce: str) -> TaskItem:
-    listed = sorted(sequences)
-    return items(str(campaign), f"{OPEN}/{padded(listed[0])}/{nonce}", sequences=listed)
+def open_item(items: type[TaskItem], campaign: CampaignKey, listed: OpenCalls) -> TaskItem:
+    dispatched = sorted(listed.dispatched) or None
+    return items(str(campaign), listed.name, sequences=sorted(listed.sequences), dispatched=dispatched)
+
+
+def open_name(sequences: Iterable[int], nonce: str) -> str:
+    return f"{OPEN}/{padded(min(sequences))}/{nonce}"
 
 
 def correction_item(items: type[TaskItem], correction: Correction) -> TaskItem:
@@ -147,7 +151,8 @@ def outcome_of(campaign: CampaignKey, item: TaskItem) -> UncountedOutcome:
 
 
 def open_calls_of(item: TaskItem) -> OpenCalls:
-    return OpenCalls(frozenset(int(sequence) for sequence in item.sequences), item.key)
+    dispatched = frozenset(int(sequence) for sequence in item.dispatched or ())
+    return OpenCalls(frozenset(int(sequence) for sequence in item.sequences), item.key, dispatched)
 
 
 def correction_of(campaign: CampaignKey, item: TaskItem) -> Correction:

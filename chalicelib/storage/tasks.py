@@ -18,6 +18,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import chain, islice, zip_longest
+from typing import cast
+
+from pynamodb.expressions.condition import Condition
 
 from chalicelib.domain.keys import CampaignKey
 from chalicelib.domain.tasks import (
@@ -53,6 +56,7 @@ from chalicelib.storage.task_items import (
     lease_of,
     open_calls_of,
     open_item,
+    open_name,
     outcome_item,
     outcome_of,
     partition_key,
@@ -85,12 +89,28 @@ class TaskStore:
         item = outcome_item(self._items, outcome)
         transaction.delete(item.key, item, condition=self._items.key.exists())
 
-    def add_open(self, transaction: Transaction, campaign: CampaignKey, sequences: Iterable[int]) -> None:
-        """List these numbers among the open calls. They must be in no other list."""
-        transaction.put("open calls", open_item(self._items, campaign, sequences, new_nonce()))
+    def add_open(
+        self,
+        transaction: Transaction,
+        campaign: CampaignKey,
+        sequences: Iterable[int],
+        dispatched: Iterable[int] = (),
+    ) -> None:
+        """List these numbers among the open calls. They must be in no other list.
+
+        `dispatched` are those whose first report is dispatched.
+        """
+        numbers = frozenset(sequences)
+        listed = OpenCalls(numbers, open_name(numbers, new_nonce()), frozenset(dispatched))
+        transaction.put("open calls", open_item(self._items, campaign, listed))
 
     def replace_open(
-        self, transaction: Transaction, campaign: CampaignKey, group: Sequence[OpenCalls], left: frozenset[int]
+        self,
+        transaction: Transaction,
+        campaign: CampaignKey,
+        group: Sequence[OpenCalls],
+        left: frozenset[int],
+        dispatched: frozenset[int] = frozenset(),
     ) -> None:
         """Leave only these numbers of the lists, all in the last one, on the condition that each is as it was read.
 
@@ -98,12 +118,11 @@ class TaskStore:
         number in both lists rather than in none.
         """
         for before in group:
-            unchanged = self._items.sequences == sorted(before.sequences)
-            item = self._items(str(campaign), before.name, sequences=sorted(left))
+            item = open_item(self._items, campaign, OpenCalls(left, before.name, dispatched))
             if left and before is group[-1]:
-                transaction.put("open calls", item, unchanged)
+                transaction.put("open calls", item, self._listed_as(before))
             else:
-                transaction.delete("open calls", item, unchanged)
+                transaction.delete("open calls", item, self._listed_as(before))
 
     def open_calls(self, campaign: CampaignKey) -> list[OpenCalls]:
         """In the order of their keys."""
@@ -254,6 +273,13 @@ class TaskStore:
         """The dials that came too late, as they were returned together."""
         for item in self._of_slices(RETURNED, campaign):
             yield lease_of(campaign, item)
+
+    def _listed_as(self, listed: OpenCalls) -> Condition:
+        """The list is as it was read."""
+        same: Condition = self._items.sequences == sorted(listed.sequences)
+        if listed.dispatched:
+            return cast(Condition, same & (self._items.dispatched == sorted(listed.dispatched)))
+        return cast(Condition, same & self._items.dispatched.does_not_exist())
 
     def _due(self, kind: str, partitions: Sequence[str], now: datetime) -> Iterator[TaskItem]:
         """The partitions' items in one order. Each partition is read only as far as it is needed."""

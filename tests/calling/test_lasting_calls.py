@@ -1,6 +1,7 @@
 """Calls that last: start_url answers 202, and events bring the outcome."""
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -8,19 +9,22 @@ import pytest
 from chalicelib.api import calls as calls_api
 from chalicelib.api.dispatch import HttpRequest, answer
 from chalicelib.api.progress import read_progress
-from chalicelib.domain.call import ReportState, State
+from chalicelib.domain.call import RecordedEvent, ReportState, State
 from chalicelib.domain.models import Counts, RetryKind, RetryRule
-from chalicelib.domain.outcome import Answered
+from chalicelib.domain.outcome import Answered, Outcome, Result
+from chalicelib.domain.providers import EventStatus
+from chalicelib.domain.settling import BATCH_SIZE
 from chalicelib.runtime.metrics import Metric
 from tests.fake_aws.dynamodb import SimulatedDynamoDB
-from tests.support.campaigns import MINUTE, campaign, numbers, prepare_running, stop
+from tests.support.campaigns import MINUTE, campaign, numbers, prepare, prepare_running, stop
 from tests.support.databases import with_tables
 from tests.support.events import post_event
 from tests.support.examples import CAMPAIGN, CountingClient, recorded
-from tests.support.interruptions import before_first_call
+from tests.support.interruptions import after_first_call, before_first_call
 from tests.support.world import EIGHT, HandClock, World
 
 ACCEPTED = Answered(202, {}, b"")
+SECOND = timedelta(seconds=1)
 
 
 @pytest.fixture
@@ -347,6 +351,148 @@ def test_two_settlers_at_once_merge_lists_and_count_each_call_once(
     assert campaign(world).counts == Counts(completed=2)
     assert [len(one.sequences) for one in world.services.tasks.open_calls(CAMPAIGN)] == [6]
     assert progress(world) == {"total": 8, "in_progress": 6, "completed": 2}
+
+
+def test_an_event_whose_write_comes_after_the_tick_is_reported_with_the_next_one(lasting: World) -> None:
+    prepare_running(lasting, numbers(2))
+    lasting.run(minutes=2)
+    post(lasting, 0, status="completed")
+    lasting.clock.turn_to(EIGHT + 3 * MINUTE)
+    came = RecordedEvent(lasting.clock.now() - 2 * SECOND, 1, EventStatus.COMPLETED)
+    lasting.settle()
+    call = recorded(lasting.services.calls, CAMPAIGN.call(1))
+    outcome = Outcome(Result.COMPLETED, "completed")
+    lasting.services.call_events.end(call, came, outcome, ReportState.PENDING, spread=1)
+    lasting.run(minutes=2)
+    assert sorted(report.form["call_id"] for report in lasting.tenant.reports) == [
+        call.form["call_id"] for call in lasting.tenant.calls
+    ]
+
+
+def test_a_report_is_dispatched_though_more_numbers_are_under_way_than_a_sweep_reads(lasting: World) -> None:
+    count = BATCH_SIZE + 20
+    lasting.progress.advance_head(prepare(lasting, numbers(count)), head=count)
+    calls = lasting.services.calls
+    claims = {place: calls.claim(CAMPAIGN.call(place), numbers(1)[0], 1, EIGHT) for place in (3, count - 1)}
+    lasting.clock.turn_to(EIGHT + MINUTE)
+    ended = RecordedEvent(EIGHT + MINUTE, 1, EventStatus.BUSY)
+    for place, claim in claims.items():
+        assert claim is not None
+        assert calls.begin_progress(claim, EIGHT)
+        call, outcome = recorded(calls, CAMPAIGN.call(place)), Outcome(Result.FAILED, "busy")
+        lasting.services.call_events.end(call, ended, outcome, ReportState.PENDING, spread=1)
+    lasting.settle()
+    assert [one["sequence"] for one in lasting.dispatched] == [3]  # before the numbers without a record
+    for place in range(count):
+        claim = calls.claim(CAMPAIGN.call(place), numbers(1)[0], 1, EIGHT)
+        if claim is not None:
+            assert calls.finish(claim, Outcome(Result.COMPLETED, "http_200"), EIGHT, ReportState.NONE) is not None
+    lasting.clock.turn_to(EIGHT + 2 * MINUTE)
+    lasting.settle()
+    assert [one["sequence"] for one in lasting.dispatched] == [3, count - 1]
+    lasting.settle()
+    assert [one["sequence"] for one in lasting.dispatched] == [3, count - 1]
+
+
+def test_two_settlers_at_once_dispatch_a_report_once(lasting: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepare_running(lasting, numbers(3))
+    lasting.run(minutes=2)
+    post(lasting, 1, status="completed")
+    before_first_call(monkeypatch, lasting.services.progress, "count", lasting.settle)
+    before_first_call(monkeypatch, lasting.services.progress, "settle", lasting.settle)
+    lasting.settle()
+    assert [one["sequence"] for one in lasting.dispatched] == [1]
+
+
+def test_a_number_that_a_dialer_has_listed_before_the_sweep_reached_it_is_reported_once(world: World) -> None:
+    prepare_running(world, numbers(2))
+    calls, entry = world.services.calls, numbers(2)[1]
+    world.progress.advance_head(campaign(world), head=2)
+    assert calls.defer_lost(CAMPAIGN.call(1), entry, spread=1)
+    claim = calls.claim(CAMPAIGN.call(1), entry, 1, EIGHT)
+    assert claim is not None
+    assert calls.begin_progress(claim, EIGHT)
+    ended = RecordedEvent(EIGHT, 1, EventStatus.BUSY)
+    call, outcome = recorded(calls, CAMPAIGN.call(1)), Outcome(Result.FAILED, "busy")
+    world.services.call_events.end(call, ended, outcome, ReportState.PENDING, spread=1)
+    world.settle()
+    assert [one["sequence"] for one in world.dispatched] == [1]
+
+
+def test_a_report_that_waits_is_not_dispatched_again(world: World) -> None:
+    """Neither while a number before it is under way, nor when the sweep has passed that number."""
+    first = numbers(2)[0].destination
+    world.tenant.on_call = lambda form: ACCEPTED if form["phone_number"] != first else Answered(200, {}, b"")
+    prepare_running(world, numbers(2), amount=10)
+    _, second = world.dispatch()
+    world.clock.turn_to(second.visible_at)
+    world.dial([second.body])
+    post(world, status="completed")
+    for _ in range(3):
+        world.settle()
+        assert [one["sequence"] for one in world.dispatched] == [1]
+    claim = world.services.calls.claim(CAMPAIGN.call(0), numbers(1)[0], 1, world.clock.now())
+    assert claim is not None
+    outcome = Outcome(Result.COMPLETED, "http_200")
+    assert world.services.calls.finish(claim, outcome, world.clock.now(), ReportState.NONE) is not None
+    for _ in range(3):
+        world.settle()
+        assert campaign(world).settled == 2
+        assert [one["sequence"] for one in world.dispatched] == [1]
+
+
+def test_reports_that_a_tick_has_no_time_for_are_dispatched_by_the_next_one(
+    lasting: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare_running(lasting, numbers(2), amount=1)
+    lasting.run(minutes=1)
+    lasting.tick()
+    lasting.drain(lasting.clock.now() + MINUTE)  # the second call isn't listed yet
+    for index in range(2):
+        post(lasting, index, status="completed")
+    with monkeypatch.context() as patch:
+        later = lasting.clock.now() + MINUTE
+        after_first_call(patch, lasting.services.tasks, "open_calls", lambda: lasting.clock.turn_to(later))
+        lasting.settler.settle(later, [CAMPAIGN])
+    assert lasting.dispatched == []
+    with monkeypatch.context() as patch:
+        later = lasting.clock.now() + 5 * SECOND
+        after_first_call(patch, lasting.services.calls, "among", lambda: lasting.clock.turn_to(later))
+        lasting.settler.settle(later, [CAMPAIGN])
+    assert [one["sequence"] for one in lasting.dispatched] == [0]
+    lasting.settle()
+    assert [one["sequence"] for one in lasting.dispatched] == [0, 1]
+
+
+def test_a_report_that_a_crash_kept_from_the_queue_is_sent_later_and_once(
+    lasting: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(**_: object) -> None:
+        raise RuntimeError("killed")
+
+    prepare_running(lasting, numbers(1))
+    lasting.run(minutes=2)
+    post(lasting, status="completed")
+    with monkeypatch.context() as patch:
+        patch.setattr(lasting.sqs, "send_message_batch", die)
+        with pytest.raises(ExceptionGroup):
+            lasting.settle()
+    lasting.run(minutes=3)
+    assert lasting.tenant.reports == []
+    lasting.run(minutes=4)
+    assert reported(lasting) == [("completed", "completed", "")]
+
+
+def test_a_report_that_is_owed_soon_is_not_dispatched_before(lasting: World) -> None:
+    """It would be scheduled again while its message is under way."""
+    prepare_running(lasting, numbers(1))
+    lasting.run(minutes=2)
+    post(lasting, status="completed")
+    lasting.clock.turn_to(lasting.clock.now() + 3 * MINUTE)
+    lasting.settle()
+    assert lasting.dispatched == []
+    lasting.run(minutes=3)
+    assert reported(lasting) == [("completed", "completed", "")]
 
 
 class WriteUnits:

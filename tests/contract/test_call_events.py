@@ -246,6 +246,33 @@ class TestOpenCalls:
                 count(database, before, before, lists[place:], {1, 2, 3, 4})
             assert tasks.open_calls(CAMPAIGN) == known
 
+    def test_a_list_is_replaced_only_if_the_same_reports_are_dispatched_as_when_it_was_read(
+        self, database: Database, campaigns: Campaigns, tasks: TaskStore
+    ) -> None:
+        before = add_running(campaigns, numbers=9)
+        (known,) = add_open(database, [1, 2, 3])
+        for dispatched in (frozenset({2}), frozenset({2, 3})):
+            transaction = database.transaction()
+            tasks.replace_open(transaction, CAMPAIGN, [known], known.sequences, dispatched)
+            transaction.commit()
+            stale, known = known, replace(known, dispatched=dispatched)
+            assert tasks.open_calls(CAMPAIGN) == [known]
+            with pytest.raises(WriteRefused):
+                count(database, before, before, [stale], {1})
+        count(database, before, before, [known], {1})
+        assert tasks.open_calls(CAMPAIGN) == [OpenCalls(frozenset({1}), known.name)]
+
+    def test_of_two_settlers_that_dispatch_the_same_report_one_does(
+        self, campaigns: Campaigns, progress: ProgressStore
+    ) -> None:
+        before = add_running(campaigns, numbers=9)
+        after = replace(before, reports_ahead=(3, 5))
+        assert progress.settle(before, after)
+        assert not progress.settle(before, after)
+        assert campaigns.get(CAMPAIGN).reports_ahead == (3, 5)
+        assert progress.settle(after, replace(after, settled=6, reports_ahead=()))
+        assert campaigns.get(CAMPAIGN).reports_ahead == ()
+
     def test_as_many_lists_are_merged_at_once_as_a_transaction_writes(
         self, database: Database, campaigns: Campaigns, tasks: TaskStore
     ) -> None:

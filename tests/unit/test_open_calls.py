@@ -97,6 +97,21 @@ def test_as_many_deferred_calls_are_skipped_as_one_transaction_writes() -> None:
     assert 0 < len(merged.skipped) == MOST_WRITES - 1 - MOST_MERGED
 
 
+def test_a_first_report_is_dispatched_once() -> None:
+    ended = [
+        replace(call(sequence, State.FAILED, ReportState.PENDING), ended_at=NOW - timedelta(seconds=1))
+        for sequence in range(4)
+    ]
+    group = [replace(listed(0, 1), dispatched=frozenset({0})), replace(listed(2, 3, 4), dispatched=frozenset({3, 4}))]
+    found = changes(group, *ended, call(4, State.FAILED, ReportState.DELIVERED))
+    assert [one.key.sequence for one in found.reports] == [1, 2]
+    assert (found.left, found.dispatched) == (frozenset(range(4)), frozenset(range(4)))
+    alone = [listed(0)]
+    assert is_to_be_written(alone, changes(alone, ended[0]))
+    known = [replace(listed(0), dispatched=frozenset({0}))]
+    assert not is_to_be_written(known, changes(known, ended[0]))
+
+
 def test_lists_are_written_if_they_change_or_become_one() -> None:
     alone, several = [listed(1)], [listed(1), listed(2)]
     assert not is_to_be_written(alone, changes(alone, call(1, State.IN_PROGRESS)))

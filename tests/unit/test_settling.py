@@ -18,6 +18,7 @@ from chalicelib.domain.settling import (
     batch,
     classify,
     lost_before,
+    new_reports,
     observe_head,
     still_to_do,
     sweep_steps,
@@ -187,21 +188,56 @@ def test_a_sweep_counts_up_to_the_first_number_that_is_under_way() -> None:
         call(7, State.COMPLETED),
     ]
     steps = steps_of(RUNNING, *calls)
-    found = swept(RUNNING, steps, {2, 3, 4, 6, 7}, SweepInput(NOW, (), frozenset()), NOW)
+    found = swept(RUNNING, steps, {2, 3, 4, 6, 7}, NOW)
     assert (found.campaign.settled, found.campaign.counts) == (5, Counts(completed=3, failed=1))
-    assert (found.counted, found.opened) == ([calls[0], calls[2]], [3])
+    assert (found.counted, set(found.opened)) == ([calls[0], calls[2]], {3})
     assert found.campaign.head_observations == (HeadObservation(8, NOW),)
     assert found.campaign.call_time > timedelta(0)
 
 
 def test_a_sweep_that_counts_nothing_only_observes_the_head() -> None:
-    found = swept(RUNNING, steps_of(RUNNING), (), SweepInput(NOW, (), frozenset()), NOW)
+    found = swept(RUNNING, steps_of(RUNNING), (), NOW)
     assert found.campaign == replace(RUNNING, head_observations=(HeadObservation(8, NOW),))
-    assert (found.counted, found.opened, found.reports) == ([], [], [])
+    assert [*found.counted, *found.opened, *found.dispatched, *found.reports] == []
+
+
+def ended_by_event(sequence: int, ago: timedelta = SECOND) -> Call:
+    return replace(call(sequence, State.COMPLETED, ReportState.PENDING), ended_at=NOW - ago)
+
+
+def test_a_first_report_is_dispatched_once_whether_its_number_is_passed_or_not() -> None:
+    steps = steps_of(RUNNING, ended_by_event(2), call(3, State.IN_PROGRESS), ended_by_event(5), ended_by_event(6))
+    known = replace(RUNNING, reports_ahead=(6,))
+    found = swept(known, steps, {2, 3, 5, 6}, NOW)
+    assert [one.key.sequence for one in found.reports] == [2, 5]
+    assert (set(found.opened), set(found.dispatched)) == ({2, 3}, {2})
+    assert (found.campaign.settled, found.campaign.reports_ahead) == (4, (5, 6))
+    later = swept(found.campaign, steps_of(found.campaign, ended_by_event(5)), (), NOW)
+    assert (list(later.reports), later.campaign.reports_ahead) == ([], (5, 6))
+    steps = steps_of(found.campaign, call(4, State.COMPLETED), ended_by_event(5), call(6, State.COMPLETED))
+    passed = swept(found.campaign, steps, {4, 5, 6}, NOW)
+    assert (list(passed.reports), set(passed.opened), set(passed.dispatched)) == ([], {5}, {5})
+    assert (passed.campaign.settled, passed.campaign.reports_ahead) == (7, ())
+
+
+@pytest.mark.parametrize(
+    ("record", "dispatched"),
+    [
+        (ended_by_event(2, -SECOND), True),  # the clock of the API is ahead
+        (ended_by_event(2, 2 * MINUTE - SECOND), True),
+        (ended_by_event(2, 2 * MINUTE), False),  # it is owed soon
+        (ended_by_event(2, 4 * MINUTE), False),  # it is owed, and scheduled
+        (replace(ended_by_event(2), report=ReportState.DELIVERED), False),
+        (replace(ended_by_event(2), listed=True), False),  # its list is read, too
+        (call(2, State.COMPLETED, ReportState.PENDING), False),  # its dialer reports it
+    ],
+)
+def test_the_settler_dispatches_the_first_report_of_what_an_event_has_ended(record: Call, dispatched: bool) -> None:
+    assert bool(new_reports(steps_of(RUNNING, record), (), NOW)) is dispatched
 
 
 def test_a_number_whose_step_was_refused_is_settled_by_a_later_sweep() -> None:
     steps = steps_of(RUNNING, call(2, State.COMPLETED), call(3, State.DEFERRED), call(4, State.COMPLETED))
     assert steps[1].action is SettlingAction.SKIP
-    assert swept(RUNNING, steps, {2, 4}, SweepInput(NOW, (), frozenset()), NOW).campaign.settled == 3
-    assert swept(RUNNING, steps, {2, 3, 4}, SweepInput(NOW, (), frozenset()), NOW).campaign.settled == 5
+    assert swept(RUNNING, steps, {2, 4}, NOW).campaign.settled == 3
+    assert swept(RUNNING, steps, {2, 3, 4}, NOW).campaign.settled == 5

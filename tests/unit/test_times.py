@@ -12,7 +12,7 @@ from chalicelib.calling.reporter import REPORT_TIME
 from chalicelib.domain.last_look import CLOCKS_DIFFER, KNOWN_FOR
 from chalicelib.domain.load import INVOCATION_OVERHEAD, LONGEST_SPAN
 from chalicelib.domain.pacing import HORIZON, TICK
-from chalicelib.domain.settling import LOST_AFTER, REPORTING_AFTER_EVENT_FOR
+from chalicelib.domain.settling import DISPATCHED_FOR, LOST_AFTER, REPORTING_AFTER_EVENT_FOR
 from chalicelib.functions.invocation import SPARE
 from chalicelib.storage.tasks import LEASE_TIME
 from infra.template.queues import DIALER_TIMEOUT, VISIBILITY_TIMEOUT
@@ -54,6 +54,12 @@ def test_a_lease_lasts_longer_than_a_dialer_that_dies_and_the_next_one_with_its_
 def test_a_report_after_an_event_is_scheduled_again_only_after_a_settler_and_a_dialer_had_their_time() -> None:
     settler_takes = FUNCTIONS["settler"]["lambda_timeout"] * SECOND
     assert TICK + settler_takes + DIALER_LIVES + 2 * CLOCKS_DIFFER < REPORTING_AFTER_EVENT_FOR
+
+
+def test_a_report_after_an_event_is_dispatched_by_the_next_tick_or_after_a_dialer_could_have_sent_it() -> None:
+    settler_takes = FUNCTIONS["settler"]["lambda_timeout"] * SECOND
+    assert TICK + settler_takes <= DISPATCHED_FOR
+    assert DIALER_LIVES + 2 * CLOCKS_DIFFER < REPORTING_AFTER_EVENT_FOR - DISPATCHED_FOR
 
 
 def test_a_snapshot_is_valid_for_less_than_two_seconds() -> None:
