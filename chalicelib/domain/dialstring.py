@@ -23,10 +23,19 @@ UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 #: shortest in use (Niue: +683 and four digits). Numbers with country code 1 must match _NORTH_AMERICAN.
 _INTERNATIONAL_DIGITS = re.compile(r"[2-9][0-9]{6,14}")
 
-#: A number with a `+`. The separators of RFC 3966 §3 and spaces may divide its groups of digits. A group in parentheses
-#: doesn't begin with 0, because the 0 is not dialled in `+44 (0)20…`, but is dialled in `+39 (06)…`. The last group has
-#: more than one digit, because a spreadsheet that takes a number for an amount writes `+442071234567.0`.
-_INTERNATIONAL = re.compile(r"\+([2-9][0-9]*(?:[-. ]{1,3}[0-9]+|[-. ]{0,3}\([1-9][0-9]*\)[0-9]*)*)(?<=[0-9]{2})")
+#: A number with a `+`. The separators of RFC 3966 §3 and spaces may divide its groups of digits, but no hyphen between
+#: spaces: behind that stands an extension. A group in parentheses doesn't begin with 0, because the 0 is not dialled in
+#: `+44 (0)20…`, but is dialled in `+39 (06)…`. The last group has more than one digit, because a spreadsheet that takes
+#: a number for an amount writes `+442071234567.0`.
+_INTERNATIONAL = re.compile(
+    r"\+([2-9][0-9]*(?:(?: {1,3}|[-.])[0-9]+|(?: {0,3}|[-.])\([1-9][0-9]*\)[0-9]*)*)(?<=[0-9]{2})"
+)
+#: the same with any separators
+_INTERNATIONAL_OR_MORE = re.compile(r"\+([2-9][0-9]*(?:[-. ]{1,3}[0-9]+|[-. ]{0,3}\([1-9][0-9]*\)[0-9]*)*)")
+#: How many digits a group has at least behind which a space or period and so many digits are an extension. Other groups
+#: of digits are extensions behind eight.
+_EXTENDED_BY = {2: 4, 3: 6}
+_EXTENDED_BY_MORE = 8
 
 #: Ten digits, or eleven that begin with 1, divided only where North American numbers are divided. Without a country
 #: code the area code must begin with 2 to 9: a number that begins with 0 is another country's, written as it is dialled
@@ -57,7 +66,7 @@ _PAUSES = re.compile(
 
 #: digits after a number, such as an extension
 _EXTENSION = re.compile(
-    r"(?P<number>.*[0-9])\s*(?:(?:ext(?:ension|n)?|x|p|w|#|\*)[.:\s]*|[-/]\s*)[0-9*#]{1,8}",
+    r"(?P<number>.*[0-9])\s*(?:(?:ext(?:ension|n)?|x|p|w|#|\*)[.:\s]*|[-/. ]\s*)[0-9*#]{1,8}",
     re.IGNORECASE,
 )
 
@@ -76,6 +85,7 @@ PLAIN = {**INVISIBLE, **dict.fromkeys(_SPACES, " ")}
 
 #: a character that no number is written with
 _STRAY = re.compile("[^0-9+(). -]")
+_NO_DIGITS = re.compile("[^0-9]+")
 #: characters of the longest number that `diagnosed` examines
 _LONGEST_NUMBER = 100
 #: A piece with so many digits is meant as a number.
@@ -125,6 +135,9 @@ def diagnosed(fault: InvalidEntry) -> InvalidEntry:
     extended = _EXTENSION.fullmatch(number)
     if extended is not None and _digits_of(extended["number"].strip()) is not None:
         return InvalidEntry(EntryFault.DIGITS_BEHIND_NUMBER)
+    international = _INTERNATIONAL_OR_MORE.fullmatch(number)
+    if international is not None and _INTERNATIONAL_DIGITS.fullmatch(_NO_DIGITS.sub("", international[1])):
+        return InvalidEntry(EntryFault.DIGITS_BEHIND_NUMBER)
     stray = _STRAY.search(number)
     if stray is not None and sum(map(str.isdecimal, number)) >= DIGITS_OF_A_NUMBER:
         before = number[: stray.start()].strip()
@@ -148,7 +161,9 @@ def _caller_id(written: str) -> str:
 
     A date has digits and separators, too, but no number is divided like one.
     """
-    is_number = _NORTH_AMERICAN.fullmatch(written) or _INTERNATIONAL.fullmatch(written)
+    is_number = _NORTH_AMERICAN.fullmatch(written) or (
+        _INTERNATIONAL.fullmatch(written) and not _has_extension(written)
+    )
     return re.sub("[-. ()]", "", written) if is_number else written
 
 
@@ -168,11 +183,31 @@ def _digits_of(number: str) -> str | None:
     if american is not None:
         return "1" + "".join(filter(None, american.groups()))
     international = _INTERNATIONAL.fullmatch(number)
-    if international is not None and not _AMOUNT.fullmatch(number):
-        digits = re.sub("[^0-9]", "", international[1])
+    if international is not None and not _AMOUNT.fullmatch(number) and not _has_extension(number):
+        digits = _NO_DIGITS.sub("", international[1])
         if _INTERNATIONAL_DIGITS.fullmatch(digits):
             return digits
     return None
+
+
+def _has_extension(number: str) -> bool:
+    """True if the last group of a number with a `+` is no part of it, if all is written in one way.
+
+    `+33 1 23 45 67 89` and `+46 8 123 456 78` end like their other groups, but `+44 20 7123 4567 12` doesn't, nor does
+    `+33 1 23 45 67 89.50`.
+    """
+    *before, last = re.findall("[0-9]+", number)
+    digits_before = sum(map(len, before))
+    if not number.removesuffix(last).endswith((" ", ".")) or digits_before < DIGITS_OF_A_NUMBER:
+        return False
+    # The first group has the country code.
+    length_before = len(before[-1]) - (2 if len(before) == 1 else 0)
+    if length_before >= _EXTENDED_BY.get(len(last), _EXTENDED_BY_MORE):
+        return True
+    *others, separator = (some[0] for some in re.findall("[-. ]+", number))
+    # `+46-920-123 45` is common in Sweden.
+    is_common = separator == " " and len(before[-1]) == 3 and digits_before < 10
+    return len(last) <= 3 and others != [] and separator not in others and not is_common
 
 
 def _parameters(parameters: list[str]) -> str:

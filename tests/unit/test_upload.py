@@ -226,6 +226,7 @@ def test_a_heading_names_each_column(heading: str, row: str, entry: Entry) -> No
             {"cell": "4443332222", "column": "Spare"},
         ),
         ("phone,Spare\n2223334444,ext. 12", EntryFault.DIGITS_BEHIND_NUMBER, {}),
+        ("phone,ani\n2223334444,+44 20 7123 4567 - 12", EntryFault.INVALID_ANI, {}),
         ("phone,ani\n2223334444;ani=1,2", EntryFault.REPEATED_PARAMETER, {"name": "ani"}),
         ("phone,Name\n,Ann", EntryFault.NO_NUMBER, {"number": ""}),
         ("Name\n2223334444", EntryFault.UNKNOWN_HEADING, {}),
