@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from email.message import Message
 from email.parser import BytesHeaderParser
 from typing import NoReturn
-from urllib.parse import parse_qsl
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
+from chalicelib.api import urlencoded
 from chalicelib.api.nesting import nested
 from chalicelib.api.wording import JSON_TOO_LARGE, NAME_GIVEN_TWICE, NO_JSON, SPACE_FOR_PLUS, InvalidFields
 from chalicelib.domain import json_text
@@ -36,12 +36,6 @@ _MAX_BOUNDARY_LENGTH = 70
 _MAX_HEADER_LINES = 40
 #: The bytes at the beginning of a body that are searched for MIME headers.
 _MIME_HEADERS_SIZE = 2_000
-
-#: A plus sign before a number, which means a space in an urlencoded form. It stands at the beginning of a value or of a
-#: quoted text, or after `tel:`.
-_PLUS_SIGN = re.compile(r"((?:^|&)[^=&]*=|\"|%22|tel(?::|%3A)(?:%20)?)\+(?=[0-9])", re.IGNORECASE)
-#: The same in a query, which is already decoded.
-_SPACE_FOR_PLUS = re.compile(r"(?:^|\"|tel:) [0-9]{7}", re.IGNORECASE)
 
 #: The methods whose body has a meaning. That of a GET or DELETE has none (RFC 9110 §9.3).
 _METHODS_WITH_BODY = ("POST", "PUT", "PATCH")
@@ -75,7 +69,7 @@ def read(method: str, body: bytes, query: Mapping[str, Sequence[str]], content_t
     if len(body) > MAX_BODY_BYTES:
         raise TooLarge(MAX_BODY_BYTES, len(body))
     for name, texts in query.items():
-        if any(_SPACE_FOR_PLUS.search(text) for text in texts):
+        if any(urlencoded.may_have_lost_a_plus(name, text) for text in texts):
             raise InvalidFields({name: [f"The {name} field {SPACE_FOR_PLUS}"]})
     values = _fields((name, text) for name, texts in query.items() for text in texts)
     if method.upper() in _METHODS_WITH_BODY:
@@ -95,7 +89,7 @@ def _read_body(body: bytes, content_type: str) -> dict[str, object]:
     except UnicodeDecodeError:
         _refuse("The body is not valid UTF-8.")
     if "=" in text and text[0] not in '{["':
-        return _fields(_parse_urlencoded(_PLUS_SIGN.sub(r"\1%2B", text)))
+        return _fields(_parse_urlencoded(text))
     return _parse_json(text)
 
 
@@ -120,7 +114,7 @@ def _parse_json(text: str) -> dict[str, object]:
 
 def _parse_urlencoded(text: str) -> list[tuple[str, str]]:
     try:
-        return parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS)
+        return urlencoded.fields(text, MAX_FIELDS)
     except UnicodeDecodeError:
         _refuse("The body is not valid UTF-8.")
     except ValueError:
