@@ -18,7 +18,7 @@ from botocore.exceptions import ClientError
 
 from tests.fake_aws import expressions
 from tests.fake_aws.expressions import KeyTest, Values
-from tests.fake_aws.tables import Index, Partition, Partitions, Place, Schema, Table, spread
+from tests.fake_aws.tables import Index, Partition, Partitions, Schema, SortKey, Table, spread
 from tests.fake_aws.values import LARGEST_ITEM, Item, Refused, copied, invalid, kept_item, size_of
 
 _BATCH_GET = 100
@@ -233,15 +233,15 @@ class SimulatedDynamoDB:
         hash_key, tests = _key_range(source.schema, parsed.does, values)
         partition = source.partition(hash_key)
         low, high = _bounds(partition, source.schema, tests, values)
-        places: Sequence[int] = range(low, high)
+        indexes: Sequence[int] = range(low, high)
         if not request.get("ScanIndexForward", True):
             if "ExclusiveStartKey" in request:
                 raise NotImplementedError("a second page of a query that goes backwards")
-            places = places[::-1]
+            indexes = indexes[::-1]
         elif "ExclusiveStartKey" in request:
-            start = source.place(kept_item(request["ExclusiveStartKey"]))
-            places = range(max(low, bisect_right(partition.places, start)), high)
-        items = (partition.items[partition.places[place]] for place in places)
+            start = source.sort_key(kept_item(request["ExclusiveStartKey"]))
+            indexes = range(max(low, bisect_right(partition.sort_keys, start)), high)
+        items = (partition.items[partition.sort_keys[index]] for index in indexes)
         others = {option: parse(request[option], names) for option, parse in _OF_QUERIES.items() if option in request}
         _refuse_unused(request, parsed, *others.values())
         wanted, asked = others.get("FilterExpression"), others.get("ProjectionExpression")
@@ -252,15 +252,15 @@ class SimulatedDynamoDB:
 
     def _scan(self, request: Mapping[str, Any]) -> dict[str, Any]:
         table = self._table(request)
-        after: tuple[Any, Place] | None = None
+        after: tuple[Any, SortKey] | None = None
         if "ExclusiveStartKey" in request:
             start = kept_item(request["ExclusiveStartKey"])
-            after = spread(table.schema.key_of(start)[0]), table.place(start)
+            after = spread(table.schema.key_of(start)[0]), table.sort_key(start)
         items = (
-            partition.items[place]
+            partition.items[sort_key]
             for hash_key, partition in table.all()
-            for place in partition.places
-            if after is None or (spread(hash_key), place) > after
+            for sort_key in partition.sort_keys
+            if after is None or (spread(hash_key), sort_key) > after
         )
         return self._page(request, table, items)
 
@@ -439,18 +439,18 @@ def _key_range(schema: Schema, tests: Sequence[KeyTest], values: Values) -> tupl
 
 
 def _bounds(partition: Partition, schema: Schema, tests: Sequence[KeyTest], values: Values) -> tuple[int, int]:
-    """The indexes of the first place that passes, and of the first one after it that doesn't. Raises Refused."""
-    places = partition.places
+    """The indexes of the first key that passes, and of the first one after it that doesn't. Raises Refused."""
+    keys = partition.sort_keys
     if not tests:
-        return 0, len(places)
+        return 0, len(keys)
     (test,) = tests
     low, *rest = [schema.part(1, values[operand]) for operand in test.operands]
 
     def before(part: Any) -> int:
-        return bisect_left(places, part, key=itemgetter(0))
+        return bisect_left(keys, part, key=itemgetter(0))
 
     def beyond(part: Any) -> int:
-        return bisect_right(places, part, key=itemgetter(0))
+        return bisect_right(keys, part, key=itemgetter(0))
 
     match test.operator:
         case "BETWEEN":
@@ -459,13 +459,13 @@ def _bounds(partition: Partition, schema: Schema, tests: Sequence[KeyTest], valu
             return before(low), beyond(rest[0])
         case "begins_with":
             first = before(low)
-            return first, bisect_left(places, True, lo=first, key=lambda place: not place[0].startswith(low))
+            return first, bisect_left(keys, True, lo=first, key=lambda key: not key[0].startswith(low))
         case "=":
             return before(low), beyond(low)
         case "<=":
             return 0, beyond(low)
         case _:
-            return beyond(low), len(places)
+            return beyond(low), len(keys)
 
 
 def _tried(write: _Write) -> tuple[Item | None, tuple[str, str]]:

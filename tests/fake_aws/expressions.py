@@ -109,7 +109,7 @@ class _Parser:
     def __init__(self, text: str, names: Names) -> None:
         self._text = text
         self._tokens = _TOKEN.findall(text)
-        self._place = 0
+        self._index = 0
         self._given = dict(names)
         self._names: set[str] = set()
         self._values: set[str] = set()
@@ -216,7 +216,7 @@ class _Parser:
             self._names.add(token)
         elif not token[:1].isalpha():
             raise self._unknown()
-        self._place += 1
+        self._index += 1
         return self._given.get(token, token)
 
     def _value(self) -> str:
@@ -225,19 +225,19 @@ class _Parser:
         if not token.startswith(":"):
             raise self._unknown()
         self._values.add(token)
-        self._place += 1
+        self._index += 1
         return token
 
     @property
     def _next(self) -> str:
         """The next token; empty at the end."""
-        return self._tokens[self._place] if self._place < len(self._tokens) else ""
+        return self._tokens[self._index] if self._index < len(self._tokens) else ""
 
     def _took(self, token: str) -> bool:
         """Skip the token if it is the next one."""
         if self._next != token:
             return False
-        self._place += 1
+        self._index += 1
         return True
 
     def _take(self, token: str) -> None:

@@ -153,8 +153,8 @@ class SimulatedSQS:
 
     def _any(self, queue: _Queue) -> _Message | None:
         """Take a random visible message; None if that one is deleted, or has become a dead letter."""
-        place = self._generator.randrange(len(queue.visible))
-        queue.visible[place], queue.visible[-1] = queue.visible[-1], queue.visible[place]
+        index = self._generator.randrange(len(queue.visible))
+        queue.visible[index], queue.visible[-1] = queue.visible[-1], queue.visible[index]
         message = queue.messages.get(queue.visible.pop())
         if message is None or queue.dead_letters is None or message.received < (queue.most_receipts or 0):
             return message

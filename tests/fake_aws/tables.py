@@ -11,13 +11,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.fake_aws.values import Item, Value, invalid, kind_of, place_of
+from tests.fake_aws.values import Item, Value, invalid, kind_of, sortable
 
 #: bytes
 LONGEST_HASH_KEY = 2048
 LONGEST_RANGE_KEY = 1024
-#: An item's place among those with its hash key: its range key; in an index, then its key in the table.
-Place = tuple[Any, ...]
+#: What the items of a partition are sorted by: an item's range key; in an index, then its key in the table.
+SortKey = tuple[Any, ...]
 
 
 @dataclass(frozen=True)
@@ -33,38 +33,38 @@ class Schema:
 
     def key_of(self, item: Mapping[str, Value]) -> tuple[Any, ...]:
         """Raises Refused for an empty key, or one that is too long."""
-        return tuple(self.part(place, item.get(name)) for place, (name, _) in enumerate(self.attributes))
+        return tuple(self.part(index, item.get(name)) for index, (name, _) in enumerate(self.attributes))
 
-    def part(self, place: int, value: Value | None) -> Any:
-        """What the key attribute at this place, 0 or 1, is found and sorted by. Raises Refused like `key_of`."""
-        name, kind = self.attributes[place]
+    def part(self, index: int, value: Value | None) -> Any:
+        """The value of the hash key, 0, or of the range key, 1, for sorting. Raises Refused like `key_of`."""
+        name, kind = self.attributes[index]
         if value is None or kind_of(value) != kind:
             raise NotImplementedError(f"a key whose {name} is {value}")
         if kind == "S":
             length = len(value[kind].encode())
             if not length:
                 raise invalid(f"One or more parameter values are not valid: The key {name} cannot be an empty value")
-            if length > (LONGEST_RANGE_KEY if place else LONGEST_HASH_KEY):
+            if length > (LONGEST_RANGE_KEY if index else LONGEST_HASH_KEY):
                 raise invalid(f"One or more parameter values were invalid: The key {name} is too long")
-        return place_of(value)
+        return sortable(value)
 
 
 @dataclass
 class Partition:
     """The items that share a hash key."""
 
-    #: sorted
-    places: list[Place] = field(default_factory=list)
-    items: dict[Place, Item] = field(default_factory=dict)
+    #: in their order
+    sort_keys: list[SortKey] = field(default_factory=list)
+    items: dict[SortKey, Item] = field(default_factory=dict)
 
-    def put(self, place: Place, item: Item) -> None:
-        if place not in self.items:
-            insort(self.places, place)
-        self.items[place] = item
+    def put(self, sort_key: SortKey, item: Item) -> None:
+        if sort_key not in self.items:
+            insort(self.sort_keys, sort_key)
+        self.items[sort_key] = item
 
-    def remove(self, place: Place) -> None:
-        if self.items.pop(place, None) is not None:
-            del self.places[bisect_left(self.places, place)]
+    def remove(self, sort_key: SortKey) -> None:
+        if self.items.pop(sort_key, None) is not None:
+            del self.sort_keys[bisect_left(self.sort_keys, sort_key)]
 
 
 class Partitions(ABC):
@@ -75,8 +75,8 @@ class Partitions(ABC):
         self._partitions: dict[Any, Partition] = {}
 
     @abstractmethod
-    def place(self, item: Mapping[str, Value]) -> Place:
-        """The item's place in its partition, by its keys alone."""
+    def sort_key(self, item: Mapping[str, Value]) -> SortKey:
+        """By the item's keys alone."""
 
     def partition(self, hash_key: Any) -> Partition:
         """An empty one if nothing has this hash key."""
@@ -86,13 +86,13 @@ class Partitions(ABC):
         """In an order that is always the same, and differs from that of the hash keys."""
         return iter(sorted(self._partitions.items(), key=lambda each: spread(each[0])))
 
-    def _put(self, hash_key: Any, place: Place, item: Item) -> None:
-        self._partitions.setdefault(hash_key, Partition()).put(place, item)
+    def _put(self, hash_key: Any, sort_key: SortKey, item: Item) -> None:
+        self._partitions.setdefault(hash_key, Partition()).put(sort_key, item)
 
-    def _remove(self, hash_key: Any, place: Place) -> None:
+    def _remove(self, hash_key: Any, sort_key: SortKey) -> None:
         partition = self._partitions.get(hash_key)
         if partition is not None:
-            partition.remove(place)
+            partition.remove(sort_key)
             if not partition.items:
                 del self._partitions[hash_key]
 
@@ -102,8 +102,8 @@ def spread(hash_key: Any) -> tuple[int, Any]:
     return zlib.crc32(str(hash_key).encode()), hash_key
 
 
-#: of an index: the hash key, the place and the item
-_Entry = tuple[Any, Place, Item]
+#: of an index: the hash key, the sort key and the item
+_Entry = tuple[Any, SortKey, Item]
 
 
 class Index(Partitions):
@@ -132,14 +132,14 @@ class Index(Partitions):
             if after is not None:
                 self._put(*after)
 
-    def place(self, item: Mapping[str, Value]) -> Place:
+    def sort_key(self, item: Mapping[str, Value]) -> SortKey:
         return (*self.schema.key_of(item)[1:], *self._table.key_of(item))
 
     def _entry(self, item: Item | None) -> _Entry | None:
         if item is None or any(name not in item for name in self.schema.names):
             return None
         shown = item if self._projects is None else {name: item[name] for name in self._projects if name in item}
-        return self.schema.key_of(item)[0], self.place(item), shown
+        return self.schema.key_of(item)[0], self.sort_key(item), shown
 
 
 class Table(Partitions):
@@ -154,16 +154,16 @@ class Table(Partitions):
             raise NotImplementedError(f"a key with the attributes {sorted(key)}")
         return self.schema.key_of(key)
 
-    def place(self, item: Mapping[str, Value]) -> Place:
+    def sort_key(self, item: Mapping[str, Value]) -> SortKey:
         return self.schema.key_of(item)[1:]
 
     def check(self, item: Item) -> None:
         """Raises Refused if its key, or its key in an index, is empty or too long."""
         self.schema.key_of(item)
         for index in self.indexes.values():
-            for place, name in enumerate(index.schema.names):
+            for part, name in enumerate(index.schema.names):
                 if name in item:
-                    index.schema.part(place, item[name])
+                    index.schema.part(part, item[name])
 
     def get(self, key: tuple[Any, ...]) -> Item | None:
         return self.partition(key[0]).items.get(key[1:])

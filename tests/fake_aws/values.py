@@ -99,7 +99,7 @@ def kind_of(value: Value) -> str:
     return next(iter(value))
 
 
-def place_of(value: Value) -> Any:
+def sortable(value: Value) -> Any:
     """What strings, and numbers, are sorted by.
 
     Python compares strings by code point, which is the order of their bytes in UTF-8.
@@ -114,7 +114,7 @@ def place_of(value: Value) -> Any:
 
 def at_most(left: Value, right: Value) -> bool:
     """True if `left` is less than `right` or equal. Values of two types have no order."""
-    return kind_of(left) == kind_of(right) and bool(place_of(left) <= place_of(right))
+    return kind_of(left) == kind_of(right) and bool(sortable(left) <= sortable(right))
 
 
 def size_of(item: Item) -> int:

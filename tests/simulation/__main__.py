@@ -75,9 +75,9 @@ def crash_everywhere(seed: int) -> Tally:
     return tally
 
 
-def seeds_until_noticed(most: int, place: int) -> int | None:
+def seeds_until_noticed(most: int, index: int) -> int | None:
     """How many stories it takes to notice a control; None if it isn't. The safeguard stays removed in this process."""
-    control: Control = CONTROLS[place]
+    control: Control = CONTROLS[index]
     control.apply(setattr)
     return next((seed + 1 for seed in range(most) if faults(Simulation(seed).run())), None)
 
@@ -113,8 +113,8 @@ def _run_controls(console: Console, most: int) -> int:
     unnoticed = 0
     # Each has a process of its own, in which its safeguard stays removed.
     with Pool(os.cpu_count(), maxtasksperchild=1) as workers, _progress(console) as progress:
-        places = range(len(CONTROLS))
-        noticed = _each(progress, workers, "controls", partial(seeds_until_noticed, most), places)
+        indexes = range(len(CONTROLS))
+        noticed = _each(progress, workers, "controls", partial(seeds_until_noticed, most), indexes)
         for control, seeds in zip(CONTROLS, noticed, strict=True):
             unnoticed += seeds is None
             found = f"noticed after {seeds} seeds" if seeds else f"[red]not noticed in {most} seeds[/]"

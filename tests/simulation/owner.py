@@ -118,12 +118,12 @@ class Owner:
 
     async def _change_hours(self) -> None:
         requested = RequestedHours(self._dice.choice(ALL_HOURS), asked=self._clock.now())
-        place = len(self._story.requested_hours)
+        index = len(self._story.requested_hours)
         self._story.requested_hours.append(requested)
         if _succeeded(await self._api(campaigns_api.update, "1", profiles=profiles(requested.hours))):
             requested.superseded = None
             # Hours that were requested while this request was under way may hold instead of its own.
-            for earlier in self._story.requested_hours[:place]:
+            for earlier in self._story.requested_hours[:index]:
                 earlier.superseded = earlier.superseded or self._clock.now()
 
     async def _change_pace(self) -> None:
@@ -145,7 +145,7 @@ def _time_of_day(minutes: int) -> str:
 
 
 def phone_numbers(first: int, length: int) -> list[str]:
-    return [f"tel:+1222{place:07d}" for place in range(first, first + length)]
+    return [f"tel:+1222{index:07d}" for index in range(first, first + length)]
 
 
 def _succeeded(answer: Answer | None) -> bool:

@@ -36,7 +36,7 @@ from tests.support.world import HandClock, World
 #: How many stories of the simulation run: a few at least, and more until each line that needs a permission has run.
 FEWEST, MOST = 4, 20
 #: too many for one chunk
-MANY = [f"+1222{place:07}, {'x' * 200}" for place in range(700)]
+MANY = [f"+1222{index:07}, {'x' * 200}" for index in range(700)]
 #: too many for a segment, and few enough for one chunk
 FOR_ONE_CHUNK = 200
 

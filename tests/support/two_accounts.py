@@ -153,10 +153,10 @@ class Story:
             services = Services.over(new_database(), clock)
             alone = Customer(services, account, token=f"token of {account}")
             begin_calls(services, account)
-            for place, step in enumerate(self.steps):
+            for index, step in enumerate(self.steps):
                 clock.turn_to(step.at)
                 if step.who == who and ((reply := alone.ask(*step.request)) != step.reply or reply.status >= 500):
-                    story = "\n".join(map(str, self.steps[: place + 1]))
+                    story = "\n".join(map(str, self.steps[: index + 1]))
                     return f"{story}\n    {step.reply.headers}\nalone:\n    {reply}"
         return None
 
@@ -169,13 +169,13 @@ class Story:
         pace = {"period": 1, "amount_per_period": 1, "time_between_periods": 0}
         window = {"profile": 1, "start_time": "08:00", "end_time": "11:00"}
         plan = {"start_date": "2040-01-02", "end_date": "2040-01-09", "schedule": 1, "profiles": [window]}
-        for who, places in enumerate([(1, 2), (1, 2, 3)]):
-            for place in places:
-                named = {"nickname": "both" if place == 1 else f"{LABELS[who]} {place}"}
+        for who, ids in enumerate([(1, 2), (1, 2, 3)]):
+            for number in ids:
+                named = {"nickname": "both" if number == 1 else f"{LABELS[who]} {number}"}
                 numbers = {"phone_numbers": [self._number(who, digit) for digit in (0, 1, 2, 1)]}
-                self._send(who, request("POST", "/api/schedules", {"days": ["mon", "tue"], **named}, f"s{place}"))
-                self._send(who, request("POST", "/api/profiles", {**pace, **named}, f"p{place}"))
-                self._send(who, request("POST", "/api/campaigns", {**plan, **self._urls(who), **numbers}, f"c{place}"))
+                self._send(who, request("POST", "/api/schedules", {"days": ["mon", "tue"], **named}, f"s{number}"))
+                self._send(who, request("POST", "/api/profiles", {**pace, **named}, f"p{number}"))
+                self._send(who, request("POST", "/api/campaigns", {**plan, **self._urls(who), **numbers}, f"c{number}"))
         for kind in reversed(KINDS):
             self._send(1, request("DELETE", f"/api/{kind}s/2", {}))
             self._highest[kind] = 3

@@ -77,11 +77,11 @@ def test_an_event_of_another_attempt_changes_nothing(state: State, status: Event
 
 def test_ringing_after_answered_changes_nothing() -> None:
     order = [EventStatus.QUEUED, EventStatus.INITIATED, EventStatus.RINGING, EventStatus.IN_PROGRESS]
-    for place, reached in enumerate(order):
+    for index, reached in enumerate(order):
         call = replace(LASTING, events=(RecordedEvent(NOW, 2, reached),))
-        for status in order[: place + 1]:
+        for status in order[: index + 1]:
             assert action(call, CallEvent(status)) == Nothing()
-        for status in order[place + 1 :]:
+        for status in order[index + 1 :]:
             assert action(call, CallEvent(status)) == Record()
 
 

@@ -130,7 +130,7 @@ class TestDialers:
         """The pacer cuts calls at so many a second into slices."""
         for rate in (5, 10, 14, 15, 20, 50, 1000):
             limits = load.limits(Limits(), 29 * SECOND)
-            first = len(dial_slices(dials([place / rate for place in range(200)]), limits)[0])
+            first = len(dial_slices(dials([index / rate for index in range(200)]), limits)[0])
             seconds = (first - 1) / rate + 29 + 1
             assert load.dialers(rate, limits, 29 * SECOND) == pytest.approx(rate / first * seconds, rel=0.05)
 
@@ -224,12 +224,12 @@ class TestCallTime:
         assert len(sample) == min(dispatched, head) or len(sample) >= load.SAMPLE // 2
 
     def test_the_time_of_a_call_is_that_of_the_newest_calls(self) -> None:
-        before, now = [ended(place, 5) for place in range(80)], [ended(place, 0.2) for place in range(80, 100)]
+        before, now = [ended(index, 5) for index in range(80)], [ended(index, 0.2) for index in range(80, 100)]
         assert load.newest_call_time(5 * SECOND, [*now, *before], BEGUN) == 0.2 * SECOND
         assert load.newest_call_time(timedelta(0), before, BEGUN) == 5 * SECOND
 
     def test_a_few_calls_count_little_unless_nothing_is_known(self) -> None:
-        few = [ended(place, 0.2) for place in range(load.ENOUGH - 1)]
+        few = [ended(index, 0.2) for index in range(load.ENOUGH - 1)]
         assert (
             load.newest_call_time(5 * SECOND, few, BEGUN)
             == load.average_call_time(5 * SECOND, [0.2 * SECOND] * len(few))
@@ -244,20 +244,20 @@ class TestCallTime:
         """A call a second. Every other one takes half a minute, so of the newest only the quick ones have ended."""
         now = BEGUN + 75 * SECOND
         calls = []
-        for place in range(75):
-            takes = 30 if place % 2 else 0.2
-            at = BEGUN + place * SECOND
+        for index in range(75):
+            takes = 30 if index % 2 else 0.2
+            at = BEGUN + index * SECOND
             is_over = at + takes * SECOND <= now
-            calls.append(replace(ended(place, takes, at), state=State.COMPLETED if is_over else State.DIALLING))
+            calls.append(replace(ended(index, takes, at), state=State.COMPLETED if is_over else State.DIALLING))
         assert load.newest_call_time(timedelta(0), calls, now) == pytest.approx(15.1 * SECOND, rel=0.1)
 
     def test_a_server_that_begins_to_hang_is_noticed_before_the_first_call_has_ended(self) -> None:
-        quick = [ended(place, 0.2) for place in range(40)]
-        hanging = [under_way(place) for place in range(40, 80)]
+        quick = [ended(index, 0.2) for index in range(40)]
+        hanging = [under_way(index) for index in range(40, 80)]
         assert load.newest_call_time(0.2 * SECOND, [*quick, *hanging], BEGUN + 20 * SECOND) > 20 * SECOND
 
     def test_calls_that_took_no_time_change_nothing(self) -> None:
-        assert load.newest_call_time(5 * SECOND, [ended(place, 0) for place in range(50)], BEGUN) == 5 * SECOND
+        assert load.newest_call_time(5 * SECOND, [ended(index, 0) for index in range(50)], BEGUN) == 5 * SECOND
 
     def test_the_average_begins_with_the_first_calls(self) -> None:
         assert load.average_call_time(timedelta(0), [3 * SECOND]) == 3 * SECOND

@@ -229,8 +229,8 @@ def test_no_period_has_more_than_its_amount_however_the_ticks_come(
         campaign.tick(now, enough)
         now += timedelta(seconds=gap)
     assert len(set(campaign.dispatched)) == len(campaign.dispatched)
-    for place, one in enumerate(paces):
-        mine = [slot for slot in campaign.dispatched if slot.window == place]
+    for index, one in enumerate(paces):
+        mine = [slot for slot in campaign.dispatched if slot.window == index]
         assert max(Counter(period_of(slot.due, one) for slot in mine).values(), default=0) <= one.amount
         assert all(EIGHT <= slot.due < slot.expires <= ELEVEN for slot in mine)
         assert all(period_of(slot.due, one) == period_of(slot.instant, one) for slot in mine)
@@ -266,8 +266,8 @@ def test_a_part_of_the_slots_is_evenly_spread(part: float, amount: int, late: fl
     some = list(pacing.slots(morning(), [pace(amount=amount)], cursors, now, HORIZON, Selection(1 / part)))
     assert set(some) <= set(every)
     assert abs(len(some) - part * len(every)) <= 2
-    places = [every.index(slot) for slot in some]
-    gaps = [after - before for before, after in pairwise(places)]
+    indexes = [every.index(slot) for slot in some]
+    gaps = [after - before for before, after in pairwise(indexes)]
     # At the ends of periods, of which there are two at most, gaps may differ.
     assert sum(not int(1 / part) <= gap <= 1 / part + 1 for gap in gaps) <= 2
 
@@ -289,7 +289,7 @@ def test_stretches_are_used_whole_and_in_the_selected_part(selection: Selection,
     used = selection.next_used(at)
     assert used == at or (used > at and used % length == 0)
     whole = (used - used % length, used - used % length + length - 1)
-    assert all(selection.next_used(place) == place for place in whole)
+    assert all(selection.next_used(index) == index for index in whole)
     # Count the used ones of two hundred stretches.
     begins = [at - at % length + stretch * length for stretch in range(200)]
     found = [begin for begin in begins if selection.next_used(begin) == begin]

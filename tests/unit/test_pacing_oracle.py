@@ -156,7 +156,7 @@ def pace(rate: Rate) -> Pace:
     )
 
 
-def place_of(shape: Shape) -> int:
+def index_of(shape: Shape) -> int:
     """A window's index. By it a test chooses one of several weekday sets and paces."""
     return list(SHAPES.values()).index(shape)
 
@@ -244,7 +244,7 @@ def test_calling_days_are_the_oracles_for_any_set_of_weekdays() -> None:
 
 @each_shape
 def test_a_window_is_open_at_an_instant_from_its_first_microsecond_to_its_last(shape: Shape) -> None:
-    weekdays = WEEKDAY_SETS[place_of(shape) % len(WEEKDAY_SETS)]
+    weekdays = WEEKDAY_SETS[index_of(shape) % len(WEEKDAY_SETS)]
     table = timetable(shape, weekdays=weekdays)
     opens = {opening.opens for opening in oracle.openings(shape, weekdays)}
     closes = {opening.closes for opening in oracle.openings(shape, weekdays)}
@@ -312,15 +312,15 @@ def assert_counts(opening: Opening, rate: Rate) -> None:
     window, one = timetables.Opening(opening.opens, opening.closes), pace(rate)
     # from a minute before the opening to a minute after the closing, each from its first microsecond to its last
     edges = [opening.opens + minute * MINUTE - MICROSECOND for minute in range(-1, opening.minutes + 2)]
-    ours = [pacing.count(window, one, edges[place], edges[place + 1]) for place in range(len(edges) - 1)]
+    ours = [pacing.count(window, one, edges[index], edges[index + 1]) for index in range(len(edges) - 1)]
     assert ours == [0, *oracle.counts(opening.minutes, rate), 0], (opening.opens, rate)
 
 
 @each_shape_or_a_sample
 def test_the_instants_of_three_years_are_the_oracles(shape: Shape) -> None:
     for turn in range(2):
-        weekdays = WEEKDAY_SETS[(place_of(shape) + turn * 3) % len(WEEKDAY_SETS)]
-        rate = SPARSE[(place_of(shape) + turn * 5) % len(SPARSE)]
+        weekdays = WEEKDAY_SETS[(index_of(shape) + turn * 3) % len(WEEKDAY_SETS)]
+        rate = SPARSE[(index_of(shape) + turn * 5) % len(SPARSE)]
         slots = pacing.slots(
             timetable(shape, weekdays=weekdays), [pace(rate)], pacing.fresh(1, BEFORE), BEFORE, AFTER - BEFORE
         )
@@ -335,8 +335,8 @@ def test_a_tick_a_minute_dispatches_each_instant_of_an_opening_once(shape: Shape
     table = timetable(shape)
     for turn, opening in enumerate(openings_on(around_the_changes(), shape)):
         rates = [*SPARSE, *DENSE] if opening.minutes <= 2 and opening.day.day in CHANGES else some_rates(turn, opening)
-        for place, rate in enumerate(rates):
-            since = opening.opens - 2 * MINUTE - timedelta(seconds=23 * place)
+        for index, rate in enumerate(rates):
+            since = opening.opens - 2 * MINUTE - timedelta(seconds=23 * index)
             slots = dispatched_slots(table, [rate], since, opening.closes)
             instants = list(oracle.instants(opening, rate))
             mine = [slot for slot in slots if opening.opens <= slot.instant < opening.closes]
@@ -360,9 +360,9 @@ def test_a_tick_a_minute_dispatches_the_instants_of_each_overlapping_window(
     table = timetable(*shapes, first=days[0].day, last=days[-1].day)
     since, until = days[0].begins - 5 * MINUTE, days[-1].begins + timedelta(days=1)
     slots = dispatched_slots(table, rates, since, until)
-    for place, (shape, rate) in enumerate(zip(shapes, rates, strict=True)):
+    for index, (shape, rate) in enumerate(zip(shapes, rates, strict=True)):
         expected = [at for opening in openings_on(days, shape) for at in oracle.instants(opening, rate)]
-        assert [slot.due for slot in slots if slot.window == place] == expected
+        assert [slot.due for slot in slots if slot.window == index] == expected
 
 
 @pytest.mark.parametrize("rate", HUGE, ids=str)

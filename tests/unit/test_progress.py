@@ -106,30 +106,32 @@ def test_each_number_is_counted_once_wherever_it_is(
     before: list[str], after: list[str | None], queued: list[bool]
 ) -> None:
     """A queued number may have an outcome: a pacer that died before it moved the head has sent it."""
-    places = [*before, *after]
+    fates = [*before, *after]
     campaign = replace(
         RUNNING,
-        tail=len(places) + len(queued),
-        head=len(places),
+        tail=len(fates) + len(queued),
+        head=len(fates),
         settled=len(before),
         counts=Counts(
-            completed=sum(what in ("counted", "skipped: counted", "listed: counted") for what in places),
-            uncertain=places.count("counted: corrected"),
+            completed=sum(what in ("counted", "skipped: counted", "listed: counted") for what in fates),
+            uncertain=fates.count("counted: corrected"),
         ),
     )
     by_state = {what: State(what) for what in State} | {"corrected": State.COMPLETED}
     leased = {"dialled": State.DIALLING, "skipped: dialled": State.DIALLING, "leased": State.DEFERRED}
 
     def records(states: Mapping[str, State], *, skipped: bool = False, listed: bool = False) -> list[Call]:
-        found = [(place, states[what]) for place, what in enumerate(places) if what is not None and what in states]
-        return [replace(call(place, state, skipped=skipped), listed=listed) for place, state in found]
+        found = [(sequence, states[what]) for sequence, what in enumerate(fates) if what is not None and what in states]
+        return [replace(call(sequence, state, skipped=skipped), listed=listed) for sequence, state in found]
 
-    outcomes = [ended(place, State.FAILED) for place, what in enumerate(places) if what in ("ended", "skipped: ended")]
-    outcomes += [ended(place, State.UNCERTAIN) for place, what in enumerate(places) if what == "ended: corrected"]
-    outcomes += [ended(place, State.FAILED) for place, is_sent in enumerate(queued, len(places)) if is_sent]
+    outcomes = [
+        ended(sequence, State.FAILED) for sequence, what in enumerate(fates) if what in ("ended", "skipped: ended")
+    ]
+    outcomes += [ended(sequence, State.UNCERTAIN) for sequence, what in enumerate(fates) if what == "ended: corrected"]
+    outcomes += [ended(sequence, State.FAILED) for sequence, is_sent in enumerate(queued, len(fates)) if is_sent]
     corrections = [
-        Correction(RUNNING.key.call(place), State.COMPLETED)
-        for place, what in enumerate(places)
+        Correction(RUNNING.key.call(sequence), State.COMPLETED)
+        for sequence, what in enumerate(fates)
         if what is not None and what.endswith("corrected")
     ]
     done = progress(
@@ -140,9 +142,9 @@ def test_each_number_is_counted_once_wherever_it_is(
         [*records(OPEN), *records({"listed": State.IN_PROGRESS}, listed=True)],
         corrections,
     )
-    counts = {state: sum(what in expected for what in places) for state, expected in EXPECTED.items()}
+    counts = {state: sum(what in expected for what in fates) for state, expected in EXPECTED.items()}
     assert done == Progress(
-        total=len(places) + len(queued),
+        total=len(fates) + len(queued),
         queued=len(queued),
         dialling=counts[State.DIALLING],
         in_progress=counts[State.IN_PROGRESS],

@@ -33,8 +33,8 @@ def test_a_slice_ends_only_where_it_must() -> None:
 def test_a_slice_has_more_calls_than_usual_only_if_they_are_not_due_at_once() -> None:
     large = Limits(span=timedelta(seconds=20), most=MOST_SLOW_DIALS)
     assert [len(part) for part in dial_slices(dials([0] * 45), large)] == [20, 20, 5]
-    assert [len(part) for part in dial_slices(dials([place / 10 for place in range(110)]), large)] == [50, 50, 10]
-    assert [len(part) for part in dial_slices(dials([place / 50 for place in range(60)]), large)] == [27, 27, 6]
+    assert [len(part) for part in dial_slices(dials([index / 10 for index in range(110)]), large)] == [50, 50, 10]
+    assert [len(part) for part in dial_slices(dials([index / 50 for index in range(60)]), large)] == [27, 27, 6]
 
 
 def test_long_entries_make_short_slices() -> None:
