@@ -26,13 +26,13 @@ class Stub:
     """A context manager: inside it the status_url of each dial answers, on a free port of 127.0.0.1."""
 
     def __init__(self) -> None:
-        #: that of an account, with which dials are signed
+        #: the account's secret, with which dials are signed
         self.secret = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
         self._ids = count(1)
         self._changed = threading.Condition()
         #: the events of each number, in order
         self._events: dict[str, list[dict[str, str]]] = defaultdict(list)
-        #: the numbers of the status_urls that were given out
+        #: the number of each status_url, by the path of that URL
         self._numbers: dict[str, str] = {}
         self._server = _Server(self)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
@@ -73,8 +73,8 @@ class Stub:
         finally:
             connection.close()
 
-    def told(self, path: str, event: Mapping[str, str]) -> int:
-        """Take an event; the status of the answer."""
+    def take_event(self, path: str, event: Mapping[str, str]) -> int:
+        """Record an event that was posted to `path`. Returns the status of the answer."""
         with self._changed:
             if path not in self._numbers:
                 return 401
@@ -107,7 +107,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", "0"))).decode(errors="replace")
         is_json = self.headers.get("Content-Type", "").startswith("application/json")
         event = {name: str(value) for name, value in (json.loads(body) if is_json else dict(parse_qsl(body))).items()}
-        self.send_response(self.server.stub.told(self.path, event))
+        self.send_response(self.server.stub.take_event(self.path, event))
         self.send_header("Content-Length", "0")
         self.end_headers()
 

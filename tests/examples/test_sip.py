@@ -22,12 +22,12 @@ from examples.sip.scenario import CASES, Case
 from examples.sip.sounds import seconds_of, write_tones
 from examples.sip.start_url import Call, StartUrl
 from examples.sip.stub import Stub
-from tests.examples.listening import Answer, Asked, Listener, listener, running
+from tests.support.listening import Answer, Listener, ReceivedRequest, listener, running
 
 ROOT = Path(__file__).parents[2]
 RINGER = ROOT / ".venv-sip" / "bin" / "python"
 NUMBER = "+12223334401"
-#: what one call is told of
+#: the events of one call
 CALL = [Event("ringing"), Event("answered"), Event("completed", "voice", 3)]
 
 
@@ -109,15 +109,15 @@ def test_a_file_of_tones_is_as_long_as_they_are(tmp_path: Path) -> None:
 
 @contextmanager
 def start_url_with(
-    call: Call, answer: Callable[[Asked], Answer] = lambda _: (200, b"")
+    call: Call, answer: Callable[[ReceivedRequest], Answer] = lambda _: (200, b"")
 ) -> Iterator[tuple[Stub, str, Listener]]:
     """A stub, the start_url that it dials, and a listener that can stand in for its status_url."""
     with Stub() as stub, listener(answer) as status_url, running(StartUrl(stub.secret, call)) as url:
         yield stub, f"{url}/start", status_url
 
 
-def calls_as_told(number: str, hear: Callable[[Event], None]) -> bool:
-    """A line on which every call goes the same way, at once."""
+def call_that_is_answered(number: str, hear: Callable[[Event], None]) -> bool:
+    """A line on which each call has the events of `CALL`, at once."""
     assert number == NUMBER
     for event in CALL:
         hear(event)
@@ -125,7 +125,7 @@ def calls_as_told(number: str, hear: Callable[[Event], None]) -> bool:
 
 
 def test_a_dial_is_in_progress_and_its_events_arrive_in_order() -> None:
-    with start_url_with(calls_as_told) as (stub, start_url, _):
+    with start_url_with(call_that_is_answered) as (stub, start_url, _):
         assert stub.dial(start_url, NUMBER) == 202
         assert [event["status"] for event in stub.events(NUMBER)] == ["ringing", "answered", "completed"]
         assert stub.events(NUMBER)[-1].items() >= {"callee_type": "voice", "duration": "3"}.items()
@@ -157,18 +157,18 @@ def test_an_event_is_posted_until_it_is_taken() -> None:
     with listener(lambda _: answers.pop(0)) as status_url:
         status = events.tell(f"{status_url.url}/events?signature=x", CALL[-1], 1764430000.25, pauses=[0, 0, 0, 0])
         assert status == 200
-        heard = [status_url.next() for _ in range(3)]
-        assert status_url.was_asked_nothing()
-    assert {asked.path for asked in heard} == {"/events?signature=x"}
+        received = [status_url.next() for _ in range(3)]
+        assert status_url.has_no_more()
+    assert {request.path for request in received} == {"/events?signature=x"}
     expected = {"status": "completed", "callee_type": "voice", "duration": "3", "timestamp": "1764430000.250"}
-    assert [dict(parse_qsl(asked.body)) for asked in heard] == [expected] * 3
+    assert [dict(parse_qsl(request.body)) for request in received] == [expected] * 3
 
 
 def test_an_event_that_callpacer_refuses_is_not_posted_again() -> None:
     with listener(lambda _: (422, b"")) as status_url:
         assert events.tell(status_url.url, CALL[-1], 0, pauses=[0, 0]) == 422
         status_url.next()
-        assert status_url.was_asked_nothing()
+        assert status_url.has_no_more()
 
 
 def test_the_stub_answers_events_as_callpacer_does() -> None:
@@ -195,17 +195,17 @@ def test_the_stub_answers_events_as_callpacer_does() -> None:
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.story)
 def test_a_call_is_judged_alike_by_its_events_and_by_its_record(case: Case) -> None:
     last = {"status": case.status, "callee_type": case.callee_type, "reason": case.reason}
-    told = [*({"status": status} for status in case.events[:-1]), last]
+    posted = [*({"status": status} for status in case.events[:-1]), last]
     record = {
         "state": "completed" if case.status == "completed" else "failed",
         "callee_type": case.callee_type,
         "reason": case.reason or case.status,
     }
     assert case.status in FINAL
-    assert (by_events(case, told, 1.5, 1.5).fault, by_record(case, record, 1.5, 1.5).fault) == ("", "")
-    assert by_events(case, told[:-1], 1.5, 1.5).fault
+    assert (by_events(case, posted, 1.5, 1.5).fault, by_record(case, record, 1.5, 1.5).fault) == ("", "")
+    assert by_events(case, posted[:-1], 1.5, 1.5).fault
     assert by_record(case, record | {"reason": "http_500"}, 1.5, 1.5).fault
-    assert bool(by_events(case, told, 0.0, 1.5).fault) == case.hears_prompt
+    assert bool(by_events(case, posted, 0.0, 1.5).fault) == case.hears_prompt
 
 
 def test_a_campaign_leaves_nothing_behind() -> None:
@@ -214,7 +214,7 @@ def test_a_campaign_leaves_nothing_behind() -> None:
             campaign.start()
             assert campaign.is_over()
             assert campaign.calls() == [{"phone_number": f"tel:{NUMBER}"}]
-        assert asked_of(api, 9) == [
+        assert requests_to(api, 9) == [
             ("POST", "/api/schedules"),
             ("POST", "/api/profiles"),
             ("POST", "/api/campaigns"),
@@ -228,28 +228,28 @@ def test_a_campaign_leaves_nothing_behind() -> None:
 
 
 def test_a_campaign_that_is_refused_leaves_nothing_behind() -> None:
-    def answer(asked: Asked) -> Answer:
-        return (422, b'{"start_url": ["wrong"]}') if asked.path == "/api/campaigns" else the_api(asked)
+    def answer(request: ReceivedRequest) -> Answer:
+        return (422, b'{"start_url": ["wrong"]}') if request.path == "/api/campaigns" else the_api(request)
 
     with listener(answer) as api:
         with pytest.raises(Refused, match=r"POST /campaigns was answered 422: .*wrong"):
             Campaign(f"{api.url}/api", "token", [NUMBER], "http://127.0.0.1:9/start").__enter__()
-        assert asked_of(api, 5)[3:] == [("DELETE", "/api/profiles/7"), ("DELETE", "/api/schedules/7")]
+        assert requests_to(api, 5)[3:] == [("DELETE", "/api/profiles/7"), ("DELETE", "/api/schedules/7")]
 
 
-def the_api(asked: Asked) -> Answer:
+def the_api(request: ReceivedRequest) -> Answer:
     """The answers of an API in which everything has the id 7."""
-    assert asked.headers["authorization"] == "Bearer token"
+    assert request.headers["authorization"] == "Bearer token"
     answer: object = {"status": "success", "response": {"id": 7}}
-    if asked.method == "GET":
-        answer = [{"phone_number": f"tel:{NUMBER}"}] if asked.path.endswith("/calls") else {"status": "completed"}
+    if request.method == "GET":
+        answer = [{"phone_number": f"tel:{NUMBER}"}] if request.path.endswith("/calls") else {"status": "completed"}
     return 200, json.dumps(answer).encode()
 
 
-def asked_of(api: Listener, count: int) -> list[tuple[str, str]]:
-    asked = [api.next() for _ in range(count)]
-    assert api.was_asked_nothing()
-    return [(one.method, one.path) for one in asked]
+def requests_to(api: Listener, count: int) -> list[tuple[str, str]]:
+    received = [api.next() for _ in range(count)]
+    assert api.has_no_more()
+    return [(one.method, one.path) for one in received]
 
 
 def post(url: str, body: str, content_type: str = "application/x-www-form-urlencoded") -> int:

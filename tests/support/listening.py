@@ -1,4 +1,4 @@
-"""A server on this machine that answers by a function, and hands on what it was asked."""
+"""A server on this machine that answers each request by a function, and hands the requests to the test."""
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -12,8 +12,8 @@ PATIENCE = 5.0
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A request."""
+class ReceivedRequest:
+    """A request, as the server received it."""
 
     method: str
     #: with its query
@@ -28,27 +28,27 @@ Answer = tuple[int, bytes] | None
 
 
 class Listener:
-    """What was asked, in order."""
+    """The requests that the server received, in their order."""
 
     def __init__(self, url: str) -> None:
         #: such as http://127.0.0.1:41234
         self.url = url
-        self._asked: SimpleQueue[Asked] = SimpleQueue()
+        self._requests: SimpleQueue[ReceivedRequest] = SimpleQueue()
 
-    def put(self, asked: Asked) -> None:
-        self._asked.put(asked)
+    def put(self, request: ReceivedRequest) -> None:
+        self._requests.put(request)
 
-    def next(self) -> Asked:
-        """The next request, or the one that comes. Raises queue.Empty if none comes in time."""
-        return self._asked.get(timeout=PATIENCE)
+    def next(self) -> ReceivedRequest:
+        """The next request. If there is none yet, it waits for one. Raises queue.Empty if none comes in time."""
+        return self._requests.get(timeout=PATIENCE)
 
-    def was_asked_nothing(self) -> bool:
-        """True if there is no further request so far."""
-        return self._asked.empty()
+    def has_no_more(self) -> bool:
+        """True if no further request has come so far."""
+        return self._requests.empty()
 
 
 @contextmanager
-def listener(answer: Callable[[Asked], Answer]) -> Iterator[Listener]:
+def listener(answer: Callable[[ReceivedRequest], Answer]) -> Iterator[Listener]:
     """A server on a free port of 127.0.0.1. It hands a request on before it answers."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -63,28 +63,30 @@ def listener(answer: Callable[[Asked], Answer]) -> Iterator[Listener]:
 
         def take(self, method: str) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", "0"))).decode()
-            asked = Asked(method, self.path, {name.lower(): value for name, value in self.headers.items()}, body)
-            heard.put(asked)
-            answered = answer(asked)
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            request = ReceivedRequest(method, self.path, headers, body)
+            found.put(request)
+            answered = answer(request)
             if answered is None:
                 self.close_connection = True
                 return
-            self.send_response(answered[0])
-            self.send_header("Content-Length", str(len(answered[1])))
+            status, content = answered
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(content)))
             self.end_headers()
-            self.wfile.write(answered[1])
+            self.wfile.write(content)
 
         def log_message(self, *_: object) -> None:
             """The test's output is for its failures."""
 
     with running(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as url:
-        heard = Listener(url)
-        yield heard
+        found = Listener(url)
+        yield found
 
 
 @contextmanager
 def running(server: ThreadingHTTPServer) -> Iterator[str]:
-    """The URL of a server that answers inside this."""
+    """The URL of the server. It answers until the context ends."""
     server.daemon_threads = True
     with server:
         # The interval is what the end of each test may take.
