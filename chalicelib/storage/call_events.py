@@ -36,16 +36,16 @@ class CallEvents:
         self._items = database.calls
 
     def record(self, call: Call, event: RecordedEvent) -> None:
-        """More is known of the call than before. Raises WriteRefused."""
+        """Add an event that doesn't end the call. Raises WriteRefused."""
         with conditional():
             self._items(call_key(call.key)).update([self._appended(call, event)], self._unchanged(call))
 
     def end(self, call: Call, event: RecordedEvent, outcome: Outcome, report: ReportState, *, spread: int) -> None:
         """The event brings the call's outcome. Raises WriteRefused.
 
-        The record gets a new nonce, so the dialer's own outcome is refused, if it has one after this. One write is
-        enough, unless the settler skipped the call: then the outcome is counted separately, and the
-        report is a task of its own, since no sweep sees it.
+        The record gets a new nonce, so the dialer can't write an outcome any more. One write is enough, unless the
+        settler skipped the call: then the outcome is counted separately, and the report is a task of its own, since no
+        sweep sees it.
         """
         nonce = new_nonce()
         has_report_task = call.skipped and report is ReportState.PENDING
@@ -116,7 +116,7 @@ class CallEvents:
         return self._items.events.set([one.line for one in (*call.events, event)])
 
     def _unchanged(self, call: Call) -> Condition:
-        """Nobody has written anything since the call was read that the event's effect depends on."""
+        """True if everything that the event's effect depends on is as it was read."""
         events = [one.line for one in call.events]
         same_events = self._items.events == events if events else self._items.events.does_not_exist()
         same_skipped = self._items.skipped == True if call.skipped else self._items.skipped.does_not_exist()  # noqa: E712 # the database evaluates it

@@ -31,7 +31,7 @@ from examples.sip.start_url import StartUrl
 from examples.sip.stub import Stub
 from examples.sip.switchboard import Dead, Switchboard
 
-#: how many lines end at one telephone: it takes twice as many calls, since a new one may come before an old one is gone
+#: How many lines call the same telephone. It takes twice as many calls: a new one may come before an old one is gone.
 _LINES_PER_TELEPHONE = 2
 #: seconds that all calls of the stub may take
 _STUB_LIMIT = 60.0
@@ -41,7 +41,7 @@ _CAMPAIGN_LIMIT = 240.0
 
 @dataclass(frozen=True)
 class Trial:
-    """What both ways of a trial need."""
+    """What a trial needs, with the stub and with a campaign."""
 
     cases: Sequence[Case]
     lines: int
@@ -113,7 +113,8 @@ def ring_for_stub(trial: Trial) -> list[Row]:
         waiting, dialled = list(trial.cases), list[Case]()
         while time.monotonic() < ends and not all(stub.is_over(case.number) for case in trial.cases):
             under_way = sum(not stub.is_over(case.number) for case in dialled)
-            # 503: a line is busy a little longer than its call. Another refusal shows in the table, as no events.
+            # After 503 the number waits: a line is busy a little longer than its call. After another refusal it has no
+            # events, and the table shows that.
             if waiting and under_way < trial.lines and stub.dial(start_url, waiting[0].number) != 503:
                 dialled.append(waiting.pop(0))
             else:

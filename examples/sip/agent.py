@@ -1,4 +1,4 @@
-"""A SIP user agent: it dials, takes calls, plays sound, and tells how loud the other side is.
+"""A SIP user agent: it dials, takes calls, plays sound, and measures how loud the other side is.
 
 Nothing happens between two polls, so callers need no locks. An agent has at most four calls at a time, because pjsua2
 is compiled so; a program with more calls needs more processes.
@@ -48,7 +48,7 @@ class Leg:
     @property
     def loudness(self) -> int:
         """How loud the other side is at the moment, in per cent."""
-        # What the other side sends is called transmitted: the library stands where the sounds are mixed.
+        # The library names directions from its mixer: the other side transmits to the mixer.
         return 0 if self._audio is None else int(self._audio.getTxLevel())
 
     @property
@@ -85,7 +85,7 @@ class Agent:
         """`host` is an address of this machine. `on_call` gets each call that comes in; without it, all are refused."""
         self._host = host
         self._on_call = on_call or (lambda leg: leg.answer(480))
-        # The call objects are kept to the end: a collected one hangs up whichever call has its id by then.
+        # The call objects are kept to the end: one that is garbage-collected hangs up the call that has its id then.
         self._calls: list[_Call] = []
         #: host and port
         self.address = ""
@@ -95,9 +95,9 @@ class Agent:
         with _quiet():
             self._endpoint.libCreate()
             self._endpoint.libInit(_endpoint_config())
-        # Every telephone and exchange knows it, and it costs the least.
+        # Every telephone and exchange knows this codec, and it needs the least processor time.
         self._endpoint.codecSetPriority("PCMU/8000", 255)
-        # No sound card: what is played and heard are files and levels.
+        # No sound card is needed: the agent plays files, and measures levels.
         self._endpoint.audDevManager().setNullDev()
         transport = pj.TransportConfig()
         transport.boundAddress = self._host
@@ -157,7 +157,7 @@ class Agent:
 
     @property
     def sink(self) -> Any:
-        """Where sound goes that nobody listens to. Without a listener the library measures no level."""
+        """A listener that plays nothing. Without a listener the library measures no level."""
         return self._endpoint.audDevManager().getPlaybackDevMedia()
 
 
@@ -190,7 +190,7 @@ class _Call(pj.Call):
             leg._audio = leg._player = None
 
     def onCallMediaState(self, prm: Any) -> None:
-        # The list of media lives only as long as the info.
+        # The list of media is valid only as long as the info exists.
         info = self.getInfo()
         for media in info.media:
             is_sound = media.type == pj.PJMEDIA_TYPE_AUDIO and media.status == pj.PJSUA_CALL_MEDIA_ACTIVE
@@ -219,7 +219,7 @@ def _called_number(request: str) -> str:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Nothing is printed: the library writes to standard output before its log can be switched off."""
+    """Discard standard output: the library writes to it before its log can be switched off."""
     kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
     try:

@@ -1,4 +1,4 @@
-"""The end of a call that calls: it rings a number, plays a prompt to whoever answers, and tells how the call goes."""
+"""The calling side of a call: it rings a number, plays a prompt to the callee, and passes on the call's events."""
 
 import time
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from examples.sip.sounds import seconds_of
 
 #: seconds between the prompt's end and the hang-up
 _CODA = 0.3
-#: the most seconds of a call that is answered, besides those of the prompt: a greeting may be long
+#: the most seconds from the answer to the hang-up, besides those of the prompt: a greeting may be long
 _PATIENCE = 60.0
 
 
@@ -33,7 +33,7 @@ class Manner:
 def place(
     number: str, manner: Manner, tell: Callable[[Event], None], is_wanted: Callable[[], bool] = lambda: True
 ) -> None:
-    """Make one call, and return when it is over. Its last event is one of `outcome.FINAL`.
+    """Make one call, and return when it is over. `tell` gets its events, the last of which is one of `outcome.FINAL`.
 
     `number` is digits, with or without a `+`. Once `is_wanted` is false, the call is ended.
     """
@@ -42,13 +42,13 @@ def place(
         while call.leg.ended_at is None:
             agent.poll()
             call.go_on(time.monotonic(), wanted=is_wanted())
-        # What happened in the last poll is told, too.
+        # The last poll may have brought events, too.
         call.go_on(time.monotonic(), wanted=True)
         tell(call.outcome())
 
 
 class _Call:
-    """What has happened in a call so far, and what is next."""
+    """A call, as far as it has gone."""
 
     def __init__(self, manner: Manner, leg: Leg, tell: Callable[[Event], None]) -> None:
         self.leg = leg
@@ -59,12 +59,12 @@ class _Call:
         self._ear: Ear | None = None
         self._spoken_at: float | None = None
         self._rings = self._is_answered = False
-        #: why this side hung up: the outcome, unless somebody has answered
+        #: the reason why this side hung up; it is the outcome if nobody has answered
         self._ended: Event | None = None
         self._heard_all = False
 
     def go_on(self, now: float, *, wanted: bool) -> None:
-        """Tell what has happened, and do what is due. `now` is in seconds of the monotonic clock."""
+        """Pass on new events, and do what is due. `now` is in seconds of the monotonic clock."""
         leg = self.leg
         if leg.ringing and not self._rings:
             self._rings = True

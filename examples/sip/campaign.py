@@ -1,4 +1,4 @@
-"""A campaign on a callpacer that runs, by its HTTP API: its numbers are called through a start_url."""
+"""A campaign on a running callpacer, which calls its numbers through a start_url. It uses the HTTP API."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ from urllib.request import Request, urlopen
 
 #: seconds that an answer may take
 _PATIENCE = 35
-#: how many numbers are dialled a minute: a call lasts some seconds, and each has a line of its own
+#: how many numbers are dialled a minute: so few that each finds a free line
 _PER_MINUTE = 30
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 

@@ -1,4 +1,4 @@
-"""Tells a person from a machine by how long they talk before they pause, and knows when it's our turn to talk.
+"""Distinguishes a person from a machine by how long the callee talks before a pause, and knows when the pause has come.
 
 A person says a word or two and waits. A machine's greeting goes on. No word is understood, so it errs now and then: a
 person who answers with a long sentence is taken for a machine, and a machine that pauses early for a person.
@@ -6,16 +6,16 @@ person who answers with a long sentence is taken for a machine, and a machine th
 
 #: per cent; the hiss of a line stays below it
 LOUD = 10
-#: seconds of sound before the first pause that only a machine's greeting has
+#: If the callee talks for so many seconds before the first pause, it is a machine's greeting.
 _GREETING = 1.8
 #: seconds of silence that are a pause
 _PAUSE = 0.6
-#: seconds after which somebody who says nothing at all gets to hear the prompt
+#: seconds of silence after which the prompt begins, if the callee has said nothing
 _SILENCE = 1.2
 
 
 class Ear:
-    """Listens to the one who has answered; it's told the loudness again and again."""
+    """Listens to the callee. It gets the loudness at each poll."""
 
     def __init__(self, now: float) -> None:
         """`now` is when the sound begins; any clock in seconds will do."""
@@ -24,7 +24,7 @@ class Ear:
         self._last_sound = now
         #: `voice`, `answeringmachine`, or `unknown` while it isn't clear
         self.callee_type = "unknown"
-        #: True once the other side has paused, so that it's our turn
+        #: True once the callee has paused, so that the prompt may begin
         self.may_speak = False
 
     def hear(self, loudness: int, now: float) -> None:

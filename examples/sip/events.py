@@ -1,4 +1,4 @@
-"""Tells callpacer how a call goes, by POSTs to the status_url of its dial."""
+"""Posts the events of a call to the status_url of its dial."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -15,10 +15,10 @@ _PATIENCE = 10
 
 
 def tell(status_url: str, event: Event, now: float, pauses: Sequence[float] = PAUSES) -> int:
-    """Post an event until it is taken, and return the last answer's status; 0 if there was none.
+    """Post an event until callpacer takes it. Returns the status of the last answer; 0 if there was none.
 
     `now` is in Unix seconds. A repeated event does no harm, so one without an answer is posted again. A 4xx other than
-    429 is final: callpacer has read the event, and doesn't want it.
+    429 is final: callpacer has read the event, and refuses it.
     """
     body = urlencode({**event.form(), "timestamp": f"{now:.3f}"}).encode()
     status = _post(status_url, body)
@@ -42,5 +42,5 @@ def _post(url: str, body: bytes) -> int:
         return 0
 
 
-#: how events reach a status_url
+#: Posts an event to a status_url at an instant, as `tell` does. Returns the status of the answer.
 Tell = Callable[[str, Event, float], int]

@@ -1,4 +1,4 @@
-"""Compares how calls went with how the scenario says that they go."""
+"""Compares each call with what the scenario expects of it."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,7 +12,7 @@ _ENOUGH = 0.4
 
 
 def by_events(case: Case, events: Sequence[Mapping[str, str]], heard: float | None, prompt_seconds: float) -> Row:
-    """By what status_url was told."""
+    """The row of a call, judged by the events that status_url received."""
     last = next((event for event in events if event["status"] in FINAL), {})
     statuses = tuple(event["status"] for event in events)
     callee_type, reason = last.get("callee_type", "unknown"), last.get("reason", "")
@@ -34,7 +34,10 @@ def by_events(case: Case, events: Sequence[Mapping[str, str]], heard: float | No
 
 
 def by_record(case: Case, record: Mapping[str, Any], heard: float | None, prompt_seconds: float) -> Row:
-    """By what callpacer's `calls` shows in the end. Without a reason, the last event's status is the reason."""
+    """The row of a call, judged by the record that callpacer's `calls` shows in the end.
+
+    If the last event has no reason, the record has that event's status as the reason.
+    """
     state, reason = str(record.get("state")), str(record.get("reason") or "")
     callee_type = str(record.get("callee_type") or "unknown")
     fault = _difference(

@@ -17,10 +17,10 @@ _CONTEXT = multiprocessing.get_context("spawn")
 
 
 class Lines:
-    """A context manager. At its end all calls are ended, and their last events told."""
+    """A context manager. At its end it ends all calls, and passes on their last events."""
 
     def __init__(self, manners: Sequence[Manner]) -> None:
-        """There is a line for each of these, which makes its calls so."""
+        """There is a line for each manner. It makes all its calls in that manner."""
         self._free = list(manners)
         self._lock = threading.Lock()
         self._busy: dict[Connection, threading.Thread] = {}
@@ -50,7 +50,7 @@ class Lines:
             ours, theirs = _CONTEXT.Pipe()
             process = _CONTEXT.Process(target=_call, args=(theirs, number, manner), daemon=True)
             process.start()
-            # The end of the pipe is seen only once nobody else has the other side.
+            # Otherwise the pipe would stay open here when the call's process ends.
             theirs.close()
             self._busy[ours] = threading.Thread(target=self._listen, args=(ours, process, manner, hear))
             self._busy[ours].start()
@@ -64,7 +64,7 @@ class Lines:
             with suppress(EOFError, OSError):  # there is nothing more to hear
                 while True:
                     event = connection.recv()
-                    # The line is free now: its process takes a second more to end, and callpacer may be slow to hear.
+                    # The line is free already: its process needs another second to end, and callpacer may answer late.
                     if event.status in FINAL and not is_over:
                         is_over = True
                         self._free.append(manner)
@@ -79,7 +79,7 @@ class Lines:
 
 
 def _call(connection: Connection, number: str, manner: Manner) -> None:
-    """One call, in its own process. Anything from the other side ends it, and so does its end."""
+    """Make one call, in its own process. The call ends if the other side sends anything, or closes the pipe."""
     # Ctrl-C reaches the whole group of processes. The program ends the call.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with suppress(BrokenPipeError):  # the program is gone

@@ -25,7 +25,7 @@ _REFUSED: dict[int, tuple[Status, str]] = {
 
 @dataclass(frozen=True)
 class Event:
-    """What status_url is told of a call."""
+    """An event of a call, as it is posted to status_url."""
 
     status: Status
     callee_type: str = ""
@@ -48,16 +48,16 @@ def refused(code: int) -> Event:
     return Event(status, duration=0, reason=reason)
 
 
-#: the end of a call that nobody took in time
+#: the end of a call that nobody answered in time
 RANG_OUT = Event("no_answer", duration=0, reason="ring_timeout")
-#: the end of a call that its caller no longer wanted before anybody took it
+#: the end of a call that the caller gave up before anybody answered
 CANCELED = Event("canceled", duration=0)
 
 
 def answered(seconds: float, callee_type: str, *, heard_all: bool, ended_here: bool) -> Event:
     """The end of a call that was answered.
 
-    `heard_all` says that the prompt was played to its end, and `ended_here` that it wasn't the callee who hung up.
+    `heard_all` is True if the prompt was played to its end, `ended_here` if the caller hung up and not the callee.
     """
     reason = "" if heard_all else "ended_early" if ended_here else "hung_up_early"
     return Event("completed", callee_type, round(seconds), reason)

@@ -1,4 +1,4 @@
-"""One number for each way in which a call can end, and how callpacer has to hear of it."""
+"""One number for each way in which a call can end, and the events that callpacer has to get."""
 
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ class Case:
 
     @property
     def status(self) -> str:
-        """The last event's."""
+        """The status of the last event."""
         return self.events[-1]
 
     @property

@@ -17,7 +17,7 @@ class Row:
     #: the statuses, in order
     events: str
     callee_type: str
-    #: those that the call lasted
+    #: for how many seconds the call lasted
     duration: str
     reason: str
     #: the seconds of sound that the telephone heard; None if it had no call
@@ -27,7 +27,7 @@ class Row:
 
 
 def event_line(seconds: float, number: str, event: Event, status: int) -> str:
-    """An event, so many seconds after the start, and the status of callpacer's answer to it; 0 is none."""
+    """A line for an event, `seconds` after the start. `status` is that of callpacer's answer; 0 if there was none."""
     form = event.form()
     what = " ".join([form.pop("status"), *(f"{name}={value}" for name, value in form.items())])
     return f"{seconds:6.1f} s  {number}  {what}" + ("" if status == 200 else f"  (callpacer answered {status})")
@@ -44,5 +44,5 @@ def table(rows: Sequence[Row]) -> str:
 
 def _cells(row: Row) -> tuple[str, ...]:
     heard = "" if row.heard is None else f"{row.heard:.1f} s"
-    verdict = f"WRONG: {row.fault}" if row.fault else "as it should"
-    return (row.number, row.story, row.events, row.callee_type, row.duration, row.reason, heard, verdict)
+    judgement = f"WRONG: {row.fault}" if row.fault else "as it should"
+    return (row.number, row.story, row.events, row.callee_type, row.duration, row.reason, heard, judgement)

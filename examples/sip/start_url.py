@@ -11,7 +11,7 @@ from examples.sip.signature import is_signed
 
 #: Begins a call to a number, and hands its events to the function. False if no line is free.
 Call = Callable[[str, Callable[[Event], None]], bool]
-#: gets the number, each event, and the status of callpacer's answer to it
+#: Gets each event, with its number before it, and the status of callpacer's answer after it.
 Watch = Callable[[str, Event, int], None]
 
 
@@ -45,8 +45,8 @@ class StartUrl(ThreadingHTTPServer):
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_port}/start"
 
-    def dialled(self, headers: dict[str, str], body: bytes) -> int:
-        """The status of the answer to a dial. `headers` have lower-case names."""
+    def answer_dial(self, headers: dict[str, str], body: bytes) -> int:
+        """Begin the call that a dial asks for. Returns the status of the answer. `headers` have lower-case names."""
         if self._secret is not None and not is_signed(self._secret, headers, body, time.time()):
             self._log("a dial is refused: its signature isn't the account's")
             return 401
@@ -74,7 +74,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
         headers = {name.lower(): value for name, value in self.headers.items()}
-        self.send_response(self.server.dialled(headers, body))
+        self.send_response(self.server.answer_dial(headers, body))
         self.send_header("Content-Length", "0")
         self.end_headers()
 

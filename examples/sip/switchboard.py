@@ -15,7 +15,7 @@ _PATIENCE = 20
 
 
 class Dead(Exception):
-    """A telephone has not started; what it printed says why."""
+    """A telephone has not started. Its output says why."""
 
 
 class Switchboard:
@@ -26,7 +26,7 @@ class Switchboard:
         self._telephones: list[tuple[Connection, threading.Thread]] = []
         #: host and port of each telephone
         self.addresses: list[str] = []
-        #: seconds of sound that the telephone has heard from the caller, by number; whole once this is closed
+        #: seconds of sound that the telephone has heard from the caller, by number; complete once this is closed
         self.heard: dict[str, float] = {}
 
     def __enter__(self) -> Self:
@@ -73,7 +73,7 @@ class Switchboard:
 
 
 def _telephone(connection: Connection) -> None:
-    """A telephone, in its own process. Anything from the other side ends it, and so does its end."""
+    """Run a telephone, in its own process. It ends if the other side sends anything, or closes the pipe."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with suppress(BrokenPipeError):  # the program is gone
         answer_calls(

@@ -1,4 +1,4 @@
-"""A telephone with a script: it behaves as the last two digits of the number called say."""
+"""A scripted telephone: the last two digits of the called number decide what it does."""
 
 import time
 from collections.abc import Callable
@@ -19,7 +19,7 @@ class Behaviour:
     refuses: int = 0
     #: seconds of ringing before the call is answered or refused; None lets it ring for ever
     rings: float | None = 0.0
-    #: the name of the sound that whoever answers makes
+    #: the name of the sound that the callee makes after the answer
     says: str = ""
     #: seconds of talk after which the telephone hangs up; None leaves that to the caller
     hangs_up: float | None = None
@@ -37,7 +37,7 @@ BEHAVIOURS = {
     "08": Behaviour(refuses=480, rings=1.0),
     "09": Behaviour(refuses=503),
 }
-#: of all other numbers
+#: for all other numbers
 NOBODY = Behaviour(refuses=404)
 
 #: a person's word, and a machine's greeting with the tone at its end
@@ -63,10 +63,10 @@ class _Ringing:
 def answer_calls(
     announce: Callable[[str], None], heard: Callable[[str, float], None], go_on: Callable[[], bool]
 ) -> None:
-    """Be a telephone on 127.0.0.1 while `go_on` is true.
+    """Answer calls on 127.0.0.1 while `go_on` returns True.
 
-    `announce` gets its host and port. `heard` gets the number of each call that is over, and the seconds of sound that
-    came from the caller.
+    `announce` gets host and port of the telephone. `heard` gets the number of each call that is over, and how many
+    seconds of sound came from the caller.
     """
     calls: list[_Ringing] = []
 

@@ -18,9 +18,9 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import parse_qsl, urlencode
 from urllib.request import Request, urlopen
 
-#: the events that Twilio posts to status_url; an outcome such as busy comes as `completed`, too
+#: the events that Twilio posts to status_url; `completed` also brings outcomes such as busy
 EVENTS = ("initiated", "ringing", "answered", "completed")
-#: Twilio's refusals that a later call may not meet: wrong credentials, too many requests, no service
+#: refusals of Twilio after which a later call may succeed: wrong credentials, too many requests, no service
 LATER = (401, 429, 503)
 #: seconds that Twilio's answer may take, and seconds by which the time of a signature may differ from now
 PATIENCE, TOLERANCE = 10, 300
@@ -59,7 +59,7 @@ def create_call(settings: Mapping[str, str], form: Mapping[str, str]) -> int:
         refusal.close()
         if refusal.code in LATER:
             return 503
-        # Another 5xx says too little: there may be a call.
+        # After another 5xx there may be a call.
         return refusal.code if refusal.code < 500 else 202
     except URLError:
         return 503  # Twilio has not got the whole request, so there is no call

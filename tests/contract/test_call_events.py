@@ -161,7 +161,7 @@ class TestCorrections:
         assert ReportTask(KEY, 1, COMPLETED.at) in tasks_of(tasks.due_reports(CAMPAIGN, COMPLETED.at, spread=1))
         assert (campaigns.get(CAMPAIGN).corrections_due, with_work(progress, COMPLETED.at)) == (1, [CAMPAIGN])
 
-    def test_an_acknowledgement_of_the_uncertain_outcome_is_none_of_the_corrected_one(
+    def test_an_acknowledgement_of_the_uncertain_outcome_does_not_count_for_the_corrected_one(
         self, calls: Calls, campaigns: Campaigns, events: CallEvents
     ) -> None:
         campaign = add_running(campaigns, numbers=8)

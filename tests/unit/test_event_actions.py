@@ -175,7 +175,7 @@ class TestWhoPickedUp:
         assert action(replace(LASTING, state=state), self.MACHINE) == Nothing()
 
 
-def test_each_attempt_rings_anew() -> None:
+def test_ringing_is_recorded_for_each_attempt() -> None:
     earlier = (RecordedEvent(NOW, 1, EventStatus.IN_PROGRESS), RecordedEvent(NOW, 1, EventStatus.BUSY))
     assert action(replace(LASTING, events=earlier), CallEvent(EventStatus.RINGING)) == Record()
 
