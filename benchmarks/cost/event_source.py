@@ -1,12 +1,11 @@
 """A model of Lambda's event source for a standard queue, as AWS documents it, with the slowest documented scaling.
 
-It polls with at least five connections, each of which waits up to 20 s for a message. It begins with five invocations
-at a time, adds up to 300 a minute while messages are left, and never runs more than `MaximumConcurrency`.
-https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html
-A provisioned poller runs ten invocations at a time from the beginning.
+It polls with at least five connections, each of which waits up to 20 s for a message. How many invocations run at a
+time is in `tests.fake_aws.concurrency`. A provisioned poller runs ten invocations at a time from the beginning.
 
 AWS decides which poller gets which message. That makes no difference here, with one message for each invocation and no
-batching window. A batching window with little traffic may last 20 s, whatever its setting.
+batching window. For the same reason the model has no window, which may last 20 s, whatever its setting: see
+`chalicelib.functions.dialer`.
 """
 
 import asyncio
@@ -18,12 +17,11 @@ from typing import Any
 
 from benchmarks.cost.ledger import Ledger
 from tests.fake_aws.clock import SimulatedClock
+from tests.fake_aws.concurrency import FIRST, Concurrency
 from tests.fake_aws.sqs import SimulatedSQS
 
 #: how many pollers there are at least, and for how many seconds each waits for a message before it polls again
 POLLERS, LONG_POLL = 5, 20
-#: how many invocations may run at first, and how many more in each second
-FIRST, MORE = 5, 300 / 60
 #: how many invocations a provisioned poller runs at the same time
 INVOCATIONS_PER_POLLER = 10
 #: the least and the most seconds from a message's visibility until a poller has received it
@@ -56,8 +54,7 @@ class EventSource:
         self._invoke = invoke
         self._most = most
         self._random_fraction = random_fraction
-        self._allowed = float(min(max(FIRST, pollers * INVOCATIONS_PER_POLLER), most))
-        self._scaled_at = clock.now()
+        self._concurrency = Concurrency(clock.now, first=max(FIRST, pollers * INVOCATIONS_PER_POLLER))
         self._running = 0
         self._woken = asyncio.Event()
         self._under_way: set[asyncio.Task[None]] = set()
@@ -73,24 +70,15 @@ class EventSource:
             visible = self._sqs.next_visible(self._queue)
             if visible is None or visible > self._clock.now():
                 await self._wait(visible)
-            elif self._running >= int(self._scale()):
-                await self._wait(self._clock.now() + timedelta(seconds=0.1))
-            else:
+            elif self._concurrency.admits(self._running, self._most):
                 self._receive()
+            else:
+                await self._wait(self._clock.now() + timedelta(seconds=0.1))
 
     async def finish(self) -> None:
         """Wait for the running invocations."""
         while self._under_way:
             await asyncio.gather(*self._under_way)
-
-    def _scale(self) -> float:
-        """How many invocations may run now: more, the longer messages have waited."""
-        now = self._clock.now()
-        waited = min(1.0, (now - self._scaled_at).total_seconds())
-        self._scaled_at = now
-        if self._running >= int(self._allowed):
-            self._allowed = min(float(self._most), self._allowed + waited * MORE)
-        return self._allowed
 
     def _receive(self) -> None:
         self._ledger.sqs["ReceiveMessage"] += 1

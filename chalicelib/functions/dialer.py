@@ -30,8 +30,9 @@ from chalicelib.storage.switch import Switch
 dialer_function = Blueprint(__name__)
 
 
-# One message, and no batching window: a slice is the work of one invocation, however the queue is polled.
-# https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
+# One message, and no batching window: a slice is the work of one invocation, however the queue is polled. With a window
+# and little traffic, a message might wait for 20 s, even if the window is shorter.
+# https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html
 @dialer_function.on_sqs_message(queue="callpacer-calls", batch_size=1, name="dialer")
 def handle(event: SQSEvent) -> dict[str, Any]:
     """Answers the messages that SQS must deliver again, and only those (ReportBatchItemFailures)."""

@@ -1,9 +1,9 @@
 """The real pacer, dialer, settler and API run over simulated AWS, for some minutes of calling with many faults.
 
 A seed makes one story, the same each time. It decides what the owner requests when, which ticks are late or missed,
-which messages are lost or doubled, where a function dies, where an answer is lost, and the order of what happens at
-once. After these minutes there are no more faults. When nothing is left to do, `tests.simulation.checker` checks the
-record.
+which messages are lost, doubled or received late, where a function dies, where an answer is lost, and the order of what
+happens at once. After these minutes there are no more faults. When nothing is left to do, `tests.simulation.checker`
+checks the record.
 
 Everything that happens is a task of one event loop. Storage blocks, so functions run in greenlets, and are interleaved
 at each request (`tests.fake_aws.greenlets`). Each invocation has a clock of its own.
@@ -56,6 +56,7 @@ from tests.fake_aws.greenlets import blocking, wait
 from tests.fake_aws.sqs import SimulatedSQS
 from tests.simulation.faults import INVOCATION, Crash, Faults, FaultyDynamoDB, FaultySQS, Invocation, Odds
 from tests.simulation.owner import Owner, phone_numbers, profiles
+from tests.simulation.pollers import Pollers
 from tests.simulation.provider import SimulatedProvider
 from tests.simulation.story import ALL_HOURS, AMOUNT, MINUTE, PERIOD, RequestedHours, Stop, Story
 from tests.simulation.tenant import SimulatedTenant
@@ -82,6 +83,8 @@ BUSY = timedelta(minutes=45)
 SPREAD = (0.25, 0.1)
 #: in which part of the stories
 SPREAD_ODDS = 0.25
+#: how often a message that waits for a dialer is offered again
+OFFERED_AGAIN = timedelta(seconds=0.1)
 #: how many of a story's calls last, and after how many seconds their outcome isn't waited for any more
 LASTING, CALL_TIMEOUTS = (0.0, 0.0, 0.0, 0.7), (60, 180)
 #: how many calls may be under way at once
@@ -100,6 +103,7 @@ class Simulation:
         self.faults.meanwhile = lambda: self._begin(self.dice.choice(self._interruptions))
         self.minutes = 1 if self.is_short else 6
 
+        self._pollers = Pollers.prompt(self.clock.now) if self.is_short else Pollers.drawn(seed, self.clock.now)
         self.sqs = SimulatedSQS(self.clock.now, self.dice, refuses=self.faults.refuses)
         self.queue = self.sqs.create_queue(QueueName="calls", Attributes={"VisibilityTimeout": "540"})["QueueUrl"]
         self.dead = self.sqs.create_queue(QueueName="calls-dead")["QueueUrl"]
@@ -256,10 +260,7 @@ class Simulation:
         """Begin events and deliver messages when their time comes, and let running tasks run."""
         while True:
             event = self._events[0][0] if self._events else until
-            # Lambda receives a message only if it may start another dialer.
-            is_full = self._dialling >= self.story.dialers
-            message = until if is_full else self.sqs.next_visible(self.queue) or until
-            soonest = min(event, message, until)
+            soonest = min(event, self._next_receipt() or until, until)
             if soonest > self.clock.now():
                 self._sent.clear()
                 with suppress(TimeoutError):
@@ -272,6 +273,16 @@ class Simulation:
             else:
                 self._deliver()
                 await asyncio.sleep(0)
+
+    def _next_receipt(self) -> datetime | None:
+        """When a message may be received next. Lambda receives one only if it may start another dialer."""
+        visible = self.sqs.next_visible(self.queue)
+        if visible is None or self._dialling >= self.story.dialers:
+            return None
+        now = self.clock.now()
+        if visible > now or self._pollers.concurrency.admits(self._dialling, self.story.dialers):
+            return visible
+        return now + OFFERED_AGAIN
 
     def _begin(self, action: Action) -> None:
         """Start a task outside of any invocation."""
@@ -360,6 +371,8 @@ class Simulation:
 
     async def _dial(self, received: list[dict[str, Any]], deliveries: list[Delivery]) -> None:
         """Invoke the dialer, then delete the messages or leave them in the queue, as the event source does."""
+        if lag := self._pollers.lag():
+            await self.clock.sleep(lag)
         received_messages = [messages.from_message(delivery.body) for delivery in deliveries]
         slices = [message for message in received_messages if isinstance(message, messages.Slice)]
         self.story.largest_slice = max(self.story.largest_slice, sum(len(slice_.dials) for slice_ in slices))
