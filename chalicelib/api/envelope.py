@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from chalicelib.api.wording import InvalidFields
+from chalicelib.api.wording import InvalidFields, named
 from chalicelib.errors import (
     Busy,
     InUse,
@@ -18,6 +18,8 @@ from chalicelib.errors import (
 )
 
 JSON = "application/json"
+#: Characters of the faults in one answer. Lambda answers 6 MB at most.
+MAX_FAULTS = 200_000
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,12 @@ class Answer:
 
 def plain(value: object) -> Answer:
     """A list or an object, without an envelope."""
-    return Answer(200, json.dumps(value, ensure_ascii=False))
+    return Answer(200, as_json(value))
+
+
+def as_json(value: object) -> str:
+    """JSON that can be encoded, whatever a request had. Half of a surrogate pair is written as an escape."""
+    return json.dumps(value, ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
 
 
 def success(response: Mapping[str, object] | None = None, headers: Mapping[str, str] | None = None) -> Answer:
@@ -41,7 +48,7 @@ def success(response: Mapping[str, object] | None = None, headers: Mapping[str, 
 
 
 def error(status: int, sentence: str, **headers: str) -> Answer:
-    body = json.dumps({"status": "error", "error": sentence}, ensure_ascii=False)
+    body = as_json({"status": "error", "error": sentence})
     return Answer(status, body, headers={name.replace("_", "-"): value for name, value in headers.items()})
 
 
@@ -65,16 +72,29 @@ def _faults(reason: Exception) -> Mapping[str, Sequence[str]] | None:
             return None
 
 
+def _faults_answer(faults: Mapping[str, Sequence[str]]) -> Answer:
+    """All faults, or the first that fit into MAX_FAULTS characters."""
+    listed: dict[str, Sequence[str]] = {}
+    size = 0
+    for name, sentences in faults.items():
+        size += len(name) + sum(map(len, sentences))
+        if size > MAX_FAULTS:
+            listed["body"] = [f"The request has faults in {len(faults)} fields; the first {len(listed)} are listed."]
+            break
+        listed[name] = sentences
+    return Answer(422, as_json(listed))
+
+
 def refusal(reason: Exception) -> Answer:
     """The answer to an error that refuses the request; INTERNAL_ERROR for any other exception."""
     faults = _faults(reason)
     if faults is not None:
-        return Answer(422, json.dumps(faults, ensure_ascii=False))
+        return _faults_answer(faults)
     match reason:
         case NotAuthenticated():
             return error(401, "Unauthenticated.", WWW_Authenticate="Bearer")
         case NotFound():
-            return error(404, f"{reason.kind.capitalize()} {reason.identifier} does not exist.")
+            return error(404, f"{reason.kind.capitalize()} {named(reason.identifier)} does not exist.")
         case InUse():
             thing = f"{reason.kind.capitalize()} {reason.nickname or ''}(id {reason.identifier})"
             return error(409, f"{thing} is being used with campaign id {reason.campaign_id}.")

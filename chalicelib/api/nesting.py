@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import NoReturn, TypeVar
 
-from chalicelib.api.wording import InvalidFields, quoted
+from chalicelib.api.wording import InvalidFields, named
 
 T = TypeVar("T")
 
@@ -80,5 +80,4 @@ def _kind(keys: Sequence[str]) -> str:
 
 
 def _refuse(name: str, fault: str) -> NoReturn:
-    shown = quoted(name)[1:-1]
-    raise InvalidFields({shown: [f"The {shown} field {fault}."]})
+    raise InvalidFields({named(name): [f"The {named(name)} field {fault}."]})

@@ -3,13 +3,12 @@
 An answer has as many items as fit into it. If there are more, its `Link` header names the next page (RFC 8288).
 """
 
-import json
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from urllib.parse import urlencode
 
 from chalicelib.api.dispatch import RequestContext
-from chalicelib.api.envelope import Answer
+from chalicelib.api.envelope import Answer, as_json
 from chalicelib.api.services import Services
 from chalicelib.api.validation import Page
 
@@ -28,7 +27,7 @@ def list_answer(
     size, last = 0, 0
     headers = {}
     for identifier, item in items:
-        text = json.dumps(item, ensure_ascii=False)
+        text = as_json(item)
         size += len(text.encode())
         is_late = services.clock.now() > context.now + TIME_LIMIT
         if texts and (len(texts) == requested.limit or size > MAX_ANSWER_BYTES or is_late):

@@ -18,7 +18,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 
 from chalicelib.api import urlencoded
 from chalicelib.api.nesting import nested
-from chalicelib.api.wording import JSON_TOO_LARGE, NAME_GIVEN_TWICE, NO_JSON, SPACE_FOR_PLUS, InvalidFields
+from chalicelib.api.wording import JSON_TOO_LARGE, NAME_GIVEN_TWICE, NO_JSON, SPACE_FOR_PLUS, InvalidFields, named
 from chalicelib.domain import json_text
 from chalicelib.domain.json_text import NameGivenTwice
 from chalicelib.errors import TooLarge
@@ -70,7 +70,7 @@ def read(method: str, body: bytes, query: Mapping[str, Sequence[str]], content_t
         raise TooLarge(MAX_BODY_BYTES, len(body))
     for name, texts in query.items():
         if any(urlencoded.may_have_lost_a_plus(name, text) for text in texts):
-            raise InvalidFields({name: [f"The {name} field {SPACE_FOR_PLUS}"]})
+            raise InvalidFields({named(name): [f"The {named(name)} field {SPACE_FOR_PLUS}"]})
     values = _fields((name, text) for name, texts in query.items() for text in texts)
     if method.upper() in _METHODS_WITH_BODY:
         values |= _read_body(body, content_type)

@@ -15,14 +15,15 @@ missing one.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass
 from datetime import date
+from heapq import nsmallest
 from typing import Literal, TypeAlias, TypeVar, overload
 
 from chalicelib.api import values
 from chalicelib.api.request import FilePart, Parameters
-from chalicelib.api.wording import SPACE_FOR_PLUS, InvalidFields, quoted, sentence_of_part, sentences_of
+from chalicelib.api.wording import SPACE_FOR_PLUS, InvalidFields, named, quoted, sentence_of_part, sentences_of
 from chalicelib.domain import dialstring, upload
 from chalicelib.domain.faults import InvalidEntries, InvalidEntry, UnreadableUpload
 from chalicelib.domain.keys import MAX_CALL_ID_DIGITS
@@ -124,10 +125,19 @@ class Form:
         A client would believe that an ignored field is accepted.
         """
         others = {_OTHER_NAMES[name] for name in self._known if name in _OTHER_NAMES}
-        known = ", ".join(sorted(self._known)) or "none"
-        unknown = sorted(self._values.keys() - self._known - others)
-        for name in (quoted(name)[1:-1] for name in unknown[:_MAX_UNKNOWN_LISTED]):
-            self.fault(name, f"The {self._prefix}{name} field is unknown; known here: {known}.")
+        self._refuse_unknown(self._values.keys() - self._known - others, sorted(self._known))
+
+    def _refuse_unknown(self, unknown: Set[str], known: Iterable[str], within: str = "") -> None:
+        """Record a fault for each unknown name, up to _MAX_UNKNOWN_LISTED. `within` precedes them, like a prefix."""
+        for name in nsmallest(_MAX_UNKNOWN_LISTED, unknown):
+            shown = within + named(name)
+            sentence = f"The {self._prefix}{shown} field is unknown; known here: {', '.join(known) or 'none'}."
+            self.fault(shown, sentence)
+        if len(unknown) > _MAX_UNKNOWN_LISTED:
+            place = (self._prefix + within).rstrip(".")
+            subject = f"The {place} field" if place else "The request"
+            sentence = f"{subject} has {len(unknown)} unknown fields; the first {_MAX_UNKNOWN_LISTED} are listed."
+            self._faults.setdefault(place or "body", []).append(sentence)
 
     def unchanged(self, name: str, current: object) -> None:
         """Record a fault if a field that no request can change has another value than `current`."""
@@ -250,16 +260,14 @@ class Form:
             return ()
         no_rules: dict[str, object] = {}
         rules = self._read("retries", values.json_object, no_rules, required=True)
-        return tuple(self._retry_rule(name, rule) for name, rule in rules.items())
+        known = tuple(RetryKind)
+        self._refuse_unknown(rules.keys() - set(known), known, within="retries.")
+        return tuple((RetryKind(name), self._retry_rule(name, rule)) for name, rule in rules.items() if name in known)
 
-    def _retry_rule(self, name: str, value: object) -> tuple[RetryKind, RetryRule]:
-        stand_in = (RetryKind.FAILED, RetryRule(1, 1))
-        if name not in tuple(RetryKind):
-            self.fault(f"retries.{name}", f"The retries.{name} field is unknown; known here: {', '.join(RetryKind)}.")
-            return stand_in
+    def _retry_rule(self, name: str, value: object) -> RetryRule:
         if not isinstance(value, dict):
             self.fault(f"retries.{name}", f"The retries.{name} field must be an object.")
-            return stand_in
+            return RetryRule(1, 1)
         form = Form(Parameters(value), prefix=f"retries.{name}.")
         rule = RetryRule(
             attempts=form.integer("attempts", minimum=1, maximum=MAX_ATTEMPTS, required=True),
@@ -268,7 +276,7 @@ class Form:
         )
         form._find_unknown()
         self._faults |= form._faults
-        return RetryKind(name), rule
+        return rule
 
     def page(self) -> Page:
         """`limit` and `after`, both optional."""

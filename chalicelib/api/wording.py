@@ -1,5 +1,6 @@
 """The sentences in which the API answers faults. Domain and storage know only codes and facts."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
@@ -19,6 +20,8 @@ from chalicelib.errors import CallpacerError
 _FIELD = "phone_numbers"
 #: characters of a value that a sentence quotes
 _LONGEST_QUOTED = 40
+#: a name that needs no quotation marks
+_PLAIN_NAME = re.compile(rf"[\w.\[\]-]{{1,{_LONGEST_QUOTED}}}", re.ASCII)
 #: columns that a sentence names
 _MOST_COLUMNS_NAMED = 5
 
@@ -33,10 +36,19 @@ class InvalidFields(CallpacerError):
 
 def quoted(text: str) -> str:
     """The text in quotation marks, shortened, with its invisible characters escaped."""
-    text = text.strip()
+    return f'"{_shortened(text.strip())}"'
+
+
+def named(name: object) -> str:
+    """A name from a request, as sentences and keys of faults have it: like `quoted`, but a plain word as it is."""
+    text = str(name)
+    return text if _PLAIN_NAME.fullmatch(text) else f'"{_shortened(text)}"'
+
+
+def _shortened(text: str) -> str:
     if len(text) > _LONGEST_QUOTED:
         text = text[:_LONGEST_QUOTED] + "\N{HORIZONTAL ELLIPSIS}"
-    return '"' + "".join(one if one.isprintable() else f"\\u{ord(one):04x}" for one in text) + '"'
+    return "".join(one if one.isprintable() else f"\\u{ord(one):04x}" for one in text)
 
 
 #: the predicates of sentences about JSON, of a whole body or of an upload

@@ -14,6 +14,8 @@ from chalicelib.domain.models import Entry
 
 #: the attributes of a log record that name its campaign and its call
 _FIELDS = ("campaign", "call_id", "number", "attempt")
+#: characters of a message, and of a traceback
+_LONGEST_TEXT = 20_000
 
 
 class JsonLines(logging.Formatter):
@@ -22,12 +24,19 @@ class JsonLines(logging.Formatter):
             "timestamp": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": _shortened(record.getMessage()),
         }
         line |= {name: getattr(record, name) for name in _FIELDS if hasattr(record, name)}
         if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
+            line["exception"] = _shortened(self.formatException(record.exc_info))
         return json.dumps(line)
+
+
+def _shortened(text: str) -> str:
+    """Without its middle, if it is long: an error may quote a whole request, and CloudWatch drops long lines."""
+    if len(text) <= _LONGEST_TEXT:
+        return text
+    return f"{text[: _LONGEST_TEXT // 2]} \N{HORIZONTAL ELLIPSIS} {text[-_LONGEST_TEXT // 2 :]}"
 
 
 def configure(stream: TextIO) -> None:

@@ -18,6 +18,7 @@ NAMES = [
     *("schedule", "schedule_id", "profiles", "phone_numbers", "start_url", "result_url", "campaign_id", "unique"),
     *("max_retries", "retry_interval", "limit", "after", "format", "profile", "days[]", ""),
     *("phone_number", "message_reference", "state"),
+    *("retries", "busy", "machine", "attempts", "gap", "dry_run", "\x00", "x" * 5_000),
 ]
 
 texts = st.text(max_size=20) | st.sampled_from(
@@ -28,12 +29,13 @@ texts = st.text(max_size=20) | st.sampled_from(
         *("campaign", "queued", "failed,queued"),
     ]
 )
+names = st.sampled_from(NAMES) | texts
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | texts,
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(NAMES) | texts, inner, max_size=4),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(names, inner, max_size=4),
     max_leaves=8,
 )
-objects = st.dictionaries(st.sampled_from(NAMES) | texts, values, max_size=8)
+objects = st.dictionaries(names, values, max_size=8)
 encodable = texts.filter(lambda text: not any("\ud800" <= letter <= "\udfff" for letter in text))
 fields = st.dictionaries(st.sampled_from(NAMES) | encodable, encodable, max_size=8)
 bodies = (

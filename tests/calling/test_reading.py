@@ -13,7 +13,7 @@ from tests.calling.test_listening import heard
 FAILED = b'{"result": "failed", "reason": "busy", "duration": 3}'
 GZIPPED = gzip.compress(FAILED, mtime=0)
 RAW_DEFLATED = GZIPPED[10:-8]
-IN_TWO_MEMBERS = gzip.compress(FAILED[:20]) + gzip.compress(FAILED[20:])
+IN_TWO_MEMBERS = gzip.compress(FAILED[:20], mtime=0) + gzip.compress(FAILED[20:], mtime=0)
 CHARACTERS = '{"result": "failed", "reason": "busy", "duration": 3, "note": "ñandú"}'
 
 
@@ -70,7 +70,7 @@ READ = {
     "chunks of gzip": answer("Content-Encoding: gzip", "Transfer-Encoding: chunked", body=chunked(GZIPPED)),
     "gzip after identity": answer("Content-Encoding: identity", "Content-Encoding: gzip", body=GZIPPED),
     "gzip before identity": answer("Content-Encoding: gzip, identity", body=GZIPPED),
-    "gzip of gzip": answer("Content-Encoding: gzip", "Content-Encoding: gzip", body=gzip.compress(GZIPPED)),
+    "gzip of gzip": answer("Content-Encoding: gzip", "Content-Encoding: gzip", body=gzip.compress(GZIPPED, mtime=0)),
     "gzip that is none": answer("Content-Encoding: gzip"),
     "gzip once though named twice": answer("Content-Encoding: gzip, gzip", body=GZIPPED),
     "a coding that is unknown, and not there": answer("Content-Encoding: br"),
@@ -86,7 +86,7 @@ BR = b"\x0b\x02\x80hello\x03"
 LONG = FAILED[:-1] + b', "note": "' + b"x" * LONGEST_BODY + b'"}'
 UNREAD = {
     "a coding that is unknown": answer("Content-Encoding: br", body=BR),
-    "an unknown coding below gzip": answer("Content-Encoding: br, gzip", body=gzip.compress(BR)),
+    "an unknown coding below gzip": answer("Content-Encoding: br, gzip", body=gzip.compress(BR, mtime=0)),
     "an unknown transfer coding": answer("Transfer-Encoding: br, chunked", body=chunked(BR)),
     "gzip that is none": answer("Content-Encoding: gzip", body=b"<vxml/>"),
     "too many codings": answer("Content-Encoding: " + ", ".join(["gzip"] * 50), body=GZIPPED),
@@ -101,7 +101,7 @@ UNREAD = {
     "headers that are too long": answer(*["X-A: a value of some length"] * 4_000),
     "JSON that is too long": answer(length(LONG), body=LONG),
     "JSON that is too long, in chunks": answer("Transfer-Encoding: chunked", body=chunked(LONG)),
-    "JSON that is too long when unpacked": answer("Content-Encoding: gzip", body=gzip.compress(LONG)),
+    "JSON that is too long when unpacked": answer("Content-Encoding: gzip", body=gzip.compress(LONG, mtime=0)),
     "text that is too long": answer(body=b"<vxml>".ljust(LONGEST_BODY + 1)),
     "a single quotation mark": answer(body=FAILED.replace(b'"', b"'")),
     "latin-1": answer(body=CHARACTERS.encode("latin-1")),
@@ -156,7 +156,7 @@ def test_a_bomb_is_unpacked_up_to_the_limit() -> None:
         answer("X: " + "\r" * 90_000),
         answer(*["name" + " " * 80] * 1_000),
         answer("Content-Length: " + "1," * 45_000),
-        answer("Content-Encoding: gzip", body=gzip.compress(b"") * 4_500),
+        answer("Content-Encoding: gzip", body=gzip.compress(b"", mtime=0) * 4_500),
         answer("Transfer-Encoding: chunked", body=b"1\r\n0\r\n" * 16_000),
     ],
     ids=lambda response: repr(response[17:50]),

@@ -97,6 +97,14 @@ def test_a_malformed_length_is_a_bad_request(deployment: LocalDeployment, header
     assert json.loads(answer.partition("\r\n\r\n")[2])["status"] == "error"
 
 
+@pytest.mark.parametrize("line", ['GET "a" "b" "c"', 'G"ET / HTTP/1.1', "GET / HTTP/9.9", 'GET / HTTP/"'])
+def test_a_first_line_that_is_no_http_is_answered_in_the_envelope(deployment: LocalDeployment, line: str) -> None:
+    answer = send_raw(deployment, f"{line}\r\nHost: here\r\nConnection: close\r\n\r\n")
+    body = json.loads(answer[answer.index("{") :])
+    assert (body.keys(), body["status"]) == ({"status", "error"}, "error")
+    assert '"' not in body["error"]
+
+
 def test_an_answer_to_head_has_no_body(deployment: LocalDeployment) -> None:
     head = "HEAD /api/schedules HTTP/1.1\r\nHost: here\r\n\r\n"
     get = "GET /api/nowhere HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n"

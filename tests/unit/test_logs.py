@@ -60,6 +60,18 @@ def test_a_line_includes_its_exception(output: io.StringIO) -> None:
     assert line["exception"].endswith("ValueError: for a reason")
 
 
+@pytest.mark.parametrize("text", ["x" * 5_000_000, "\ud800\x00" * 100_000])
+def test_a_line_has_a_bound_and_can_be_encoded_whatever_a_request_had(output: io.StringIO, text: str) -> None:
+    try:
+        raise ValueError(text)
+    except ValueError as error:
+        logging.getLogger("chalicelib").exception("failed: %s", error)
+    line = only_line(output)
+    assert len(output.getvalue().encode()) < 250_000
+    assert line["message"].startswith("failed: ")
+    assert "ValueError: " in line["exception"]
+
+
 def test_a_second_configuration_does_not_repeat_lines(output: io.StringIO) -> None:
     logs.configure(output)
     logging.getLogger("chalicelib").info("once")
