@@ -232,7 +232,7 @@ CONTROLS = (
     Control(
         "a number is listed once among the open calls",
         (Edit(settling, "classify", {"if call.listed:": "if False:"}),),
-        seen_in=1,
+        seen_in=22,
     ),
     Control(
         "a correction is counted after its call",
