@@ -1,15 +1,12 @@
 """What the fault simulation's pollers do is drawn for each seed."""
 
-from collections import Counter
-
 from tests.simulation.pollers import LONGEST_LAGS, Pollers
 from tests.support.world import HandClock
 
 
 def test_some_seeds_receive_messages_at_once_and_some_two_seconds_late() -> None:
-    lags = Counter(Pollers.drawn(seed, HandClock().now).longest_lag for seed in range(100))
-    assert set(lags) == set(LONGEST_LAGS)
-    assert min(lags.values()) >= 10
+    lags = {Pollers.drawn(seed, HandClock().now).longest_lag for seed in range(100)}
+    assert lags == set(LONGEST_LAGS) >= {0, 2}
 
 
 def test_a_lag_is_drawn_for_each_message() -> None:

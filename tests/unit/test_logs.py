@@ -60,7 +60,7 @@ def test_a_line_includes_its_exception(output: io.StringIO) -> None:
     assert line["exception"].endswith("ValueError: for a reason")
 
 
-@pytest.mark.parametrize("text", ["x" * 5_000_000, "\ud800\x00" * 100_000])
+@pytest.mark.parametrize("text", ["x" * 5_000_000, "\ud800\x00" * 100_000], ids=["long", "not encodable"])
 def test_a_line_has_a_bound_and_can_be_encoded_whatever_a_request_had(output: io.StringIO, text: str) -> None:
     try:
         raise ValueError(text)
