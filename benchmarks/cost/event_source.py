@@ -16,14 +16,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from benchmarks.cost.ledger import Ledger
+from infra.template.parameters import DIALERS_PER_POLLER
 from tests.fake_aws.clock import SimulatedClock
 from tests.fake_aws.concurrency import FIRST, Concurrency
 from tests.fake_aws.sqs import SimulatedSQS
 
 #: how many pollers there are at least, and for how many seconds each waits for a message before it polls again
 POLLERS, LONG_POLL = 5, 20
-#: how many invocations a provisioned poller runs at the same time
-INVOCATIONS_PER_POLLER = 10
 #: the least and the most seconds from a message's visibility until a poller has received it
 RECEIPT = (0.01, 0.1)
 
@@ -54,7 +53,7 @@ class EventSource:
         self._invoke = invoke
         self._most = most
         self._random_fraction = random_fraction
-        self._concurrency = Concurrency(clock.now, first=max(FIRST, pollers * INVOCATIONS_PER_POLLER))
+        self._concurrency = Concurrency(clock.now, first=max(FIRST, pollers * DIALERS_PER_POLLER))
         self._running = 0
         self._woken = asyncio.Event()
         self._under_way: set[asyncio.Task[None]] = set()

@@ -9,9 +9,9 @@ from itertools import pairwise
 
 from benchmarks.cost.deployment import Deployment
 from benchmarks.cost.world import Conditions, World
+from infra.template.parameters import DIALERS_PER_POLLER, MOST_POLLERS
 
 _TICKS = ("pacer", "settler")
-_DIALERS, _POLLERS = 2000, 200
 
 
 def at_pace(pace: int, campaigns: int, minutes: int) -> Conditions:
@@ -19,7 +19,14 @@ def at_pace(pace: int, campaigns: int, minutes: int) -> Conditions:
 
     It runs a minute longer than there are calls, since their outcomes are counted in that minute.
     """
-    return Conditions(pace * minutes, campaigns, pace, at_most=minutes + 1, dialers=_DIALERS, pollers=_POLLERS)
+    return Conditions(
+        pace * minutes,
+        campaigns,
+        pace,
+        at_most=minutes + 1,
+        dialers=MOST_POLLERS * DIALERS_PER_POLLER,
+        pollers=MOST_POLLERS,
+    )
 
 
 #: for each run a line is printed for each minute

@@ -40,7 +40,8 @@ from chalicelib.domain import messages
 from chalicelib.domain.keys import CampaignKey
 from chalicelib.domain.models import Status
 from chalicelib.domain.outcome import Answered, RequestResult
-from chalicelib.functions.invocation import THREADS
+from chalicelib.domain.pacing import TICK
+from chalicelib.functions.invocation import SPARE, THREADS
 from chalicelib.gateway.clients import LastLook
 from chalicelib.gateway.queue import CallQueue, DeadLetters
 from chalicelib.gateway.signing import new_secret
@@ -48,6 +49,7 @@ from chalicelib.runtime.metrics import EmbeddedMetrics
 from chalicelib.storage.campaign_items import SHARDS
 from chalicelib.storage.database import Database, DynamoDB
 from chalicelib.storage.switch import Switch
+from infra.template.queues import DIALER_TIMEOUT, VISIBILITY_TIMEOUT
 from tests.fake_aws.clock import BEGIN, SimulatedClock
 from tests.fake_aws.dynamodb import SimulatedDynamoDB
 from tests.fake_aws.greenlets import blocking, wait
@@ -59,9 +61,10 @@ A = TypeVar("A")
 R = TypeVar("R")
 
 ACCOUNT, TOKEN, PREFIX = "acme", "token", "callpacer-prod"
+CALL_QUEUE = {"VisibilityTimeout": str(VISIBILITY_TIMEOUT)}
 MINUTE = timedelta(minutes=1)
-#: as in .chalice/config.json and chalicelib.functions
-DIALER_LIFE, TICK_TIME = timedelta(seconds=90), timedelta(seconds=45)
+#: for how long a dialer may run, and for how long a tick starts new work
+DIALER_LIFE, TICK_TIME = timedelta(seconds=DIALER_TIMEOUT), TICK - SPARE
 #: seconds of a whole processor that a new environment takes to start, which Lambda bills
 COLD_START_WORK = 0.5
 #: how many numbers one upload has: API Gateway limits a request's body
@@ -154,7 +157,7 @@ class World:
             end_later=lambda status_url: self._begin(self._end(status_url)),
         )
         self._sqs = SimulatedSQS(self.clock.now)
-        self._queue = self._sqs.create_queue(QueueName="calls", Attributes={"VisibilityTimeout": "540"})["QueueUrl"]
+        self._queue = self._sqs.create_queue(QueueName="calls", Attributes=CALL_QUEUE)["QueueUrl"]
         client = CountingDynamoDB(SimulatedDynamoDB(page_size=PAGE), self.ledger, PREFIX)
         self.database = Database(PREFIX, cast(DynamoDB, client), self._pause)
         create_tables(self.database)

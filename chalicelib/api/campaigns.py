@@ -15,20 +15,27 @@ from chalicelib.api.validation import Form, Page, ProfileChoice, Retries, no_fie
 from chalicelib.api.wording import quoted
 from chalicelib.domain.keys import CampaignKey
 from chalicelib.domain.lines import MOST_CONCURRENT_CALLS, LineLimits
-from chalicelib.domain.models import Campaign, Plan, Profile, Schedule, Status, Window
+from chalicelib.domain.models import (
+    DEFAULT_CALL_TIMEOUT,
+    DEFAULT_RETRY_INTERVAL,
+    LONGEST_RETRY_GAP,
+    MOST_RETRIES,
+    SHORTEST_RETRY_GAP,
+    Campaign,
+    Plan,
+    Profile,
+    Schedule,
+    Status,
+    Window,
+)
 from chalicelib.domain.progress import is_settled, status
 from chalicelib.domain.repeats import Unique, without_repeats
 from chalicelib.domain.upload import Upload
 from chalicelib.errors import NotFound
 from chalicelib.storage.accounts import Kind
 
-#: The bounds of `max_retries`, and of `retry_interval` in seconds: those of the vendor's queue API.
-_MAX_RETRIES = 10
-_RETRY_INTERVAL = (60, 172_800)
-_DEFAULT_RETRY_INTERVAL = 3600
-#: The bounds of `call_timeout` in seconds, and its default.
+#: The bounds of `call_timeout` in seconds.
 _CALL_TIMEOUT = (60, 14_400)
-_DEFAULT_CALL_TIMEOUT = 3600
 #: How many numbers the answer to a dry run shows, in their normal form.
 _DRY_RUN_NUMBERS = 5
 #: The fields that an update may change.
@@ -61,8 +68,8 @@ def create(services: Services, context: RequestContext) -> Answer:
         start_url=form.url("start_url", required=True),
         result_url=form.url("result_url"),
         max_retries=_max_retries(form, retries) or 0,
-        retry_interval=_retry_interval(form) or _DEFAULT_RETRY_INTERVAL,
-        call_timeout=_call_timeout(form) or _DEFAULT_CALL_TIMEOUT,
+        retry_interval=_retry_interval(form) or DEFAULT_RETRY_INTERVAL,
+        call_timeout=_call_timeout(form) or DEFAULT_CALL_TIMEOUT,
         max_concurrent_calls=_max_concurrent_calls(form),
         retries=retries or (),
     )
@@ -224,13 +231,17 @@ def _campaign_key(context: RequestContext) -> CampaignKey:
 
 
 def _retry_interval(form: Form) -> int | None:
-    least, most = _RETRY_INTERVAL
-    return form.integer("retry_interval", minimum=least, maximum=most, required=form.given("retry_interval"))
+    return form.integer(
+        "retry_interval",
+        minimum=SHORTEST_RETRY_GAP,
+        maximum=LONGEST_RETRY_GAP,
+        required=form.given("retry_interval"),
+    )
 
 
 def _max_retries(form: Form, retries: Retries | None) -> int | None:
     """If it isn't given, as many as the rules need that the request gives."""
-    given = form.integer("max_retries", maximum=_MAX_RETRIES, required=form.given("max_retries"))
+    given = form.integer("max_retries", maximum=MOST_RETRIES, required=form.given("max_retries"))
     if given is None and retries:
         return max(rule.attempts for _, rule in retries) - 1
     return given

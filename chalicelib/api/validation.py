@@ -27,9 +27,15 @@ from chalicelib.api.wording import SPACE_FOR_PLUS, InvalidFields, named, quoted,
 from chalicelib.domain import dialstring, upload
 from chalicelib.domain.faults import InvalidEntries, InvalidEntry, UnreadableUpload
 from chalicelib.domain.keys import MAX_CALL_ID_DIGITS
-from chalicelib.domain.models import Day, RetryKind, RetryRule
+from chalicelib.domain.models import (
+    LONGEST_RETRY_GAP,
+    MOST_RETRIES,
+    SHORTEST_RETRY_GAP,
+    Day,
+    RetryKind,
+    RetryRule,
+)
 from chalicelib.domain.repeats import Unique
-from chalicelib.domain.retries import LONGEST_RETRY_GAP
 from chalicelib.domain.search import STATES, Criteria
 from chalicelib.domain.upload import Upload
 
@@ -39,10 +45,8 @@ Retries: TypeAlias = tuple[tuple[RetryKind, RetryRule], ...]
 #: Windows of one campaign. An update replaces up to 20 profiles by 20 others in one transaction, which may have at most
 #: 100 parts.
 MAX_PROFILES = 20
-#: Attempts at one number in all: the first, and as many as `max_retries` may be.
-MAX_ATTEMPTS = 11
-#: seconds between two attempts at one number, at least
-SHORTEST_RETRY_GAP = 60
+#: attempts at one number in all, with the first
+MAX_ATTEMPTS = 1 + MOST_RETRIES
 #: the most items of a list in one answer
 MAX_PAGE = 1000
 #: Fields that have a second name in the reference, or in an answer of this API. Faults name a field by its first name,

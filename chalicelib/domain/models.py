@@ -99,6 +99,14 @@ class RetryRule:
     growth: float = 1.0
 
 
+#: How often a number may be dialled again at most, and the shortest and the longest gap between two attempts at it, in
+#: seconds: the bounds of the vendor's queue API.
+MOST_RETRIES = 10
+SHORTEST_RETRY_GAP, LONGEST_RETRY_GAP = 60, 172_800
+#: What a campaign has if its owner doesn't say otherwise, in seconds.
+DEFAULT_RETRY_INTERVAL = DEFAULT_CALL_TIMEOUT = 3600
+
+
 @dataclass(frozen=True)
 class Plan:
     """What a campaign is to do: all that its owner may change."""
@@ -114,9 +122,9 @@ class Plan:
     #: how often a number whose call failed is dialled again, 0 to 10
     max_retries: int = 0
     #: seconds from a failed call to the next try, 60 to 172,800
-    retry_interval: int = 3600
+    retry_interval: int = DEFAULT_RETRY_INTERVAL
     #: seconds from the claim, 60 to 14,400, after which a call in progress without a final event becomes uncertain
-    call_timeout: int = 3600
+    call_timeout: int = DEFAULT_CALL_TIMEOUT
     #: how many of its calls may be under way at once, from the claim to the outcome; None: any number
     max_concurrent_calls: int | None = None
     #: If there are any, only what they name is tried again. `max_retries` is the most retries of a number in all.

@@ -10,7 +10,7 @@ from email.utils import parsedate_to_datetime
 from enum import StrEnum
 
 from chalicelib.domain.call import Claim
-from chalicelib.domain.models import Plan, RetryKind
+from chalicelib.domain.models import LONGEST_RETRY_GAP, Plan, RetryKind
 from chalicelib.domain.outcome import (
     Answered,
     CalleeType,
@@ -36,9 +36,6 @@ REPORT_ATTEMPTS = len(REPORT_GAPS) + 1
 
 #: The longest wait that a Retry-After can cause, in seconds: 12 hours.
 LONGEST_RETRY_AFTER = 43_200
-
-#: The longest gap between two attempts at a number, in seconds: two days, as for `retry_interval`.
-LONGEST_RETRY_GAP = 172_800
 
 #: Reasons, or statuses of events, after which a number is never dialled again: who declined doesn't want the call, and
 #: who has no telephone can't get it.

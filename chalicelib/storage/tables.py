@@ -18,6 +18,8 @@ from pynamodb.attributes import (
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, IncludeProjection
 from pynamodb.models import Model
 
+from chalicelib.domain.models import DEFAULT_CALL_TIMEOUT
+
 
 class TokensOfAccount(GlobalSecondaryIndex["TokenItem"]):  # type: ignore[no-untyped-call] # untyped in pynamodb
     class Meta:
@@ -114,7 +116,7 @@ class CampaignItem(Model):
     #: seconds
     retry_interval = NumberAttribute()
     #: seconds
-    call_timeout = NumberAttribute(default=3600)
+    call_timeout = NumberAttribute(default=DEFAULT_CALL_TIMEOUT)
     #: missing: any number
     max_concurrent_calls = NumberAttribute(null=True)
     #: for each way in which an attempt may end: the most attempts in all, the gap in seconds, its growth

@@ -16,15 +16,11 @@ from infra.deploy.bring_up import bring_up
 from infra.deploy.cloud import Aws, NoRegion
 from infra.deploy.cloudformation import DeploymentFailed
 from infra.deploy.package import PackagingFailed, WrongPython
+from infra.template.parameters import DEFAULT_DIALERS, DIALERS_PER_POLLER, MOST_POLLERS
 
-#: How many invocations a provisioned poller runs at a time.
-#: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-parameters.html
-DIALERS_PER_POLLER = 10
 #: How many invocations a queue without provisioned pollers may run at a time.
 #: https://docs.aws.amazon.com/lambda/latest/api/API_ScalingConfig.html
 MOST_DIALERS = 1000
-#: The template's default.
-DEFAULT_DIALERS = 50
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -40,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     dialers.add_argument(
         "--pollers",
         type=_pollers,
-        help=f"keep 2 to 200 pollers ready, each for {DIALERS_PER_POLLER} dialers, instead; 0 keeps none",
+        help=f"keep 2 to {MOST_POLLERS} pollers ready, each for {DIALERS_PER_POLLER} dialers, instead; 0 keeps none",
     )
     parser.add_argument(
         "--table-key",
@@ -81,8 +77,8 @@ def _dialers(text: str) -> int:
 
 def _pollers(text: str) -> int:
     """Raises ArgumentTypeError."""
-    if not (text.isdecimal() and (int(text) == 0 or 2 <= int(text) <= 200)):
-        raise argparse.ArgumentTypeError(f"from 2 to 200, or 0, not {text}")
+    if not (text.isdecimal() and (int(text) == 0 or 2 <= int(text) <= MOST_POLLERS)):
+        raise argparse.ArgumentTypeError(f"from 2 to {MOST_POLLERS}, or 0, not {text}")
     return int(text)
 
 

@@ -3,6 +3,12 @@
 from chalicelib.domain.slicing import MOST_DIALS, MOST_SLOW_DIALS
 from infra.template import JSON
 
+#: How many dialers may run at the same time, if the operator doesn't say otherwise.
+DEFAULT_DIALERS = 50
+#: How many provisioned pollers a queue may have, and how many invocations each runs at the same time.
+#: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-parameters.html
+MOST_POLLERS, DIALERS_PER_POLLER = 200, 10
+
 
 def parameters() -> JSON:
     return {
@@ -20,17 +26,18 @@ def parameters() -> JSON:
         },
         "DialerConcurrency": {
             "Type": "Number",
-            "Default": 50,
+            "Default": DEFAULT_DIALERS,
             "MinValue": 2,
-            "MaxValue": 2000,
+            "MaxValue": DIALERS_PER_POLLER * MOST_POLLERS,
             "Description": f"How many slices go out at the same time, of {MOST_DIALS} to {MOST_SLOW_DIALS} calls.",
         },
         "DialerPollers": {
             "Type": "Number",
             "Default": 0,
             "MinValue": 0,
-            "MaxValue": 200,
-            "Description": "Pollers that are kept ready, each for ten slices at a time. 0: Lambda chooses.",
+            "MaxValue": MOST_POLLERS,
+            "Description": f"Pollers that are kept ready, each for {DIALERS_PER_POLLER} slices at a time. "
+            "0: Lambda chooses.",
         },
         "PublicUrl": {
             "Type": "String",

@@ -24,6 +24,7 @@ from infra.deploy.session import aws_session
 from infra.local.cloud import Emulated
 from infra.local.emulator import Emulator
 from infra.operator import halt, tokens
+from infra.template.parameters import DEFAULT_DIALERS
 from infra.template.parameters import parameters as template_parameters
 
 PLAN = Plan(date(2026, 1, 5), date(2026, 1, 5), 1, (Window(1, 480, 660),), "http://tenant.example/", None)
@@ -256,13 +257,13 @@ def test_numbers_that_lambda_refuses_are_refused_before_deploying(
 
 @pytest.mark.parametrize(
     ("dialers", "pollers", "expected"),
-    [(None, None, None), (1000, None, 1000), (None, 150, 1500), (None, 0, program.DEFAULT_DIALERS)],
+    [(None, None, None), (1000, None, 1000), (None, 150, 1500), (None, 0, DEFAULT_DIALERS)],
 )
 def test_pollers_bring_their_dialers_and_without_them_the_default_holds_again(
     dialers: int | None, pollers: int | None, expected: int | None
 ) -> None:
     assert program.concurrency(dialers, pollers) == expected
-    assert template_parameters()["DialerConcurrency"]["Default"] == program.DEFAULT_DIALERS
+    assert template_parameters()["DialerConcurrency"]["Default"] == DEFAULT_DIALERS
 
 
 @pytest.mark.usefixtures("without_region_and_credentials")

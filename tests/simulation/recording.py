@@ -31,7 +31,7 @@ from tests.support.events import post_event
 from tests.support.permissions import Permission, asked_of_dynamodb, asked_of_lambda, asked_of_sqs
 from tests.support.tasks import waiting
 from tests.support.ticks import tick_of
-from tests.support.world import HandClock, World
+from tests.support.world import DIALER_LIFE, HandClock, World
 
 #: How many stories of the simulation run: a few at least, and more until each line that needs a permission has run.
 FEWEST, MOST = 4, 20
@@ -101,7 +101,7 @@ class RecordedWorld(World):
         with self._record.of("Settler"):
             super().settle()
 
-    def dial(self, bodies: Sequence[str], time_left: timedelta = timedelta(seconds=90)) -> list[str]:
+    def dial(self, bodies: Sequence[str], time_left: timedelta = DIALER_LIFE) -> list[str]:
         with self._record.of("Dialer"):
             return super().dial(bodies, time_left)
 

@@ -42,14 +42,17 @@ from chalicelib.calling.sleeper import Sleeper
 from chalicelib.domain import messages
 from chalicelib.domain.keys import CallKey, CampaignKey
 from chalicelib.domain.models import Day, Profile, Schedule
+from chalicelib.domain.pacing import TICK
 from chalicelib.domain.sharding import Work
 from chalicelib.domain.slicing import Limits
 from chalicelib.errors import CallpacerError
+from chalicelib.functions.invocation import SPARE
 from chalicelib.gateway.queue import CallQueue, DeadLetters
 from chalicelib.gateway.signing import PREFIX
 from chalicelib.storage.campaign_items import SHARDS
 from chalicelib.storage.database import Database, DynamoDB
 from chalicelib.storage.switch import Switch
+from infra.template.queues import DIALER_TIMEOUT, VISIBILITY_TIMEOUT
 from tests.fake_aws.clock import BEGIN, SimulatedClock, SkewedClock
 from tests.fake_aws.dynamodb import SimulatedDynamoDB
 from tests.fake_aws.greenlets import blocking, wait
@@ -68,10 +71,9 @@ R = TypeVar("R")
 Action: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 
 ACCOUNT, TOKEN = "acme", "token"
-#: how long functions may run, as in the template; for the API it is API Gateway's limit
-DIALER_TIMEOUT, TICK_TIMEOUT, REQUEST_TIMEOUT = timedelta(seconds=90), timedelta(seconds=60), timedelta(seconds=29)
-#: how much of its time a tick leaves for its last batch
-SPARE = timedelta(seconds=15)
+#: How long functions may run. For the API it is API Gateway's limit.
+DIALER_LIFE, TICK_TIMEOUT, REQUEST_TIMEOUT = timedelta(seconds=DIALER_TIMEOUT), TICK, timedelta(seconds=29)
+CALL_QUEUE = {"VisibilityTimeout": str(VISIBILITY_TIMEOUT)}
 #: The longest time without faults at the end of a story. A report may be tried again for thirty hours of it.
 QUIET = timedelta(hours=34)
 #: when every campaign that sleeps is awake
@@ -105,7 +107,7 @@ class Simulation:
 
         self._pollers = Pollers.prompt(self.clock.now) if self.is_short else Pollers.drawn(seed, self.clock.now)
         self.sqs = SimulatedSQS(self.clock.now, self.dice, refuses=self.faults.refuses)
-        self.queue = self.sqs.create_queue(QueueName="calls", Attributes={"VisibilityTimeout": "540"})["QueueUrl"]
+        self.queue = self.sqs.create_queue(QueueName="calls", Attributes=CALL_QUEUE)["QueueUrl"]
         self.dead = self.sqs.create_queue(QueueName="calls-dead")["QueueUrl"]
         dynamodb = SimulatedDynamoDB(
             self.dice, page_size=50, index_lag=self.faults.index_lag, unprocessed=self.faults.unprocessed
@@ -402,9 +404,9 @@ class Simulation:
                 public_url="http://callpacer.example",
                 random_fraction=self.dice.random,
             )
-            return await dialer.handle_batch(deliveries, invocation.clock.now() + DIALER_TIMEOUT)
+            return await dialer.handle_batch(deliveries, invocation.clock.now() + DIALER_LIFE)
 
-        again = await self._invoke("Dialer", DIALER_TIMEOUT, dial)
+        again = await self._invoke("Dialer", DIALER_LIFE, dial)
         self._dialling -= 1
         self._sent.set()
         if again is None:  # all of its messages come again

@@ -22,7 +22,9 @@ from chalicelib.calling.sleeper import Sleeper
 from chalicelib.domain import spreading
 from chalicelib.domain.keys import CampaignKey
 from chalicelib.domain.outcome import Answered, RequestResult
+from chalicelib.domain.pacing import TICK
 from chalicelib.domain.slicing import Limits
+from chalicelib.functions.invocation import SPARE
 from chalicelib.gateway.clients import LastLook
 from chalicelib.gateway.queue import CallQueue, DeadLetters
 from chalicelib.gateway.signing import new_secret
@@ -30,6 +32,7 @@ from chalicelib.runtime.clock import Clock
 from chalicelib.runtime.metrics import Metric, Metrics
 from chalicelib.storage.database import Database
 from chalicelib.storage.switch import Switch
+from infra.template.queues import DIALER_TIMEOUT
 from tests.fake_aws.clock import SimulatedClock
 from tests.support.databases import with_work
 
@@ -38,6 +41,8 @@ R = TypeVar("R")
 
 #: a Monday, 08:00 in New York
 EIGHT = datetime(2026, 1, 5, 13, tzinfo=UTC)
+#: for how long a dialer may run, and for how long a tick starts new work
+DIALER_LIFE, TICK_TIME = timedelta(seconds=DIALER_TIMEOUT), TICK - SPARE
 
 
 class HandClock(SimulatedClock):
@@ -223,17 +228,17 @@ class World:
         )
 
     def tick(self) -> None:
-        self.pacer.tick(self.clock.now() + timedelta(seconds=45), with_work(self.progress, self.clock.now()))
+        self.pacer.tick(self.clock.now() + TICK_TIME, with_work(self.progress, self.clock.now()))
 
     def settle(self) -> None:
-        self.settler.settle(self.clock.now() + timedelta(seconds=45), with_work(self.progress, self.clock.now()))
+        self.settler.settle(self.clock.now() + TICK_TIME, with_work(self.progress, self.clock.now()))
 
     def dispatch(self) -> list[QueuedMessage]:
         """Run the pacer once. Returns the messages that become visible within a minute."""
         self.tick()
         return self.sqs.take(self.clock.now() + timedelta(minutes=1))
 
-    def dial(self, bodies: Sequence[str], time_left: timedelta = timedelta(seconds=90)) -> list[str]:
+    def dial(self, bodies: Sequence[str], time_left: timedelta = DIALER_LIFE) -> list[str]:
         """Deliver these messages in one batch. Returns the ids, from 0, of those that must be delivered again."""
         deliveries = [Delivery(str(index), body) for index, body in enumerate(bodies)]
         return self.clock.run(self.dialer.handle_batch(deliveries, self.clock.now() + time_left))

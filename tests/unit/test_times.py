@@ -36,7 +36,7 @@ def test_a_tick_is_the_time_between_two_invocations_by_a_rule() -> None:
 
 @pytest.mark.parametrize("function", ["pacer", "settler"])
 def test_a_tick_ends_before_the_next_one_and_has_time_to_finish(function: str) -> None:
-    assert SPARE < FUNCTIONS[function]["lambda_timeout"] * SECOND <= TICK
+    assert SPARE < FUNCTIONS[function]["lambda_timeout"] * SECOND == TICK
 
 
 def test_a_dialer_has_time_for_the_last_call_of_the_longest_slice_and_its_report() -> None:
