@@ -49,8 +49,8 @@ MAX_PROFILES = 20
 MAX_ATTEMPTS = 1 + MOST_RETRIES
 #: the most items of a list in one answer
 MAX_PAGE = 1000
-#: Fields that have a second name in the reference, or in an answer of this API. Faults name a field by its first name,
-#: which also wins if a request has both.
+#: Fields that have a second name in the reference, or in an answer of this API. Faults name a field by its first name.
+#: A request may have both if they have the same value.
 _OTHER_NAMES = {"nickname": "name", "schedule": "schedule_id", "profile": "profile_id"}
 #: how many unknown fields are listed
 _MAX_UNKNOWN_LISTED = 20
@@ -117,19 +117,33 @@ class Form:
 
     def check(self, *, changes: Sequence[str] = ()) -> None:
         """Raises InvalidFields with all faults. If there are `changes`, at least one of these fields must be given."""
-        self._find_unknown()
+        self._check_names()
         if changes and not self._faults and not any(self.given(name) for name in changes):
             self._faults["body"] = [f"The request must give at least one of {', '.join(changes)}."]
         if self._faults:
             raise InvalidFields(self._faults)
 
-    def _find_unknown(self) -> None:
-        """Record a fault for each field that the handler didn't ask for.
+    def _check_names(self) -> None:
+        """Record a fault for each field that would be ignored, because a client would believe that it is accepted.
 
-        A client would believe that an ignored field is accepted.
+        That is a field that the handler didn't ask for, and the second name of a field that has another value by its
+        first name.
         """
-        others = {_OTHER_NAMES[name] for name in self._known if name in _OTHER_NAMES}
-        self._refuse_unknown(self._values.keys() - self._known - others, sorted(self._known))
+        other_names = {name: _OTHER_NAMES[name] for name in self._known if name in _OTHER_NAMES}
+        self._refuse_unknown(self._values.keys() - self._known - set(other_names.values()), sorted(self._known))
+        for name, other in other_names.items():
+            self._refuse_if_different(name, other)
+
+    def _refuse_if_different(self, name: str, other: str) -> None:
+        if not self._values.keys() >= {name, other}:
+            return
+        first, second = self._values[name], self._values[other]
+        if not values.are_the_same(first, second):
+            self.fault(
+                name,
+                f"The {self._prefix}{name} and {self._prefix}{other} fields are two names for one field, and have "
+                f"different values, {in_short(first)} and {in_short(second)}: give one of them.",
+            )
 
     def _refuse_unknown(self, unknown: Set[str], known: Iterable[str], within: str = "") -> None:
         """Record a fault for each unknown name, up to _MAX_UNKNOWN_LISTED. `within` precedes them, like a prefix."""
@@ -278,7 +292,7 @@ class Form:
             gap=form.integer("gap", minimum=SHORTEST_RETRY_GAP, maximum=LONGEST_RETRY_GAP, required=True),
             growth=form._read("growth", values.growth, 1.0, required=False) or 1.0,
         )
-        form._find_unknown()
+        form._check_names()
         self._faults |= form._faults
         return rule
 
@@ -362,7 +376,7 @@ class Form:
         if end <= start:
             form._fault_of_value("end_time", f"The {name}.end_time field must be a time after start_time.")
         nickname = form.nickname()
-        form._find_unknown()
+        form._check_names()
         self._faults |= form._faults
         return ProfileChoice(reference, start, end, nickname)
 

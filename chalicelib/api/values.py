@@ -201,6 +201,15 @@ def growth(value: object) -> float:
     return number
 
 
+def are_the_same(one: object, other: object) -> bool:
+    """True if both mean the same. A form and a query have text where JSON has a number, an array or an object."""
+    if isinstance(one, str) and isinstance(other, str):
+        return unicodedata.normalize("NFC", one.strip()) == unicodedata.normalize("NFC", other.strip())
+    if is_blank(one) or is_blank(other):
+        return is_blank(one) and is_blank(other)
+    return from_json_text(one) == from_json_text(other)
+
+
 def from_json_text(value: object) -> object:
     """The value that JSON text stands for; None if it isn't valid. Any other value is itself."""
     if not isinstance(value, str):

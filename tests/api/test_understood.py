@@ -73,6 +73,31 @@ def test_an_unknown_member_of_a_profile_is_refused(ready: Customer) -> None:
     assert (reply.status, list(reply.json)) == (422, ["profiles.0.timezone"])
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "fields"),
+    [
+        ("POST", "/api/schedules", {"days": ["mon"], "nickname": "a", "name": "b"}),
+        ("PATCH", "/api/schedules/1", {"nickname": "a", "name": "b"}),
+        ("PATCH", "/api/profiles/1", {"nickname": "a", "name": None}),
+        ("POST", "/api/campaigns", campaign_fields(schedule="weekdays", schedule_id=7)),
+        ("PATCH", "/api/campaigns/1", {"schedule": "weekdays", "schedule_id": 7}),
+        ("PATCH", "/api/campaigns", {"schedule": "weekdays", "schedule_id": 7}),
+    ],
+)
+def test_two_names_of_one_field_that_differ_are_refused_and_nothing_is_done(
+    ready: Customer, method: str, path: str, fields: dict[str, Any]
+) -> None:
+    before = ready.everything()
+    first, second = (name for name in ("nickname", "name", "schedule", "schedule_id") if name in fields)
+    reply = ready.ask(method, path, json.dumps(fields).encode())
+    assert (reply.status, list(reply.json)) == (422, [first])
+    assert f"The {first} and {second} fields are two names for one field" in reply.json[first][0]
+    # One of them may be in the query.
+    body = {name: value for name, value in fields.items() if name != second}
+    assert ready.ask(method, f"{path}?{second}={fields[second]}", json.dumps(body).encode()).status == 422
+    assert ready.everything() == before
+
+
 def test_thousands_of_unknown_fields_are_not_all_listed(ready: Customer) -> None:
     fields = {f"field{number}": 1 for number in range(50_000)}
     reply = ready.ask("POST", "/api/schedules", json.dumps(fields).encode())

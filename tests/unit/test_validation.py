@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import date
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from chalicelib.api.request import FilePart, Parameters
@@ -230,7 +230,10 @@ def test_any_other_unique_is_refused_with_the_known_ones(value: object) -> None:
     [
         ({"nickname": "3wkdays"}, "3wkdays"),
         ({"name": "3wkdays"}, "3wkdays"),
-        ({"nickname": "this", "name": "that"}, "this"),
+        ({"nickname": "3wkdays", "name": "3wkdays"}, "3wkdays"),
+        ({"nickname": "3wkdays", "name": " 3wkdays "}, "3wkdays"),
+        ({"nickname": "\u00e9", "name": "e\u0301"}, "\u00e9"),
+        ({"nickname": None, "name": None}, None),
         ({"nickname": " 3wkdays "}, "3wkdays"),
         ({"nickname": "é" * 64}, "é" * 64),
         ({"nickname": ""}, None),
@@ -242,6 +245,64 @@ def test_a_nickname_is_optional_and_has_two_names(values: dict[str, object], nic
     form = Form(Parameters(values))
     assert form.nickname() == nickname
     form.check()
+
+
+READERS: dict[tuple[str, str], Callable[[Form], object]] = {
+    ("nickname", "name"): Form.nickname,
+    ("schedule", "schedule_id"): Form.schedule,
+}
+
+
+@pytest.mark.parametrize("names", READERS)
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("7", "8"), ("daily", 8), (8, "daily"), ("a", "A"), ("a", None), (None, "a"), ("", "a"), (["a"], "a")],
+)
+def test_two_names_of_one_field_with_different_values_are_refused(
+    names: tuple[str, str], first: object, second: object
+) -> None:
+    form = form_of(**dict(zip(names, (first, second), strict=True)))
+    READERS[names](form)
+    (sentence, *_) = reversed(faults(form)[names[0]])
+    assert sentence == (
+        f"The {names[0]} and {names[1]} fields are two names for one field, and have different values, "
+        f"{in_short(first)} and {in_short(second)}: give one of them."
+    )
+
+
+@pytest.mark.parametrize("value", [7, "7", 7.0, "daily"])
+def test_two_names_of_one_field_may_have_the_same_value(value: object) -> None:
+    for second in (value, str(value), f" {value} "):
+        form = form_of(schedule=value, schedule_id=second)
+        assert form.schedule() in ("7", "daily")
+        form.check()
+        assert form_of(profiles=[WINDOW | {"profile": value, "profile_id": second}]).profiles() is not None
+
+
+def test_two_names_within_a_profile_are_refused_by_its_index() -> None:
+    form = form_of(profiles=[WINDOW, WINDOW | {"profile_id": 17}, WINDOW | {"nickname": "a", "name": "b"}])
+    form.profiles()
+    found = faults(form)
+    assert list(found) == ["profiles.1.profile", "profiles.2.nickname"]
+    assert found["profiles.1.profile"][0].startswith("The profiles.1.profile and profiles.1.profile_id fields are two ")
+
+
+@given(first=st.integers() | st.text() | st.none(), second=st.integers() | st.text() | st.none())
+@example("true", "1")
+@example("1", "1.0")
+@example("", None)
+def test_of_two_names_no_value_is_ever_ignored(first: object, second: object) -> None:
+    outcomes = []
+    for values in ({"nickname": first, "name": second}, {"nickname": second, "name": first}):
+        form = form_of(**values)
+        nickname = form.nickname()
+        try:
+            form.check()
+        except InvalidFields:
+            outcomes.append("refused")
+        else:
+            outcomes.append(str(nickname))
+    assert outcomes[0] == outcomes[1]
 
 
 @pytest.mark.parametrize(
@@ -473,7 +534,7 @@ def test_a_campaign_has_1_to_20_profiles() -> None:
         ({"schedule_id": "6"}, "6"),
         ({"schedule_id": 6}, "6"),
         ({"schedule_id": 6.0}, "6"),
-        ({"schedule": "3wkdays", "schedule_id": 6}, "3wkdays"),
+        ({"schedule": "6", "schedule_id": 6}, "6"),
     ],
 )
 def test_a_schedule_is_named_by_nickname_or_id_under_either_name(values: dict[str, object], reference: str) -> None:
