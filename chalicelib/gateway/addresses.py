@@ -157,29 +157,60 @@ def read_url(url: str, *, allow_loopback: bool) -> Target | UrlFault:
     If loopback is allowed, every port is, because on a laptop a server may have any port. The addresses of a name
     aren't known here: they are checked when it is resolved.
     """
+    try:
+        return _target(url, allow_loopback=allow_loopback)
+    except _Refused as refused:
+        return refused.fault
+
+
+class _Refused(Exception):
+    """The URL isn't dialled."""
+
+    def __init__(self, fault: UrlFault) -> None:
+        super().__init__(fault)
+        self.fault = fault
+
+
+def _target(url: str, *, allow_loopback: bool) -> Target:
+    """Raises _Refused."""
+    parts = _parts(url)
+    scheme = parts["scheme"].lower()
+    host, port = _host_and_port(parts["authority"], 443 if scheme == "https" else 80)
+    if not _is_port_allowed(port, allow_loopback=allow_loopback):
+        raise _Refused(UrlFault.PORT)
+    if not _is_host_allowed(host, allow_loopback=allow_loopback):
+        raise _Refused(UrlFault.ADDRESS)
+    return Target(scheme, str(host), port, _quoted(parts["path"]) or "/", _quoted(parts["query"] or ""))
+
+
+def _parts(url: str) -> re.Match[str]:
+    """Raises _Refused."""
     # Parsers of URLs disagree most about blanks, control characters and backslashes.
     if len(url) > LONGEST_URL or any(character <= " " or character in "\x7f\\" for character in url):
-        return UrlFault.MALFORMED
+        raise _Refused(UrlFault.MALFORMED)
     parts = _URL.fullmatch(url)
     if parts is None:
-        return UrlFault.SCHEME
+        raise _Refused(UrlFault.SCHEME)
     if "@" in parts["authority"]:
-        return UrlFault.CREDENTIALS
-    authority = _AUTHORITY.fullmatch(parts["authority"])
-    host = None if authority is None else _host(authority["name"], authority["ipv6"])
-    if authority is None or host is None:
-        return UrlFault.MALFORMED
-    scheme = parts["scheme"].lower()
-    port = int(authority["port"] or (443 if scheme == "https" else 80))
-    if not _is_port_allowed(port, allow_loopback=allow_loopback):
-        return UrlFault.PORT
-    if not _is_host_allowed(host, allow_loopback=allow_loopback):
-        return UrlFault.ADDRESS
+        raise _Refused(UrlFault.CREDENTIALS)
+    return parts
+
+
+def _host_and_port(authority: str, default_port: int) -> tuple[str | IPv4Address | IPv6Address, int]:
+    """Raises _Refused."""
+    parts = _AUTHORITY.fullmatch(authority)
+    host = None if parts is None else _host(parts["name"], parts["ipv6"])
+    if parts is None or host is None:
+        raise _Refused(UrlFault.MALFORMED)
+    return host, int(parts["port"] or default_port)
+
+
+def _quoted(part: str) -> str:
+    """Raises _Refused."""
     try:
-        path, query = (quote(part or "", safe=_UNQUOTED) for part in (parts["path"], parts["query"]))
+        return quote(part, safe=_UNQUOTED)
     except UnicodeEncodeError:
-        return UrlFault.MALFORMED
-    return Target(scheme, str(host), port, path or "/", query)
+        raise _Refused(UrlFault.MALFORMED) from None
 
 
 def _is_port_allowed(port: int, *, allow_loopback: bool) -> bool:
