@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from chalicelib.domain.call import Call, RecordedEvent, ReportState, State
 from chalicelib.domain.event_actions import (
-    CORRECTED_WITHIN,
     Correct,
     End,
     EventAction,
@@ -43,6 +42,7 @@ LASTING = Call(
 )
 UNCERTAIN = replace(LASTING, state=State.UNCERTAIN, ended_at=NOW)
 BUSY = CallEvent(EventStatus.BUSY)
+DAY = timedelta(hours=24)
 FINAL = [status for status in EventStatus if status.is_final]
 
 
@@ -64,6 +64,14 @@ def test_a_failed_attempt_is_followed_by_another_within_the_budget() -> None:
     assert action(replace(LASTING, attempt=3), BUSY, attempt=3, plan=plan) == End(Finish(busy))
 
 
+def test_an_event_with_a_reason_of_its_own_is_followed_by_what_the_rule_of_its_status_says() -> None:
+    plan = replace(PLAN, max_retries=2, retries=((RetryKind.NO_ANSWER, RetryRule(attempts=3, gap=60)),))
+    rang = CallEvent(EventStatus.NO_ANSWER, "ring_timeout")
+    assert action(LASTING, rang, plan=plan) == End(
+        Retry(Outcome(Result.FAILED, "ring_timeout"), NOW + timedelta(seconds=60))
+    )
+
+
 @pytest.mark.parametrize("state", [State.COMPLETED, State.FAILED, State.DEFERRED])
 @pytest.mark.parametrize("status", EventStatus)
 def test_the_first_final_event_wins(state: State, status: EventStatus) -> None:
@@ -73,6 +81,11 @@ def test_the_first_final_event_wins(state: State, status: EventStatus) -> None:
 @given(st.sampled_from(State), st.sampled_from(EventStatus), st.sampled_from([1, 3]))
 def test_an_event_of_another_attempt_changes_nothing(state: State, status: EventStatus, attempt: int) -> None:
     assert action(replace(LASTING, state=state), CallEvent(status), attempt=attempt) == Nothing()
+
+
+@pytest.mark.parametrize("status", [status for status in EventStatus if not status.is_final])
+def test_the_first_event_of_an_attempt_is_recorded_however_far_the_call_is(status: EventStatus) -> None:
+    assert action(LASTING, CallEvent(status)) == Record()
 
 
 def test_ringing_after_answered_changes_nothing() -> None:
@@ -168,7 +181,7 @@ class TestWhoPickedUp:
         call = after(UNCERTAIN, self.MACHINE)
         outcome = Outcome(Result.COMPLETED, "completed", CalleeType.ANSWERINGMACHINE, 31)
         assert action(call, self.COMPLETED) == Correct(outcome)
-        assert action(UNCERTAIN, self.MACHINE, now=NOW + CORRECTED_WITHIN + timedelta(seconds=1)) == Nothing()
+        assert action(UNCERTAIN, self.MACHINE, now=NOW + DAY + timedelta(seconds=1)) == Nothing()
 
     @pytest.mark.parametrize("state", [State.COMPLETED, State.FAILED, State.DEFERRED])
     def test_after_the_end_it_changes_nothing(self, state: State) -> None:
@@ -199,8 +212,16 @@ def test_a_line_has_the_callee_only_if_it_is_known_as_lines_that_are_stored_alre
 @pytest.mark.parametrize("status", FINAL)
 def test_a_late_final_event_corrects_an_uncertain_call_within_a_day(status: EventStatus) -> None:
     event = CallEvent(status)
-    assert isinstance(action(UNCERTAIN, event, now=NOW + CORRECTED_WITHIN), Correct)
-    assert action(UNCERTAIN, event, now=NOW + CORRECTED_WITHIN + timedelta(microseconds=1)) == Nothing()
+    assert isinstance(action(UNCERTAIN, event, now=NOW + DAY), Correct)
+    assert action(UNCERTAIN, event, now=NOW + DAY + timedelta(microseconds=1)) == Nothing()
+
+
+@pytest.mark.parametrize("waited", [None, timedelta(hours=1)], ids=["no answer of start_url", "no final event"])
+def test_the_day_begins_when_the_call_became_uncertain(waited: timedelta | None) -> None:
+    call = replace(UNCERTAIN, ended_at=None if waited is None else NOW + waited)
+    end = NOW + (waited or timedelta(0)) + DAY
+    assert action(call, BUSY, now=end) == Correct(Outcome(Result.FAILED, "busy"))
+    assert action(call, BUSY, now=end + timedelta(microseconds=1)) == Nothing()
 
 
 def test_a_corrected_call_is_never_dialled_again_by_itself() -> None:
@@ -210,5 +231,5 @@ def test_a_corrected_call_is_never_dialled_again_by_itself() -> None:
 
 def test_ringing_corrects_nothing_and_is_recorded_while_a_final_event_would() -> None:
     assert action(UNCERTAIN, CallEvent(EventStatus.RINGING)) == Record()
-    late = NOW + CORRECTED_WITHIN + timedelta(microseconds=1)
+    late = NOW + DAY + timedelta(microseconds=1)
     assert action(UNCERTAIN, CallEvent(EventStatus.RINGING), now=late) == Nothing()

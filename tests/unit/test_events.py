@@ -14,8 +14,8 @@ from chalicelib.domain.faults import EventFault, UnreadableEvent
 from chalicelib.domain.outcome import LONGEST_DURATION, LONGEST_REASON, CalleeType, Outcome, Result
 from chalicelib.domain.providers import OWN, OWN_STATUSES, PROVIDERS, EventStatus, spelling
 
-#: an integer that Python refuses to write
-HUGE = pytest.param(10**5000, id="huge")
+#: integers that Python refuses to write
+HUGE, HUGE_NEGATIVE = pytest.param(10**5000, id="huge"), pytest.param(-(10**5000), id="huge negative")
 EXAMPLES = Path(__file__).parent / "events"
 MACHINE = CalleeType.ANSWERINGMACHINE
 
@@ -135,12 +135,18 @@ class TestOwnWords:
     def test_the_customers_status_precedes_a_providers(self) -> None:
         assert read_event({"status": "rejected", "CallStatus": "busy"}).status is EventStatus.REJECTED
 
+    def test_the_customers_callee_precedes_a_providers(self) -> None:
+        fields = {"status": "completed", "callee_type": "fax", "CallSid": "CA1", "AnsweredBy": "human"}
+        assert read_event(fields).callee_type is CalleeType.FAX
+
     def test_an_empty_status_leaves_it_to_the_providers(self) -> None:
         assert read_event({"status": " ", "CallStatus": "busy"}).status is EventStatus.BUSY
 
 
 class TestFaults:
-    @pytest.mark.parametrize("status", ["dialing", "completedd", 7, True, ["busy"], {"is": "busy"}, HUGE])
+    @pytest.mark.parametrize(
+        "status", ["dialing", "completedd", 7, True, ["busy"], {"is": "busy"}, HUGE, HUGE_NEGATIVE]
+    )
     def test_an_unknown_status_is_a_fault_with_its_value_and_the_known_ones(self, status: object) -> None:
         found = fault(status=status)
         assert found.code is EventFault.UNKNOWN_STATUS
@@ -237,6 +243,10 @@ class TestWhoSaysSo:
     )
     def test_plivo_says_nothing_of_a_human_by_finding_no_machine(self, said: object, callee: CalleeType) -> None:
         assert read_event(example("plivo/machine.form") | {"Machine": said}).callee_type is callee
+
+    @pytest.mark.parametrize(("word", "status"), [("unanswered", "no_answer"), ("cancel", "canceled")])
+    def test_a_status_that_only_another_provider_has_is_understood(self, word: str, status: str) -> None:
+        assert read_event({"CallSid": "CA1", "CallStatus": word}).status == status
 
     def test_a_provider_is_read_without_its_mark_too(self) -> None:
         fields = {"CallStatus": "completed", "AnsweredBy": "human", "CallDuration": "7"}

@@ -1,5 +1,6 @@
 """When a queue will be done."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 from hypothesis import given, settings
@@ -45,9 +46,20 @@ def test_a_campaign_that_has_ended_makes_no_call() -> None:
     assert forecast(timetable(), [pace(60)], 5, EIGHT + timedelta(days=30)) == Forecast(None, 5)
 
 
+def test_a_campaign_whose_last_hours_are_over_makes_no_call() -> None:
+    evening = EIGHT + timedelta(hours=12)
+    assert forecast(timetable(last=date(2026, 1, 5)), [pace(60)], 5, evening) == Forecast(None, 5)
+
+
+def test_a_campaign_that_begins_in_twenty_years_has_a_forecast() -> None:
+    far = replace(timetable(), start_date=date(2046, 1, 5), end_date=date(2046, 1, 5))
+    assert forecast(far, [pace(60)], 1, BEFORE) == Forecast(datetime(2046, 1, 5, 13, tzinfo=UTC), 0)
+
+
 def test_the_latest_possible_date_can_be_a_campaigns_last() -> None:
     forever = timetable(last=date.max)
     assert forecast(forever, [pace(1)], 10**9, BEFORE).left_over > 0
+    assert forecast(replace(forever, start_date=date(9999, 12, 30)), [pace(60)], 200, BEFORE).left_over == 20
 
 
 @settings(max_examples=40)

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from chalicelib.domain.keys import CallKey
-from chalicelib.domain.last_look import CampaignSnapshot, Refusal, hold, refusal
+from chalicelib.domain.last_look import CampaignSnapshot, Refusal, hold, refusal, refusal_unclaimed
 from chalicelib.domain.messages import Dial
 from chalicelib.domain.models import Campaign, Day, Entry, Plan, Schedule, Status, Window
 
@@ -55,8 +55,9 @@ def test_without_its_campaign_or_schedule_nothing_is_dialled() -> None:
     assert last_look(schedule=None) is Refusal.STOPPED
 
 
-def test_a_number_of_an_earlier_start_is_not_dialled() -> None:
-    assert last_look(dial=replace(DIAL, generation=2)) is Refusal.SUPERSEDED
+@pytest.mark.parametrize("generation", [2, 4])
+def test_a_number_of_another_start_is_not_dialled(generation: int) -> None:
+    assert last_look(dial=replace(DIAL, generation=generation)) is Refusal.SUPERSEDED
 
 
 def test_nothing_is_dialled_before_the_window_opens() -> None:
@@ -109,7 +110,19 @@ def test_a_late_number_is_not_connected_but_a_slow_connection_does_not_make_it_l
 
 def test_a_snapshot_is_valid_for_one_and_a_half_seconds() -> None:
     assert last_look(age=timedelta(seconds=1.5)) is None
-    assert last_look(age=timedelta(seconds=1.6)) is Refusal.UNSURE
+    assert last_look(age=timedelta(seconds=1.501)) is Refusal.UNSURE
+    assert last_look(age=timedelta(seconds=1.501), halted=True) is Refusal.UNSURE
+
+
+def test_a_number_is_not_claimed_if_it_may_not_be_dialled_by_its_start_deadline() -> None:
+    def unclaimed(now: datetime, campaign: Campaign = CAMPAIGN) -> Refusal | None:
+        dial = replace(DIAL, start_deadline=EIGHT + timedelta(seconds=2))
+        return refusal_unclaimed(dial, CampaignSnapshot(False, campaign, SCHEDULE, now), now)
+
+    assert unclaimed(EIGHT - timedelta(seconds=1)) is None
+    assert unclaimed(EIGHT + timedelta(seconds=1.999)) is None
+    assert unclaimed(EIGHT + timedelta(seconds=2)) is Refusal.LATE
+    assert unclaimed(EIGHT, replace(CAMPAIGN, status=Status.STOPPED)) is Refusal.STOPPED
 
 
 def test_no_call_begins_that_the_function_has_no_time_to_end() -> None:

@@ -68,6 +68,22 @@ class TestLimit:
         assert load.after_tick(Load(dispatched=0, most=100, limited=True), returned=0).most == 100
         assert load.after_tick(Load(dispatched=0, most=100), returned=0).most is None
 
+    @pytest.mark.parametrize(
+        ("before", "returned", "made"),
+        [
+            (Load(dispatched=300, made=70), 200, 100),
+            (Load(dispatched=50, made=70, most=50), 0, 50),
+            (Load(dispatched=0, made=70, most=100, limited=True), 0, 0),
+            (Load(dispatched=100, left=50), 20, 100),
+            (Load(dispatched=3), 5, 0),
+        ],
+        ids=["some returned", "none returned", "none dispatched", "fewer returned than left", "more than dispatched"],
+    )
+    def test_the_calls_that_were_made_are_those_dispatched_and_not_returned(
+        self, before: Load, returned: int, made: int
+    ) -> None:
+        assert load.after_tick(before, returned).made == made
+
     @given(st.integers(0, 10**6), st.integers(0, 10**6), st.integers(0, 10**6), st.integers(0, 10**6))
     def test_a_limit_is_never_below_the_least(self, dispatched: int, left: int, made: int, returned: int) -> None:
         most = load.after_tick(Load(dispatched, left, made), returned).most
@@ -180,6 +196,16 @@ class TestDialers:
         assert kept_busy(selection, rate, Limits(), SECOND) == pytest.approx(5, rel=0.06)
         assert selection.stretch >= load.SHORTEST_STRETCH
 
+    def test_calls_of_a_large_rate_are_evenly_spread_as_long_as_slices_stay_full(self) -> None:
+        half = load.selection(0.5, 0.5, 2000, Limits(), 0.5)
+        assert (half.step, half.part) == (2, 1)
+
+    def test_no_stretch_is_shorter_than_the_shortest_however_large_the_rate(self) -> None:
+        assert load.selection(0.9, 0.5, 2000, Limits(), 0.5).stretch == load.SHORTEST_STRETCH
+
+    def test_a_campaign_without_a_rate_leaves_no_slot_out(self) -> None:
+        assert load.selection(1.0, 0.5, 0, Limits(), 0.5) == Selection()
+
     @given(st.floats(0.001, 0.999), RATES, TIMES)
     def test_after_returned_calls_fewer_are_made_evenly_if_the_dialers_could_make_all(
         self, part: float, rate: float, call_time: timedelta
@@ -255,6 +281,10 @@ class TestCallTime:
         quick = [ended(index, 0.2) for index in range(40)]
         hanging = [under_way(index) for index in range(40, 80)]
         assert load.newest_call_time(0.2 * SECOND, [*quick, *hanging], BEGUN + 20 * SECOND) > 20 * SECOND
+
+    def test_a_claim_by_a_clock_that_is_ahead_counts_as_no_time(self) -> None:
+        calls = [ended(0, 2), under_way(1)]
+        assert load.newest_call_time(timedelta(0), calls, BEGUN - SECOND) == 2 * SECOND
 
     def test_calls_that_took_no_time_change_nothing(self) -> None:
         assert load.newest_call_time(5 * SECOND, [ended(index, 0) for index in range(50)], BEGUN) == 5 * SECOND

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,12 +12,13 @@ from chalicelib.domain.call import Call, ReportState, State
 from chalicelib.domain.keys import CallKey
 from chalicelib.domain.models import Campaign, Counts, Entry, Plan, Status, Window
 from chalicelib.domain.outcome import CalleeType
-from chalicelib.domain.progress import Progress, progress, status
+from chalicelib.domain.progress import Progress, is_settled, progress, status
 from chalicelib.domain.tasks import Correction, UncountedOutcome
 
 NOW = datetime(2026, 1, 5, 13, tzinfo=UTC)
 PLAN = Plan(date(2026, 1, 5), date(2026, 1, 5), 1, (Window(1, 8 * 60, 11 * 60),), "http://tenant.example/", None)
 RUNNING = Campaign("acme", 1, PLAN, Status.RUNNING, tail=10, head=6, settled=2, counts=Counts(completed=2))
+COUNTED = Campaign("acme", 1, PLAN, Status.RUNNING, tail=6, head=6, settled=6, counts=Counts(completed=6))
 
 
 def call(
@@ -59,6 +61,27 @@ def test_a_number_that_ends_between_two_reads_is_counted_once() -> None:
     assert (done.deferred, done.failed, done.dialling) == (0, 1, 0)
 
 
+def test_a_number_that_was_sent_before_the_head_moved_is_queued() -> None:
+    assert progress(RUNNING, outcomes=[ended(6, State.FAILED)]) == progress(RUNNING)
+    assert progress(RUNNING, open_calls=[call(6, State.IN_PROGRESS)]) == progress(RUNNING)
+    assert progress(RUNNING, corrections=[Correction(RUNNING.key.call(6), State.COMPLETED)]) == progress(RUNNING)
+
+
+def test_a_number_that_is_claimed_between_two_reads_is_being_dialled() -> None:
+    assert progress(RUNNING, leased=[call(3, State.DIALLING)]) == progress(RUNNING)
+
+
+def test_an_open_number_that_is_counted_between_two_reads_is_counted_once() -> None:
+    campaign = replace(RUNNING, settled=6, counts=Counts(completed=5, failed=1))
+    assert progress(campaign, open_calls=[call(3, State.FAILED, skipped=True)]) == progress(campaign)
+
+
+def test_a_number_among_the_open_calls_and_the_outcomes_is_counted_once() -> None:
+    campaign = replace(RUNNING, settled=6, counts=Counts(completed=5))
+    done = progress(campaign, outcomes=[ended(3, State.FAILED)], open_calls=[call(3, State.FAILED)])
+    assert (done.failed, done.deferred, done.dialling) == (1, 0, 0)
+
+
 #: what may have become of a number before `settled`, beside being open
 SETTLED = ("counted", "waiting", "ended", "dialled", "leased", "counted: corrected", "ended: corrected")
 #: what may have become of an open call; its record has this state
@@ -77,7 +100,7 @@ SKIPPED = {
     "skipped: counted": State.COMPLETED,
 }
 #: or that a dialer has listed among the open calls
-LISTED = {"listed": State.IN_PROGRESS, "listed: counted": State.COMPLETED}
+LISTED = {"listed": State.IN_PROGRESS, "listed: ended": State.FAILED, "listed: counted": State.COMPLETED}
 EXPECTED: dict[State, set[str | None]] = {
     State.DIALLING: {"dialled", "skipped: dialled", "open: dialled again", State.DIALLING, None},
     State.IN_PROGRESS: {"open", "listed", State.IN_PROGRESS},
@@ -92,7 +115,7 @@ EXPECTED: dict[State, set[str | None]] = {
         "corrected",
         State.COMPLETED,
     },
-    State.FAILED: {"ended", "skipped: ended", "open: ended", State.FAILED},
+    State.FAILED: {"ended", "skipped: ended", "open: ended", "listed: ended", State.FAILED},
     State.UNCERTAIN: {State.UNCERTAIN},
 }
 
@@ -117,6 +140,7 @@ def test_each_number_is_counted_once_wherever_it_is(
             uncertain=fates.count("counted: corrected"),
         ),
     )
+    still_listed = {what: state for what, state in LISTED.items() if what != "listed: counted"}
     by_state = {what: State(what) for what in State} | {"corrected": State.COMPLETED}
     leased = {"dialled": State.DIALLING, "skipped: dialled": State.DIALLING, "leased": State.DEFERRED}
 
@@ -139,7 +163,7 @@ def test_each_number_is_counted_once_wherever_it_is(
         [*records(by_state), *records(SKIPPED, skipped=True), *records(LISTED, listed=True)],
         [*records(leased, skipped=True), *records({"open: dialled again": State.DIALLING})],
         outcomes,
-        [*records(OPEN), *records({"listed": State.IN_PROGRESS}, listed=True)],
+        [*records(OPEN), *records(still_listed, listed=True)],
         corrections,
     )
     counts = {state: sum(what in expected for what in fates) for state, expected in EXPECTED.items()}
@@ -160,6 +184,8 @@ def test_a_campaign_is_completed_when_all_numbers_are_settled_and_reported() -> 
     assert status(done, NOW, anything_deferred=False) is Status.COMPLETED
     assert status(done, NOW, anything_deferred=True) is Status.RUNNING
     assert status(replace(done, status=Status.STOPPED), NOW, anything_deferred=False) is Status.COMPLETED
+    assert status(done, NOW + timedelta(days=2), anything_deferred=False) is Status.COMPLETED
+    assert status(replace(done, settled=9), NOW, anything_deferred=False) is Status.RUNNING
 
 
 def test_a_campaign_with_queued_numbers_has_ended_after_its_last_day() -> None:
@@ -167,6 +193,30 @@ def test_a_campaign_with_queued_numbers_has_ended_after_its_last_day() -> None:
     assert status(RUNNING, midnight - timedelta(seconds=1), anything_deferred=False) is Status.RUNNING
     assert status(RUNNING, midnight, anything_deferred=False) is Status.ENDED
     assert status(replace(RUNNING, status=Status.CREATED), midnight, anything_deferred=False) is Status.CREATED
+
+
+def test_a_stopped_campaign_is_shown_as_stopped_until_its_last_day_is_over() -> None:
+    stopped = replace(RUNNING, status=Status.STOPPED)
+    assert status(stopped, NOW, anything_deferred=False) is Status.STOPPED
+    assert status(stopped, NOW + timedelta(days=2), anything_deferred=False) is Status.ENDED
+
+
+@pytest.mark.parametrize(
+    ("campaign", "expected"),
+    [
+        (replace(COUNTED, tail=7, has_work=True), True),
+        (COUNTED, True),
+        (replace(COUNTED, has_work=True), False),
+        (replace(COUNTED, tail=7, corrections_due=1), False),
+        (replace(COUNTED, tail=7, counts=Counts(completed=5)), False),
+        (replace(COUNTED, tail=8, head=7), False),
+    ],
+    ids=["more is queued", "no work", "work, and nothing queued", "a correction", "one skipped", "one under way"],
+)
+def test_a_campaign_is_settled_if_all_that_was_dispatched_is_counted_and_nothing_waits(
+    campaign: Campaign, expected: bool
+) -> None:
+    assert is_settled(campaign) is expected
 
 
 def test_an_empty_campaign_is_not_completed() -> None:

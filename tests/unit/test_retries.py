@@ -16,6 +16,7 @@ from chalicelib.domain.providers import EventStatus
 from chalicelib.domain.retries import (
     LONGEST_RETRY_AFTER,
     REPORT_ATTEMPTS,
+    AwaitOutcome,
     Finish,
     ReportAction,
     ReportDecision,
@@ -41,6 +42,10 @@ def claim(attempt: int = 1, unsent: int = 0) -> Claim:
 
 def test_a_call_that_was_answered_is_finished() -> None:
     assert next_action(Answered(200, {}, b""), claim(), plan(), NOW, 0) == Finish(Outcome(Result.COMPLETED, "http_200"))
+
+
+def test_a_call_that_start_url_accepts_waits_for_the_event_that_ends_it() -> None:
+    assert next_action(Answered(202, {}, b""), claim(), plan(max_retries=1), NOW, 0) == AwaitOutcome()
 
 
 def test_a_failed_call_is_finished_unless_the_campaign_has_retries() -> None:
@@ -118,6 +123,11 @@ def test_retry_after_is_seconds_or_any_http_date_within_its_bound(value: str, se
     assert report_decision(answered(503, retry_after=value), NOW) == ReportDecision(ReportAction.RETRY, seconds)
 
 
+def test_a_report_is_not_sent_again_before_the_date_that_result_url_asks_for() -> None:
+    asked = answered(503, retry_after="Sun, 01 Mar 2026 12:10:00 GMT")
+    assert report_decision(asked, NOW + timedelta(seconds=0.5)) == ReportDecision(ReportAction.RETRY, 600)
+
+
 @pytest.mark.parametrize(
     "value",
     [
@@ -159,6 +169,10 @@ def test_jitter_lengthens_a_wait_and_never_beyond_the_next_one(attempt: int, jit
     assert stretched is not None
     assert least <= stretched
     assert following is None or stretched < following
+
+
+def test_jitter_spreads_reports_that_failed_together_over_up_to_a_fifth_of_the_wait() -> None:
+    assert [report_delay(2, jitter) for jitter in (0.0, 0.5, 1.0)] == [60, 66, 72]
 
 
 def test_a_report_waits_as_long_as_result_url_asks_and_never_less_than_without() -> None:
@@ -205,7 +219,7 @@ def gaps(outcome: Outcome, ruled: Plan = RULED) -> list[float]:
 def test_each_outcome_has_attempts_and_gaps_of_its_own() -> None:
     assert gaps(BUSY) == [300, 600, 1200]
     assert gaps(NO_ANSWER) == [3600]
-    assert gaps(MACHINE) == [600, 600]
+    assert gaps(MACHINE) == gaps(Outcome(Result.COMPLETED, "machine")) == [600, 600]
 
 
 def test_an_outcome_without_a_rule_is_not_tried_again() -> None:
@@ -236,6 +250,10 @@ def test_who_declined_or_does_not_exist_is_never_called_again(reason: str) -> No
 def test_an_event_with_a_reason_of_its_own_follows_the_rule_of_its_status() -> None:
     outcome = Outcome(Result.FAILED, "ring_timeout")
     assert after_outcome(outcome, 1, RULED, NOW, EventStatus.NO_ANSWER) == Retry(outcome, NOW + timedelta(hours=1))
+
+
+def test_a_failure_with_a_precise_reason_follows_the_rule_of_its_reason() -> None:
+    assert after_outcome(BUSY, 1, RULED, NOW, EventStatus.FAILED) == Retry(BUSY, NOW + timedelta(minutes=5))
 
 
 def test_max_retries_is_the_ceiling_over_all_rules() -> None:

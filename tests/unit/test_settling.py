@@ -17,9 +17,13 @@ from chalicelib.domain.settling import (
     SweepInput,
     batch,
     classify,
+    corrected,
+    counted,
+    is_stale,
     lost_before,
     new_reports,
     observe_head,
+    owes_report,
     still_to_do,
     sweep_steps,
     swept,
@@ -65,7 +69,10 @@ PENDING_BY_EVENT = call(0, State.COMPLETED, ReportState.PENDING, at=NOW - HOUR)
         (call(0, State.COMPLETED, ReportState.PENDING, at=OLD), False, SettlingAction.DEFER_REPORT),
         (call(0, State.IN_PROGRESS, at=NOW - HOUR + SECOND), False, SettlingAction.LIST_OPEN),
         (call(0, State.IN_PROGRESS, at=NOW - HOUR), False, SettlingAction.EXPIRE),
-        (replace(call(0, State.IN_PROGRESS, at=NOW - HOUR), listed=True), False, SettlingAction.ALREADY_LISTED),
+        *(
+            (replace(call(0, state, at=NOW - HOUR), listed=True), False, SettlingAction.ALREADY_LISTED)
+            for state in (State.IN_PROGRESS, State.DEFERRED, State.DIALLING, State.COMPLETED)
+        ),
         (replace(PENDING_BY_EVENT, ended_at=NOW - 4 * MINUTE + SECOND), False, SettlingAction.LIST_OPEN),
         (replace(PENDING_BY_EVENT, ended_at=NOW - 4 * MINUTE), False, SettlingAction.DEFER_REPORT),
     ],
@@ -93,11 +100,41 @@ def test_a_report_is_deferred_only_by_acknowledgements_that_were_read_late_enoug
     )
 
 
+def test_only_a_call_that_is_being_dialled_has_a_claim_that_grows_stale() -> None:
+    assert is_stale(call(0, State.DIALLING, at=OLD), NOW)
+    assert not is_stale(call(0, State.IN_PROGRESS, at=OLD), NOW)
+
+
+def test_only_a_report_that_is_pending_is_owed() -> None:
+    assert owes_report(call(0, State.COMPLETED, ReportState.PENDING, at=OLD), NOW)
+    assert not owes_report(call(0, State.COMPLETED, ReportState.DELIVERED, at=OLD), NOW)
+
+
+def test_an_outcome_is_counted_once_under_its_state() -> None:
+    counts = Counts(completed=1, failed=2, uncertain=3)
+    assert counted(counts, State.COMPLETED) == replace(counts, completed=2)
+    assert counted(counts, State.FAILED) == replace(counts, failed=3)
+    assert counted(counts, State.UNCERTAIN) == replace(counts, uncertain=4)
+    assert corrected(counts, State.FAILED) == replace(counts, failed=3, uncertain=2)
+
+
+@pytest.mark.parametrize("state", [state for state in State if not state.is_final])
+def test_a_state_that_is_no_outcome_is_not_counted(state: State) -> None:
+    with pytest.raises(ValueError, match="no outcome"):
+        counted(Counts(), state)
+
+
 def test_a_pending_report_is_delivered_if_it_is_acknowledged_or_settled() -> None:
     pending = call(7, State.FAILED, ReportState.PENDING)
     delivered = replace(pending, report=ReportState.DELIVERED, report_attempts=1)
     assert with_acknowledgement(pending, {6, 7}) == with_acknowledgement(pending, (), settled=8) == delivered
     assert with_acknowledgement(pending, {6, 8}, settled=7) == pending
+
+
+def test_the_report_of_an_open_call_is_pending_until_it_is_acknowledged() -> None:
+    pending = call(7, State.FAILED, ReportState.PENDING)
+    assert with_acknowledgement(pending, {6, 8}, settled=8, open_sequences={7}) == pending
+    assert with_acknowledgement(pending, {7}, settled=8, open_sequences={7}).report is ReportState.DELIVERED
 
 
 @pytest.mark.parametrize(

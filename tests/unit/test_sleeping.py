@@ -46,6 +46,17 @@ def test_a_campaign_with_something_due_soon_stays_awake(due: datetime) -> None:
     assert wakes_at([due, EIGHT + timedelta(days=1)], EIGHT, 1) == EIGHT
 
 
+def test_a_campaign_sleeps_for_two_minutes_or_not_at_all() -> None:
+    least = 2 * MINUTE
+    assert wakes_at([EIGHT + AHEAD + least], EIGHT, 1) == EIGHT + least
+    assert wakes_at([EIGHT + AHEAD + least - timedelta(seconds=1)], EIGHT, 1) == EIGHT
+
+
+def test_a_call_soon_after_the_longest_sleep_ends_it_earlier() -> None:
+    now = EIGHT - LONGEST - AHEAD + MINUTE
+    assert wakes_at(next_call(TIMETABLE, pace(60, 1), cursors(now), now, now), now, 1) == EIGHT - AHEAD
+
+
 def test_before_its_hours_a_campaigns_next_call_is_the_first_of_the_day() -> None:
     now = EIGHT - 20 * MINUTE
     assert next_call(TIMETABLE, pace(60, 1), cursors(now), now, now) == [EIGHT]

@@ -43,6 +43,13 @@ def test_long_entries_make_short_slices() -> None:
     assert [len(part) for part in parts] == [3, 2]
     assert all(sum(len(dial.entry.line) for dial in part) <= LARGEST for part in parts)
     assert [len(part) for part in dial_slices(dials([0, 0], Entry("tel:+1", "x" * LARGEST)), Limits())] == [1, 1]
+    half = Entry("tel:+1", "x" * (LARGEST // 2 - len("tel:+1,")))
+    assert [len(part) for part in dial_slices(dials([0] * 4, half), Limits())] == [2, 2]
+
+
+def test_a_slice_has_calls_of_one_generation_only() -> None:
+    restarted = [*dials([0, 1]), *dials([2], generation=2)]
+    assert [len(part) for part in dial_slices(restarted, Limits())] == [2, 1]
 
 
 @pytest.mark.parametrize(

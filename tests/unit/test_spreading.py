@@ -18,6 +18,10 @@ def test_a_campaign_has_as_many_partitions_as_its_pace_needs(calls_a_minute: int
     assert needed(calls_a_minute / 60, before=1) == spread
 
 
+def test_a_partition_that_takes_fewer_calls_makes_more_partitions_necessary() -> None:
+    assert needed(10, before=1, calls_per_partition=3) == 4
+
+
 @given(RATES, SPREADS)
 def test_the_number_of_partitions_never_falls(rate: float, before: int) -> None:
     assert needed(rate, before) >= before

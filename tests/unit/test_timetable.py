@@ -1,5 +1,6 @@
 """When a window is open."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -8,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.domain import eastern
-from chalicelib.domain.models import Day, Window
-from chalicelib.domain.timetable import Opening, Timetable
+from chalicelib.domain.models import Campaign, Day, Plan, Status, Window
+from chalicelib.domain.timetable import Opening, Timetable, may_call
 
 NEW_YORK = ZoneInfo("America/New_York")
 MINUTE = timedelta(minutes=1)
@@ -97,6 +98,11 @@ def test_overlapping_windows_are_open_until_the_last_one_closes() -> None:
     assert both.open_until(utc(2026, 1, 5, 15)) == utc(2026, 1, 5, 17)
 
 
+def test_calling_hours_begin_when_the_first_of_the_open_windows_opens() -> None:
+    both = timetable(Window(1, 9 * 60, 12 * 60), Window(2, 8 * 60, 11 * 60))
+    assert both.began(utc(2026, 1, 5, 15)) == utc(2026, 1, 5, 13)
+
+
 def test_a_window_that_opens_after_midnight_utc_belongs_to_its_eastern_day() -> None:
     late = timetable(Window(1, 22 * 60, 24 * 60), days="mon")
     tuesday_morning_utc = utc(2026, 1, 6, 4)
@@ -109,3 +115,14 @@ def test_a_window_that_opens_after_midnight_utc_belongs_to_its_eastern_day() -> 
 def test_the_latest_possible_date_can_be_a_campaigns_last_day() -> None:
     forever = Timetable(date(2026, 1, 1), date.max, frozenset(Day), (Window(1, 0, 1440),))
     assert forever.open_until(utc(2026, 7, 6, 12)) is not None
+    assert forever.open_until(utc(9999, 12, 31, 12)) is None  # its midnight is more than a datetime can hold
+
+
+def test_a_campaign_that_runs_may_call_until_its_last_day_is_past_in_new_york() -> None:
+    plan = Plan(date(2026, 1, 5), date(2026, 1, 5), 1, (Window(1, 0, 1440),), "http://tenant.example/", None)
+    running = Campaign("acme", 1, plan, Status.RUNNING)
+    midnight = utc(2026, 1, 6, 5)
+    assert may_call(running, utc(2026, 1, 1))
+    assert may_call(running, midnight - timedelta(microseconds=1))
+    assert not may_call(running, midnight)
+    assert not may_call(replace(running, status=Status.STOPPED), utc(2026, 1, 5, 13))
