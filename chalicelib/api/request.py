@@ -16,7 +16,7 @@ from typing import NoReturn
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from chalicelib.api import urlencoded
+from chalicelib.api import transfer_encoding, urlencoded
 from chalicelib.api.nesting import nested
 from chalicelib.api.wording import JSON_TOO_LARGE, NAME_GIVEN_TWICE, NO_JSON, SPACE_FOR_PLUS, InvalidFields, named
 from chalicelib.domain import json_text
@@ -232,10 +232,13 @@ class _PartCollector:
         self.ended = False
         self._header = b""
         self._disposition = b""
+        #: values of Content-Transfer-Encoding
+        self._encodings: set[str] = set()
         self._content: list[bytes] = []
 
     def on_part_begin(self) -> None:
         self._disposition = b""
+        self._encodings = set()
         self._content = []
 
     def on_header_field(self, data: bytes, start: int, end: int) -> None:
@@ -244,6 +247,8 @@ class _PartCollector:
     def on_header_value(self, data: bytes, start: int, end: int) -> None:
         if self._header == b"content-disposition":
             self._disposition = data[start:end]
+        elif self._header == b"content-transfer-encoding":
+            self._encodings.add(data[start:end].decode("latin-1").strip().lower())
 
     def on_part_data(self, data: bytes, start: int, end: int) -> None:
         self._content.append(data[start:end])
@@ -255,7 +260,7 @@ class _PartCollector:
         name = options.get(b"name", b"").decode(errors="replace")
         if not name:
             _refuse("The body is not valid multipart: each part needs a name.")
-        content = b"".join(self._content)
+        content = self._decoded(name)
         # Some clients send `filename*` for a name that isn't ASCII, although RFC 7578 §4.2 forbids it.
         if b"filename" in options or b"filename*=" in self._disposition:
             filename = options.get(b"filename", b"").decode(errors="replace")
@@ -267,6 +272,13 @@ class _PartCollector:
             self.parts.append((name, content.decode()))
         except UnicodeDecodeError:
             _refuse("The body is not valid UTF-8.")
+
+    def _decoded(self, name: str) -> bytes:
+        encoding = ", ".join(sorted(self._encodings))
+        try:
+            return transfer_encoding.decode(b"".join(self._content), encoding)
+        except transfer_encoding.Undecodable as fault:
+            _refuse(f"The body is not valid multipart: the {named(name)} part {fault}.")
 
     def on_end(self) -> None:
         self.ended = True
