@@ -1,5 +1,7 @@
-"""Dispatches the first reports of outcomes that events brought. All other reports are sent by the dialer itself, or
-wait as tasks."""
+"""Dispatches the first reports of outcomes that events brought.
+
+The first report of any other outcome is sent by its dialer, or waits as a task.
+"""
 
 from collections.abc import Sequence
 
