@@ -85,7 +85,7 @@ CONTROLS = (
     Control(
         "the last look",
         (Edit(Dialer, "_look", {"why is not None or snapshot.campaign is None": "snapshot.campaign is None"}),),
-        seen_in=4,
+        seen_in=11,
     ),
     Control(
         "the sweep of numbers whose message is lost",
@@ -96,17 +96,17 @@ CONTROLS = (
                 {"dispatched_long_ago=sequence < long_ago and": "dispatched_long_ago=False and"},
             ),
         ),
-        seen_in=2,
+        seen_in=6,
     ),
     Control(
         "the generation",
         (Edit(last_look, "stopped", {"snapshot.campaign.generation != dial.generation": "False"}),),
-        seen_in=99,
+        seen_in=24,
     ),
     Control(
         "the operator's switch",
         (Edit(last_look, "stopped", {"if snapshot.halted:": "if False:"}),),
-        seen_in=4,
+        seen_in=11,
     ),
     Control(
         "missed ticks are made up for at twice the pace at most",
@@ -128,7 +128,7 @@ CONTROLS = (
                 },
             ),
         ),
-        seen_in=6,
+        seen_in=30,
     ),
     Control(
         "a claim without an outcome becomes uncertain",
@@ -141,7 +141,7 @@ CONTROLS = (
             Edit(CampaignSnapshots, "_known", {"or self._clock.now() - known[0] > FRESH_FOR": ""}),
             Edit(last_look, "refusal", {"now - snapshot.asked_at > KNOWN_FOR": "False"}),
         ),
-        seen_in=4,
+        seen_in=11,
     ),
     Control(
         "a call is made in its own period only",
@@ -160,7 +160,7 @@ CONTROLS = (
                 {"min(end, due + max(MISFIRE_GRACE // _MICROSECOND, pace.period // pace.amount // 2))": "end"},
             ),
         ),
-        seen_in=6,
+        seen_in=1,
     ),
     Control(
         "a slot is reserved by one pacer",
@@ -183,7 +183,7 @@ CONTROLS = (
             Edit(last_look, "refusal", {"closes - CLOCKS_DIFFER": "closes"}),
             Edit(last_look, "hold", {"CLOCKS_DIFFER - (now - began) / 2": "timedelta(0)"}),
         ),
-        seen_in=29,
+        seen_in=14,
     ),
     Control(
         "a transaction that the SDK repeats is recognised by its token",
