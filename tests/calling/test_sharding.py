@@ -178,6 +178,7 @@ def cloud(tmp_path: Path) -> Iterator[Emulated]:
         yield cloud
 
 
+@pytest.mark.timeout(400)  # each function starts as a process of its own
 def test_deployed_functions_fan_out(cloud: Emulated) -> None:
     """Too many campaigns have one number each. The pacer dispatches it. The settler observes the head."""
     campaigns = int(WEIGHT_PER_INVOCATION) + 40
@@ -199,12 +200,12 @@ def test_deployed_functions_fan_out(cloud: Emulated) -> None:
 
     assert invoke("pacer", shards=[5])["dials"] == in_one_shard
     assert 0 < invoke("pacer")["dials"] < campaigns - in_one_shard
-    wait(lambda: messages_in(cloud.client("sqs"), queue_url) == campaigns, patience=60)
+    wait(lambda: messages_in(cloud.client("sqs"), queue_url) == campaigns, patience=150)
 
     invoke("settler", shards=[5])
     assert with_observed_heads() == in_one_shard
     invoke("settler")
-    wait(lambda: with_observed_heads() == campaigns, patience=60)
+    wait(lambda: with_observed_heads() == campaigns, patience=150)
 
 
 @pytest.mark.parametrize("function", ["pacer", "settler"])

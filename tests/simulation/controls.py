@@ -175,7 +175,7 @@ CONTROLS = (
                 },
             ),
         ),
-        seen_in=365,
+        seen_in=33,
     ),
     Control(
         "calling hours have a margin for clocks that differ",
@@ -188,7 +188,7 @@ CONTROLS = (
     Control(
         "a transaction that the SDK repeats is recognised by its token",
         (Edit(Transaction, "commit", {"client_request_token=self._token": "client_request_token=None"}),),
-        seen_in=63,
+        seen_in=82,
     ),
     Control(
         "an unacknowledged report is sent again",
@@ -203,6 +203,7 @@ CONTROLS = (
     Control(
         "tasks are read from all of a campaign's partitions",
         (Edit(task_items, "partition_keys", {"range(spread)": "range(1)"}),),
+        seen_in=1,
     ),
     Control(
         "the first final event wins",
@@ -232,7 +233,7 @@ CONTROLS = (
     Control(
         "a number is listed once among the open calls",
         (Edit(settling, "classify", {"if call.listed:": "if False:"}),),
-        seen_in=22,
+        seen_in=26,
     ),
     Control(
         "a correction is counted after its call",
@@ -243,12 +244,12 @@ CONTROLS = (
                 {"if one.key.sequence < campaign.settled and one.key.sequence not in uncounted": ""},
             ),
         ),
-        seen_in=61,
+        seen_in=26,
     ),
     Control(
         "a refill takes no more lines than there are",
         (Edit(Lines, "free", {"return max(0, min(left))": "return 100"}),),
-        seen_in=10,
+        seen_in=5,
     ),
     Control(
         "a line is held until its call can't begin any more",
