@@ -254,7 +254,7 @@ CONTROLS = (
     Control(
         "a line is held until its call can't begin any more",
         (Edit(lines, "is_over", {"return now >= line.begins_by": "return True"}),),
-        seen_in=6,
+        seen_in=5,
     ),
     Control(
         "a line is held while its call is in progress",
