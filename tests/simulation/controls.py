@@ -198,7 +198,7 @@ CONTROLS = (
     Control(
         "an attempt at a report is made once",
         (Edit(dialer, "_is_owed", {" and call.report_attempts == attempt - 1": ""}),),
-        seen_in=10,
+        seen_in=53,
     ),
     Control(
         "tasks are read from all of a campaign's partitions",
