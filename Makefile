@@ -14,9 +14,6 @@ STEPS ?= 10000
 CALLS ?= 10000
 LATENCY_MS ?= 200
 
-# A story of the simulation is the same in each run only if sets of texts have the same order.
-export PYTHONHASHSEED := 0
-
 BIN := .venv/bin
 INSTALLED := .venv/installed
 AUDITOR := .venv/checkov

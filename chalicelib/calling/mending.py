@@ -87,7 +87,7 @@ class Mender:
         """Release expired leases, except those of which a dialer still holds a number."""
         now = self._clock.now()
         for lease in list(self._tasks.expired_leases(campaign.key, now)):
-            calls = {call.key: call for call in self._calls.among({task.key for task in lease.tasks})}
+            calls = {call.key: call for call in self._calls.among(task.key for task in lease.tasks)}
             held = [call for call in calls.values() if _is_held(call, lease, now)]
             if held:
                 continue
@@ -109,7 +109,7 @@ class Mender:
         for returned in list(self._tasks.returned_slices(campaign.key)):
             if self._clock.now() >= deadline:
                 return
-            calls = {call.key: call for call in self._calls.among([task.key for task in returned.tasks])}
+            calls = {call.key: call for call in self._calls.among(task.key for task in returned.tasks)}
             again: list[Task] = []
             for task in returned.tasks:
                 call = calls.get(task.key)

@@ -180,7 +180,7 @@ class Settler:
         found = self._tasks.uncounted_outcomes(campaign.key, spread=campaign.spread)
         outcomes = (one for one in found if one.key.sequence < campaign.head)
         while some := list(islice(outcomes, COUNTED_AT_ONCE)):
-            calls = {call.key: call for call in self._calls.among([one.key for one in some])}
+            calls = {call.key: call for call in self._calls.among(one.key for one in some)}
             countable = [one for one in some if self._is_reported(calls.get(one.key), campaign, now)]
             if not countable:
                 continue

@@ -3,6 +3,8 @@
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
+import pytest
+
 from chalicelib.domain.call import ReportState
 from chalicelib.domain.lines import HeldLine, LineLimits, Lines
 from chalicelib.domain.outcome import Outcome, Result
@@ -44,6 +46,7 @@ def test_lines_that_were_written_meanwhile_are_not_replaced(database: Database) 
     assert len(store.read(SCOPE).held) == 2
 
 
+@pytest.mark.real_database  # moto compares and writes in two steps
 def test_no_more_lines_are_taken_than_there_are_whoever_takes_them_at_once(database: Database) -> None:
     store = Stores.of(database).lines
 

@@ -32,7 +32,8 @@ class Owner:
         self._dice = dice
         self._story = story
         self._tail = tail
-        self._starts = 0
+        #: how many requests to start it began or ended so far
+        self._start_edges = 0
         self._keys = 0
         self._uploading = False
 
@@ -53,13 +54,14 @@ class Owner:
         ]
 
     async def start(self) -> None:
-        self._starts += 1
+        self._start_edges += 1
         asked = self._clock.now()
         before = self._story.stops[-1]
         if before.started is None:
             before.started = asked  # It may run from now on, even if no answer comes.
         known = len(self._story.stops)
         answer = await self._api(campaigns_api.start, campaign_id=1)
+        self._start_edges += 1
         if answer is not None and answer.status == 404 and before.started == asked:
             before.started = None  # it is deleted
         for stop in self._story.stops[known:]:
@@ -67,9 +69,10 @@ class Owner:
             stop.started = stop.started or stop.answered
 
     async def stop(self) -> None:
-        starts = self._starts
+        edges = self._start_edges
         answer = await self._api(campaigns_api.stop, campaign_id=1)
-        if _succeeded(answer) and starts == self._starts and self._story.stops[-1].started is not None:
+        # If a start began or ended meanwhile, either of the two may have come last.
+        if _succeeded(answer) and edges == self._start_edges and self._story.stops[-1].started is not None:
             self._story.stops.append(Stop(self._clock.now()))
 
     async def _restart(self) -> None:
