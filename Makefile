@@ -88,7 +88,7 @@ test-whole: $(INSTALLED) ## Run every test, whole
 test-pythons: $(INSTALLED) ## Run unit and package tests on the other Pythons that are installed
 	@.ci/test-pythons
 
-# `make test-whole` runs the stories of the first thousand seeds.
+# `make test-whole` runs the stories of the first 300 seeds.
 simulate: $(INSTALLED) ## Simulate SEEDS stories with crashes, lost answers, duplicates and wrong clocks
 	@$(BIN)/python -m tests.simulation --seeds $(SEEDS) $(ARGS)
 

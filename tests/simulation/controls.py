@@ -175,7 +175,7 @@ CONTROLS = (
                 },
             ),
         ),
-        seen_in=33,
+        seen_in=47,
     ),
     Control(
         "calling hours have a margin for clocks that differ",
@@ -188,7 +188,7 @@ CONTROLS = (
     Control(
         "a transaction that the SDK repeats is recognised by its token",
         (Edit(Transaction, "commit", {"client_request_token=self._token": "client_request_token=None"}),),
-        seen_in=82,
+        seen_in=113,
     ),
     Control(
         "an unacknowledged report is sent again",
@@ -198,7 +198,7 @@ CONTROLS = (
     Control(
         "an attempt at a report is made once",
         (Edit(dialer, "_is_owed", {" and call.report_attempts == attempt - 1": ""}),),
-        seen_in=53,
+        seen_in=58,
     ),
     Control(
         "tasks are read from all of a campaign's partitions",
