@@ -18,10 +18,20 @@ settings.register_profile("callpacer", deadline=None)
 settings.register_profile("few-examples", settings.get_profile("callpacer"), max_examples=10)
 settings.load_profile("callpacer")
 
+#: how much of a parameter a test's name shows, in characters
+LONGEST_SHOWN = 60
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     meaning = "run the tests that take long whole, as CI does, and not a sample of them"
     parser.addoption("--whole", action="store_true", help=meaning)
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """A long text is shortened in a test's name. Each worker tells its tests' names to the others."""
+    if isinstance(val, str | bytes) and len(val) > LONGEST_SHOWN:
+        return f"{ascii(val[:LONGEST_SHOWN])}-{len(val)}"
+    return None
 
 
 @pytest.hookimpl(tryfirst=True)

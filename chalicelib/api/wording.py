@@ -166,7 +166,8 @@ def _summary(refused: InvalidEntries) -> str:
         return f"The {_FIELD} field has 1 invalid entry."
     listed = len(refused.listed)
     ending = f"; the first {listed} are listed" if listed < refused.count else ""
-    return f"The {_FIELD} field has {refused.count} invalid entries{ending}."
+    count = f"{refused.count}" if refused.are_all_counted else f"more than {refused.count}"
+    return f"The {_FIELD} field has {count} invalid entries{ending}."
 
 
 def _sentence(faulty: FaultyEntry) -> str:

@@ -44,9 +44,12 @@ _NORTH_AMERICAN = re.compile(
     r"(?:\+?1[-. ]{0,3}|(?=\(?[2-9]))(?:\(([0-9]{3})\)|([0-9]{3}))[-. ]{0,3}([0-9]{3})[-. ]{0,3}([0-9]{4})"
 )
 
-#: The form of most entries, for a fast path: ten digits, and a reference that can't be anything else.
+#: The form of most entries, for a fast path: a number whose digits can't be misread, and a reference that can't be
+#: anything else. It is an integer of up to nine digits, or text with at most six digits that names no extension.
 _PLAIN_ENTRY = re.compile(
-    r"(?:tel:)?(?:\+?1)?([2-9][0-9]{9})(?:, ?([A-Za-z](?:[A-Za-z0-9 _-]{0,60}[A-Za-z0-9])?|[0-9]{1,6}))?"
+    r"(?:tel:)?(?:(?:\+?1)?([2-9][0-9]{2}[-. ]?[0-9]{3}[-. ]?[0-9]{4})|\+([2-9][0-9]{6,14}))"
+    r"(?:, ?([1-9][0-9]{0,8}|(?=.{1,64}\Z)(?!(?i:x|[wp]+)[- ]*[0-9])(?!.*(?i:ext))"
+    r"[A-Za-z](?:[A-Za-z _-]*[0-9]){0,6}[A-Za-z _-]*(?<! )))?"
 )
 
 #: A caller id, with or without its country code. It is kept as given.
@@ -99,9 +102,9 @@ def parse(text: str) -> Entry:
     may be left out. Spaces may surround `;` and `,`. Parameters may come in any order and case, each once; the normal
     form has ani before postd. Raises InvalidEntry; `diagnosed` finds its exact cause.
     """
-    plain = _PLAIN_ENTRY.fullmatch(text)
+    plain = parse_plain(text)
     if plain is not None:
-        return Entry(f"tel:+1{plain[1]}", plain[2] or "")
+        return plain
     destination, _, reference = text.partition(",")
     if not destination.isascii():
         destination = destination.translate(PLAIN)
@@ -110,6 +113,20 @@ def parse(text: str) -> Entry:
     if _PAUSES.fullmatch(reference):
         raise InvalidEntry(EntryFault.DIGITS_BEHIND_NUMBER)
     return Entry(f"tel:+{digits}{_parameters(parameters)}", reference_of(reference))
+
+
+def parse_plain(text: str) -> Entry | None:
+    """What `parse` answers for an entry in its most usual forms; None for any other text.
+
+    The text after its comma is surely a reference, so nobody need examine whether it could be another number.
+    """
+    plain = _PLAIN_ENTRY.fullmatch(text)
+    if plain is None:
+        return None
+    american, foreign, reference = plain.groups()
+    if american is None:
+        return Entry(f"tel:+{foreign}", reference or "")
+    return Entry(f"tel:+1{american if american.isdecimal() else _NO_DIGITS.sub('', american)}", reference or "")
 
 
 def joined(phone_number: str, ani: str = "", postd: str = "", message_reference: str = "") -> Entry:
@@ -183,7 +200,7 @@ def _digits_of(number: str) -> str | None:
     if american is not None:
         return "1" + "".join(filter(None, american.groups()))
     international = _INTERNATIONAL.fullmatch(number)
-    if international is not None and not _AMOUNT.fullmatch(number) and not _has_extension(number):
+    if international is not None and not (_AMOUNT.fullmatch(number) or _has_extension(number)):
         digits = _NO_DIGITS.sub("", international[1])
         if _INTERNATIONAL_DIGITS.fullmatch(digits):
             return digits

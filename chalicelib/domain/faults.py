@@ -113,10 +113,12 @@ class UnreadableUpload(CallpacerError):
 class InvalidEntries(CallpacerError):
     """Some of the upload's entries are invalid."""
 
-    def __init__(self, count: int, listed: Sequence[FaultyEntry]) -> None:
+    def __init__(self, count: int, listed: Sequence[FaultyEntry], *, are_all_counted: bool = True) -> None:
         super().__init__(f"{count} invalid entries")
-        #: how many are invalid
+        #: how many are invalid, as far as they were counted
         self.count = count
+        #: False if there are more
+        self.are_all_counted = are_all_counted
         #: the first of them
         self.listed = listed
 

@@ -44,6 +44,9 @@ _SUM = r"(?<![0-9])(?:[1-9][0-9]{0,2}(?:[ .'\u2019][0-9]{3}){1,4}|[0-9]+)(?:\.[0
 #: an amount of money with its currency
 _MONEY = re.compile(rf"{_CURRENCY} ?{_SUM}|{_SUM} ?{_CURRENCY}")
 
+#: A code that is one word. It has fewer digits than what is dialled.
+_CODE = re.compile("[A-Za-z](?:[-_/#A-Za-z]*[0-9]){7,9}[-_/#A-Za-z]*")
+
 #: words for a phone
 _PHONE = r"tele(?:ph|f)one?|phone|ph|tel|mobile?|mob|cell|handy|fax|gsm"
 #: A word, with the words that are joined to it: `INV-2024-00123`. With a letter in it, it is a code.
@@ -84,6 +87,9 @@ def reads_as_a_number(text: str) -> bool:
     if plain.isdecimal():
         return _is_number(plain, in_ascii=in_ascii)
     if not _MAYBE.search(plain):
+        return False
+    # Many references are codes, and the search below takes longer.
+    if len(plain) <= _LONGEST_EXAMINED and _CODE.fullmatch(plain) and not _LABELS.search(plain):
         return False
     # A letter takes the place of each thing that is no number, so that the digits around it aren't joined.
     without_dates = _DATE.sub("d", plain)

@@ -28,8 +28,8 @@ from chalicelib.domain.faults import (
 from chalicelib.domain.json_text import NameGivenTwice
 from chalicelib.domain.models import Entry
 
-#: how many invalid entries are listed
-MAX_LISTED = 100
+#: how many invalid entries are listed, and how many are counted: the rest of the upload isn't read
+MAX_LISTED, MAX_COUNTED = 100, 10_000
 
 T = TypeVar("T")
 
@@ -87,13 +87,12 @@ def _read_entries(indexed: Iterable[tuple[int, T]], reader: Callable[[T], list[E
     listed: list[FaultyEntry] = []
     invalid = 0
     for index, written in indexed:
-        if invalid > MAX_LISTED and _is_surely_invalid(written):
-            invalid += 1
-            continue
         try:
             entries += reader(written)
         except InvalidEntry as fault:
             invalid += 1
+            if invalid > MAX_COUNTED:
+                raise InvalidEntries(MAX_COUNTED, listed, are_all_counted=False) from None
             if invalid <= MAX_LISTED:
                 listed.append(FaultyEntry.of(index, written, dialstring.diagnosed(fault)))
     if invalid:
@@ -101,22 +100,6 @@ def _read_entries(indexed: Iterable[tuple[int, T]], reader: Callable[[T], list[E
     if not entries:
         raise UnreadableUpload(UploadFault.NO_ENTRIES)
     return Upload(tuple(entries))
-
-
-def _is_surely_invalid(written: object) -> bool:
-    """True for a value that is surely no entry. It costs less than reading, and is enough for unlisted faults."""
-    match written:
-        case str():
-            return len(written) < dialstring.DIGITS_OF_A_NUMBER
-        case bool():
-            return True
-        case int():
-            # A valid one has ten digits, or eleven of which the first is 1, and an area code that begins with 2 to 9.
-            return not (written % 10**10 >= 2 * 10**9 and written // 10**10 in (0, 1))
-        case dict():
-            return "phone_number" not in written
-        case _:
-            return True
 
 
 def _decode(content: bytes) -> str:
@@ -204,10 +187,13 @@ def _read_line(line: str, delimiter: str, meaning: Columns | None) -> list[Entry
 
     A line that is quoted as a whole is read as the text in its quotation marks. Empty columns at its end are ignored.
     """
-    if type(line) is _NoHeading:
-        raise InvalidEntry(EntryFault.UNKNOWN_HEADING)
     if meaning is not None:
         return [meaning.entry(columns.cells_of(line, delimiter))]
+    plain = dialstring.parse_plain(line)
+    if plain is not None:
+        return [plain]
+    if type(line) is _NoHeading:
+        raise InvalidEntry(EntryFault.UNKNOWN_HEADING)
     if '"' in line or delimiter != columns.COMMA:
         line = ",".join(columns.cells_of(line, delimiter))
     line = columns.value(line.rstrip(", \t"))
@@ -221,6 +207,9 @@ def _read_element(element: object) -> list[Entry]:
     if isinstance(element, dict):
         return [_read_object(element)]
     text = _text(element)
+    plain = dialstring.parse_plain(text)
+    if plain is not None:
+        return [plain]
     return [parse(entry) for entry in ambiguity.split(text)]
 
 

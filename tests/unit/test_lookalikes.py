@@ -120,3 +120,8 @@ def test_a_long_text_costs_little(piece: str) -> None:
     begun = time.process_time()
     reads_as_a_number("1234567 " + piece * (1_000_000 // len(piece)))
     assert time.process_time() - begun < 3
+
+
+@given(st.from_regex(r"(tel|INV|USD|x)?[A-Za-z]([-_/#A-Za-z]*[0-9]){6,10}[-_/#A-Za-z]{0,2}", fullmatch=True))
+def test_a_code_of_one_word_is_examined_with_the_same_result_in_parentheses(code: str) -> None:
+    assert reads_as_a_number(code) == reads_as_a_number(f"({code})")

@@ -243,6 +243,8 @@ def test_no_code_is_without_a_sentence() -> None:
         (2, "2 invalid entries."),
         (100, "100 invalid entries."),
         (101, "101 invalid entries; the first 100 are listed."),
+        (10_000, "10000 invalid entries; the first 100 are listed."),
+        (10_001, "more than 10000 invalid entries; the first 100 are listed."),
     ],
 )
 def test_the_first_sentence_has_the_numbers_of_invalid_and_of_listed_entries(count: int, ending: str) -> None:
