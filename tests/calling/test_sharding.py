@@ -1,6 +1,7 @@
 """If there are more campaigns than one invocation can work on, it fans out. No campaign is left out."""
 
 import json
+import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -178,8 +179,8 @@ def cloud(tmp_path: Path) -> Iterator[Emulated]:
         yield cloud
 
 
-@pytest.mark.timeout(400)  # each function starts as a process of its own
-def test_deployed_functions_fan_out(cloud: Emulated) -> None:
+@pytest.mark.timeout(600)  # each function starts as a process of its own
+def test_deployed_functions_fan_out(cloud: Emulated, tmp_path: Path) -> None:
     """Too many campaigns have one number each. The pacer dispatches it. The settler observes the head."""
     campaigns = int(WEIGHT_PER_INVOCATION) + 40
     (stack,) = cloud.client("cloudformation").describe_stacks(StackName=f"callpacer-{STAGE}")["Stacks"]
@@ -198,6 +199,9 @@ def test_deployed_functions_fan_out(cloud: Emulated) -> None:
     def with_observed_heads() -> int:
         return sum(bool(campaign.head_observations) for campaign in services.campaigns.page("acme"))
 
+    def settler_ticks() -> int:
+        return (tmp_path / "functions.log").read_text().count('"SettlerTicks": 1')
+
     assert invoke("pacer", shards=[5])["dials"] == in_one_shard
     assert 0 < invoke("pacer")["dials"] < campaigns - in_one_shard
     wait(lambda: messages_in(cloud.client("sqs"), queue_url) == campaigns, patience=150)
@@ -205,7 +209,12 @@ def test_deployed_functions_fan_out(cloud: Emulated) -> None:
     invoke("settler", shards=[5])
     assert with_observed_heads() == in_one_shard
     invoke("settler")
-    wait(lambda: with_observed_heads() == campaigns, patience=150)
+    wait(lambda: settler_ticks() >= 3, patience=150)
+    deadline = time.monotonic() + 200
+    while with_observed_heads() < campaigns:
+        # On a busy machine a tick runs out of time, and leaves the rest to the next one.
+        assert time.monotonic() < deadline
+        invoke("settler")
 
 
 @pytest.mark.parametrize("function", ["pacer", "settler"])
