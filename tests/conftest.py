@@ -30,7 +30,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_make_parametrize_id(val: object) -> str | None:
     """A long text is shortened in a test's name. Each worker tells its tests' names to the others."""
     if isinstance(val, str | bytes) and len(val) > LONGEST_SHOWN:
-        return f"{ascii(val[:LONGEST_SHOWN])}-{len(val)}"
+        return f"{val[:LONGEST_SHOWN]!a}-{len(val)}"
     return None
 
 

@@ -9,6 +9,8 @@ from chalicelib.gateway.signing import is_event_signature
 
 #: The route of a call's events. A provider's callback has a signature, and maybe an Authorization that isn't ours.
 EVENTS_PATH = "/api/calls/{id}/events"
+#: The names in the query of a status_url. They say whose call it is, and are no part of an event.
+STATUS_URL_NAMES = ("account", "attempt", "signature")
 #: Characters of an account's name, which `infra.operator.tokens` allows. DynamoDB refuses an empty key.
 _LONGEST_ACCOUNT = 64
 #: Digits of an attempt: max_retries is 10 at most.

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -78,7 +79,8 @@ def page(services: Services, context: RequestContext) -> Answer:
 
 def _output_format(form: Form, context: RequestContext) -> tuple[bool, bool]:
     """Whether the answer is CSV, and whether that begins with a byte order mark."""
-    accept = context.headers.get("accept", "").split(";")[0].strip()
+    # The first media type. Others and their parameters may follow: `text/csv;q=0.9, */*`.
+    accept = re.split("[,;]", context.headers.get("accept", ""))[0].strip().lower()
     output_format = form.value("format") or ("csv" if accept in (_CSV, _SPREADSHEET) else "json")
     if output_format not in ("json", "csv"):
         form.fault("format", f"The selected format {in_short(output_format)} is invalid: one of json, csv.")
@@ -186,5 +188,5 @@ def _escape_formula(value: object) -> object:
 
     https://owasp.org/www-community/attacks/CSV_Injection
     """
-    is_formula = isinstance(value, str) and value.removeprefix("'").startswith(_FORMULA_STARTS)
+    is_formula = isinstance(value, str) and value.lstrip("'").startswith(_FORMULA_STARTS)
     return f"'{value}" if is_formula else value

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from chalicelib.api import authentication, envelope, request
-from chalicelib.api.authentication import EVENTS_PATH
+from chalicelib.api.authentication import EVENTS_PATH, STATUS_URL_NAMES
 from chalicelib.api.envelope import Answer
 from chalicelib.api.request import FilePart, Parameters
 from chalicelib.api.services import Services
@@ -102,7 +102,10 @@ def answer(services: Callable[[], Services], http_request: HttpRequest, endpoint
 def _answer(services: Services, http_request: HttpRequest, endpoint: Endpoint) -> Answer:
     account = _authenticate(services, http_request)
     content_type = http_request.headers.get("content-type", "")
-    parameters = request.read(http_request.method, http_request.body, http_request.query, content_type)
+    query = http_request.query
+    if http_request.path == EVENTS_PATH:
+        query = {name: texts for name, texts in query.items() if name not in STATUS_URL_NAMES}
+    parameters = request.read(http_request.method, http_request.body, query, content_type)
     now = services.clock.now()
     key = http_request.headers.get("idempotency-key") if http_request.method == "POST" else None
     idempotency = None

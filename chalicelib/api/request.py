@@ -18,6 +18,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 
 from chalicelib.api import transfer_encoding, urlencoded
 from chalicelib.api.nesting import nested
+from chalicelib.api.values import are_the_same
 from chalicelib.api.wording import JSON_TOO_LARGE, NAME_GIVEN_TWICE, NO_JSON, SPACE_FOR_PLUS, InvalidFields, named
 from chalicelib.domain import json_text
 from chalicelib.domain.json_text import NameGivenTwice
@@ -34,8 +35,12 @@ _MAX_BOUNDARY_LENGTH = 70
 
 #: Lines of a part's headers. Each line of a folded header counts.
 _MAX_HEADER_LINES = 40
+_LINES_WITHOUT_CR = "The body is not valid multipart: its lines must end with CR LF."
 #: The bytes at the beginning of a body that are searched for MIME headers.
 _MIME_HEADERS_SIZE = 2_000
+
+#: how gzip, zlib and zstandard begin
+_COMPRESSED = (b"\x1f\x8b", b"\x78\x01", b"\x78\x9c", b"\x78\xda", b"\x28\xb5\x2f\xfd")
 
 #: The methods whose body has a meaning. That of a GET or DELETE has none (RFC 9110 §9.3).
 _METHODS_WITH_BODY = ("POST", "PUT", "PATCH")
@@ -63,8 +68,8 @@ class Parameters:
 def read(method: str, body: bytes, query: Mapping[str, Sequence[str]], content_type: str = "") -> Parameters:
     """The parameters of a request. `query` has each name's values, percent-decoded.
 
-    If body and query have the same name, the body's value holds. Of the `content_type` only a boundary is used. Raises
-    TooLarge for a body over MAX_BODY_BYTES, and InvalidFields by `body` for one that can't be read.
+    A name may be in both body and query if its values mean the same. Of the `content_type` only a boundary is used.
+    Raises TooLarge for a body over MAX_BODY_BYTES, and InvalidFields by `body` for one that can't be read.
     """
     if len(body) > MAX_BODY_BYTES:
         raise TooLarge(MAX_BODY_BYTES, len(body))
@@ -73,8 +78,18 @@ def read(method: str, body: bytes, query: Mapping[str, Sequence[str]], content_t
             raise InvalidFields({named(name): [f"The {named(name)} field {SPACE_FOR_PLUS}"]})
     values = _fields((name, text) for name, texts in query.items() for text in texts)
     if method.upper() in _METHODS_WITH_BODY:
-        values |= _read_body(body, content_type)
+        in_body = _read_body(body, content_type)
+        _refuse_different(values, in_body)
+        values |= in_body
     return Parameters(values)
+
+
+def _refuse_different(in_query: Mapping[str, object], in_body: Mapping[str, object]) -> None:
+    """Raises InvalidFields if a name has one value in the query and another in the body."""
+    different = [name for name in in_query if name in in_body and not are_the_same(in_query[name], in_body[name])]
+    if different:
+        sentence = "The {} field has one value in the query and another in the body."
+        raise InvalidFields({named(name): [sentence.format(named(name))] for name in different})
 
 
 def _read_body(body: bytes, content_type: str) -> dict[str, object]:
@@ -84,10 +99,14 @@ def _read_body(body: bytes, content_type: str) -> dict[str, object]:
     body = body.removeprefix(b"\xef\xbb\xbf").strip(b" \t\r\n")
     if not body:
         return {}
+    if body.startswith(_COMPRESSED):
+        _refuse("The body is compressed: send it as it is.")
     try:
         text = body.decode()
     except UnicodeDecodeError:
         _refuse("The body is not valid UTF-8.")
+    if text.startswith("<"):
+        _refuse("The body must be a JSON object or a form; it begins with <, as XML does.")
     if "=" in text and text[0] not in '{["':
         return _fields(_parse_urlencoded(text))
     return _parse_json(text)
@@ -164,7 +183,7 @@ def _find_multipart(body: bytes, content_type: str) -> tuple[bytes, bytes] | Non
         return None
     first_line, line_end, _ = body.partition(b"\r\n")
     if b"\n" in first_line:
-        _refuse("The body is not valid multipart: its lines must end with CR LF.")
+        _refuse(_LINES_WITHOUT_CR)
     boundary = first_line[2:].rstrip(b" \t")
     if not line_end:
         # A form without fields has only its last delimiter.
@@ -191,7 +210,7 @@ def _parse_multipart(boundary: bytes, body: bytes) -> list[tuple[str, str | File
     try:
         parser.write(_simplify_multipart(boundary, body))
     except FormParserError:
-        _refuse("The body is not valid multipart.")
+        _refuse("The body is not valid multipart." if b"\r\n" in body else _LINES_WITHOUT_CR)
     if not collector.ended:
         _refuse("The body is not valid multipart: it ends before its last boundary.")
     if re.search(rb"\n--" + re.escape(boundary) + rb"--(?s:.*)--" + re.escape(boundary), body):

@@ -1,5 +1,6 @@
 """The sentences in which the API answers faults. Domain and storage know only codes and facts."""
 
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import cast
@@ -88,7 +89,7 @@ def _several_references(columns: Sequence[str]) -> str:
 
 #: the predicates of sentences about an entry, made from the fault's facts
 _OF_ENTRIES: Mapping[EntryFault, Callable[..., str]] = {
-    EntryFault.NO_NUMBER: "is not a valid phone number.".format,
+    EntryFault.NO_NUMBER: lambda **_: "is not a valid phone number: ten digits, or + and a country code.",
     EntryFault.AMOUNT: "reads like an amount that a spreadsheet made of a number: format the column as text.".format,
     EntryFault.DIGITS_BEHIND_NUMBER: (
         "has digits behind its number: write ;postd= before digits to be sent once the call is answered."
@@ -180,7 +181,8 @@ def sentence_of_part(name: str, written: str, fault: InvalidEntry) -> str:
 
 
 def _sentence_about(subject: str, written: object, fault: FaultyEntry | InvalidEntry) -> str:
-    """What is wrong, with the value if that can be quoted."""
-    value = f" {quoted(str(written))}" if isinstance(written, str | int | float) else ""
+    """What is wrong, with the value."""
+    is_plain = isinstance(written, str | int | float) and not isinstance(written, bool)
+    value = f" {quoted(str(written))}" if is_plain else f" {_shortened(json.dumps(written))}"
     predicate = _OF_ENTRIES[fault.code](**fault.facts)
     return f"The {subject}{value} {predicate}"

@@ -20,7 +20,7 @@ DELIMITERS = (COMMA, ";", TAB)
 #: the most columns that a heading may have
 MOST_COLUMNS = 200
 #: the beginning of a cell with an apostrophe that keeps a spreadsheet from running a formula
-_KEPT_INERT = ("'=", "'+", "'-", "'@", "'\t", "'\r")
+_KEPT_INERT = re.compile("'+[-=+@\t\r]")
 #: the first columns of the list of calls that the API answers...
 _LIST_BEGINS = ("call_id", "phone_number", "message_reference")
 #: ...and those of its columns that are no part of an entry
@@ -165,4 +165,4 @@ def value(cell: str) -> str:
     """
     if cell.startswith('="') and cell.endswith('"') and len(cell) > 2:
         return cell[2:-1].strip()
-    return cell[1:] if cell.startswith(_KEPT_INERT) else cell
+    return cell[1:] if _KEPT_INERT.match(cell) else cell

@@ -156,8 +156,14 @@ def test_a_reference_is_found_as_it_is(acme: Customer, reference: str) -> None:
 @pytest.mark.parametrize(
     ("query", "sentence"),
     [
-        ("phone_number=112", '"112" is not a valid phone number.'),
-        ("phone_number=", '"" is not a valid phone number.'),
+        (
+            "phone_number=112",
+            '"112" is not a valid phone number: ten digits, or + and a country code.',
+        ),
+        (
+            "phone_number=",
+            '"" is not a valid phone number: ten digits, or + and a country code.',
+        ),
         ("phone_number=2223330001%20x12", '"2223330001 x12" has digits behind its number'),
         ("phone_number=2223330001,%20a", '"2223330001, a" has a comma in its phone number.'),
         ("phone_number=2223330001;fax=1", '"2223330001;fax=1" has an unknown parameter'),

@@ -304,7 +304,7 @@ class TestLists:
 
 
 class TestCallsAsAFile:
-    REFERENCES = ("=1+2", "+12 months", "-5", "@home", "plain", "2024010512", "a, b", 'say "hi"')
+    REFERENCES = ("=1+2", "+12 months", "-5", "@home", "plain", "2024010512", "a, b", 'say "hi"', "'=1", "''+1", "'a")
 
     def listed(self, customer: Customer, query: str = "", **headers: str) -> str:
         return customer.get(f"/api/campaigns/1/calls?format=csv{query}", **headers).text
@@ -333,6 +333,12 @@ class TestCallsAsAFile:
     def test_the_file_begins_with_a_byte_order_mark_on_request(self, customer: Customer) -> None:
         assert self.listed(customer, "&bom=true").startswith("\ufeffcall_id")
         assert self.listed(customer).startswith("call_id")
+
+    @pytest.mark.parametrize("accept", ["text/csv", "text/csv, */*", "TEXT/CSV;q=0.9,text/plain"])
+    def test_the_first_media_type_that_is_accepted_decides(self, customer: Customer, accept: str) -> None:
+        assert customer.get("/api/campaigns/1/calls", Accept=accept).text.startswith("call_id")
+
+    def test_a_spreadsheet_program_gets_a_byte_order_mark(self, customer: Customer) -> None:
         accepted = customer.get("/api/campaigns/1/calls", Accept="application/vnd.ms-excel")
         assert accepted.headers["content-type"] == "text/csv; charset=utf-8"
         assert accepted.text.startswith("\ufeffcall_id")

@@ -412,7 +412,9 @@ def test_splitting_millions_of_pieces_takes_no_more_than_seconds() -> None:
 
 
 @given(
-    st.sampled_from(["2223334444", "+12223334444", "tel:12223334444", "222-333 4444", "+1222-333-4444", "+442071234567"]),
+    st.sampled_from(
+        ["2223334444", "+12223334444", "tel:12223334444", "222-333 4444", "+1222-333-4444", "+442071234567"]
+    ),
     st.sampled_from([",", ", "]),
     st.text(alphabet="xwpeXtaA0912-_ :*", min_size=1, max_size=14),
 )

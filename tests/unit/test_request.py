@@ -1,7 +1,9 @@
 """Parameters are read by the form of the body, not by its content type. Multipart bodies are those of curl 7.88.1."""
 
+import gzip
 import json
 import re
+import zlib
 from contextlib import suppress
 from urllib.parse import urlencode
 
@@ -105,10 +107,6 @@ def test_an_urlencoded_form_is_read() -> None:
 
 def test_a_query_is_read() -> None:
     assert values(b"", "PATCH", days=['["mon","wed"]'], name=["x"]) == {"days": '["mon","wed"]', "name": "x"}
-
-
-def test_the_body_wins_over_the_query() -> None:
-    assert values(b'{"campaign_id": 2}', campaign_id=["1"], unique=["true"]) == {"campaign_id": 2, "unique": "true"}
 
 
 @pytest.mark.parametrize("body", [b"days[]=mon&days[]=wed", b"days=mon&days=wed", b"days[0]=mon&days[1]=wed"])
@@ -326,6 +324,33 @@ def test_a_query_that_may_have_lost_a_plus_sign_is_refused(text: str, *, lost: b
 )
 def test_a_multipart_body_with_anything_outside_its_parts_is_refused(body: bytes) -> None:
     assert list(faults(body, "multipart/form-data; boundary=B")) == ["body"]
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        (gzip.compress(b'{"a":"1"}'), "The body is compressed: send it as it is."),
+        (zlib.compress(b"a=1"), "The body is compressed: send it as it is."),
+        (b"<?xml version='1.0'?><a/>", "The body must be a JSON object or a form; it begins with <, as XML does."),
+        (b"\r\n<a b=1/>", "The body must be a JSON object or a form; it begins with <, as XML does."),
+        (
+            b"--B\n" + PART_A.replace(b"\r\n", b"\n") + b"--B--\n",
+            "The body is not valid multipart: its lines must end with CR LF.",
+        ),
+    ],
+)
+def test_a_body_in_another_format_is_refused_by_its_name(body: bytes, sentence: str) -> None:
+    assert faults(body, "multipart/form-data; boundary=B") == {"body": [sentence]}
+
+
+def test_a_name_in_query_and_body_needs_the_same_value() -> None:
+    assert values(b"a=1&b=2", a=["1"]) == {"a": "1", "b": "2"}
+    assert values(b'{"a":1}', a=["1"]) == {"a": 1}
+    assert values(b'{"days":["mon"]}', **{"days[]": ["mon"]}) == {"days": ["mon"]}
+    for body in (b"a=2", b'{"a":2}', b'{"a":null}', b"a=1&a=1"):
+        with pytest.raises(InvalidFields) as caught:
+            values(body, a=["1"])
+        assert caught.value.faults == {"a": ["The a field has one value in the query and another in the body."]}
 
 
 @pytest.mark.parametrize(

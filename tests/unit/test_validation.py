@@ -566,7 +566,9 @@ def test_faults_of_phone_numbers_are_listed_with_the_others() -> None:
     assert faults(form) == {
         "campaign_id": ["The campaign_id field is required."],
         "phone_numbers": ["The phone_numbers field has 1 invalid entry."],
-        "phone_numbers.0": ['The phone_numbers.0 entry "x" is not a valid phone number.'],
+        "phone_numbers.0": [
+            'The phone_numbers.0 entry "x" is not a valid phone number: ten digits, or + and a country code.'
+        ],
     }
 
 
