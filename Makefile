@@ -23,14 +23,14 @@ SYNC := $(BIN)/uv pip sync --require-hashes
 # Takes the newest versions that the ranges admit, for all Pythons and platforms in one lock.
 LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	--custom-compile-command 'make lock'
-PYTEST := $(BIN)/python -m pytest --numprocesses 4 --dist loadgroup
+PYTEST := $(BIN)/python -m pytest --dist loadgroup
 
-.PHONY: help install lock run demo ring test test-whole test-pythons simulate isolation cost scale coldstart bench lint \
-	types audit check package deploy clean
+.PHONY: help install lock run demo ring test test-whole test-waiting test-computing test-pythons simulate isolation \
+	cost scale coldstart bench lint types audit check package deploy clean
 
 help: ## List what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | while IFS='	' read -r target does; do \
-		printf '%-12s %s\n' "$$target" "$$does"; done
+		printf '%-14s %s\n' "$$target" "$$does"; done
 
 install: $(INSTALLED) ## Make .venv with all that is needed
 
@@ -80,15 +80,22 @@ $(RINGER)/installed: examples/sip/requirements.txt | $(INSTALLED)
 	@touch $@
 
 test: $(INSTALLED) ## Run the tests, and a sample of those that take long; ARGS="tests/unit" for some of them
-	@$(PYTEST) $(ARGS)
+	@$(PYTEST) --numprocesses 4 $(ARGS)
 
 test-whole: $(INSTALLED) ## Run every test, whole
-	@$(PYTEST) --whole $(ARGS)
+	@$(PYTEST) --numprocesses 4 --whole $(ARGS)
+
+# The two parts of `test-whole`. A deployment whose functions get no processor is late, so what computes is nice to it.
+test-waiting: $(INSTALLED) ## Run the tests that watch a whole deployment, whole
+	@$(PYTEST) --numprocesses 2 --whole -m waits
+
+test-computing: $(INSTALLED) ## Run all other tests, whole
+	@nice $(PYTEST) --numprocesses 2 --whole -m "not waits"
 
 test-pythons: $(INSTALLED) ## Run unit and package tests on the other Pythons that are installed
 	@.ci/test-pythons
 
-# `make test-whole` runs the stories of the first 300 seeds.
+# `make test-whole` runs the stories of the first 200 seeds.
 simulate: $(INSTALLED) ## Simulate SEEDS stories with crashes, lost answers, duplicates and wrong clocks
 	@$(BIN)/python -m tests.simulation --seeds $(SEEDS) $(ARGS)
 
@@ -128,9 +135,9 @@ $(AUDITOR)/installed: requirements-checkov.txt | $(INSTALLED)
 	@$(SYNC) --python $(AUDITOR) requirements-checkov.txt
 	@touch $@
 
-# Two at a time: while campaigns run on a local deployment, the tests leave a part of the cores idle.
+# Two at a time, the longest first: the tests that wait leave most of the cores to those that compute.
 check: $(INSTALLED) ## Run what CI runs
-	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target lint types audit test-pythons test-whole
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target test-waiting test-computing lint types audit test-pythons
 
 package: $(INSTALLED) ## Build what is deployed
 	@$(BIN)/python -m infra.deploy.package --for-aws

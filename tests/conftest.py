@@ -49,13 +49,12 @@ def _deselect_tests_outside_the_sample(config: pytest.Config, items: list[pytest
 
 
 def _run_tests_of_the_deployment_in_one_worker(items: list[pytest.Item]) -> None:
-    """So there is one deployment, and it has the machine to itself.
-
-    A test with an `xdist_group` of its own keeps it, and may get another deployment.
-    """
+    """So there is one deployment. A test with an `xdist_group` of its own keeps it, and may get another deployment."""
     for item in items:
-        if "deployment" in getattr(item, "fixturenames", ()) and item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group("deployment"))
+        if "deployment" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.waits)
+            if item.get_closest_marker("xdist_group") is None:
+                item.add_marker(pytest.mark.xdist_group("deployment"))
 
 
 @pytest.fixture(scope="session")

@@ -40,7 +40,7 @@ PATIENCE = 1200
 COUNT = 300
 PER_MINUTE = 90
 
-pytestmark = [pytest.mark.timeout(PATIENCE + 300), pytest.mark.xdist_group("killed"), whole_only]
+pytestmark = [pytest.mark.timeout(PATIENCE + 300), pytest.mark.xdist_group("killed"), pytest.mark.waits, whole_only]
 
 
 @dataclass

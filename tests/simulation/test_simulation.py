@@ -1,7 +1,7 @@
 """All promises are kept under many faults at once, and the checker notices each safeguard that is removed.
 
-A failure names its seed. `Simulation(seed).run()` repeats the story. A whole run has the stories of seeds 0 to 299, and
-a crash at each fourth boundary of the short stories of seeds 0 to 19. A sample has seeds 0 to 39, and 0 and 1.
+A failure names its seed. `Simulation(seed).run()` repeats the story. A whole run has the stories of seeds 0 to 199, and
+a crash at each sixth boundary of the short stories of seeds 0 to 19. A sample has seeds 0 to 39, and 0 and 1.
 `make simulate` runs more stories, and crashes at every boundary.
 """
 
@@ -23,13 +23,13 @@ from tests.simulation.story import Story
 from tests.support.sampling import sampled_seeds
 
 #: Stories of a whole run, and of a sample, in pieces that workers can share.
-SEEDS, SAMPLE, PIECE = 300, 40, 10
+SEEDS, SAMPLE, PIECE = 200, 40, 10
 #: In how many of them a missing safeguard must be noticed.
 NOTICED_WITHIN = 2000
 #: Short stories in which a function dies once, at each boundary in turn: of a whole run, and of a sample.
 SHORT_STORIES, SHORT_SAMPLE = 20, 2
 #: Of so many boundaries one is crossed with a crash. Which one of them it is differs from seed to seed.
-STRIDE = 4
+STRIDE = 6
 NEVER = -1
 
 
@@ -82,10 +82,10 @@ def test_a_report_is_given_up_after_ten_attempts_with_the_reason() -> None:
 
 def _story_in_a_process(hash_seed: int) -> str:
     """What a process prints about the stories of some seeds, if it hashes text with this seed."""
-    command = [sys.executable, "-m", "tests.simulation", "--first", "6", "--seeds", "5", "--crashes", "0"]
+    command = [sys.executable, "-m", "tests.simulation", "--first", "10", "--seeds", "2", "--crashes", "0"]
     environment = {**os.environ, "PYTHONHASHSEED": str(hash_seed)}
     ran = subprocess.run([*command, "--controls", "0"], env=environment, capture_output=True, text=True, check=True)
-    return next(line for line in ran.stdout.splitlines() if line.startswith("stories: 5 stories"))
+    return next(line for line in ran.stdout.splitlines() if line.startswith("stories: 2 stories"))
 
 
 def test_a_seed_makes_the_same_story_in_every_process() -> None:
