@@ -14,6 +14,8 @@ from chalicelib.domain.models import Entry
 
 #: bytes of UTF-8
 MAX_REFERENCE_BYTES = 255
+#: bytes of the longest character in UTF-8
+_MOST_BYTES = 4
 
 #: Control characters, line separators and halves of surrogate pairs. No text of a customer may hold them: they would
 #: break an entry's line in two, or can't be encoded as UTF-8.
@@ -36,6 +38,8 @@ _INTERNATIONAL_OR_MORE = re.compile(r"\+([2-9][0-9]*(?:[-. ]{1,3}[0-9]+|[-. ]{0,
 #: of digits are extensions behind eight.
 _EXTENDED_BY = {2: 4, 3: 6}
 _EXTENDED_BY_MORE = 8
+#: digits of a last group that is an extension because another separator stands before it
+_LONGEST_EXTENSION = 3
 
 #: Ten digits, or eleven that begin with 1, divided only where North American numbers are divided. Without a country
 #: code the area code must begin with 2 to 9: a number that begins with 0 is another country's, written as it is dialled
@@ -45,11 +49,12 @@ _NORTH_AMERICAN = re.compile(
 )
 
 #: The form of most entries, for a fast path: a number whose digits can't be misread, and a reference that can't be
-#: anything else. It is an integer of up to nine digits, or text with at most six digits that names no extension.
+#: anything else. It is an integer of up to nine digits, or text of Latin letters with at most six digits that names no
+#: extension.
 _PLAIN_ENTRY = re.compile(
     r"(?:tel:)?(?:(?:\+?1)?([2-9][0-9]{2}[-. ]?[0-9]{3}[-. ]?[0-9]{4})|\+([2-9][0-9]{6,14}))"
     r"(?:, ?([1-9][0-9]{0,8}|(?=.{1,64}\Z)(?!(?i:x|[wp]+)[- ]*[0-9])(?!.*(?i:ext))"
-    r"[A-Za-z](?:[A-Za-z _-]*[0-9]){0,6}[A-Za-z _-]*(?<! )))?"
+    r"[A-Za-z\u00c0-\u024f](?:[A-Za-z\u00c0-\u024f _-]*+[0-9]){0,6}+[A-Za-z\u00c0-\u024f _-]*+(?<! )))?"
 )
 
 #: A caller id, with or without its country code. It is kept as given.
@@ -102,17 +107,20 @@ def parse(text: str) -> Entry:
     may be left out. Spaces may surround `;` and `,`. Parameters may come in any order and case, each once; the normal
     form has ani before postd. Raises InvalidEntry; `diagnosed` finds its exact cause.
     """
-    plain = parse_plain(text)
-    if plain is not None:
-        return plain
+    return parse_plain(text) or parse_unusual(text)
+
+
+def parse_unusual(text: str) -> Entry:
+    """What `parse` answers for an entry that `parse_plain` doesn't read. Raises InvalidEntry."""
     destination, _, reference = text.partition(",")
     if not destination.isascii():
         destination = destination.translate(PLAIN)
     number, *parameters = destination.split(";")
     digits = _digits(number)
-    if _PAUSES.fullmatch(reference):
+    if "," in reference and _PAUSES.fullmatch(reference):
         raise InvalidEntry(EntryFault.DIGITS_BEHIND_NUMBER)
-    return Entry(f"tel:+{digits}{_parameters(parameters)}", reference_of(reference))
+    written = _parameters(parameters) if parameters else ""
+    return Entry(f"tel:+{digits}{written}", reference_of(reference))
 
 
 def parse_plain(text: str) -> Entry | None:
@@ -200,11 +208,16 @@ def _digits_of(number: str) -> str | None:
     if american is not None:
         return "1" + "".join(filter(None, american.groups()))
     international = _INTERNATIONAL.fullmatch(number)
-    if international is not None and not (_AMOUNT.fullmatch(number) or _has_extension(number)):
+    if international is not None and not (_is_amount(number) or _has_extension(number)):
         digits = _NO_DIGITS.sub("", international[1])
         if _INTERNATIONAL_DIGITS.fullmatch(digits):
             return digits
     return None
+
+
+def _is_amount(number: str) -> bool:
+    """True if a number with a `+` has the form of an amount. It has no exponent."""
+    return "." in number and _AMOUNT.fullmatch(number) is not None
 
 
 def _has_extension(number: str) -> bool:
@@ -221,10 +234,12 @@ def _has_extension(number: str) -> bool:
     length_before = len(before[-1]) - (2 if len(before) == 1 else 0)
     if length_before >= _EXTENDED_BY.get(len(last), _EXTENDED_BY_MORE):
         return True
+    if len(last) > _LONGEST_EXTENSION:
+        return False
     *others, separator = (some[0] for some in re.findall("[-. ]+", number))
     # `+46-920-123 45` is common in Sweden.
     is_common = separator == " " and len(before[-1]) == 3 and digits_before < 10
-    return len(last) <= 3 and others != [] and separator not in others and not is_common
+    return others != [] and separator not in others and not is_common
 
 
 def _parameters(parameters: list[str]) -> str:
@@ -253,6 +268,6 @@ def reference_of(reference: str) -> str:
     reference = reference.strip()
     if UNPRINTABLE.search(reference):
         raise InvalidEntry(EntryFault.CONTROL_CHARACTERS)
-    if len(reference.encode()) > MAX_REFERENCE_BYTES:
+    if len(reference) > MAX_REFERENCE_BYTES // _MOST_BYTES and len(reference.encode()) > MAX_REFERENCE_BYTES:
         raise InvalidEntry(EntryFault.REFERENCE_TOO_LONG, limit=MAX_REFERENCE_BYTES)
     return reference

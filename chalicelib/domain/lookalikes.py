@@ -93,8 +93,10 @@ def reads_as_a_number(text: str) -> bool:
         return False
     # A letter takes the place of each thing that is no number, so that the digits around it aren't joined.
     without_dates = _DATE.sub("d", plain)
+    if not _MAYBE.search(without_dates):
+        return False
     if len(plain) > _LONGEST_EXAMINED:
-        return _MAYBE.search(without_dates) is not None
+        return True
     plain, labels = _LABELS.subn(" ", without_dates)
     if _SCIENTIFIC.search(plain) or any(map(_is_dialled, _RUN.findall(plain))):
         return True

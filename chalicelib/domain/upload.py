@@ -16,7 +16,6 @@ from typing import TypeVar
 
 from chalicelib.domain import ambiguity, columns, dialstring, json_text
 from chalicelib.domain.columns import Columns
-from chalicelib.domain.dialstring import parse
 from chalicelib.domain.faults import (
     EntryFault,
     FaultyEntry,
@@ -189,17 +188,21 @@ def _read_line(line: str, delimiter: str, meaning: Columns | None) -> list[Entry
     """
     if meaning is not None:
         return [meaning.entry(columns.cells_of(line, delimiter))]
-    plain = dialstring.parse_plain(line)
+    plain = dialstring.parse_plain(line if delimiter == columns.COMMA else line.replace(delimiter, columns.COMMA))
     if plain is not None:
         return [plain]
     if type(line) is _NoHeading:
         raise InvalidEntry(EntryFault.UNKNOWN_HEADING)
+    text = line
     if '"' in line or delimiter != columns.COMMA:
-        line = ",".join(columns.cells_of(line, delimiter))
-    line = columns.value(line.rstrip(", \t"))
-    if "," in line:
-        ambiguity.refuse_second_number(line)
-    return [parse(line)]
+        text = columns.COMMA.join(columns.cells_of(line, delimiter))
+    text = columns.value(text.rstrip(", \t"))
+    plain = dialstring.parse_plain(text) if text != line else None
+    if plain is not None:
+        return [plain]
+    if "," in text:
+        ambiguity.refuse_second_number(text)
+    return [dialstring.parse_unusual(text)]
 
 
 def _read_element(element: object) -> list[Entry]:
@@ -210,7 +213,7 @@ def _read_element(element: object) -> list[Entry]:
     plain = dialstring.parse_plain(text)
     if plain is not None:
         return [plain]
-    return [parse(entry) for entry in ambiguity.split(text)]
+    return [dialstring.parse(entry) for entry in ambiguity.split(text)]
 
 
 def _read_object(members: Mapping[object, object]) -> Entry:

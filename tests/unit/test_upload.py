@@ -1,5 +1,6 @@
 """Lists of phone numbers: CSV and TXT files, arrays, text (reference, `phone_numbers`)."""
 
+import csv
 import json
 from collections.abc import Callable, Mapping
 
@@ -7,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.domain.faults import EntryFault, FaultyEntry, InvalidEntries, UnreadableUpload, UploadFault
+from chalicelib.domain import columns
+from chalicelib.domain.faults import (
+    EntryFault,
+    FaultyEntry,
+    InvalidEntries,
+    InvalidEntry,
+    UnreadableUpload,
+    UploadFault,
+)
 from chalicelib.domain.models import Entry
 from chalicelib.domain.upload import Upload, read
 
@@ -700,3 +709,15 @@ rows = st.builds(
 def test_a_file_of_entries_reads_back_as_those_entries(listed: list[Entry], end: str) -> None:
     assert entries(end.join(entry.line for entry in listed).encode()) == listed
     assert entries(json.dumps([entry.line for entry in listed])) == listed
+
+
+@given(st.lists(st.text(alphabet='",;a =', max_size=6), min_size=1, max_size=3), st.sampled_from(",;"))
+def test_a_row_of_quoted_cells_is_read_as_csv_reads_it(cells: list[str], delimiter: str) -> None:
+    line = delimiter.join(f'"{cell}"' for cell in cells)
+    try:
+        (expected,) = csv.reader([line], strict=True, skipinitialspace=True, delimiter=delimiter)
+    except csv.Error:
+        with pytest.raises(InvalidEntry):
+            columns.cells_of(line, delimiter)
+    else:
+        assert columns.cells_of(line, delimiter) == [columns.value(cell.strip()) for cell in expected]
