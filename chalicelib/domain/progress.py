@@ -1,5 +1,6 @@
 """A campaign's progress: exact at any moment, without a counter that every call writes."""
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -43,27 +44,24 @@ def progress(
 
     A corrected number is uncertain in the counts and in `outcomes`, and not in its record.
     """
-    tally = dict.fromkeys(State, 0)
     uncounted = {one.key.sequence: one.state for one in outcomes if one.key.sequence < campaign.head}
-    by_record = {
+    of_open = {
         call.key.sequence: call.state
         for call in open_calls
         if call.key.sequence < campaign.head and not call.skipped and call.key.sequence not in uncounted
     }
-    skipped = campaign.settled - campaign.counts.total - sum(sequence < campaign.settled for sequence in by_record)
-    for call in unsettled:
-        if call.key.sequence in uncounted or call.key.sequence in by_record:
-            continue
-        if (call.skipped or call.listed) and call.state.is_final:
-            skipped += 1  # it is in the counts already, though the sweep hasn't reached it
-        else:
-            by_record[call.key.sequence] = call.state
-    for state in (*uncounted.values(), *by_record.values()):
-        tally[state] += 1
-    for one in corrections:
-        if one.key.sequence < campaign.head and one.key.sequence not in by_record:
-            tally[State.UNCERTAIN] -= 1
-            tally[one.state] += 1
+    others = [call for call in unsettled if call.key.sequence not in uncounted and call.key.sequence not in of_open]
+    counted_early = sum(map(_is_counted_early, others))
+    of_unsettled = {call.key.sequence: call.state for call in others if not _is_counted_early(call)}
+    by_record = of_open | of_unsettled
+    tally = Counter([*uncounted.values(), *by_record.values()])
+    corrected = [
+        one.state for one in corrections if one.key.sequence < campaign.head and one.key.sequence not in by_record
+    ]
+    tally.update(corrected)
+    tally[State.UNCERTAIN] -= len(corrected)
+    open_before_settled = sum(sequence < campaign.settled for sequence in of_open)
+    skipped = campaign.settled + counted_early - campaign.counts.total - open_before_settled
     dialling = sum(
         call.state is State.DIALLING
         and call.key.sequence < campaign.settled
@@ -88,6 +86,11 @@ def progress(
         failed=failed,
         uncertain=uncertain,
     )
+
+
+def _is_counted_early(call: Call) -> bool:
+    """True if a number's outcome is in the counts already, though the sweep hasn't reached it."""
+    return (call.skipped or call.listed) and call.state.is_final
 
 
 def is_settled(campaign: Campaign) -> bool:
