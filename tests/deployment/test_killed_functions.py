@@ -33,8 +33,7 @@ from tests.support.tenant import Tenant, serve
 from tests.support.ticks import TICK
 
 #: Seconds until all is settled. Usually it takes seven or eight minutes, since a lost number is found after five. But
-#: if dialers start so slowly that the first numbers are deferred, the killed pacer has leased those, and their lease
-#: expires after a quarter of an hour.
+#: if a killed pacer has leased numbers that came back, the lease expires after a quarter of an hour.
 PATIENCE = 1200
 
 COUNT = 300
@@ -63,7 +62,8 @@ class Internals:
     def __init__(self, deployment: LocalDeployment, account: str, identifier: int) -> None:
         self._deployment = deployment
         self._key = CampaignKey(account, identifier)
-        self._campaigns = Stores.of(deployment.database()).campaigns
+        stores = Stores.of(deployment.database())
+        self._campaigns, self._tasks = stores.campaigns, stores.tasks
         self._lambda = deployment.client("lambda")
 
     def campaign(self) -> Campaign:
@@ -72,6 +72,9 @@ class Internals:
     def functions(self, name: str = "") -> list[int]:
         """The processes of all functions, or of one. Each has a directory of its own with the function's name."""
         return alive(str(self._deployment.directory), f"ministack-lambda-callpacer-{STAGE}-{name}")
+
+    def has_returned_numbers(self) -> bool:
+        return any(True for _ in self._tasks.returned_dials(self._key))
 
     def invoke(self, name: str) -> None:
         """Invoke a function between two ticks, as if a rule fired twice. So the test needn't wait a minute."""
@@ -96,6 +99,8 @@ def _run_story(deployment: LocalDeployment, directory: Path) -> Story:
         # It observes the head. Numbers before it are lost unless they are claimed within five minutes.
         internals.invoke("settler")
         wait(lambda: len(tenant.calls) >= PER_MINUTE // 3, patience=120)
+        # A pacer that dies with them leaves a lease, which expires after a quarter of an hour.
+        wait(lambda: not internals.has_returned_numbers(), patience=180)
         dispatched = _run_dying_pacer(deployment, internals)
         internals.kill_functions()
         killed = time.time()

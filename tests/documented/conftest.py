@@ -10,8 +10,9 @@ import pytest
 from chalicelib.api.services import Services
 from chalicelib.runtime.clock import SystemClock
 from infra.local.deployment import LocalDeployment
+from tests.fake_aws.dynamodb import SimulatedDynamoDB
 from tests.support.customer import Customer
-from tests.support.databases import in_moto
+from tests.support.databases import with_tables
 from tests.support.http import TOKEN, Reply
 from tests.support.world import HandClock
 
@@ -48,11 +49,13 @@ def deployed(deployment: LocalDeployment) -> Services:
     return Services.over(deployment.database(), SystemClock())
 
 
-@pytest.fixture(params=["in process", pytest.param("deployed", marks=pytest.mark.xdist_group("deployment"))])
+_ON_A_DEPLOYMENT = [pytest.mark.xdist_group("deployment"), pytest.mark.waits]
+
+
+@pytest.fixture(params=["in process", pytest.param("deployed", marks=_ON_A_DEPLOYMENT)])
 def customer(request: pytest.FixtureRequest) -> Iterator[Customer]:
     if request.param == "deployed":
         deployment: LocalDeployment = request.getfixturevalue("deployment")
         yield GatewayCustomer(request.getfixturevalue("deployed"), deployment.gateway_url)
         return
-    with in_moto() as database:
-        yield Customer(Services.over(database, HandClock()))
+    yield Customer(Services.over(with_tables(SimulatedDynamoDB()), HandClock()))

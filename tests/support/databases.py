@@ -1,4 +1,4 @@
-"""Databases for tests: tables of their own, in moto or in the emulator."""
+"""Databases for tests: tables of their own, over any client of DynamoDB."""
 
 import uuid
 from collections.abc import Iterable, Iterator
@@ -23,12 +23,6 @@ def moto_client(service: str) -> Iterator[Any]:
         session = get_session()
         session.set_credentials("test", "test")
         yield session.create_client(service, region_name="us-east-1")
-
-
-@contextmanager
-def in_moto() -> Iterator[Database]:
-    with moto_client("dynamodb") as client:
-        yield with_tables(client)
 
 
 def with_tables(client: Any) -> Database:
