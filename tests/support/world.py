@@ -1,7 +1,7 @@
-"""The real pacer, dialer, settler and storage in one process, over moto's DynamoDB. A test advances the clock, reads
-the queue's messages, and reads the requests that the tenant's server received.
+"""The real pacer, dialer, settler and storage in one process, over a simulated DynamoDB. A test advances the clock,
+reads the queue's messages, and reads the requests that the tenant's server received.
 
-Tests over this world show nothing about races between threads, lost answers or limits: that needs a real server.
+Tests over this world show nothing about races between threads or lost answers: the simulation does.
 """
 
 import json
