@@ -95,7 +95,7 @@ test-computing: $(INSTALLED) ## Run all other tests, whole
 test-pythons: $(INSTALLED) ## Run unit and package tests on the other Pythons that are installed
 	@.ci/test-pythons
 
-# `make test-whole` runs the stories of the first 200 seeds.
+# `make test-whole` runs the stories of the first 150 seeds.
 simulate: $(INSTALLED) ## Simulate SEEDS stories with crashes, lost answers, duplicates and wrong clocks
 	@$(BIN)/python -m tests.simulation --seeds $(SEEDS) $(ARGS)
 

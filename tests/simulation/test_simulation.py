@@ -1,6 +1,6 @@
 """All promises are kept under many faults at once, and the checker notices each safeguard that is removed.
 
-A failure names its seed. `Simulation(seed).run()` repeats the story. A whole run has the stories of seeds 0 to 199, and
+A failure names its seed. `Simulation(seed).run()` repeats the story. A whole run has the stories of seeds 0 to 149, and
 a crash at each sixth boundary of the short stories of seeds 0 to 19. A sample has seeds 0 to 39, and 0 and 1.
 `make simulate` runs more stories, and crashes at every boundary.
 """
@@ -23,7 +23,7 @@ from tests.simulation.story import Story
 from tests.support.sampling import sampled_seeds
 
 #: Stories of a whole run, and of a sample, in pieces that workers can share.
-SEEDS, SAMPLE, PIECE = 200, 40, 10
+SEEDS, SAMPLE, PIECE = 150, 40, 10
 #: In how many of them a missing safeguard must be noticed.
 NOTICED_WITHIN = 2000
 #: Short stories in which a function dies once, at each boundary in turn: of a whole run, and of a sample.
