@@ -13,6 +13,8 @@ STEPS ?= 10000
 # how many calls `make cost` makes, and how long a start_url takes to answer
 CALLS ?= 10000
 LATENCY_MS ?= 200
+# --whole for all tests, and not a sample of those that take long
+SIZE ?=
 
 BIN := .venv/bin
 INSTALLED := .venv/installed
@@ -24,6 +26,7 @@ SYNC := $(BIN)/uv pip sync --require-hashes
 LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	--custom-compile-command 'make lock'
 PYTEST := $(BIN)/python -m pytest --dist loadgroup
+TWO_PARTS = $(MAKE) --no-print-directory --jobs 2 --output-sync=line test-waiting test-computing
 
 .PHONY: help install lock run demo ring test test-whole test-waiting test-computing test-pythons simulate isolation \
 	cost scale coldstart bench lint types audit check package deploy clean
@@ -80,22 +83,22 @@ $(RINGER)/installed: examples/sip/requirements.txt | $(INSTALLED)
 	@touch $@
 
 test: $(INSTALLED) ## Run the tests, and a sample of those that take long; ARGS="tests/unit" for some of them
-	@$(PYTEST) --numprocesses 4 $(ARGS)
+	@$(if $(ARGS),$(PYTEST) --numprocesses 4 $(ARGS),$(TWO_PARTS))
 
 test-whole: $(INSTALLED) ## Run every test, whole
-	@$(PYTEST) --numprocesses 4 --whole $(ARGS)
+	@$(if $(ARGS),$(PYTEST) --numprocesses 4 --whole $(ARGS),$(TWO_PARTS) SIZE=--whole)
 
-# The two parts of `test-whole`. A deployment whose functions get no processor is late, so what computes is nice to it.
-test-waiting: $(INSTALLED) ## Run the tests that watch a whole deployment, whole
-	@$(PYTEST) --numprocesses 2 --whole -m waits
+# A deployment whose functions get no processor is late, so the tests that compute are nice to those that wait for it.
+test-waiting: $(INSTALLED) ## Run the tests that watch a whole deployment; SIZE=--whole for all of them
+	@$(PYTEST) --numprocesses 2 $(SIZE) -m waits
 
-test-computing: $(INSTALLED) ## Run all other tests, whole
-	@nice $(PYTEST) --numprocesses 2 --whole -m "not waits"
+test-computing: $(INSTALLED) ## Run all other tests, likewise
+	@nice $(PYTEST) --numprocesses 2 $(SIZE) -m "not waits"
 
 test-pythons: $(INSTALLED) ## Run unit and package tests on the other Pythons that are installed
 	@.ci/test-pythons
 
-# `make test-whole` runs the stories of the first 150 seeds.
+# `make test-whole` runs the stories of the first 300 seeds.
 simulate: $(INSTALLED) ## Simulate SEEDS stories with crashes, lost answers, duplicates and wrong clocks
 	@$(BIN)/python -m tests.simulation --seeds $(SEEDS) $(ARGS)
 
@@ -137,7 +140,8 @@ $(AUDITOR)/installed: requirements-checkov.txt | $(INSTALLED)
 
 # Two at a time, the longest first: the tests that wait leave most of the cores to those that compute.
 check: $(INSTALLED) ## Run what CI runs
-	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target test-waiting test-computing lint types audit test-pythons
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target SIZE=--whole \
+		test-waiting test-computing lint types audit test-pythons
 
 package: $(INSTALLED) ## Build what is deployed
 	@$(BIN)/python -m infra.deploy.package --for-aws

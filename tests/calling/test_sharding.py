@@ -179,7 +179,7 @@ def cloud(tmp_path: Path) -> Iterator[Emulated]:
         yield cloud
 
 
-@pytest.mark.timeout(600)  # each function starts as a process of its own
+@pytest.mark.timeout(400)  # each function starts as a process of its own
 def test_deployed_functions_fan_out(cloud: Emulated, tmp_path: Path) -> None:
     """Too many campaigns have one number each. The pacer dispatches it. The settler observes the head."""
     campaigns = int(WEIGHT_PER_INVOCATION) + 40
@@ -210,7 +210,7 @@ def test_deployed_functions_fan_out(cloud: Emulated, tmp_path: Path) -> None:
     assert with_observed_heads() == in_one_shard
     invoke("settler")
     wait(lambda: settler_ticks() >= 3, patience=150)
-    deadline = time.monotonic() + 200
+    deadline = time.monotonic() + 150
     while with_observed_heads() < campaigns:
         # On a busy machine a tick runs out of time, and leaves the rest to the next one.
         assert time.monotonic() < deadline

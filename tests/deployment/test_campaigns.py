@@ -104,7 +104,7 @@ def stories(
         token, _ = deployment.open_account(f"story-{name}")
         return story(Caller(url, token, tmp_path_factory.mktemp(name)), count)
 
-    straight, stopped = (100, 60) if whole else (30, 30)
+    straight, stopped = (150, 90) if whole else (30, 30)
     with ThreadPoolExecutor(3) as threads:
         running = {
             "straight": threads.submit(run, "straight", _straight_through, straight, deployment.url),
@@ -147,10 +147,9 @@ def test_each_number_of_the_file_is_called_exactly_once(straight: Story) -> None
     assert sorted(straight.tenant.numbers_called()) == sorted(expected(straight.count))
 
 
-def test_about_one_call_starts_a_second(straight: Story) -> None:
-    starts = sorted(call.at for call in straight.tenant.calls)
-    # A busy machine makes some calls seconds late, so that they start together with those that are due then.
-    assert all(later - earlier > 10 for earlier, later in zip(starts, starts[15:], strict=False))
+def test_about_one_call_starts_a_second_and_never_more_than_three(straight: Story) -> None:
+    starts = [call.at for call in straight.tenant.calls]
+    assert max(Counter(int(start) for start in starts).values()) <= 3
     assert starts[-1] - starts[0] <= straight.count + 60
 
 
@@ -160,8 +159,7 @@ def test_slots_before_the_start_are_not_made_up_for(straight: Story) -> None:
 
 
 def test_no_minute_has_more_than_its_sixty_calls(straight: Story) -> None:
-    # What arrives in the first second of a minute may have been sent in the minute before.
-    minutes = Counter(int(call.at // 60) for call in straight.tenant.calls if call.at % 60 >= 1)
+    minutes = Counter(int(call.at // 60) for call in straight.tenant.calls)
     assert max(minutes.values()) <= 60
 
 
