@@ -6,10 +6,8 @@ dialer that has its nonce may write the outcome.
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
-from itertools import islice
 from typing import Any, cast
 
-from pynamodb.constants import BATCH_GET_PAGE_LIMIT
 from pynamodb.exceptions import DoesNotExist
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
@@ -269,11 +267,8 @@ class Calls:
     def among(self, keys: Iterable[CallKey], *, consistent: bool = True) -> Iterator[Call]:
         """The calls that have a record, in any order. If it isn't `consistent`, it costs half, and may be older."""
         names = {call_key(key): key for key in keys}
-        left = iter(names)
-        # Which keys are asked for together doesn't depend on how Python hashes them.
-        while page := list(islice(left, BATCH_GET_PAGE_LIMIT)):
-            for item in self._items.batch_get(page, consistent_read=consistent):
-                yield _call(names[item.call], item)
+        for item in self._items.batch_get(list(names), consistent_read=consistent):
+            yield _call(names[item.call], item)
 
     def _defer(self, claim: Claim, task: DialTask, actions: Sequence[Action]) -> bool:
         held: Condition = self._items.nonce == claim.nonce

@@ -122,6 +122,19 @@ def test_a_long_text_costs_little(piece: str) -> None:
     assert time.process_time() - begun < 3
 
 
-@given(st.from_regex(r"(tel|INV|USD|x)?[A-Za-z]([-_/#A-Za-z]*[0-9]){6,10}[-_/#A-Za-z]{0,2}", fullmatch=True))
-def test_a_code_of_one_word_is_examined_with_the_same_result_in_parentheses(code: str) -> None:
+@given(
+    st.sampled_from(["INV", "tel", "A-cell", "USD", "x", "b_phone", "n"]),
+    st.lists(st.sampled_from(["", "-", "_", "/", "#", "a", "tel-"]), min_size=1, max_size=3),
+    st.from_regex("[2-9][0-9]{5,10}", fullmatch=True),
+)
+def test_a_code_of_one_word_is_examined_with_the_same_result_in_parentheses(
+    word: str, separators: list[str], digits: str
+) -> None:
+    begin, middle, end = [*separators, "", ""][:3]
+    code = f"{word}{begin}{digits[:3]}{middle}{digits[3:]}{end}"
     assert reads_as_a_number(code) == reads_as_a_number(f"({code})")
+
+
+@pytest.mark.parametrize("code", ["INV-2223334445", "INV-222-333-4445", "tel-2345678", "A-cell-2345678"])
+def test_a_code_with_a_number_or_a_word_for_a_phone_reads_as_a_number(code: str) -> None:
+    assert reads_as_a_number(code)
