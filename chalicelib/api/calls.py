@@ -13,7 +13,8 @@ from chalicelib.api.dispatch import RequestContext
 from chalicelib.api.envelope import Answer
 from chalicelib.api.paging import link_to_next
 from chalicelib.api.services import Services
-from chalicelib.api.validation import MAX_PAGE, Form, in_short, no_fields
+from chalicelib.api.validation import MAX_PAGE, Form, no_fields
+from chalicelib.api.wording import in_short
 from chalicelib.domain import search
 from chalicelib.domain.call import Call, RecordedEvent
 from chalicelib.domain.keys import SEQUENCES_PER_CAMPAIGN, CallKey

@@ -14,7 +14,6 @@ field is None, and a given one must have a value. Where an empty value has a mea
 missing one.
 """
 
-import json
 from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass
 from datetime import date
@@ -23,7 +22,15 @@ from typing import Literal, TypeAlias, TypeVar, overload
 
 from chalicelib.api import values
 from chalicelib.api.request import FilePart, Parameters
-from chalicelib.api.wording import SPACE_FOR_PLUS, InvalidFields, named, quoted, sentence_of_part, sentences_of
+from chalicelib.api.wording import (
+    SPACE_FOR_PLUS,
+    InvalidFields,
+    in_short,
+    named,
+    quoted,
+    sentence_of_part,
+    sentences_of,
+)
 from chalicelib.domain import dialstring, upload
 from chalicelib.domain.faults import InvalidEntries, InvalidEntry, UnreadableUpload
 from chalicelib.domain.keys import MAX_CALL_ID_DIGITS
@@ -391,11 +398,6 @@ def _destination(written: str) -> str:
 def _call_id(value: object) -> int:
     """Raises Invalid."""
     return values.integer(value, 0, None, MAX_CALL_ID_DIGITS)
-
-
-def in_short(value: object) -> str:
-    """A value of a request as a sentence quotes it."""
-    return quoted(value) if isinstance(value, str) else quoted(json.dumps(value, default=lambda _: "a file"))
 
 
 def no_fields(parameters: Parameters) -> None:

@@ -40,6 +40,11 @@ def quoted(text: str) -> str:
     return f'"{_shortened(text.strip())}"'
 
 
+def in_short(value: object) -> str:
+    """A value of a request as a sentence quotes it."""
+    return quoted(value) if isinstance(value, str) else quoted(json.dumps(value, default=lambda _: "a file"))
+
+
 def named(name: object) -> str:
     """A name from a request, as sentences and keys of faults have it: like `quoted`, but a plain word as it is."""
     text = str(name)
@@ -182,7 +187,5 @@ def sentence_of_part(name: str, written: str, fault: InvalidEntry) -> str:
 
 def _sentence_about(subject: str, written: object, fault: FaultyEntry | InvalidEntry) -> str:
     """What is wrong, with the value."""
-    is_plain = isinstance(written, str | int | float) and not isinstance(written, bool)
-    value = f" {quoted(str(written))}" if is_plain else f" {_shortened(json.dumps(written))}"
     predicate = _OF_ENTRIES[fault.code](**fault.facts)
-    return f"The {subject}{value} {predicate}"
+    return f"The {subject} {in_short(written)} {predicate}"

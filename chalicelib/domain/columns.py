@@ -83,10 +83,10 @@ def cells_of(line: str, delimiter: str) -> list[str]:
     if '"' not in line:
         cells = [cell.strip() for cell in line.split(delimiter)]
         return [value(cell) for cell in cells] if "'" in line else cells
-    if line[0] == line[-1] == '"':
-        # Most files that have quotation marks have them around each cell, and nowhere else.
+    # Most files that have quotation marks have them around each cell, and nowhere else.
+    if len(line) > 1 and line[0] == line[-1] == '"':
         cells = line[1:-1].split(f'"{delimiter}"')
-        if '"' not in "".join(cells) and len(line) > 1:
+        if '"' not in "".join(cells):
             return [value(cell.strip()) for cell in cells]
     try:
         (cells,) = csv.reader([line], strict=True, skipinitialspace=True, delimiter=delimiter)

@@ -252,7 +252,7 @@ REFUSED: list[tuple[str, str, dict[str, object], dict[str, list[str]]]] = [
         NUMBERS,
         {"campaign_id": 1, "phone_numbers": ["+12223334444", None]},
         only("phone_numbers", "has 1 invalid entry.")
-        | {"phone_numbers.1": ["The phone_numbers.1 entry null must be a string."]},
+        | {"phone_numbers.1": ['The phone_numbers.1 entry "null" must be a string.']},
     ),
     (
         "POST",

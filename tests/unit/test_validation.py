@@ -9,8 +9,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from chalicelib.api.request import FilePart, Parameters
-from chalicelib.api.validation import Form, Page, ProfileChoice, in_short
-from chalicelib.api.wording import InvalidFields
+from chalicelib.api.validation import Form, Page, ProfileChoice
+from chalicelib.api.wording import InvalidFields, in_short
 from chalicelib.domain.models import Day, Entry
 from chalicelib.domain.repeats import Unique
 from chalicelib.domain.upload import Upload

@@ -42,7 +42,7 @@ ENTRIES: list[tuple[EntryFault, object, int, str]] = [
         EntryFault.NO_NUMBER,
         [{}],
         0,
-        "{} is not a valid phone number: ten digits, or + and a country code.",
+        '"{}" is not a valid phone number: ten digits, or + and a country code.',
     ),
     (
         EntryFault.AMOUNT,
@@ -87,7 +87,7 @@ ENTRIES: list[tuple[EntryFault, object, int, str]] = [
         EntryFault.COMMA_IN_NUMBER,
         [{"phone_number": "2223334444, march"}],
         0,
-        '{"phone_number": "2223334444, march"} has a comma in its phone number.',
+        '"{"phone_number": "2223334444, march"}" has a comma in its phone number.',
     ),
     (
         EntryFault.UNKNOWN_PARAMETER,
@@ -213,20 +213,20 @@ ENTRIES: list[tuple[EntryFault, object, int, str]] = [
             "telephone, destination and the like), ani, postd and message_reference."
         ),
     ),
-    (EntryFault.NO_STRING, [None], 0, "null must be a string."),
+    (EntryFault.NO_STRING, [None], 0, '"null" must be a string.'),
     (EntryFault.NO_STRING, [1.5], 0, '"1.5" must be a string.'),
-    (EntryFault.NO_STRING, [True], 0, "true must be a string."),
+    (EntryFault.NO_STRING, [True], 0, '"true" must be a string.'),
     (
         EntryFault.UNKNOWN_MEMBER,
         [{"name": "Ann"}],
         0,
-        '{"name": "Ann"} has an unknown member "name": known are phone_number, ani, postd, message_reference.',
+        '"{"name": "Ann"}" has an unknown member "name": known are phone_number, ani, postd, message_reference.',
     ),
     (
         EntryFault.MEMBER_WITHOUT_TEXT,
         [{"phone_number": [2]}],
         0,
-        '{"phone_number": [2]} has a phone_number that is no text.',
+        '"{"phone_number": [2]}" has a phone_number that is no text.',
     ),
 ]
 
