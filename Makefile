@@ -88,8 +88,8 @@ test: $(INSTALLED) ## Run the tests, and a sample of those that take long; ARGS=
 test-whole: $(INSTALLED) ## Run every test, whole
 	@$(if $(ARGS),$(PYTEST) --numprocesses 4 --whole $(ARGS),$(TWO_PARTS) SIZE=--whole)
 
-# A deployment whose functions get no processor is late, so the tests that compute are nice to those that wait for it.
-test-waiting: $(INSTALLED) ## Run the tests that watch a whole deployment; SIZE=--whole for all of them
+# Whatever gets no processor is late, so the tests that compute are nice to those that watch the time.
+test-waiting: $(INSTALLED) ## Run the tests that watch a deployment or the time; SIZE=--whole for all of them
 	@$(PYTEST) --numprocesses 2 $(SIZE) -m waits
 
 test-computing: $(INSTALLED) ## Run all other tests, likewise

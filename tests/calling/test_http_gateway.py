@@ -35,6 +35,9 @@ from chalicelib.gateway.http.lookup import AddressNotAllowed, AllowedAddresses, 
 from chalicelib.gateway.http.posting import HttpGateway
 from chalicelib.gateway.http.unpacking import LONGEST_BODY
 
+# They bound how many seconds a call takes.
+pytestmark = pytest.mark.waits
+
 Behaviour = Callable[["Connection"], Awaitable[None]]
 T = TypeVar("T")
 

@@ -406,9 +406,9 @@ def test_a_reference_of_the_longest_length_leaves_room_for_another_number() -> N
 
 
 def test_splitting_millions_of_pieces_takes_no_more_than_seconds() -> None:
-    begun = time.perf_counter()
+    begun = time.process_time()
     assert split("," * 2_000_000) == ["," * 2_000_000]
-    assert time.perf_counter() - begun < 10
+    assert time.process_time() - begun < 10
 
 
 @given(
