@@ -13,7 +13,7 @@ from chalicelib.domain.dialstring import DIGITS_OF_A_NUMBER, INVISIBLE
 from chalicelib.domain.faults import EntryFault, InvalidEntry
 
 #: the beginning of an unmistakable number
-_UNMISTAKABLE = re.compile(r"\s*tel:|[^;]*;\s*(?:ani|postd)\s*=", re.IGNORECASE)
+_UNMISTAKABLE = re.compile(r"\s*tel:|[^;]*+;\s*(?:ani|postd)\s*=", re.IGNORECASE)
 
 #: a parameter without a number before it
 _PARAMETER = re.compile(r"\s*(?:ani|postd|ext)\s*=", re.IGNORECASE)
@@ -30,13 +30,13 @@ _DIGITS_TO_SEND = re.compile(
 
 #: Only where it matches, a piece after a comma can be anything but the reference of an unmistakable number.
 _NUMBER_OR_DIGITS = (
-    rf",\s*(?:tel:|(?:ani|postd|ext)\s*=)|;\s*(?:ani|postd)\s*=|{_EXTENSION}"
-    r"|,\s*(?:x|[wp]+)[-.:#\s]*[0-9*#]|,[-\s0-9]*[*#]"
+    r",(?!,)(?:\s*(?:tel:|(?:ani|postd|ext)\s*=|(?:x|[wp]+)[-.:#\s]*[0-9*#])|[-\s0-9]*[*#])"
+    rf"|;\s*(?:ani|postd)\s*=|{_EXTENSION}"
 )
 _MAYBE_MORE = re.compile(_NUMBER_OR_DIGITS, re.IGNORECASE)
 #: The same after a bare number: also what could read as a number.
 _MAYBE_MORE_AFTER_BARE = re.compile(
-    rf"{_NUMBER_OR_DIGITS}|(?:[0-9][^0-9,]*){{{DIGITS_OF_A_NUMBER}}}|[0-9](?:\.[0-9]+E|E\+)[0-9]",
+    rf"{_NUMBER_OR_DIGITS}|(?:[0-9](?:[^\w,]|_)*+){{{DIGITS_OF_A_NUMBER}}}|[0-9](?:\.[0-9]+E|E\+)[0-9]",
     re.IGNORECASE,
 )
 
@@ -52,7 +52,7 @@ def split(element: str) -> list[str]:
     comma = element.find(",")
     if comma < 0:
         return [element.strip()]
-    if not element.isascii():
+    if not lookalikes.is_latin(element):
         element = element.translate(INVISIBLE)
     is_bare = not is_unmistakable(element[:comma])
     maybe_more = _MAYBE_MORE_AFTER_BARE if is_bare else _MAYBE_MORE
@@ -86,15 +86,23 @@ def is_unmistakable(piece: str) -> bool:
 
 def could_be_a_number(piece: str) -> bool:
     """True for an unmistakable number, and for text that reads as a number."""
-    return is_unmistakable(lookalikes.plainly(piece)) or lookalikes.reads_as_a_number(piece)
+    return is_unmistakable(piece) or _is_unmistakable_in_disguise(piece) or lookalikes.reads_as_a_number(piece)
 
 
 def _refuse_if_no_reference(piece: str, *, is_bare: bool) -> None:
-    """Raises InvalidEntry for a parameter and for digits to send; after a bare number, also for a possible number."""
+    """Raises InvalidEntry for a parameter and for digits to send; after a bare number, also for a possible number.
+
+    The piece isn't unmistakable as it is written.
+    """
     refuse_parameter(piece)
     refuse_digits_to_send(piece)
-    if is_bare and could_be_a_number(piece):
+    if is_bare and (lookalikes.reads_as_a_number(piece) or _is_unmistakable_in_disguise(piece)):
         raise InvalidEntry(EntryFault.NUMBER_OR_REFERENCE, piece=piece)
+
+
+def _is_unmistakable_in_disguise(piece: str) -> bool:
+    """True if it is unmistakable once each character that only looks like another is replaced."""
+    return not lookalikes.is_latin(piece) and is_unmistakable(lookalikes.plainly(piece))
 
 
 def refuse_parameter(reference: str) -> None:

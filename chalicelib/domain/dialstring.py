@@ -11,6 +11,7 @@ from functools import lru_cache
 
 from chalicelib.domain.faults import EntryFault, InvalidEntry
 from chalicelib.domain.models import Entry
+from chalicelib.domain.plain_entry import parse_plain
 
 #: bytes of UTF-8
 MAX_REFERENCE_BYTES = 255
@@ -46,15 +47,6 @@ _LONGEST_EXTENSION = 3
 #: there, and ten digits that begin with 1 have lost a digit.
 _NORTH_AMERICAN = re.compile(
     r"(?:\+?1[-. ]{0,3}|(?=\(?[2-9]))(?:\(([0-9]{3})\)|([0-9]{3}))[-. ]{0,3}([0-9]{3})[-. ]{0,3}([0-9]{4})"
-)
-
-#: The form of most entries, for a fast path: a number whose digits can't be misread, and a reference that can't be
-#: anything else. It is an integer of up to nine digits, or text of Latin letters with at most six digits that names no
-#: extension.
-_PLAIN_ENTRY = re.compile(
-    r"(?:tel:)?(?:(?:\+?1)?([2-9][0-9]{2}[-. ]?[0-9]{3}[-. ]?[0-9]{4})|\+([2-9][0-9]{6,14}))"
-    r"(?:, ?([1-9][0-9]{0,8}|(?=.{1,64}\Z)(?!(?i:x|[wp]+)[- ]*[0-9])(?!.*(?i:ext))"
-    r"[A-Za-z\u00c0-\u024f](?:[A-Za-z\u00c0-\u024f _-]*+[0-9]){0,6}+[A-Za-z\u00c0-\u024f _-]*+(?<! )))?"
 )
 
 #: A caller id, with or without its country code. It is kept as given.
@@ -121,20 +113,6 @@ def parse_unusual(text: str) -> Entry:
         raise InvalidEntry(EntryFault.DIGITS_BEHIND_NUMBER)
     written = _parameters(parameters) if parameters else ""
     return Entry(f"tel:+{digits}{written}", reference_of(reference))
-
-
-def parse_plain(text: str) -> Entry | None:
-    """What `parse` answers for an entry in its most usual forms; None for any other text.
-
-    The text after its comma is surely a reference, so nobody need examine whether it could be another number.
-    """
-    plain = _PLAIN_ENTRY.fullmatch(text)
-    if plain is None:
-        return None
-    american, foreign, reference = plain.groups()
-    if american is None:
-        return Entry(f"tel:+{foreign}", reference or "")
-    return Entry(f"tel:+1{american if american.isdecimal() else _NO_DIGITS.sub('', american)}", reference or "")
 
 
 def joined(phone_number: str, ani: str = "", postd: str = "", message_reference: str = "") -> Entry:

@@ -7,7 +7,7 @@ a prefix. Dates, times, amounts of money and codes have as many digits, and are 
 
 import re
 import unicodedata
-from functools import lru_cache
+from collections.abc import Callable
 
 from chalicelib.domain.dialstring import DIGITS_OF_A_NUMBER, PLAIN
 
@@ -19,9 +19,13 @@ _MAYBE = re.compile(
     rf"(?:[0-9](?:[^\w,]|_)*+){{{DIGITS_OF_A_NUMBER}}}|[0-9](?:\.[0-9]+E|E\+)[0-9]",
     re.IGNORECASE,
 )
+#: how many characters a translation remembers
+_MOST_REMEMBERED = 4096
 #: The characters of the longest text that is examined in detail. A reference is shorter.
 _LONGEST_EXAMINED = 1_000
 _NO_DIGITS = re.compile("[^0-9]+")
+#: Text of ASCII and Latin letters, in which every character stands for itself.
+_IN_LATIN = re.compile("[\x00-\x7f\u00c0-\u0131\u0134-\u013e\u0141-\u0148\u014a-\u017e]*")
 
 #: a number that a spreadsheet took for an amount: `2.22555E+09`
 _SCIENTIFIC = re.compile(r"(?<![\w.])[0-9]+(?:\.[0-9]+E\+?|E\+)(?:0?[6-9]|1[0-4])(?!\w)", re.IGNORECASE)
@@ -30,6 +34,7 @@ _SCIENTIFIC = re.compile(r"(?<![\w.])[0-9]+(?:\.[0-9]+E\+?|E\+)(?:0?[6-9]|1[0-4]
 _RUN = re.compile("(?<![0-9A-Za-z])\\+?\\(?[0-9](?:[-. ()/\u2010-\u2015]{0,3}[0-9])+")
 #: what is dialled without a plus sign
 _DIALLED = re.compile("1?[2-9][0-9]{9}")
+_FEWEST_DIALLED = 10
 
 _YEAR, _MONTH, _DAY = "(?:19|20)[0-9]{2}", "(?:0?[1-9]|1[0-2])", "(?:0?[1-9]|[12][0-9]|3[01])"
 #: A date. With the time that may follow it, it has as many digits as a number. The day may precede the month.
@@ -40,9 +45,18 @@ _SHORT_DATE_OR_TIME = re.compile(
     r"|(?<![0-9:])[0-2]?[0-9]:[0-5][0-9](?::[0-5][0-9](?:\.[0-9]+)?)?(?![0-9:])"
 )
 _CURRENCY = r"(?:[$€£¥₹]|(?<![A-Z])(?:USD|EUR|GBP|CHF|CAD|AUD|JPY|INR|SEK|NOK|DKK|PLN)(?![A-Z]))"
+_MAYBE_MONEY = re.compile("[$€£¥₹]|USD|EUR|GBP|CHF|CAD|AUD|JPY|INR|SEK|NOK|DKK|PLN")
 _SUM = r"(?<![0-9])(?:[1-9][0-9]{0,2}(?:[ .'\u2019][0-9]{3}){1,4}|[0-9]+)(?:\.[0-9]{1,2})?(?![0-9])"
 #: an amount of money with its currency
 _MONEY = re.compile(rf"{_CURRENCY} ?{_SUM}|{_SUM} ?{_CURRENCY}")
+
+#: A UUID, or a hash or another identifier in hexadecimal digits. Some begin or end with as many digits as a number.
+_IDENTIFIER = re.compile(
+    r"(?<![\w-])(?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+    r"|(?=[0-9]*[a-f])(?:[0-9a-f]{24}|[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64}))(?![\w-])",
+    re.IGNORECASE,
+)
+_SHORTEST_IDENTIFIER = 24
 
 #: A code that is one word. It has fewer digits than what is dialled.
 _CODE = re.compile("[A-Za-z](?:[-_/#A-Za-z]*[0-9]){7,9}[-_/#A-Za-z]*")
@@ -53,6 +67,9 @@ _PHONE = r"tele(?:ph|f)one?|phone|ph|tel|mobile?|mob|cell|handy|fax|gsm"
 _WORD = re.compile(r"[^\W_]++(?:[-_/.#]+[^\W_]++)*")
 _LETTER = re.compile(r"[^\W\d_]")
 #: words beside a number that say whose it is
+#: What a text in lower case has at least if it has any of them. A pattern that ignores case takes longer, and takes the
+#: Turkish letters without and with a dot for an i.
+_MAYBE_LABEL = re.compile("tel|ph|mob|cell|handy|fax|gsm|home|work|office|[\u0131\u0307]")
 _LABELS = re.compile(rf"(?<![^\W\d_])(?:{_PHONE}|home|work|office)(?![^\W\d_])", re.IGNORECASE)
 #: digits at the beginning of a word, unless they are joined to its letters
 _DIGITS_BEFORE = re.compile(r"([0-9](?:[-_/.#]*[0-9])*)(?:[/.#]|(?:x|w|p|ext)[0-9])", re.IGNORECASE)
@@ -83,29 +100,44 @@ _DAY_IN_DIGITS = re.compile(r"0[1-9](?:0[1-9]|[12][0-9]|3[01])(?:19[5-9]|20[0-4]
 def reads_as_a_number(text: str) -> bool:
     """True if any part of the text could be a phone number."""
     plain = plainly(text)
-    in_ascii = text.isascii() or shadow(text) == text
+    in_ascii = is_latin(text) or shadow(text) == text
     if plain.isdecimal():
         return _is_number(plain, in_ascii=in_ascii)
     if not _MAYBE.search(plain):
         return False
     # Many references are codes, and the search below takes longer.
-    if len(plain) <= _LONGEST_EXAMINED and _CODE.fullmatch(plain) and not _LABELS.search(plain):
+    may_have_labels = _MAYBE_LABEL.search(plain.lower()) is not None
+    if len(plain) <= _LONGEST_EXAMINED and not may_have_labels and _CODE.fullmatch(plain):
         return False
-    # A letter takes the place of each thing that is no number, so that the digits around it aren't joined.
-    without_dates = _DATE.sub("d", plain)
-    if not _MAYBE.search(without_dates):
+    without_dates = _without_dates_and_identifiers(plain)
+    if without_dates != plain and not _MAYBE.search(without_dates):
         return False
     if len(plain) > _LONGEST_EXAMINED:
         return True
-    plain, labels = _LABELS.subn(" ", without_dates)
-    if _SCIENTIFIC.search(plain) or any(map(_is_dialled, _RUN.findall(plain))):
+    plain, labels = _LABELS.subn(" ", without_dates) if may_have_labels else (without_dates, 0)
+    if _SCIENTIFIC.search(plain) or (_has_digits_to_dial(plain) and any(map(_is_dialled, _RUN.findall(plain)))):
         return True
     if labels and _LABELLED.search(without_dates):
         return True
     if not any(_is_suspicious(plain, run, in_ascii=in_ascii) for run in _WIDE_RUN.finditer(plain)):
         return False
-    plain = _WORD.sub(_without_code, _MONEY.sub("a", _SHORT_DATE_OR_TIME.sub("t", plain)))
+    plain = _WORD.sub(_without_code, _without_money(_SHORT_DATE_OR_TIME.sub("t", plain)))
     return any(_is_number_within(plain, run, in_ascii=in_ascii) for run in _WIDE_RUN.finditer(plain))
+
+
+def _without_dates_and_identifiers(text: str) -> str:
+    """A letter takes the place of each thing that is no number, so that the digits around it aren't joined."""
+    without_dates = _DATE.sub("d", text)
+    return without_dates if len(text) < _SHORTEST_IDENTIFIER else _IDENTIFIER.sub("a", without_dates)
+
+
+def _without_money(text: str) -> str:
+    return _MONEY.sub("a", text) if _MAYBE_MONEY.search(text) else text
+
+
+def is_latin(text: str) -> bool:
+    """True for text of ASCII and Latin letters, in which no character only looks like another."""
+    return text.isascii() or _IN_LATIN.fullmatch(text) is not None
 
 
 def plainly(text: str) -> str:
@@ -114,20 +146,14 @@ def plainly(text: str) -> str:
     Digits of all scripts are digits (Unicode's NFKC, and decimal values).
     """
     text = text.strip()
-    if text.isascii():
-        return text
-    return text.translate({ord(one): _plain_character(one) for one in set(text) if not one.isascii()})
+    return text if is_latin(text) else text.translate(_PLAINLY)
 
 
 def shadow(text: str) -> str:
     """A text of the same length with ASCII digits in place of all others, for a search by position."""
-    if text.isascii():
-        return text
-    others = (one for one in set(text) if not one.isascii())
-    return text.translate({ord(one): "0" for one in others if any(map(str.isdecimal, _plain_character(one)))})
+    return text if is_latin(text) else text.translate(_SHADOW)
 
 
-@lru_cache(maxsize=1024)
 def _plain_character(one: str) -> str:
     if ord(one) in PLAIN:
         return PLAIN[ord(one)] or ""
@@ -135,6 +161,31 @@ def _plain_character(one: str) -> str:
         return str(unicodedata.decimal(one))
     plain = unicodedata.normalize("NFKC", one)
     return plain if plain.isascii() else one
+
+
+def _shadow_character(one: str) -> str:
+    return "0" if not one.isascii() and any(map(str.isdecimal, _plain_character(one))) else one
+
+
+class _Translation(dict[int, str]):
+    """For `str.translate`: remembers what the characters of earlier texts became."""
+
+    def __init__(self, translate: Callable[[str], str]) -> None:
+        self._translate = translate
+
+    def __missing__(self, code: int) -> str:
+        if len(self) >= _MOST_REMEMBERED:
+            self.clear()
+        self[code] = translated = self._translate(chr(code))
+        return translated
+
+
+_PLAINLY, _SHADOW = _Translation(_plain_character), _Translation(_shadow_character)
+
+
+def _has_digits_to_dial(text: str) -> bool:
+    """True if a text has a plus sign, or as many digits as what is dialled without one."""
+    return "+" in text or len(_NO_DIGITS.sub("", text)) >= _FEWEST_DIALLED
 
 
 def _is_dialled(run: str) -> bool:

@@ -26,6 +26,7 @@ from chalicelib.domain.faults import (
 )
 from chalicelib.domain.json_text import NameGivenTwice
 from chalicelib.domain.models import Entry
+from chalicelib.domain.plain_entry import parse_plain
 
 #: how many invalid entries are listed, and how many are counted: the rest of the upload isn't read
 MAX_LISTED, MAX_COUNTED = 100, 10_000
@@ -188,7 +189,7 @@ def _read_line(line: str, delimiter: str, meaning: Columns | None) -> list[Entry
     """
     if meaning is not None:
         return [meaning.entry(columns.cells_of(line, delimiter))]
-    plain = dialstring.parse_plain(line if delimiter == columns.COMMA else line.replace(delimiter, columns.COMMA))
+    plain = parse_plain(_without_quotation_marks(line, delimiter))
     if plain is not None:
         return [plain]
     if type(line) is _NoHeading:
@@ -197,7 +198,7 @@ def _read_line(line: str, delimiter: str, meaning: Columns | None) -> list[Entry
     if '"' in line or delimiter != columns.COMMA:
         text = columns.COMMA.join(columns.cells_of(line, delimiter))
     text = columns.value(text.rstrip(", \t"))
-    plain = dialstring.parse_plain(text) if text != line else None
+    plain = parse_plain(text) if text != line else None
     if plain is not None:
         return [plain]
     if "," in text:
@@ -205,12 +206,21 @@ def _read_line(line: str, delimiter: str, meaning: Columns | None) -> list[Entry
     return [dialstring.parse_unusual(text)]
 
 
+def _without_quotation_marks(line: str, delimiter: str) -> str:
+    """A row with commas between its cells, if each of them has quotation marks, or none has. Others stay quoted."""
+    if delimiter != columns.COMMA:
+        return line.replace(delimiter, columns.COMMA)
+    if line[:1] == line[-1:] == '"':
+        return line[1:-1].replace('","', columns.COMMA)
+    return line
+
+
 def _read_element(element: object) -> list[Entry]:
     """An array's element: an object, text, which may hold several numbers, or an integer, whose digits are a number."""
     if isinstance(element, dict):
         return [_read_object(element)]
     text = _text(element)
-    plain = dialstring.parse_plain(text)
+    plain = parse_plain(text)
     if plain is not None:
         return [plain]
     return [dialstring.parse(entry) for entry in ambiguity.split(text)]

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.domain.ambiguity import split
-from chalicelib.domain.dialstring import diagnosed, parse, parse_plain
+from chalicelib.domain.dialstring import diagnosed, parse
 from chalicelib.domain.faults import EntryFault, InvalidEntry
 from chalicelib.domain.models import Entry
 
@@ -409,37 +409,3 @@ def test_splitting_millions_of_pieces_takes_no_more_than_seconds() -> None:
     begun = time.process_time()
     assert split("," * 2_000_000) == ["," * 2_000_000]
     assert time.process_time() - begun < 10
-
-
-@given(
-    st.sampled_from(
-        ["2223334444", "+12223334444", "tel:12223334444", "222-333 4444", "+1222-333-4444", "+442071234567"]
-    ),
-    st.sampled_from([",", ", "]),
-    st.text(alphabet="xwpeXtaA0912-_ :*\u00e9\u0178\u00d7", min_size=1, max_size=14),
-)
-def test_the_fast_path_answers_what_the_whole_examination_does(number: str, comma: str, reference: str) -> None:
-    text = f"{number}{comma}{reference}"
-    plain = parse_plain(text)
-    if plain is not None:
-        # A space before the number keeps an entry from the fast path.
-        assert [parse(f" {entry}") for entry in split(text)] == [plain]
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "2223334444,ext 12",
-        "2223334444,Ann ext12",
-        "2223334444,x12",
-        "2223334444,W12",
-        "2223334444,wp-1",
-        "2223334444,2223334445",
-        "2223334444,0612345678",
-        "2223334444,Ann 2223334445",
-        "+442071234567.0",
-        "1223334444",
-    ],
-)
-def test_the_fast_path_leaves_whatever_could_be_more_than_a_reference(text: str) -> None:
-    assert parse_plain(text) is None

@@ -1,6 +1,7 @@
 """Text that reads as a phone number, and references that have as many digits."""
 
 import time
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -138,3 +139,28 @@ def test_a_code_of_one_word_is_examined_with_the_same_result_in_parentheses(
 @pytest.mark.parametrize("code", ["INV-2223334445", "INV-222-333-4445", "tel-2345678", "A-cell-2345678"])
 def test_a_code_with_a_number_or_a_word_for_a_phone_reads_as_a_number(code: str) -> None:
     assert reads_as_a_number(code)
+
+
+@given(st.uuids(), st.booleans())
+def test_a_uuid_does_not_read_as_a_number_whatever_its_digits(identifier: UUID, upper: bool) -> None:
+    text = str(identifier)
+    assert not reads_as_a_number(f"case {text.upper() if upper else text}")
+
+
+@pytest.mark.parametrize("text", ["550e8400-e29b-41d4-a716-2223334445ab", "22233344-4512-2233-3444-5a2223334445"])
+def test_a_uuid_with_the_digits_of_a_number_is_none(text: str) -> None:
+    assert not reads_as_a_number(text)
+    assert reads_as_a_number(f"{text} 2223334445")
+
+
+@pytest.mark.parametrize("length", [24, 32, 40, 64])
+def test_a_hash_does_not_read_as_a_number_though_it_begins_with_one(length: int) -> None:
+    text = "2223334445ab".ljust(length, "c")
+    assert not reads_as_a_number(text)
+    assert reads_as_a_number(text[:-1])
+    assert reads_as_a_number(f"{text}-2223334445")
+
+
+def test_letters_that_only_look_different_count_as_what_they_mean() -> None:
+    assert reads_as_a_number("\uff34\uff25\uff2c 1234567")
+    assert reads_as_a_number("\uff11\uff12\uff13\uff14\uff15\uff16\uff17\uff18\u200b\uff19\uff10 \u017e 5")
