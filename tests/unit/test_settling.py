@@ -8,6 +8,7 @@ import pytest
 
 from chalicelib.domain.call import Call, ReportState, State
 from chalicelib.domain.keys import CampaignKey
+from chalicelib.domain.load import average_call_time
 from chalicelib.domain.models import Campaign, Counts, Entry, HeadObservation, Plan, Status, Window
 from chalicelib.domain.outcome import CalleeType
 from chalicelib.domain.settling import (
@@ -230,6 +231,34 @@ def test_a_sweep_counts_up_to_the_first_number_that_is_under_way() -> None:
     assert (found.counted, set(found.opened)) == ([calls[0], calls[2]], {3})
     assert found.campaign.head_observations == (HeadObservation(8, NOW),)
     assert found.campaign.call_time > timedelta(0)
+
+
+def test_a_sweep_averages_the_times_of_the_calls_that_it_counts() -> None:
+    calls = [
+        replace(call(2, State.COMPLETED), last_attempt_at=NOW + 2 * SECOND),
+        replace(call(3, State.IN_PROGRESS), last_attempt_at=NOW + HOUR),
+        replace(call(4, State.FAILED), last_attempt_at=NOW + 4 * SECOND),
+    ]
+    steps = steps_of(RUNNING, *calls)
+    assert swept(RUNNING, steps, {2, 3, 4}, NOW).campaign.call_time == 3 * SECOND
+    known = replace(RUNNING, call_time=MINUTE)
+    assert swept(known, steps, {2, 3, 4}, NOW).campaign.call_time == average_call_time(MINUTE, [2 * SECOND, 4 * SECOND])
+    assert swept(known, steps, {3}, NOW).campaign.call_time == MINUTE
+
+
+def test_a_call_in_progress_times_out_by_the_plan_of_its_campaign() -> None:
+    (lasting, *_) = steps_of(RUNNING, call(2, State.IN_PROGRESS, at=NOW - HOUR + SECOND))
+    assert lasting.action is SettlingAction.LIST_OPEN
+    impatient = replace(RUNNING, plan=replace(PLAN, call_timeout=60))
+    (timed_out, *_) = steps_of(impatient, call(2, State.IN_PROGRESS, at=NOW - MINUTE))
+    assert timed_out.action is SettlingAction.EXPIRE
+
+
+def test_a_corrected_call_is_counted_as_uncertain_until_its_correction_is() -> None:
+    mended = replace(call(2, State.COMPLETED), revision=1)
+    counts = swept(RUNNING, steps_of(RUNNING, mended), {2}, NOW).campaign.counts
+    assert counts == Counts(completed=2, uncertain=1)
+    assert corrected(counts, State.COMPLETED) == Counts(completed=3)
 
 
 def test_a_sweep_that_counts_nothing_only_observes_the_head() -> None:
