@@ -105,8 +105,9 @@ def _find(
     # If any state will do, the first ones are enough.
     admitted = islice(met, None if criteria.states else limit)
     while batch := list(islice(admitted, _BATCH)):
-        records = services.calls.among(key for key, _ in batch if key.sequence < campaign.head)
-        calls = {call.key: complete(call) for call in records}
+        read = [key for key, _ in batch if key.sequence < campaign.head or campaign.canceled_lists]
+        found = services.calls.among(read)
+        calls = {call.key: complete(call) for call in found if search.is_shown(call.key.sequence, call, campaign)}
         for key, entry in batch:
             call = calls.get(key)
             state = search.state_of(key.sequence, call, campaign)
@@ -127,8 +128,8 @@ def show(services: Services, context: RequestContext) -> Answer:
         raise NotFound("call", key.call_id)
     still_open = open_sequences(services.tasks.open_calls(key.campaign))
     call = services.calls.get(key)
-    if call is not None and key.sequence >= campaign.head:
-        call = None  # a pacer that died has sent it, and it is still queued
+    if call is not None and not search.is_shown(key.sequence, call, campaign):
+        call = None
     if call is not None:
         call = with_acknowledgement(call, acknowledged, campaign.settled, still_open)
     ((_, entry),) = services.log.read(key.campaign, key.sequence, 1)

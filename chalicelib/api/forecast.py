@@ -3,6 +3,7 @@
 from chalicelib.api import envelope
 from chalicelib.api.dispatch import RequestContext
 from chalicelib.api.envelope import Answer
+from chalicelib.api.progress import read_progress
 from chalicelib.api.services import Services
 from chalicelib.api.validation import no_fields
 from chalicelib.domain.forecast import forecast
@@ -16,7 +17,7 @@ def show(services: Services, context: RequestContext) -> Answer:
     campaign = services.campaigns.get(context.campaign)
     schedule = services.schedules.get(context.account, campaign.plan.schedule_id)
     paces = [Pace.of(services.profiles.get(context.account, window.profile_id)) for window in campaign.plan.windows]
-    queued = campaign.tail - campaign.head
+    queued = read_progress(services, campaign)[0].queued if campaign.canceled_lists else campaign.tail - campaign.head
     predicted = forecast(Timetable.of(campaign.plan, schedule), paces, queued, context.now)
     return envelope.plain(
         {

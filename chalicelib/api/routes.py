@@ -8,7 +8,7 @@ from typing import cast
 
 from chalice.app import Blueprint, MultiDict, Request, Response
 
-from chalicelib.api import calls, campaigns, envelope, events, forecast, profiles, schedules
+from chalicelib.api import calls, campaigns, cancel, envelope, events, forecast, profiles, schedules
 from chalicelib.api.authentication import EVENTS_PATH
 from chalicelib.api.dispatch import Endpoint, HttpRequest, answer
 from chalicelib.api.envelope import Answer
@@ -42,6 +42,7 @@ ENDPOINTS: dict[str, dict[str, Endpoint]] = {
     "/api/campaigns/start": {"POST": campaigns.start},
     "/api/campaigns/stop": {"POST": campaigns.stop},
     "/api/campaigns/add-calls": {"POST": campaigns.add_calls},
+    "/api/campaigns/cancel-calls": {"POST": cancel.cancel_calls},
     "/api/campaigns/{id}": {
         "GET": campaigns.show,
         "PATCH": campaigns.update,

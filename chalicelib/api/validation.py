@@ -314,9 +314,13 @@ class Form:
         """`phone_number`, `message_reference` and `state` of a query, by which numbers are found; all optional."""
         return Criteria(
             destination=self._part_of_entry("phone_number", _destination),
-            message_reference=self._part_of_entry("message_reference", dialstring.reference_of),
+            message_reference=self.message_reference(),
             states=self._states(),
         )
+
+    def message_reference(self) -> str | None:
+        """A reference as an upload has it."""
+        return self._part_of_entry("message_reference", dialstring.reference_of)
 
     def _part_of_entry(self, name: str, read: Callable[[str], str]) -> str | None:
         """Text that is read as in an upload."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import chain, islice
 
+from chalicelib.calling.canceled import read_canceled
 from chalicelib.calling.timetables import read_timetable
 from chalicelib.domain import load, messages, pacing, slicing
 from chalicelib.domain.keys import CallKey
@@ -133,14 +134,16 @@ class Dispatcher:
         return pacing.slots(one.timetable, one.paces, cursors, now, horizon, selection)
 
     def numbers(self, campaign: Campaign, returned: Iterable[ScheduledTask], now: datetime) -> Iterator[Number]:
-        """What may fill slots: returned calls, tasks that are due, and then the log."""
+        """What may fill slots: returned calls, tasks that are due, and then the log without what is canceled."""
         due = self._tasks.due_dials(campaign.key, now, spread=campaign.spread)
         for scheduled in chain(returned, due):
             task = scheduled.task
             if isinstance(task, DialTask):
                 yield Number(task.key, task.entry, task.attempt, scheduled)
+        canceled = read_canceled(self._stores, campaign)
         for sequence, entry in self._log.read(campaign.key, campaign.head, campaign.tail - campaign.head):
-            yield Number(campaign.key.call(sequence), entry, 1, None)
+            if sequence not in canceled:
+                yield Number(campaign.key.call(sequence), entry, 1, None)
 
     def fill(
         self,
@@ -163,8 +166,8 @@ class Dispatcher:
             if reserved is None:
                 break
             sent = self._send(reserved, batch[: take_lines(batch)], one)
-            from_log = sum(number.scheduled is None for _, number in batch[:sent])
-            done = Dispatched(reserved, done.head + from_log, done.dials + sent)
+            from_log = [number.key.sequence for _, number in batch[:sent] if number.scheduled is None]
+            done = Dispatched(reserved, from_log[-1] + 1 if from_log else done.head, done.dials + sent)
             if sent < len(batch):
                 break
         return done

@@ -4,6 +4,7 @@ import logging
 from dataclasses import replace
 from datetime import datetime
 
+from chalicelib.calling.canceled import pass_canceled
 from chalicelib.domain.call import Call, State, is_unclaimed
 from chalicelib.domain.models import MOST_SENT_PAST_HEAD, Campaign
 from chalicelib.domain.settling import SettlingAction, Step, is_stale, still_to_do
@@ -22,6 +23,7 @@ _METRICS = {State.COMPLETED: Metric.COMPLETED, State.FAILED: Metric.FAILED}
 
 class Mender:
     def __init__(self, stores: Stores, clock: Clock, metrics: Metrics) -> None:
+        self._stores = stores
         self._calls = stores.calls
         self._log = stores.log
         self._progress = stores.progress
@@ -76,9 +78,11 @@ class Mender:
         """
         if may_call(campaign, self._clock.now()):
             return campaign
+        campaign = pass_canceled(self._stores, campaign)
         beyond = min(campaign.head + MOST_SENT_PAST_HEAD, campaign.tail)
         found = self._calls.between(campaign.key, campaign.head, beyond)
-        head = max((call.key.sequence + 1 for call in found), default=campaign.head)
+        sent = [call.key.sequence for call in found if not (call.state is State.CANCELED and call.attempt == 0)]
+        head = max(sent, default=campaign.head - 1) + 1
         if head == campaign.head or not self._progress.advance_head(campaign, head):
             return campaign
         return replace(campaign, head=head)

@@ -16,6 +16,7 @@ from functools import partial
 from itertools import islice
 from typing import TypeVar
 
+from chalicelib.calling.canceled import pass_canceled
 from chalicelib.calling.dispatcher import Dispatched, Dispatcher, Number, PacingInput
 from chalicelib.calling.sharding import ForEach
 from chalicelib.calling.tick import Tick
@@ -126,6 +127,7 @@ class Pacer:
         reports = self._dispatch_reports(campaign)
         if not (is_on and campaign.is_running):
             return Gathered(reports, None)
+        campaign = pass_canceled(self._stores, campaign)
         # Slots that passed while it slept are not made up for.
         woken = min(self._clock.now(), campaign.wakes_at)
         campaign = replace(campaign, cursors=pacing.drop_missed(campaign.cursors, woken))

@@ -112,6 +112,7 @@ class Settler:
         campaign = self._open_calls.count(campaign, known, deadline)
         campaign = self._sweep(campaign, known, deadline)
         campaign = self._open_calls.count_corrections(campaign)
+        self._delete_canceled(campaign)
         self._delete_acknowledgements(campaign, known)
         reports = self._tasks.count_reports(key, COUNTED_AT_MOST, spread=campaign.spread)
         dials = self._tasks.count_dials(key, COUNTED_AT_MOST, spread=campaign.spread)
@@ -150,6 +151,15 @@ class Settler:
         self._progress.count(transaction, before, found.campaign)
         self._tasks.add_open(transaction, before.key, found.opened, found.dispatched)
         return transaction.is_committed()
+
+    def _delete_canceled(self, campaign: Campaign) -> None:
+        """Delete the lists of canceled numbers that the sweep has passed."""
+        for one in self._tasks.canceled(campaign.key) if campaign.canceled_lists else ():
+            if max(one.sequences) < campaign.settled:
+                transaction = self._database.transaction()
+                self._tasks.delete_canceled(transaction, campaign.key, one)
+                self._progress.remove_canceled_list(transaction, campaign.key)
+                transaction.is_committed()  # unless another settler has deleted it
 
     def _delete_acknowledgements(self, campaign: Campaign, known: SweepInput) -> None:
         """Those whose calls are all counted."""

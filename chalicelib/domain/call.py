@@ -23,10 +23,12 @@ class State(StrEnum):
     FAILED = "failed"
     #: nobody can know whether the call went out; it is never dialled again by itself
     UNCERTAIN = "uncertain"
+    #: its owner canceled it before it was dialled, or before it was dialled again
+    CANCELED = "canceled"
 
     @property
     def is_final(self) -> bool:
-        return self in (State.COMPLETED, State.FAILED, State.UNCERTAIN)
+        return self in (State.COMPLETED, State.FAILED, State.UNCERTAIN, State.CANCELED)
 
 
 class ReportState(StrEnum):

@@ -143,10 +143,11 @@ class Counts:
     completed: int = 0
     failed: int = 0
     uncertain: int = 0
+    canceled: int = 0
 
     @property
     def total(self) -> int:
-        return self.completed + self.failed + self.uncertain
+        return self.completed + self.failed + self.uncertain + self.canceled
 
 
 @dataclass(frozen=True)
@@ -226,6 +227,8 @@ class Campaign:
     settling_version: str = ""
     #: how many corrections aren't in the counts yet
     corrections_due: int = 0
+    #: how many lists of canceled numbers there are (`chalicelib.domain.cancellation`)
+    canceled_lists: int = 0
     #: the numbers from `settled` on whose calls events have ended, and whose first report is dispatched
     reports_ahead: tuple[int, ...] = ()
     #: the work flag: the pacer or the settler has something to do, now or later

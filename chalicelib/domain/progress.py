@@ -23,6 +23,7 @@ class Progress:
     completed: int
     failed: int
     uncertain: int
+    canceled: int
 
 
 def progress(
@@ -32,6 +33,7 @@ def progress(
     outcomes: Iterable[UncountedOutcome] = (),
     open_calls: Iterable[Call] = (),
     corrections: Iterable[Correction] = (),
+    canceled: Iterable[int] = (),
 ) -> Progress:
     """Count each number once, in the place that depends on `settled` and `head`.
 
@@ -40,7 +42,7 @@ def progress(
     it. An open one is counted by its record, among `open_calls`. The difference between `settled` and all of these is
     how many were skipped and aren't counted yet. Of these, the numbers in `outcomes` have their outcome, those that are
     being dialled are among `leased`, and all others wait. So tasks that wait needn't be read. A number from `head` on
-    is queued, even if a pacer sent it and died before it moved the head.
+    is queued, even if a pacer sent it and died before it moved the head, unless it is among the `canceled` ones.
 
     A corrected number is uncertain in the counts and in `outcomes`, and not in its record.
     """
@@ -72,19 +74,23 @@ def progress(
     ended = sum(sequence < campaign.settled for sequence in uncounted)
     deferred = tally[State.DEFERRED] + skipped - dialling - ended
     in_progress = tally[State.IN_PROGRESS]
-    queued = campaign.tail - campaign.head
+    ahead = sum(sequence >= campaign.head for sequence in canceled)
+    queued = campaign.tail - campaign.head - ahead
     completed = campaign.counts.completed + tally[State.COMPLETED]
     failed = campaign.counts.failed + tally[State.FAILED]
     uncertain = campaign.counts.uncertain + tally[State.UNCERTAIN]
+    canceled_in_all = campaign.counts.canceled + tally[State.CANCELED] + ahead
+    ended_in_all = completed + failed + uncertain + canceled_in_all
     return Progress(
         total=campaign.tail,
         queued=queued,
-        dialling=campaign.tail - queued - in_progress - deferred - completed - failed - uncertain,
+        dialling=campaign.tail - queued - in_progress - deferred - ended_in_all,
         in_progress=in_progress,
         deferred=deferred,
         completed=completed,
         failed=failed,
         uncertain=uncertain,
+        canceled=canceled_in_all,
     )
 
 
@@ -95,7 +101,8 @@ def _is_counted_early(call: Call) -> bool:
 
 def is_settled(campaign: Campaign) -> bool:
     """True if all numbers that were dispatched are counted, and its status doesn't depend on deferred ones."""
-    is_counted = campaign.counts.total == campaign.settled == campaign.head and not campaign.corrections_due
+    is_counted = campaign.counts.total == campaign.settled == campaign.head
+    is_counted = is_counted and not campaign.corrections_due and not campaign.canceled_lists
     return is_counted and (campaign.head < campaign.tail or not campaign.has_work)
 
 

@@ -45,20 +45,24 @@ class Criteria:
 def state_of(sequence: int, call: Call | None, campaign: Campaign) -> str:
     """The state that the API shows. `call` is the number's record, None if it has none.
 
-    A pacer that died may have sent numbers from the head on: they are still queued. The record of a number before
-    `settled` is deleted after some time; the campaign's counts still have its outcome.
+    The record of a number before `settled` is deleted after some time; the campaign's counts still have its outcome.
     """
+    if call is not None and is_shown(sequence, call, campaign):
+        return call.state
     if sequence >= campaign.head:
         return QUEUED
-    if call is not None:
-        return call.state
     return EXPIRED if sequence < campaign.settled else State.DIALLING
+
+
+def is_shown(sequence: int, call: Call, campaign: Campaign) -> bool:
+    """False for what a pacer that died has sent from the head on: it is still queued, unless it is canceled."""
+    return sequence < campaign.head or call.state is State.CANCELED
 
 
 def searched(criteria: Criteria, campaign: Campaign, first: int) -> range:
     """The sequence numbers from `first` on that a search must look at."""
     states = criteria.states or {*STATES}
-    beyond = campaign.tail if QUEUED in states else campaign.head
+    beyond = campaign.tail if states & {QUEUED, State.CANCELED} else campaign.head
     if states == {QUEUED}:
         first = max(first, campaign.head)
     return range(first, beyond)

@@ -161,10 +161,14 @@ def swept(campaign: Campaign, steps: Sequence[Step], passable: Container[int], n
         head_observations=observe_head(campaign.head_observations, campaign.head, campaign.settled, now),
         reports_ahead=tuple(sorted(sequence for sequence in dispatched if sequence >= settled)),
     )
-    if ended:
-        taken = [time_taken(call) for call in ended]
-        after = replace(after, call_time=load.average_call_time(campaign.call_time, taken))
+    if any(call.state is not State.CANCELED for call in ended):
+        after = replace(after, call_time=_average_call_time(campaign.call_time, ended))
     return SweptBatch(after, ended, opened, opened & dispatched, reports)
+
+
+def _average_call_time(before: timedelta, ended: Iterable[Call]) -> timedelta:
+    """A canceled number says nothing about how long calls take."""
+    return load.average_call_time(before, [time_taken(call) for call in ended if call.state is not State.CANCELED])
 
 
 def with_acknowledgement(
@@ -289,6 +293,8 @@ def counted(counts: Counts, state: State) -> Counts:
             return replace(counts, failed=counts.failed + 1)
         case State.UNCERTAIN:
             return replace(counts, uncertain=counts.uncertain + 1)
+        case State.CANCELED:
+            return replace(counts, canceled=counts.canceled + 1)
         case _:
             raise ValueError(f"no outcome: {state}")
 

@@ -98,6 +98,20 @@ def open_sequences(open_calls: Iterable[OpenCalls]) -> frozenset[int]:
 
 
 @dataclass(frozen=True)
+class CanceledNumbers:
+    """Numbers that were canceled together. The list is kept until the settler has passed all of them."""
+
+    sequences: frozenset[int]
+    #: the range key of its item
+    name: str
+
+
+def canceled_sequences(lists: Iterable[CanceledNumbers]) -> frozenset[int]:
+    """The sequence numbers in any of them."""
+    return frozenset().union(*(one.sequences for one in lists))
+
+
+@dataclass(frozen=True)
 class Correction:
     """A late event's outcome of a number that was uncertain. It isn't in the campaign's counts yet."""
 

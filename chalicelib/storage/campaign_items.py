@@ -145,7 +145,7 @@ def from_item(item: CampaignItem) -> Campaign:
         tail=int(item.tail),
         head=int(item.head),
         settled=int(item.settled),
-        counts=Counts(int(item.completed), int(item.failed), int(item.uncertain)),
+        counts=Counts(int(item.completed), int(item.failed), int(item.uncertain), int(item.canceled or 0)),
         head_observations=tuple(
             HeadObservation(int(head), at) for head, at in zip(item.observed_heads, item.observed_at, strict=True)
         ),
@@ -163,6 +163,7 @@ def from_item(item: CampaignItem) -> Campaign:
         spread=int(item.spread),
         settling_version=item.settled_nonce or "",
         corrections_due=int(item.corrections_due or 0),
+        canceled_lists=int(item.canceled_lists or 0),
         reports_ahead=tuple(int(sequence) for sequence in item.reports_ahead or ()),
         has_work=item.shard is not None,
     )

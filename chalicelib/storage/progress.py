@@ -86,6 +86,19 @@ class ProgressStore:
         ]
         transaction.update("campaign", self._items(campaign.account, campaign.id), actions)
 
+    def add_canceled_list(self, transaction: Transaction, campaign: CampaignKey, now: datetime) -> None:
+        """There is one list of canceled numbers more, so there is work, and a campaign that sleeps is woken."""
+        actions: list[Action] = [
+            self._items.canceled_lists.add(1),
+            self._items.shard.set(shard_of(campaign)),
+            self._items.wakes_at.set(now),
+        ]
+        transaction.update("campaign", self._items(campaign.account, campaign.id), actions, self._items.id.exists())
+
+    def remove_canceled_list(self, transaction: Transaction, campaign: CampaignKey) -> None:
+        actions: list[Action] = [self._items.canceled_lists.add(-1)]
+        transaction.update("campaign", self._items(campaign.account, campaign.id), actions)
+
     def clear_work_flag(self, campaign: Campaign) -> None:
         """Record that there is no more work, unless the campaign has changed since it was read."""
         self._update(campaign, [self._items.shard.remove()], self._unchanged(campaign))
@@ -112,7 +125,8 @@ class ProgressStore:
             & (self._items.tail == campaign.tail)
             & (self._items.deleted == campaign.deleted)
             & (self._items.revision == campaign.revision)
-            & self._corrected_as(campaign),
+            & self._has_same("corrections_due", campaign.corrections_due)
+            & self._has_same("canceled_lists", campaign.canceled_lists),
         )
 
     def _unpaced(self, campaign: Campaign) -> Condition:
@@ -120,12 +134,11 @@ class ProgressStore:
         is_same = self._items.pacing_version == campaign.pacing_version
         return cast(Condition, is_same & (self._items.head == campaign.head))
 
-    def _corrected_as(self, campaign: Campaign) -> Condition:
-        """No event has corrected an outcome since the campaign was read."""
-        same: Condition = self._items.corrections_due == campaign.corrections_due
-        if campaign.corrections_due == 0:
-            same |= self._items.corrections_due.does_not_exist()
-        return same
+    def _has_same(self, name: str, number: int) -> Condition:
+        """The attribute is as it was read. A missing one was read as 0."""
+        attribute = getattr(self._items, name)
+        same: Condition = attribute == number
+        return same if number else same | attribute.does_not_exist()
 
     def _settled_as(self, campaign: Campaign) -> Condition:
         """No settler has settled or counted anything since the campaign was read.
@@ -139,6 +152,7 @@ class ProgressStore:
             & (self._items.completed == campaign.counts.completed)
             & (self._items.failed == campaign.counts.failed)
             & (self._items.uncertain == campaign.counts.uncertain)
+            & self._has_same("canceled", campaign.counts.canceled)
             & self._dispatched_as(campaign),
         )
 
@@ -154,6 +168,9 @@ class ProgressStore:
             self._items.completed.set(campaign.counts.completed),
             self._items.failed.set(campaign.counts.failed),
             self._items.uncertain.set(campaign.counts.uncertain),
+            self._items.canceled.set(campaign.counts.canceled)
+            if campaign.counts.canceled
+            else self._items.canceled.remove(),
             self._items.call_time.set(campaign.call_time // timedelta(milliseconds=1)),
             self._items.observed_heads.set([seen.head for seen in campaign.head_observations]),
             self._items.observed_at.set([seen.at for seen in campaign.head_observations]),

@@ -8,6 +8,7 @@ from chalicelib.storage.accounts import Accounts
 from chalicelib.storage.call_events import CallEvents
 from chalicelib.storage.calls import Calls
 from chalicelib.storage.campaigns import Campaigns
+from chalicelib.storage.cancellations import Cancellations
 from chalicelib.storage.catalog import Profiles, Schedules
 from chalicelib.storage.database import Database
 from chalicelib.storage.lines import LinesStore
@@ -27,6 +28,7 @@ class Stores:
     calls: Calls
     call_events: CallEvents
     campaigns: Campaigns
+    cancellations: Cancellations
     lines: LinesStore
     log: Log
     profiles: Profiles
@@ -48,6 +50,7 @@ class Stores:
             calls=calls,
             call_events=CallEvents(database, tasks=tasks, progress=progress, retention=retention),
             campaigns=Campaigns(database, log=log, schedules=schedules, profiles=profiles),
+            cancellations=Cancellations(database, tasks=tasks, progress=progress, retention=retention),
             lines=LinesStore(database, calls),
             log=log,
             profiles=profiles,

@@ -133,6 +133,10 @@ class CampaignItem(Model):
     completed = NumberAttribute()
     failed = NumberAttribute()
     uncertain = NumberAttribute()
+    #: missing: none
+    canceled = NumberAttribute(null=True)
+    #: how many lists of canceled numbers there are; missing: none
+    canceled_lists = NumberAttribute(null=True)
     #: where the head was at earlier ticks of the settler, and when these were
     observed_heads: ListAttribute[Any] = ListAttribute(of=NumberAttribute, default=list)
     observed_at: ListAttribute[Any] = ListAttribute(of=UTCDateTimeAttribute, default=list)

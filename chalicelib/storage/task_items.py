@@ -12,11 +12,12 @@
 | `outcome-corrected/000000000017` | a late event has corrected the outcome of number 17, which was uncertain |
 | `ended/000000000017` | number 17, which the settler had skipped, has its outcome |
 | `reported/2026-11-23T18:00:00/…` | result_url acknowledged these first reports by then; their records don't have it |
+| `withdrawn/000000000017/…` | numbers that were canceled together; number 17 is the first of them |
 
 The lines that are held are in partitions of their own (`chalicelib.storage.lines`).
 
-Queries depend on the order of these kinds: tasks that wait for the pacer come first, and acknowledgements, which need
-no work, come last.
+Queries depend on the order of these kinds: tasks that wait for the pacer come first. Acknowledgements and lists of
+canceled numbers need no work of their own, and come last.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -28,6 +29,7 @@ from chalicelib.domain.keys import CampaignKey
 from chalicelib.domain.models import Entry
 from chalicelib.domain.tasks import (
     Acknowledgement,
+    CanceledNumbers,
     Correction,
     DialTask,
     Lease,
@@ -49,6 +51,7 @@ CORRECTED = "outcome-corrected"
 LEASED = "leased-"
 REPORT = "report"
 ACKNOWLEDGED = "reported"
+CANCELED = "withdrawn"
 #: sorts after every number that waits to be dialled, and before all others
 AFTER_DIALS = "dial0"
 #: sorts before every date
@@ -56,6 +59,7 @@ _AT_ONCE = "0"
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 assert RETURNED < f"{DIAL}/" < AFTER_DIALS < ENDED < OPEN < LEASED < CORRECTED < f"{REPORT}/" < ACKNOWLEDGED
+assert ACKNOWLEDGED < CANCELED
 
 
 def partition_key(campaign: CampaignKey, partition: int) -> str:
@@ -125,6 +129,18 @@ def acknowledgement_item(
     items: type[TaskItem], campaign: CampaignKey, sequences: Iterable[int], now: datetime, nonce: str
 ) -> TaskItem:
     return items(str(campaign), f"{ACKNOWLEDGED}/{_text(now)}/{nonce}", sequences=sorted(sequences))
+
+
+def canceled_item(items: type[TaskItem], campaign: CampaignKey, canceled: CanceledNumbers) -> TaskItem:
+    return items(str(campaign), canceled.name, sequences=sorted(canceled.sequences))
+
+
+def canceled_name(sequences: Iterable[int], nonce: str) -> str:
+    return f"{CANCELED}/{padded(min(sequences))}/{nonce}"
+
+
+def canceled_of(item: TaskItem) -> CanceledNumbers:
+    return CanceledNumbers(frozenset(int(sequence) for sequence in item.sequences), item.key)
 
 
 def scheduled_task(campaign: CampaignKey, item: TaskItem) -> ScheduledTask:

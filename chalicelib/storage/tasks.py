@@ -25,6 +25,7 @@ from pynamodb.expressions.condition import Condition
 from chalicelib.domain.keys import CampaignKey
 from chalicelib.domain.tasks import (
     Acknowledgement,
+    CanceledNumbers,
     Correction,
     DialTask,
     Lease,
@@ -39,6 +40,7 @@ from chalicelib.storage.tables import TaskItem
 from chalicelib.storage.task_items import (
     ACKNOWLEDGED,
     AFTER_DIALS,
+    CANCELED,
     CORRECTED,
     DIAL,
     ENDED,
@@ -48,6 +50,9 @@ from chalicelib.storage.task_items import (
     RETURNED,
     acknowledgement_item,
     acknowledgement_of,
+    canceled_item,
+    canceled_name,
+    canceled_of,
     correction_item,
     correction_of,
     due_at,
@@ -137,6 +142,24 @@ class TaskStore:
 
     def corrections(self, campaign: CampaignKey) -> list[Correction]:
         return [correction_of(campaign, item) for item in self._of_slices(CORRECTED, campaign)]
+
+    def add_canceled(self, transaction: Transaction, campaign: CampaignKey, sequences: Iterable[int]) -> None:
+        """List these numbers as canceled together."""
+        numbers = frozenset(sequences)
+        listed = CanceledNumbers(numbers, canceled_name(numbers, new_nonce()))
+        transaction.put("canceled numbers", canceled_item(self._items, campaign, listed))
+
+    def canceled(self, campaign: CampaignKey) -> list[CanceledNumbers]:
+        return [canceled_of(item) for item in self._of_slices(CANCELED, campaign)]
+
+    def delete_canceled(self, transaction: Transaction, campaign: CampaignKey, canceled: CanceledNumbers) -> None:
+        item = canceled_item(self._items, campaign, canceled)
+        transaction.delete(item.key, item, condition=self._items.key.exists())
+
+    def waiting_dials(self, campaign: CampaignKey, *, spread: int) -> Iterator[ScheduledTask]:
+        """The dials with an item of their own, due or not."""
+        for item in self._of_numbers(DIAL, campaign, spread):
+            yield scheduled_task(campaign, item)
 
     def add_returned(self, dials: Sequence[DialTask], nonce: str) -> None:
         """These dials of one campaign are due at once, before all others.

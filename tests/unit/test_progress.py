@@ -83,7 +83,16 @@ def test_a_number_among_the_open_calls_and_the_outcomes_is_counted_once() -> Non
 
 
 #: what may have become of a number before `settled`, beside being open
-SETTLED = ("counted", "waiting", "ended", "dialled", "leased", "counted: corrected", "ended: corrected")
+SETTLED = (
+    "counted",
+    "counted: canceled",
+    "waiting",
+    "ended",
+    "dialled",
+    "leased",
+    "counted: corrected",
+    "ended: corrected",
+)
 #: what may have become of an open call; its record has this state
 OPEN = {
     "open": State.IN_PROGRESS,
@@ -117,27 +126,29 @@ EXPECTED: dict[State, set[str | None]] = {
     },
     State.FAILED: {"ended", "skipped: ended", "open: ended", "listed: ended", State.FAILED},
     State.UNCERTAIN: {State.UNCERTAIN},
+    State.CANCELED: {"counted: canceled", State.CANCELED},
 }
 
 
 @given(
     st.lists(st.sampled_from([*SETTLED, *OPEN]), max_size=30),
     st.lists(st.sampled_from([*SKIPPED, *LISTED, *State, "corrected", None]), max_size=30),
-    st.lists(st.booleans(), max_size=5),
+    st.lists(st.sampled_from(["queued", "sent", "canceled"]), max_size=5),
 )
 def test_each_number_is_counted_once_wherever_it_is(
-    before: list[str], after: list[str | None], queued: list[bool]
+    before: list[str], after: list[str | None], ahead: list[str]
 ) -> None:
     """A queued number may have an outcome: a pacer that died before it moved the head has sent it."""
     fates = [*before, *after]
     campaign = replace(
         RUNNING,
-        tail=len(fates) + len(queued),
+        tail=len(fates) + len(ahead),
         head=len(fates),
         settled=len(before),
         counts=Counts(
             completed=sum(what in ("counted", "skipped: counted", "listed: counted") for what in fates),
             uncertain=fates.count("counted: corrected"),
+            canceled=fates.count("counted: canceled"),
         ),
     )
     still_listed = {what: state for what, state in LISTED.items() if what != "listed: counted"}
@@ -152,7 +163,7 @@ def test_each_number_is_counted_once_wherever_it_is(
         ended(sequence, State.FAILED) for sequence, what in enumerate(fates) if what in ("ended", "skipped: ended")
     ]
     outcomes += [ended(sequence, State.UNCERTAIN) for sequence, what in enumerate(fates) if what == "ended: corrected"]
-    outcomes += [ended(sequence, State.FAILED) for sequence, is_sent in enumerate(queued, len(fates)) if is_sent]
+    outcomes += [ended(sequence, State.FAILED) for sequence, what in enumerate(ahead, len(fates)) if what == "sent"]
     corrections = [
         Correction(RUNNING.key.call(sequence), State.COMPLETED)
         for sequence, what in enumerate(fates)
@@ -165,17 +176,19 @@ def test_each_number_is_counted_once_wherever_it_is(
         outcomes,
         [*records(OPEN), *records(still_listed, listed=True)],
         corrections,
+        [sequence for sequence, what in enumerate([*fates, *ahead]) if what is not None and what.endswith("canceled")],
     )
     counts = {state: sum(what in expected for what in fates) for state, expected in EXPECTED.items()}
     assert done == Progress(
-        total=len(fates) + len(queued),
-        queued=len(queued),
+        total=len(fates) + len(ahead),
+        queued=len(ahead) - ahead.count("canceled"),
         dialling=counts[State.DIALLING],
         in_progress=counts[State.IN_PROGRESS],
         deferred=counts[State.DEFERRED],
         completed=counts[State.COMPLETED],
         failed=counts[State.FAILED],
         uncertain=counts[State.UNCERTAIN],
+        canceled=counts[State.CANCELED] + ahead.count("canceled"),
     )
 
 

@@ -1,5 +1,6 @@
 """Which numbers a search finds, and where it goes on."""
 
+from dataclasses import replace
 from datetime import date
 from itertools import product
 
@@ -56,6 +57,11 @@ def test_a_number_from_the_head_on_is_queued_even_if_it_has_a_record() -> None:
     assert search.state_of(5, CALL, campaign(2, 5, 9)) == QUEUED
 
 
+def test_a_canceled_number_is_shown_as_such_wherever_it_is() -> None:
+    canceled = replace(CALL, state=State.CANCELED)
+    assert [search.state_of(sequence, canceled, campaign(2, 5, 9)) for sequence in (1, 4, 5, 8)] == ["canceled"] * 4
+
+
 def test_a_number_before_the_head_has_the_state_of_its_record() -> None:
     assert search.state_of(4, CALL, campaign(2, 5, 9)) == State.COMPLETED
     assert search.state_of(1, CALL, campaign(2, 5, 9)) == State.COMPLETED
@@ -77,7 +83,8 @@ def test_only_queued_numbers_are_from_the_head_on_and_only_others_before_it() ->
     assert searched(0) == searched(0, QUEUED, State.FAILED) == searched(0, *STATES) == range(9)
     assert searched(0, QUEUED) == range(5, 9)
     assert searched(7, QUEUED) == range(7, 9)
-    for state in STATES[1:]:
+    assert searched(0, State.CANCELED) == range(9)
+    for state in {*STATES} - {QUEUED, State.CANCELED}:
         assert searched(0, state) == range(5)
         assert not searched(6, state)
     assert not searched(9)

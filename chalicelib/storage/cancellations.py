@@ -1,0 +1,91 @@
+"""Cancels numbers on their owner's request.
+
+A number gets a record that no dialer can claim, on the condition that nobody has claimed it meanwhile. Its report is a
+task, and its sequence number is listed for the pacer (`chalicelib.domain.cancellation`). This is one transaction.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import cast
+
+from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.update import Action
+
+from chalicelib.domain.call import Call, ReportState, State
+from chalicelib.domain.cancellation import REASON, Candidate, needed_until
+from chalicelib.domain.models import Campaign
+from chalicelib.domain.tasks import ReportTask
+from chalicelib.storage.calls import call_key, uncounted
+from chalicelib.storage.database import Database
+from chalicelib.storage.progress import ProgressStore
+from chalicelib.storage.tasks import TaskStore
+from chalicelib.storage.writes import Transaction, new_nonce
+
+#: How many numbers are canceled in one transaction. Each takes up to three writes, and all together two.
+CANCELED_AT_ONCE = 32
+
+assert 3 * CANCELED_AT_ONCE + 2 <= 100  # the most writes of a transaction
+
+
+class Cancellations:
+    def __init__(
+        self, database: Database, *, tasks: TaskStore, progress: ProgressStore, retention: timedelta | None
+    ) -> None:
+        """`retention` is that of `Calls`."""
+        self._database = database
+        self._tasks = tasks
+        self._progress = progress
+        self._retention = retention
+        self._items = database.calls
+
+    def cancel(self, campaign: Campaign, candidates: Sequence[Candidate], now: datetime) -> bool:
+        """Cancel up to CANCELED_AT_ONCE numbers, all or none. False if one of them has changed since it was read."""
+        transaction = self._database.transaction()
+        is_reported = campaign.plan.result_url is not None
+        for candidate in candidates:
+            self._cancel(transaction, campaign, candidate, now, is_reported=is_reported)
+        sequences = [candidate.key.sequence for candidate in candidates]
+        self._tasks.add_canceled(transaction, campaign.key, sequences)
+        self._progress.add_canceled_list(transaction, campaign.key, now)
+        return transaction.is_committed()
+
+    def _cancel(
+        self, transaction: Transaction, campaign: Campaign, candidate: Candidate, now: datetime, *, is_reported: bool
+    ) -> None:
+        key, entry, call = candidate.key, candidate.entry, candidate.call
+        actions: list[Action] = [
+            self._items.state.set(State.CANCELED),
+            self._items.reason.set(REASON),
+            self._items.ended_at.set(now),
+            self._items.report.set(ReportState.DEFERRED if is_reported else ReportState.NONE),
+            self._items.nonce.set(new_nonce()),
+        ]
+        if self._retention is not None:
+            actions.append(self._items.expires_at.set(needed_until(campaign, now) + self._retention))
+        if call is None:
+            actions += [self._items.destination.set(entry.destination), self._items.attempt.set(0)]
+            if entry.message_reference:
+                actions.append(self._items.message_reference.set(entry.message_reference))
+        part = f"call {key.sequence}"
+        transaction.update(part, self._items(call_key(key)), actions, self._unchanged(call))
+        if is_reported:
+            self._tasks.add(transaction, ReportTask(key, 1, now), spread=campaign.spread)
+        if call is not None and call.skipped:
+            self._tasks.add_outcome(transaction, uncounted(key, State.CANCELED, campaign.spread))
+
+    def _unchanged(self, call: Call | None) -> Condition:
+        """The number is as it was read: without a record, or deferred after the same attempt."""
+        if call is None:
+            return cast(Condition, self._items.call.does_not_exist())
+        same_skipped = self._items.skipped == True if call.skipped else self._items.skipped.does_not_exist()  # noqa: E712 # the database evaluates it
+        is_deferred = (self._items.state == State.DEFERRED) & (self._items.attempt == call.attempt)
+        return cast(Condition, is_deferred & same_skipped)
+
+    def delete_tasks(self, campaign: Campaign, canceled: Iterable[int]) -> None:
+        """Delete what waits to be dialled of these numbers.
+
+        A task that is left, or that is added meanwhile, only costs a slot: no dialer can claim its number.
+        """
+        sequences = frozenset(canceled)
+        waiting = self._tasks.waiting_dials(campaign.key, spread=campaign.spread)
+        self._tasks.delete([one for one in waiting if one.task.key.sequence in sequences])
