@@ -16,7 +16,7 @@ ROLES: dict[str, dict[str, str]] = {
         "LogTable": "DeleteItem PutItem Query",
         "ChunksTable": "BatchGetItem BatchWriteItem GetItem PutItem UpdateItem",
         "CallsTable": "BatchGetItem GetItem UpdateItem",
-        "TasksTable": "GetItem PutItem Query",
+        "TasksTable": "BatchWriteItem GetItem PutItem Query",
         "ReceiptsTable": "GetItem PutItem",
     },
     "Pacer": {

@@ -186,7 +186,7 @@ def test_an_unknown_state_is_refused_with_the_known_ones(acme: Customer, state: 
     reply = acme.get(f"{CALLS}?state={state}")
     assert (reply.status, list(reply.json)) == (422, ["state"])
     if "[" not in state:
-        known = "queued, dialling, deferred, in_progress, completed, failed, uncertain, expired"
+        known = "queued, dialling, deferred, in_progress, completed, failed, uncertain, canceled, expired"
         assert reply.json["state"][0].endswith(f" is invalid: one of {known}.")
 
 

@@ -307,7 +307,7 @@ def entries_of(*written: tuple[str, str]) -> list[Entry]:
     ],
 )
 def test_numbers_are_named_by_id_number_or_reference(
-    world: World, acme: Customer, fields: dict[str, object], expected: list[int]
+    world: World, acme: Customer, fields: dict[str, Any], expected: list[int]
 ) -> None:
     prepare(world, entries_of(("1", "a"), ("1", "b"), ("1;ani=777", "b"), ("2", "a"), ("3", "")))
     found = acme.post("/api/campaigns/cancel-calls", campaign_id=1, **fields).json["response"]
@@ -338,7 +338,7 @@ def test_ids_of_other_campaigns_and_of_no_call_are_unknown(world: World, acme: C
     ],
 )
 def test_a_request_that_names_nothing_or_too_much_is_refused(
-    world: World, acme: Customer, fields: dict[str, object], faulty: str
+    world: World, acme: Customer, fields: dict[str, Any], faulty: str
 ) -> None:
     prepare(world, numbers(1))
     reply = acme.post("/api/campaigns/cancel-calls", campaign_id=1, **fields)

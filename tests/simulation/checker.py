@@ -11,7 +11,7 @@ from tests.simulation.story import AMOUNT, FEWEST, MINUTE, PERIOD, RequestedHour
 from tests.simulation.tenant import FAILED, LASTS, UNKNOWN, Call
 from tests.support.permissions import granted
 
-FINAL = {"completed", "failed", "uncertain"}
+FINAL = {"completed", "failed", "uncertain", "canceled"}
 #: how long after its answer a stop, or a change of calling hours, may take effect
 GRACE = timedelta(seconds=2)
 #: how long after a change of calling hours calls may come that were dispatched before it
@@ -34,6 +34,7 @@ def faults(story: Story) -> list[str]:
         *_dialled_once(story),
         *_within_calling_hours(story),
         *_not_after_a_stop(story),
+        *_not_after_a_cancel(story),
         *_at_the_pace(story),
         *_not_in_a_burst(story),
         *_on_time(story),
@@ -105,6 +106,23 @@ def _not_after_a_stop(story: Story) -> Iterator[str]:
         for call in story.tenant.calls:
             if stop.answered + GRACE < call.at and (stop.started is None or call.at < stop.started):
                 yield f"P4: a call at {call.at}, stopped at {stop.answered}"
+
+
+def _not_after_a_cancel(story: Story) -> Iterator[str]:
+    """What the API calls canceled has no call from then on, and stays canceled. Nothing else is ever canceled."""
+    last = {call.call_id: call for call in story.tenant.calls}
+    for call_id, answered in story.canceled.items():
+        if call_id in last and last[call_id].at > answered:
+            yield f"P4: a call at {last[call_id].at} with the id {call_id}, canceled at {answered}"
+        if call_id in last and FAILED not in _possible_ends(story, last[call_id]):
+            yield f"P4: call {call_id} was {last[call_id].ended}, and was canceled at {answered}"
+    for call in story.calls:
+        call_id, state = call["call_id"], call["state"]
+        if state == "canceled" and call_id not in story.named_for_cancel:
+            yield f"P6: call {call_id} is canceled, and nobody asked for it"
+        # Of a deleted campaign, the calls were shown last before it was deleted.
+        if state != "canceled" and call_id in story.canceled and not story.deleted:
+            yield f"P2: call {call_id} is {state}, and was canceled at {story.canceled[call_id]}"
 
 
 def _at_the_pace(story: Story) -> Iterator[str]:
@@ -242,6 +260,8 @@ def _outcomes_are_the_tenants(story: Story) -> Iterator[str]:
         has_events = made is not None and made.ended == LASTS and made.attempt == call["attempts"]
         if call_id in story.of_dead_dialers and not has_events:
             possible.add(UNKNOWN)
+        if FAILED in possible:
+            possible.add("canceled")
         if (UNKNOWN if state == "uncertain" else state) not in possible:
             yield f"P2: call {call_id} is {state}, and was {sorted(possible)}"
         is_told = made is not None and has_events and state != "uncertain" and _is_machine_told(story, made)

@@ -21,6 +21,7 @@ from chalicelib.domain import event_actions, last_look, lines, pacing, settling
 from chalicelib.domain.lines import Lines
 from chalicelib.storage import task_items
 from chalicelib.storage.calls import Calls
+from chalicelib.storage.cancellations import Cancellations
 from chalicelib.storage.progress import ProgressStore
 from chalicelib.storage.writes import Transaction
 
@@ -265,5 +266,10 @@ CONTROLS = (
         "an event comes with the signature of its attempt",
         (Edit(authentication, "by_signature", {"or not is_event_signature(signature, secret, key, attempt)": ""}),),
         seen_in=1,
+    ),
+    Control(
+        "a number is canceled only if no dialer has claimed it",
+        (Edit(Cancellations, "_unchanged", {"cast(Condition, self._items.call.does_not_exist())": "None"}),),
+        seen_in=44,
     ),
 )

@@ -18,6 +18,7 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 
 from chalicelib.calling.blocking import PAUSES
 from chalicelib.runtime.clock import Clock
+from chalicelib.storage.task_items import CANCELED
 from tests.fake_aws.greenlets import wait
 from tests.support.permissions import Permission, asked_of_dynamodb, asked_of_sqs
 
@@ -35,6 +36,8 @@ _READ_TIMEOUT = 8.0
 OLD = 0.4
 #: seconds that a request is delayed at most: when something else happens meanwhile, and when it is slow
 _MEANWHILE, _SLOW = 0.3, 2.0
+#: seconds that a write which cancels numbers is held up, so that some of them are called meanwhile
+_HELD_UP = (0.0, 4.0, 15.0)
 
 
 @dataclass
@@ -214,6 +217,11 @@ class Faults:
         elif self.happens(0.2 if self.odds.meanwhile else 0.0):
             self._wait(0.005)
 
+    def hold_up(self, seconds: float) -> None:
+        """The running function waits, while others go on."""
+        if self.on:
+            self._wait(seconds)
+
     def _wait(self, seconds: float) -> None:
         wait(INVOCATION.get().clock.sleep(seconds))
 
@@ -233,12 +241,18 @@ class Faults:
 
 
 class FaultyDynamoDB:
-    """Where `old_dice` are given, an eventually consistent BatchGetItem answers some items as they were before."""
+    """Where `old_dice` are given, an eventually consistent BatchGetItem answers some items as they were before.
 
-    def __init__(self, client: Any, faults: Faults, old_dice: random.Random | None) -> None:
+    Where `cancel_dice` are given, a write that cancels numbers takes seconds to reach the database.
+    """
+
+    def __init__(
+        self, client: Any, faults: Faults, old_dice: random.Random | None, cancel_dice: random.Random | None
+    ) -> None:
         self._client = client
         self._faults = faults
         self._old_dice = old_dice
+        self._cancel_dice = cancel_dice
         #: each item of the table `calls` before its last write, by its key
         self._before: dict[str, JSON | None] = {}
 
@@ -247,6 +261,8 @@ class FaultyDynamoDB:
         if not is_consistent and not _is_of_calls(api_params):
             self._faults.stale.add(operation_name)
         self._faults.record_permissions(asked_of_dynamodb(operation_name, api_params))
+        if self._cancel_dice is not None and _cancels(operation_name, api_params):
+            self._faults.hold_up(self._cancel_dice.choice(_HELD_UP))
         answer = self._faults.ask(operation_name, lambda: self._ask(operation_name, api_params))
         return answer if is_consistent else self._with_old_items(answer)
 
@@ -305,6 +321,13 @@ def _writes(operation: str, request: dict[str, Any]) -> Iterator[dict[str, Any]]
     elif operation not in ("UpdateItem", "PutItem", "DeleteItem"):
         return
     yield from (part for part in parts if part["TableName"].endswith("-calls"))
+
+
+def _cancels(operation: str, request: Mapping[str, Any]) -> bool:
+    if operation != "TransactWriteItems":
+        return False
+    put = [part["Put"]["Item"].get("key", {}).get("S", "") for part in request["TransactItems"] if "Put" in part]
+    return any(key.startswith(f"{CANCELED}/") for key in put)
 
 
 def _is_of_calls(request: Mapping[str, Any]) -> bool:

@@ -6,9 +6,11 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
 from chalicelib.api import campaigns as campaigns_api
+from chalicelib.api import cancel as cancel_api
 from chalicelib.api import profiles as profiles_api
 from chalicelib.api.dispatch import Endpoint
 from chalicelib.api.envelope import Answer
+from chalicelib.domain.keys import SEQUENCES_PER_CAMPAIGN
 from chalicelib.runtime.clock import Clock
 from tests.simulation.story import ALL_HOURS, AMOUNT, FEWEST, Hours, RequestedHours, Stop, Story
 
@@ -25,15 +27,26 @@ class Api(Protocol):
 
 
 class Owner:
-    def __init__(self, api: Api, clock: Clock, dice: random.Random, story: Story, tail: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        api: Api,
+        clock: Clock,
+        dice: random.Random,
+        cancel_dice: random.Random,
+        story: Story,
+        tail: Callable[[], int],
+    ) -> None:
         """`tail` reads from the database how many numbers were ever accepted, whatever the API answered."""
         self._api = api
         self._clock = clock
         self._dice = dice
+        self._cancel_dice = cancel_dice
         self._story = story
         self._tail = tail
         #: how many requests to start it began or ended so far
         self._start_edges = 0
+        #: the ids of the objects
+        self._hours_under_way: set[int] = set()
         self._keys = 0
         self._uploading = False
 
@@ -84,6 +97,20 @@ class Owner:
         if _succeeded(answer) and self._story.stops[-1].started is not None:
             self._story.stops.append(Stop(self._clock.now()))
 
+    async def cancel(self) -> None:
+        """Cancel some numbers, whatever has become of them."""
+        dice, story = self._cancel_dice, self._story
+        chosen = dice.sample(range(story.uploaded), min(story.uploaded, dice.choice([1, 3, 40])))
+        ids = [SEQUENCES_PER_CAMPAIGN + sequence for sequence in chosen]
+        story.named_for_cancel.update(ids)
+        answer = await self._api(cancel_api.cancel_calls, campaign_id=1, call_ids=ids)
+        if answer is not None and answer.status == 200:
+            rows = json.loads(answer.body)["response"]["calls"]
+            assert sorted(row["call_id"] for row in rows) == sorted(ids)
+            for row in rows:
+                if row["state"] == "canceled":
+                    story.canceled.setdefault(row["call_id"], self._clock.now())
+
     async def _append(self) -> None:
         if self._uploading:
             return  # Nothing would show which of two uploads at once a number is of.
@@ -121,13 +148,16 @@ class Owner:
 
     async def _change_hours(self) -> None:
         requested = RequestedHours(self._dice.choice(ALL_HOURS), asked=self._clock.now())
-        index = len(self._story.requested_hours)
+        # Of two requests that are under way at the same time, either may be carried out last.
+        earlier = [one for one in self._story.requested_hours if id(one) not in self._hours_under_way]
         self._story.requested_hours.append(requested)
-        if _succeeded(await self._api(campaigns_api.update, "1", profiles=profiles(requested.hours))):
+        self._hours_under_way.add(id(requested))
+        answer = await self._api(campaigns_api.update, "1", profiles=profiles(requested.hours))
+        self._hours_under_way.remove(id(requested))
+        if _succeeded(answer):
             requested.superseded = None
-            # Hours that were requested while this request was under way may hold instead of its own.
-            for earlier in self._story.requested_hours[:index]:
-                earlier.superseded = earlier.superseded or self._clock.now()
+            for one in earlier:
+                one.superseded = one.superseded or self._clock.now()
 
     async def _change_pace(self) -> None:
         await self._api(profiles_api.update, "1", amount_per_period=self._dice.choice([AMOUNT, FEWEST]))

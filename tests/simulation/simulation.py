@@ -83,6 +83,8 @@ BUSY = timedelta(minutes=45)
 #: In some stories a partition takes only so few calls a second, so tasks are spread over several. While the campaign
 #: runs it becomes half of that.
 SPREAD = (0.25, 0.1)
+#: how many of the stories have numbers that are canceled
+CANCEL_ODDS = 0.25
 #: in which part of the stories
 SPREAD_ODDS = 0.25
 #: how often a message that waits for a dialer is offered again
@@ -114,8 +116,10 @@ class Simulation:
         )
         self.lines = random.Random(f"lines {seed}").choice(LINES)  # noqa: S311 # no secret
         old_dice = None if self.lines is None else random.Random(f"old {seed}")  # noqa: S311 # no secret
-        client = cast(DynamoDB, FaultyDynamoDB(dynamodb, self.faults, old_dice))
-        self.database = Database("simulated", client, self._pause, self.dice.random)
+        self._cancel_dice = random.Random(f"cancel {seed}")  # noqa: S311 # no secret
+        self.cancels = self._cancel_dice.random() < CANCEL_ODDS
+        client = FaultyDynamoDB(dynamodb, self.faults, old_dice, self._cancel_dice if self.cancels else None)
+        self.database = Database("simulated", cast(DynamoDB, client), self._pause, self.dice.random)
         create_tables(self.database)
         self.services = Services.over(self.database, self.clock)
         self.switch = Switch(self.database, "this one")
@@ -139,7 +143,7 @@ class Simulation:
         if self.is_spread:
             self.story.calls_per_partition = self._spread_dice.choice(SPREAD)
         self.story.lines = self.lines
-        self.owner = Owner(self._call_api, self.clock, self.dice, self.story, self._tail)
+        self.owner = Owner(self._call_api, self.clock, self.dice, self._cancel_dice, self.story, self._tail)
         self._requests = [partial(self._request, request) for request in self.owner.requests()]
         self._interruptions: list[Action] = [self._tick, self._settle, self._halt, *self._requests]
         self._shards: list[int] = []
@@ -252,6 +256,8 @@ class Simulation:
             self._at(BEGIN + (end - BEGIN) * dice.random(), dice.choice(self._requests))
         if dice.random() < 0.08:
             self._at(BEGIN + (end - BEGIN) * dice.random(), partial(self._request, self.owner.delete))
+        for _ in range(self._cancel_dice.choice([1, 2, 5]) if self.cancels else 0):
+            self._at(BEGIN + (end - BEGIN) * self._cancel_dice.random(), partial(self._request, self.owner.cancel))
         if self.is_spread:
             self._at(BEGIN + (end - BEGIN) * self._spread_dice.random(), self._spread_further)
 

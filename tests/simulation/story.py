@@ -71,6 +71,9 @@ class Story:
     stops: list[Stop] = field(default_factory=list)
     #: of all campaigns, by the operator
     halts: list[Stop] = field(default_factory=list)
+    #: the calls that the owner asked to cancel, and when the API answered first that they are canceled
+    named_for_cancel: set[int] = field(default_factory=set)
+    canceled: dict[int, datetime] = field(default_factory=dict)
     #: when a call was due, by its id and attempt: one instant for each delivery
     due: dict[tuple[int, int], list[datetime]] = field(default_factory=dict)
     #: calls and reports of slices whose dialer died
