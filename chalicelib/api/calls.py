@@ -102,10 +102,11 @@ def _find(
     """
     entries = services.log.read(campaign.key, part.start, len(part))
     met = ((campaign.key.call(sequence), entry) for sequence, entry in entries if criteria.admit(entry))
+    canceled = services.tasks.canceled_numbers(campaign)
     # If any state will do, the first ones are enough.
     admitted = islice(met, None if criteria.states else limit)
     while batch := list(islice(admitted, _BATCH)):
-        read = [key for key, _ in batch if key.sequence < campaign.head or campaign.canceled_lists]
+        read = [key for key, _ in batch if key.sequence < campaign.head or key.sequence in canceled]
         found = services.calls.among(read)
         calls = {call.key: complete(call) for call in found if search.is_shown(call.key.sequence, call, campaign)}
         for key, entry in batch:

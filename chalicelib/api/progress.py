@@ -3,7 +3,7 @@
 from chalicelib.api.services import Services
 from chalicelib.domain.models import Campaign
 from chalicelib.domain.progress import Progress, is_settled, progress
-from chalicelib.domain.tasks import canceled_sequences, open_sequences
+from chalicelib.domain.tasks import open_sequences
 
 #: How often everything is read at most. It is read again if the settler moved meanwhile, which is about once a minute.
 _MAX_READS = 5
@@ -28,7 +28,7 @@ def read_progress(services: Services, campaign: Campaign) -> tuple[Progress, boo
         listed = open_sequences(services.tasks.open_calls(key))
         open_calls = list(services.calls.among(key.call(sequence) for sequence in sorted(listed)))
         corrections = services.tasks.corrections(key) if campaign.corrections_due else []
-        canceled = canceled_sequences(services.tasks.canceled(key)) if campaign.canceled_lists else ()
+        canceled = services.tasks.canceled_numbers(campaign)
         anything_deferred = services.tasks.any_unfinished(key, spread=campaign.spread)
         after = services.campaigns.find(key)
         if after is None or _version(after) == _version(campaign):

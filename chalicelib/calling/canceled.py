@@ -4,18 +4,12 @@ from dataclasses import replace
 
 from chalicelib.domain.cancellation import head_past
 from chalicelib.domain.models import Campaign
-from chalicelib.domain.tasks import canceled_sequences
 from chalicelib.storage.stores import Stores
-
-
-def read_canceled(stores: Stores, campaign: Campaign) -> frozenset[int]:
-    """The numbers that are canceled, and that the settler hasn't passed yet. Most campaigns cost no request."""
-    return canceled_sequences(stores.tasks.canceled(campaign.key)) if campaign.canceled_lists else frozenset()
 
 
 def pass_canceled(stores: Stores, campaign: Campaign) -> Campaign:
     """Move the head past canceled numbers, so that a campaign can end in which no other number is left."""
-    head = head_past(campaign, read_canceled(stores, campaign))
+    head = head_past(campaign, stores.tasks.canceled_numbers(campaign))
     if head == campaign.head or not stores.progress.advance_head(campaign, head):
         return campaign
     return replace(campaign, head=head)

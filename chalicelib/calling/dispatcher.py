@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import chain, islice
 
-from chalicelib.calling.canceled import read_canceled
 from chalicelib.calling.timetables import read_timetable
 from chalicelib.domain import load, messages, pacing, slicing
 from chalicelib.domain.keys import CallKey
@@ -140,7 +139,7 @@ class Dispatcher:
             task = scheduled.task
             if isinstance(task, DialTask):
                 yield Number(task.key, task.entry, task.attempt, scheduled)
-        canceled = read_canceled(self._stores, campaign)
+        canceled = self._tasks.canceled_numbers(campaign)
         for sequence, entry in self._log.read(campaign.key, campaign.head, campaign.tail - campaign.head):
             if sequence not in canceled:
                 yield Number(campaign.key.call(sequence), entry, 1, None)

@@ -23,6 +23,8 @@ def test_a_deleted_campaign_is_not_found(customer: Customer, method: str, path: 
     body = b'{"campaign_id": 1}' if method == "POST" else b'{"max_retries": 1}'
     if path.endswith("add-calls"):
         body = b'{"campaign_id": 1, "phone_numbers": ["+12223334444"]}'
+    if path.endswith("cancel-calls"):
+        body = b'{"campaign_id": 1, "message_reference": "march"}'
     reply = customer.ask(method, path, body)
     assert (reply.status, reply.json["error"]) == (404, "Campaign 1 does not exist.")
     assert customer.get("/api/campaigns").json == []

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from chalicelib.api.services import Services
 from chalicelib.domain import search
 from chalicelib.domain.call import ReportState, State
+from chalicelib.domain.cancellation import Candidate
 from chalicelib.domain.keys import CallKey, CampaignKey
 from chalicelib.domain.models import Entry
 from chalicelib.domain.outcome import CalleeType, Outcome, Result
@@ -24,14 +25,15 @@ from tests.support.http import Reply
 from tests.support.world import EIGHT, HandClock
 
 CALLS = "/api/campaigns/1/calls"
-#: each number of the campaign with its reference and its state; `expired` comes first, and `queued` last
+#: each number of the campaign with its reference and its state; those from HEAD on are queued, or canceled
 LISTED = [
     *(("2223330001", "a", EXPIRED), ("2223330002", "", EXPIRED)),
     *(("2223330001", "a", State.COMPLETED), ("2223330002;ani=777", "b", State.FAILED)),
     *(("2223330001;ani=777", "A", State.UNCERTAIN), ("2223330001;postd=1", "b", State.IN_PROGRESS)),
     *(("2223330002", "a", State.DEFERRED), ("2223330001", "", State.DIALLING), ("2223330003", "a", State.DIALLING)),
     *(("2223330001", "a", State.COMPLETED), ("2223330002", "b", State.COMPLETED), ("2223330001", "b", State.FAILED)),
-    *(("2223330001", "a", QUEUED), ("2223330003", "a b", QUEUED), ("2223330001;ani=777", "b", QUEUED)),
+    *(("2223330001", "a", QUEUED), ("2223330003", "a b", QUEUED), ("2223330001;ani=777", "b", State.CANCELED)),
+    ("2223330001;ani=777", "b", QUEUED),
 ]
 HEAD, SETTLED = 12, 2
 #: it is dispatched, and isn't claimed yet
@@ -71,6 +73,12 @@ def acme(reads: CountedReads) -> Customer:
             recorded(services, key.call(sequence), entry, State(state))
     campaign = services.campaigns.get(key)
     assert services.progress.advance_head(campaign, HEAD)
+    canceled = [
+        Candidate(key.call(sequence), entry, None)
+        for sequence, entry in services.log.read(key, 0, len(LISTED))
+        if LISTED[sequence][2] == State.CANCELED
+    ]
+    assert services.cancellations.cancel(campaign, canceled, EIGHT)
     services.database.campaigns("acme", 1).update([services.database.campaigns.settled.set(SETTLED)])
     return customer
 
@@ -239,7 +247,7 @@ def test_a_request_reads_a_bounded_number_of_records(
 
 @pytest.mark.parametrize(
     ("query", "records"),
-    [("?limit=3", 3), ("?state=queued", 0), ("?phone_number=2223330003", 1), ("?message_reference=b&limit=2", 2)],
+    [("?limit=3", 3), ("?state=queued", 1), ("?phone_number=2223330003", 1), ("?message_reference=b&limit=2", 2)],
 )
 def test_no_more_records_are_read_than_can_match(acme: Customer, reads: CountedReads, query: str, records: int) -> None:
     before = reads.records
@@ -261,11 +269,11 @@ def test_a_link_repeats_the_request_and_ends_with_the_last_number(acme: Customer
     reply = acme.get(f"{CALLS}{asked}{2**32}")
     assert reply.text.startswith("\ufeffcall_id")
     assert reply.headers["link"] == f'<{asked}{2**32 + 2}>; rel="next"'
-    assert found(acme, f"{asked}{2**32}") == [2, 9, 11, 12, 14]
+    assert found(acme, f"{asked}{2**32}") == [2, 9, 11, 12, 15]
 
 
 def test_a_list_without_criteria_links_to_its_next_page_too(acme: Customer) -> None:
-    assert [len(page) for page in pages(acme, "?limit=6")] == [6, 6, 3]
+    assert [len(page) for page in pages(acme, "?limit=6")] == [6, 6, 4]
     assert "link" not in acme.get(CALLS).headers
     assert "link" not in acme.get(f"{CALLS}?limit={len(LISTED)}").headers
 

@@ -23,7 +23,7 @@ def accepting(numbers: int) -> dict[str, str]:
 
 SUCCESS = {"status": "success"}
 NICKNAME_TAKEN = {"nickname": ["The nickname has already been taken."]}
-STATES = ("queued", "dialling", "in_progress", "deferred", "completed", "failed", "uncertain")
+STATES = ("queued", "dialling", "in_progress", "deferred", "completed", "failed", "uncertain", "canceled")
 NO_PROGRESS = dict.fromkeys(("total", *STATES), 0)
 TWO_NUMBERS = [("tel:+12223334444;ani=7778889999", ""), ("tel:+14443332222;ani=9998887777", "")]
 TWO_NUMBERS_ONE_NAMED = [("tel:+12223334444;ani=7778889999", ""), ("tel:+14443332222;ani=9998887777", "march campaign")]
