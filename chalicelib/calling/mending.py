@@ -6,7 +6,8 @@ from datetime import datetime
 
 from chalicelib.calling.canceled import pass_canceled
 from chalicelib.domain.call import Call, State, is_unclaimed
-from chalicelib.domain.models import MOST_SENT_PAST_HEAD, Campaign
+from chalicelib.domain.cancellation import may_be_sent
+from chalicelib.domain.models import Campaign
 from chalicelib.domain.settling import SettlingAction, Step, is_stale, still_to_do
 from chalicelib.domain.tasks import DialTask, Lease, Task
 from chalicelib.domain.timetable import may_call
@@ -79,8 +80,8 @@ class Mender:
         if may_call(campaign, self._clock.now()):
             return campaign
         campaign = pass_canceled(self._stores, campaign)
-        beyond = min(campaign.head + MOST_SENT_PAST_HEAD, campaign.tail)
-        found = self._calls.between(campaign.key, campaign.head, beyond)
+        sequences = may_be_sent(campaign, self._tasks.canceled_numbers(campaign))
+        found = self._calls.among(map(campaign.key.call, sequences))
         sent = [call.key.sequence for call in found if not (call.state is State.CANCELED and call.attempt == 0)]
         head = max(sent, default=campaign.head - 1) + 1
         if head == campaign.head or not self._progress.advance_head(campaign, head):

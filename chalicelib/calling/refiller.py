@@ -18,9 +18,9 @@ from itertools import islice
 from chalicelib.calling.dispatcher import Dispatcher, Filled, PacingInput
 from chalicelib.domain import lines, pacing, slicing, spreading
 from chalicelib.domain.call import State
+from chalicelib.domain.cancellation import may_be_sent
 from chalicelib.domain.lines import HeldLine, Lines
 from chalicelib.domain.messages import Refill
-from chalicelib.domain.models import MOST_SENT_PAST_HEAD
 from chalicelib.domain.tasks import open_sequences
 from chalicelib.gateway.queue import CallQueue
 from chalicelib.runtime.clock import Clock
@@ -126,7 +126,7 @@ class Refiller:
         """The calls that may be under way, or become so by messages that were sent without lines."""
         campaign, key = one.campaign, one.campaign.key
         deadline = now + pacing.HORIZON + pacing.longest_grace(one.paces)
-        dispatched = range(campaign.settled, min(campaign.head + MOST_SENT_PAST_HEAD, campaign.tail))
+        dispatched = range(campaign.settled, may_be_sent(campaign, self._tasks.canceled_numbers(campaign)).stop)
         leased = self._tasks.leased_sequences(key)
         listed = open_sequences(self._tasks.open_calls(key))
         sequences = sorted({*dispatched, *leased, *listed})

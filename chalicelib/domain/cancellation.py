@@ -10,7 +10,7 @@ from datetime import UTC, datetime, time, timedelta
 
 from chalicelib.domain.call import Call, State
 from chalicelib.domain.keys import CallKey
-from chalicelib.domain.models import Campaign, Entry
+from chalicelib.domain.models import MOST_SENT_PAST_HEAD, Campaign, Entry
 from chalicelib.domain.repeats import number_of
 
 #: how many numbers one request cancels, and how many it looks at
@@ -74,6 +74,15 @@ def needed_until(campaign: Campaign, now: datetime) -> datetime:
     """
     day_after = campaign.plan.end_date + timedelta(days=2)
     return max(now, datetime.combine(day_after, time(), tzinfo=UTC))
+
+
+def may_be_sent(campaign: Campaign, canceled: Iterable[int]) -> range:
+    """The numbers from the head on that a pacer may have sent, which died before it moved the head.
+
+    It passed those that were canceled, so it may have come further by as many.
+    """
+    passed = sum(sequence >= campaign.head for sequence in canceled)
+    return range(campaign.head, min(campaign.head + MOST_SENT_PAST_HEAD + passed, campaign.tail))
 
 
 def head_past(campaign: Campaign, canceled: Container[int]) -> int:

@@ -8,8 +8,8 @@ import pytest
 
 from chalicelib.api.progress import read_progress
 from chalicelib.domain.call import Call, ReportState, State
-from chalicelib.domain.cancellation import Candidate
-from chalicelib.domain.models import Entry, Status
+from chalicelib.domain.cancellation import Candidate, may_be_sent
+from chalicelib.domain.models import MOST_SENT_PAST_HEAD, Entry, Status
 from chalicelib.domain.outcome import Answered
 from chalicelib.domain.progress import status
 from chalicelib.storage.cancellations import Cancellations
@@ -251,6 +251,21 @@ def test_numbers_that_a_dead_pacer_sent_are_passed_and_canceled_ones_before_them
     world.settle()
     assert campaign(world).head == 3
     assert progress(world) == {"total": 6, "queued": 2, "dialling": 2, "canceled": 2}
+
+
+@pytest.mark.parametrize("canceled", [0, 5])
+def test_a_dead_pacer_has_come_further_by_the_numbers_that_it_passed(
+    world: World, acme: Customer, canceled: int
+) -> None:
+    prepare_running(world, numbers(MOST_SENT_PAST_HEAD + 10))
+    if canceled:
+        cancel(acme, *range(1, 1 + canceled))
+    last = MOST_SENT_PAST_HEAD - 1 + canceled
+    assert may_be_sent(campaign(world), range(1, 1 + canceled)) == range(last + 1)
+    assert world.services.calls.claim(CAMPAIGN.call(last), numbers(1)[0], 1, world.clock.now()) is not None
+    stop(world)
+    world.settle()
+    assert campaign(world).head == last + 1
 
 
 def test_the_average_call_time_does_not_count_canceled_numbers(world: World, acme: Customer) -> None:
