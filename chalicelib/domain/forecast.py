@@ -1,16 +1,12 @@
 """When a queue will be done at its pace, if every call goes out at its instant."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from chalicelib.domain import eastern, pacing
 from chalicelib.domain.pacing import Pace
 from chalicelib.domain.timetable import Opening, Timetable
-
-#: The most days that a forecast covers: ten years.
-MOST_DAYS = 3660
-_DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -27,29 +23,33 @@ def forecast(timetable: Timetable, paces: Sequence[Pace], queued: int, now: date
     """Fill the slots after `now` with `queued` numbers, day by day.
 
     Slots are counted, not listed. All days but the first are alike, except those on which the clocks change. So the
-    slots of a usual day are counted once.
+    slots of a usual day are counted once. The longest campaign that the API accepts, of 200 years, takes half a second.
     """
     left = queued
     today = eastern.local_date(now)
-    day = max(today, timetable.start_date)
     usual: int | None = None
     last: tuple[date, int] | None = None
-    for _ in range(MOST_DAYS):
-        if left == 0 or day > timetable.end_date or day == date.max:
+    for day in _days(max(today, timetable.start_date), timetable.end_date):
+        if left == 0:
             break
-        if timetable.is_calling_day(day):
-            is_usual = day > today and not eastern.clocks_change(day)
-            if is_usual and usual is not None:
-                fitting = usual
-            else:
-                fitting = _count(_openings(timetable, paces, day), now, None)
-                usual = fitting if is_usual else usual
-            if fitting:
-                last = day, min(left, fitting)
-            left -= min(left, fitting)
-        day += _DAY
+        if not timetable.is_calling_day(day):
+            continue
+        is_usual = day > today and not eastern.clocks_change(day)
+        if is_usual and usual is not None:
+            fitting = usual
+        else:
+            fitting = _count(_openings(timetable, paces, day), now, None)
+            usual = fitting if is_usual else usual
+        if fitting:
+            last = day, min(left, fitting)
+        left -= min(left, fitting)
     last_call_at = None if last is None else _instant_of(_openings(timetable, paces, last[0]), now, last[1])
     return Forecast(last_call_at, left)
+
+
+def _days(first: date, last: date) -> Iterator[date]:
+    """Without the last day that Python knows, of which the end can't be computed."""
+    return map(date.fromordinal, range(first.toordinal(), min(last.toordinal() + 1, date.max.toordinal())))
 
 
 def _openings(timetable: Timetable, paces: Sequence[Pace], day: date) -> list[tuple[Opening, Pace]]:

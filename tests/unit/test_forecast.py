@@ -1,5 +1,6 @@
 """When a queue will be done."""
 
+import time
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
@@ -56,10 +57,19 @@ def test_a_campaign_that_begins_in_twenty_years_has_a_forecast() -> None:
     assert forecast(far, [pace(60)], 1, BEFORE) == Forecast(datetime(2046, 1, 5, 13, tzinfo=UTC), 0)
 
 
+def test_the_longest_campaign_has_a_forecast_to_its_end() -> None:
+    longest = timetable(last=date(2200, 12, 31))
+    begun = time.process_time()
+    left = forecast(longest, [pace(1)], 10**9, BEFORE).left_over
+    assert time.process_time() - begun < 3
+    assert left == 10**9 - 3 * (date(2200, 12, 31) - date(2026, 1, 4)).days
+    # three calls a day, for 20,000 days
+    assert forecast(longest, [pace(1)], 60_000, BEFORE) == Forecast(datetime(2080, 10, 7, 14, tzinfo=UTC), 0)
+
+
 def test_the_latest_possible_date_can_be_a_campaigns_last() -> None:
-    forever = timetable(last=date.max)
-    assert forecast(forever, [pace(1)], 10**9, BEFORE).left_over > 0
-    assert forecast(replace(forever, start_date=date(9999, 12, 30)), [pace(60)], 200, BEFORE).left_over == 20
+    forever = replace(timetable(last=date.max), start_date=date(9999, 12, 30))
+    assert forecast(forever, [pace(60)], 200, BEFORE).left_over == 20
 
 
 @settings(max_examples=40)
