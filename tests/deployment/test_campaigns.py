@@ -200,6 +200,7 @@ def test_a_finished_campaign_is_shown_as_completed(straight: Story) -> None:
         "completed": straight.count,
         "failed": 0,
         "uncertain": 0,
+        "canceled": 0,
     }
     assert [(call["state"], call["report"]) for call in straight.calls] == [("completed", "delivered")] * straight.count
     assert [call["phone_number"] for call in straight.calls] == expected(straight.count)

@@ -179,4 +179,5 @@ def test_the_campaign_is_completed_and_all_its_numbers_are_counted(story: Story)
         "completed": states["completed"],
         "failed": 0,
         "uncertain": states["uncertain"],
+        "canceled": 0,
     }

@@ -49,6 +49,7 @@ WRONG: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("POST", "/api/campaigns/start", {}),
     ("POST", "/api/campaigns/stop", {"campaign_id": "one"}),
     ("POST", "/api/campaigns/add-calls", {"campaign_id": 1, "phone_numbers": ["+12223334444", "12"]}),
+    ("POST", "/api/campaigns/cancel-calls", {"campaign_id": 1, "call_ids": ["x"]}),
     ("PATCH", "/api/schedules/{id}", {"days": []}),
     ("PUT", "/api/profiles/{id}", {"period": None}),
     ("PATCH", "/api/campaigns/{id}", {"start_url": "ftp://a.example/", "max_retries": 11}),
@@ -183,8 +184,8 @@ class Story:
     def _act(self, me: int) -> None:
         actions: list[Callable[[int], object]] = [
             *[self._create, self._update] * 3,
-            *[self._show_call, self._post_event] * 2,
-            *(self._update_none, self._delete, self._start_or_stop, self._add_calls, self._show, self._list),
+            *[self._show_call, self._post_event, self._start_or_stop] * 2,
+            *(self._update_none, self._delete, self._add_calls, self._show, self._list),
             *(
                 self._list_calls,
                 self._forecast,
@@ -192,7 +193,7 @@ class Story:
                 self._send_wrong_fields,
                 self._ask_without_a_token,
             ),
-            self._advance_clock,
+            *(self._advance_clock, self._cancel_calls),
         ]
         self._draw.choice(actions)(me)
 
@@ -227,6 +228,18 @@ class Story:
         fields = {"campaign_id": self._identifier(me, "campaign"), **self._numbers(me, 1)}
         key, as_file = self._draw.choice(KEYS), self._draw.random() < 0.5
         self._send(me, request("POST", "/api/campaigns/add-calls", fields, key, as_file=as_file))
+
+    def _cancel_calls(self, me: int) -> None:
+        """By id, number or reference: the account's own, the other's, or none."""
+        campaign, who = self._identifier(me, "campaign"), self._draw.randrange(2)
+        named: dict[str, Any] = self._draw.choice(
+            [
+                {"call_ids": [campaign * 2**32 + self._draw.randrange(5), 2**32 + CALLS]},
+                {"phone_numbers": [self._number(who, self._draw.randrange(3))]},
+                {"message_reference": f"{LABELS[who]} {self._draw.randrange(3)}"},
+            ]
+        )
+        self._send(me, request("POST", "/api/campaigns/cancel-calls", {"campaign_id": campaign, **named}))
 
     def _show(self, me: int) -> None:
         self._get(me, self._one(me, self._draw.choice(KINDS)))
