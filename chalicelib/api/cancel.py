@@ -8,15 +8,19 @@ from chalicelib.api.dispatch import RequestContext
 from chalicelib.api.envelope import Answer
 from chalicelib.api.services import Services
 from chalicelib.api.validation import Form
-from chalicelib.api.wording import InvalidFields, in_short
-from chalicelib.domain.cancellation import MOST_CANCELED, MOST_NAMED, Candidate, Selection
-from chalicelib.domain.keys import CallKey, CampaignKey
+from chalicelib.api.wording import in_short
+from chalicelib.domain import search
+from chalicelib.domain.call import State
+from chalicelib.domain.cancellation import MOST_CANCELED, MOST_NUMBERS, Candidate, Selection
+from chalicelib.domain.keys import SEQUENCES_PER_CAMPAIGN, CallKey, CampaignKey
 from chalicelib.domain.models import Campaign, Entry
 from chalicelib.storage.cancellations import CANCELED_AT_ONCE
 from chalicelib.storage.writes import WriteRefused, retried
 
 #: the fields by which a request names numbers; it has one of them
 _SELECTORS = ("call_ids", "phone_numbers", "message_reference")
+#: Numbers that are further apart in the queue are read by requests of their own.
+_READ_TOGETHER = 1_000
 
 #: a number's place in the queue, and what was uploaded
 _Named = tuple[CallKey, Entry]
@@ -25,34 +29,32 @@ _Named = tuple[CallKey, Entry]
 def cancel_calls(services: Services, context: RequestContext) -> Answer:
     """Cancel what isn't dialled yet. The answer has each number that was named, with the state that it is in now.
 
-    A request that is repeated finds its numbers canceled, and cancels the next ones if it named too many for one.
+    One request looks at a part of the queue. `next` is the call id `after` which the next request goes on.
     """
     form = Form(context.parameters)
     key = CampaignKey(context.account, form.integer("campaign_id", minimum=1, required=True))
     selection, unknown = _selection(form, key)
+    after = form.after()
     form.check()
     campaign = services.campaigns.get(key)
-    named = _named(services, campaign, selection)
+    first = 0 if after is None else max(0, after - key.id * SEQUENCES_PER_CAMPAIGN + 1)
+    named, last = _named(services, campaign, selection, first)
     if selection.sequences is not None:
-        found = {one.sequence for one, _ in named}
-        unknown += [key.call(sequence).call_id for sequence in sorted(selection.sequences - found)]
-    rows: list[dict[str, object]] = []
-    canceled = 0
-    for group in _groups(named):
-        if canceled >= MOST_CANCELED:
-            break
-        results = _cancel_group(services, campaign, group, context)
-        canceled += sum(is_new for _, is_new in results)
-        rows += [_row(candidate, is_new=is_new) for candidate, is_new in results]
-    return envelope.success(
+        unknown += [key.call(sequence).call_id for sequence in sorted(selection.sequences) if sequence >= campaign.tail]
+    results = [one for group in _groups(named) for one in _cancel_group(services, campaign, group, context)]
+    _delete_tasks(services, campaign, results)
+    rows = [_row(candidate, campaign, is_new=is_new) for candidate, is_new in results]
+    answer = envelope.success(
         {
-            "canceled": canceled,
-            "too_late": sum(row["state"] != "canceled" for row in rows),
-            "left": len(named) - len(rows),
+            "canceled": sum(is_new for _, is_new in results),
+            "too_late": sum(row["state"] != State.CANCELED for row in rows),
+            "next": None if last is None else key.call(last).call_id,
             "unknown": unknown,
             "calls": rows,
         }
     )
+    services.receipts.keep(context.receipt(answer), context.now)
+    return answer
 
 
 def _selection(form: Form, key: CampaignKey) -> tuple[Selection, list[object]]:
@@ -65,11 +67,11 @@ def _selection(form: Form, key: CampaignKey) -> tuple[Selection, list[object]]:
         return _of_ids(form, key)
     if given == ["phone_numbers"]:
         entries = form.phone_numbers(required=True).entries
-        if len(entries) > MOST_NAMED:
-            form.fault("phone_numbers", f"The phone_numbers field must not have more than {MOST_NAMED} numbers.")
+        if len(entries) > MOST_NUMBERS:
+            form.fault("phone_numbers", f"The phone_numbers field must not have more than {MOST_NUMBERS} numbers.")
         return Selection.of_entries(entries), []
     reference = form.message_reference()
-    if reference == "":
+    if not reference:
         form.fault("message_reference", "The message_reference field is required.")
     return Selection(message_reference=reference), []
 
@@ -79,8 +81,8 @@ def _of_ids(form: Form, key: CampaignKey) -> tuple[Selection, list[object]]:
     if isinstance(value, str):
         value = value.split(",")
     ids = value if isinstance(value, list) else [value]
-    if not 1 <= len(ids) <= MOST_NAMED:
-        form.fault("call_ids", f"The call_ids field must have 1 to {MOST_NAMED} ids.")
+    if not 1 <= len(ids) <= MOST_CANCELED:
+        form.fault("call_ids", f"The call_ids field must have 1 to {MOST_CANCELED} ids.")
         return Selection(), []
     sequences: set[int] = set()
     unknown: list[object] = []
@@ -97,20 +99,29 @@ def _of_ids(form: Form, key: CampaignKey) -> tuple[Selection, list[object]]:
     return Selection(frozenset(sequences)), unknown
 
 
-def _named(services: Services, campaign: Campaign, selection: Selection) -> list[_Named]:
-    """The numbers that the selection admits. Raises InvalidFields if there are too many to look at."""
-    begin, beyond = 0, campaign.tail
+def _named(services: Services, campaign: Campaign, selection: Selection, first: int) -> tuple[list[_Named], int | None]:
+    """The numbers from `first` on that the selection admits, and the last one that was looked at.
+
+    None instead of that number if there are no more to look at.
+    """
     if selection.sequences is not None:
-        begin, beyond = min(selection.sequences, default=0), min(max(selection.sequences, default=-1) + 1, beyond)
-    entries = services.log.read(campaign.key, begin, max(0, beyond - begin))
-    admitted = (
-        (campaign.key.call(sequence), entry) for sequence, entry in entries if selection.admits(sequence, entry)
-    )
-    named = list(islice(admitted, MOST_NAMED + 1))
-    if len(named) > MOST_NAMED:
-        sentence = f"The request names more than {MOST_NAMED} calls. Name fewer at once, by call_ids."
-        raise InvalidFields({"body": [sentence]})
-    return named
+        return list(_of_sequences(services, campaign, selection.sequences)), None
+    whole = range(first, campaign.tail)
+    part = search.examined(whole)
+    entries = services.log.read(campaign.key, part.start, len(part))
+    admitted = ((campaign.key.call(sequence), entry) for sequence, entry in entries if selection.admits(entry))
+    named = list(islice(admitted, MOST_CANCELED))
+    return named, search.next_after(whole, [key.sequence for key, _ in named], MOST_CANCELED)
+
+
+def _of_sequences(services: Services, campaign: Campaign, sequences: Iterable[int]) -> Iterator[_Named]:
+    wanted = sorted(sequence for sequence in sequences if sequence < campaign.tail)
+    while wanted:
+        together = [sequence for sequence in wanted if sequence < wanted[0] + _READ_TOGETHER]
+        for sequence, entry in services.log.read(campaign.key, wanted[0], together[-1] - wanted[0] + 1):
+            if sequence in together:
+                yield campaign.key.call(sequence), entry
+        wanted = wanted[len(together) :]
 
 
 def _groups(named: Sequence[_Named]) -> Iterator[Sequence[_Named]]:
@@ -124,24 +135,31 @@ def _cancel_group(
 
     def cancel() -> tuple[list[Candidate], list[Candidate]]:
         calls = {call.key: call for call in services.calls.among(key for key, _ in group)}
-        candidates = [Candidate(key, entry, calls.get(key)) for key, entry in group]
+        candidates = [
+            Candidate(key, entry, calls.get(key), is_settled=key.sequence < campaign.settled) for key, entry in group
+        ]
         chosen = [candidate for candidate in candidates if candidate.can_be_canceled]
         if chosen and not services.cancellations.cancel(campaign, chosen, context.now):
             raise WriteRefused
         return candidates, chosen
 
     candidates, chosen = retried(cancel)
-    waiting = [one.key.sequence for one in chosen if one.call is not None]
-    if waiting:
-        services.cancellations.delete_tasks(campaign, waiting)
     return [(candidate, candidate in chosen) for candidate in candidates]
 
 
-def _row(candidate: Candidate, *, is_new: bool) -> dict[str, object]:
+def _delete_tasks(services: Services, campaign: Campaign, results: Iterable[tuple[Candidate, bool]]) -> None:
+    """Also of numbers that an earlier request has canceled, which ended before it did this."""
+    deferred = [one.key.sequence for one, is_new in results if one.call is not None and (is_new or one.is_canceled)]
+    if deferred:
+        services.tasks.delete_dials(campaign.key, deferred, spread=campaign.spread)
+
+
+def _row(candidate: Candidate, campaign: Campaign, *, is_new: bool) -> dict[str, object]:
     call = candidate.call
+    state = search.state_of(candidate.key.sequence, None, campaign) if call is None else call.state
     return {
         "call_id": candidate.key.call_id,
         "phone_number": candidate.entry.destination,
         "message_reference": candidate.entry.message_reference,
-        "state": "canceled" if is_new or call is None else call.state,
+        "state": State.CANCELED if is_new else state,
     }

@@ -19,8 +19,9 @@ def read_progress(services: Services, campaign: Campaign) -> tuple[Progress, boo
     """
     if is_settled(campaign):
         return progress(campaign), False
-    key = campaign.key
+    key, read = campaign.key, campaign
     for _ in range(_MAX_READS):
+        campaign = read
         unsettled = list(services.calls.between(key, campaign.settled, campaign.head))
         leased = {key.call(sequence) for sequence in services.tasks.leased_sequences(key)}
         leased_calls = list(services.calls.among(leased))
@@ -30,10 +31,9 @@ def read_progress(services: Services, campaign: Campaign) -> tuple[Progress, boo
         corrections = services.tasks.corrections(key) if campaign.corrections_due else []
         canceled = services.tasks.canceled_numbers(campaign)
         anything_deferred = services.tasks.any_unfinished(key, spread=campaign.spread)
-        after = services.campaigns.find(key)
-        if after is None or _version(after) == _version(campaign):
+        read = services.campaigns.find(key) or campaign
+        if _version(read) == _version(campaign):
             break
-        campaign = after
     return progress(campaign, unsettled, leased_calls, outcomes, open_calls, corrections, canceled), anything_deferred
 
 

@@ -307,8 +307,12 @@ class Form:
         """`limit` and `after`, both optional."""
         return Page(
             limit=self.integer("limit", minimum=1, maximum=MAX_PAGE),
-            after=self._read("after", _call_id, 0, required=False),
+            after=self.after(),
         )
+
+    def after(self) -> int | None:
+        """The id after which a list goes on."""
+        return self._read("after", _call_id, 0, required=False)
 
     def criteria(self) -> Criteria:
         """`phone_number`, `message_reference` and `state` of a query, by which numbers are found; all optional."""

@@ -26,6 +26,7 @@ class Mender:
     def __init__(self, stores: Stores, clock: Clock, metrics: Metrics) -> None:
         self._stores = stores
         self._calls = stores.calls
+        self._cancellations = stores.cancellations
         self._log = stores.log
         self._progress = stores.progress
         self._tasks = stores.tasks
@@ -67,6 +68,10 @@ class Mender:
     def defer_lost(self, campaign: Campaign, sequence: int) -> bool:
         key = campaign.key.call(sequence)
         ((_, entry),) = self._log.read(campaign.key, sequence, 1)
+        if sequence in self._tasks.canceled_numbers(campaign):
+            # It was canceled so long before its turn that its record has expired. The next sweep counts it.
+            self._cancellations.record_again(key, entry, self._clock.now())
+            return False
         logger.warning("dispatched, and never claimed", extra=about(key, entry))
         is_deferred = self._calls.defer_lost(key, entry, spread=campaign.spread)
         self._metrics.count(Metric.LOST, is_deferred)

@@ -127,7 +127,6 @@ class Pacer:
         reports = self._dispatch_reports(campaign)
         if not (is_on and campaign.is_running):
             return Gathered(reports, None)
-        campaign = pass_canceled(self._stores, campaign)
         # Slots that passed while it slept are not made up for.
         woken = min(self._clock.now(), campaign.wakes_at)
         campaign = replace(campaign, cursors=pacing.drop_missed(campaign.cursors, woken))
@@ -174,23 +173,23 @@ class Pacer:
         return sum(map(len, groups[:sent]))
 
     def _dispatch(self, one: PacingInput, possible: float, deadline: datetime) -> int:
-        if one.line_limits.are_set:
-            self._send_refills(one, possible)
-            return 0
-        return self._dispatch_calls(one, possible, deadline)
+        if one.line_limits.are_set and self._send_refills(one, possible):
+            return 0  # A refill passes canceled numbers itself.
+        one = replace(one, campaign=pass_canceled(self._stores, one.campaign))
+        return 0 if one.line_limits.are_set else self._dispatch_calls(one, possible, deadline)
 
-    def _send_refills(self, one: PacingInput, possible: float) -> None:
-        """Send a refill for each stretch of time in which slots are due, if any number waits."""
+    def _send_refills(self, one: PacingInput, possible: float) -> int:
+        """Send a refill for each stretch of time in which slots are due, if any number waits. Answers how many."""
         campaign, now = one.campaign, self._clock.now()
         if possible <= 0 or not self._may_have_numbers(campaign, now + HORIZON):
-            return
+            return 0
         known = self._lines.read(lines.scope(campaign.key, one.line_limits))
         gap = lines.gap(one.line_limits.lowest, one.rate * possible, known.time_held)
         refills = [
             Message(messages.to_message(Refill(campaign.key, stretch.until, possible)), stretch.begin, campaign.account)
             for stretch in lines.stretches(one.timetable, one.paces, campaign.cursors, now, gap)
         ]
-        self._queue.send(refills)
+        return self._queue.send(refills)
 
     def _may_have_numbers(self, campaign: Campaign, until: datetime) -> bool:
         if campaign.head < campaign.tail:

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from itertools import islice
 
+from chalicelib.calling.canceled import pass_canceled
 from chalicelib.calling.dispatcher import Dispatcher, Filled, PacingInput
 from chalicelib.domain import lines, pacing, slicing, spreading
 from chalicelib.domain.call import State
@@ -55,6 +56,7 @@ class Refiller:
         calls_per_partition: float = spreading.CALLS_PER_PARTITION,
     ) -> None:
         """`calls_per_partition` is that of the pacer."""
+        self._stores = stores
         self._campaigns = stores.campaigns
         self._calls = stores.calls
         self._lines = stores.lines
@@ -74,6 +76,7 @@ class Refiller:
         campaign = self._campaigns.find(refill.campaign)
         if now >= refill.until or campaign is None or not campaign.is_running or not self._switch.is_on():
             return 0
+        campaign = pass_canceled(self._stores, campaign)
         # A line that isn't free when its slot is due has no slot to make up for.
         campaign = replace(campaign, cursors=pacing.drop_missed(campaign.cursors, now))
         one = self._dispatcher.read(campaign)
@@ -126,7 +129,8 @@ class Refiller:
         """The calls that may be under way, or become so by messages that were sent without lines."""
         campaign, key = one.campaign, one.campaign.key
         deadline = now + pacing.HORIZON + pacing.longest_grace(one.paces)
-        dispatched = range(campaign.settled, may_be_sent(campaign, self._tasks.canceled_numbers(campaign)).stop)
+        sent = may_be_sent(campaign, self._tasks.canceled_numbers(campaign))
+        dispatched = [*range(campaign.settled, campaign.head), *sent]
         leased = self._tasks.leased_sequences(key)
         listed = open_sequences(self._tasks.open_calls(key))
         sequences = sorted({*dispatched, *leased, *listed})

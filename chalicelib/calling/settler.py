@@ -35,7 +35,7 @@ from chalicelib.domain.settling import (
     swept,
     with_acknowledgement,
 )
-from chalicelib.domain.tasks import UncountedOutcome, open_sequences
+from chalicelib.domain.tasks import UncountedOutcome, canceled_sequences, open_sequences
 from chalicelib.domain.timetable import may_call
 from chalicelib.gateway.queue import CallQueue
 from chalicelib.runtime.clock import Clock
@@ -46,6 +46,8 @@ logger = logging.getLogger(__name__)
 
 #: How many outcomes of skipped numbers are counted in one transaction, which may have 100 parts.
 COUNTED_AT_ONCE = 90
+#: How many lists of canceled numbers are deleted in one transaction.
+LISTS_AT_ONCE = 90
 #: How many of a campaign's tasks are counted for the metrics: it is enough to see that there are many.
 COUNTED_AT_MOST = 1000
 
@@ -112,7 +114,8 @@ class Settler:
         campaign = self._open_calls.count(campaign, known, deadline)
         campaign = self._sweep(campaign, known, deadline)
         campaign = self._open_calls.count_corrections(campaign)
-        self._delete_canceled(campaign)
+        if self._clock.now() < deadline:
+            self._delete_canceled(campaign)
         self._delete_acknowledgements(campaign, known)
         reports = self._tasks.count_reports(key, COUNTED_AT_MOST, spread=campaign.spread)
         dials = self._tasks.count_dials(key, COUNTED_AT_MOST, spread=campaign.spread)
@@ -153,13 +156,24 @@ class Settler:
         return transaction.is_committed()
 
     def _delete_canceled(self, campaign: Campaign) -> None:
-        """Delete the lists of canceled numbers that the sweep has passed."""
-        for one in self._tasks.canceled(campaign.key) if campaign.canceled_lists else ():
-            if max(one.sequences) < campaign.settled:
-                transaction = self._database.transaction()
-                self._tasks.delete_canceled(transaction, campaign.key, one)
-                self._progress.remove_canceled_list(transaction, campaign.key)
-                transaction.is_committed()  # unless another settler has deleted it
+        """Delete the lists of canceled numbers that the sweep has passed, and what a request has left of their tasks.
+
+        If there are no lists, their number is wrong, as after a restore: the tables aren't restored to one instant.
+        """
+        if not campaign.canceled_lists:
+            return
+        lists = self._tasks.canceled(campaign.key)
+        passed = [one for one in lists if max(one.sequences) < campaign.settled][:LISTS_AT_ONCE]
+        if not passed and lists:
+            return
+        if passed:
+            self._tasks.delete_dials(campaign.key, canceled_sequences(passed), spread=campaign.spread)
+        transaction = self._database.transaction()
+        for one in passed:
+            self._tasks.delete_canceled(transaction, campaign.key, one)
+        number = len(passed) if lists else campaign.canceled_lists
+        self._progress.remove_canceled_lists(transaction, campaign, number)
+        transaction.is_committed()  # unless a request has canceled more meanwhile
 
     def _delete_acknowledgements(self, campaign: Campaign, known: SweepInput) -> None:
         """Those whose calls are all counted."""

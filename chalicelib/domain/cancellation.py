@@ -6,15 +6,17 @@ the pacer passes it without reading records: its slot goes to the next number.
 
 from collections.abc import Container, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from itertools import islice
 
 from chalicelib.domain.call import Call, State
 from chalicelib.domain.keys import CallKey
 from chalicelib.domain.models import MOST_SENT_PAST_HEAD, Campaign, Entry
 from chalicelib.domain.repeats import number_of
 
-#: how many numbers one request cancels, and how many it looks at
-MOST_CANCELED, MOST_NAMED = 1_000, 10_000
+#: how many calls one request cancels at most, so that its answer fits into a receipt
+MOST_CANCELED = 500
+#: how many phone numbers may name them
+MOST_NUMBERS = 10_000
 #: the reason that a canceled number's record has
 REASON = "on_request"
 
@@ -27,6 +29,8 @@ class Candidate:
     entry: Entry
     #: None if it has no record
     call: Call | None
+    #: The settler has passed it. If it has no record, it was called long ago, and its record has expired.
+    is_settled: bool = False
 
     @property
     def can_be_canceled(self) -> bool:
@@ -34,7 +38,7 @@ class Candidate:
 
         A number that was sent to a dialer and isn't claimed yet has no record. It can be canceled, too.
         """
-        return self.call is None or self.call.state is State.DEFERRED
+        return not self.is_settled if self.call is None else self.call.state is State.DEFERRED
 
     @property
     def is_canceled(self) -> bool:
@@ -55,9 +59,8 @@ class Selection:
         """Numbers without parameters stand for those with any, and entries without a reference for those with any."""
         return cls(entries=frozenset((entry.destination, entry.message_reference) for entry in entries))
 
-    def admits(self, sequence: int, entry: Entry) -> bool:
-        if self.sequences is not None:
-            return sequence in self.sequences
+    def admits(self, entry: Entry) -> bool:
+        """True if the number or the reference is named. An entry isn't asked for by its place."""
         if self.entries is None:
             return entry.message_reference == self.message_reference
         return any(
@@ -67,22 +70,13 @@ class Selection:
         )
 
 
-def needed_until(campaign: Campaign, now: datetime) -> datetime:
-    """When a canceled number's record isn't needed any more to keep the number from being called.
+def may_be_sent(campaign: Campaign, canceled: Container[int]) -> list[int]:
+    """The numbers from the head on that may have been sent by a pacer that died before it moved the head.
 
-    The head passes it when the numbers before it have been called, on the campaign's last day at the latest.
+    It passed those that are canceled, so it may have come further by as many.
     """
-    day_after = campaign.plan.end_date + timedelta(days=2)
-    return max(now, datetime.combine(day_after, time(), tzinfo=UTC))
-
-
-def may_be_sent(campaign: Campaign, canceled: Iterable[int]) -> range:
-    """The numbers from the head on that a pacer may have sent, which died before it moved the head.
-
-    It passed those that were canceled, so it may have come further by as many.
-    """
-    passed = sum(sequence >= campaign.head for sequence in canceled)
-    return range(campaign.head, min(campaign.head + MOST_SENT_PAST_HEAD + passed, campaign.tail))
+    waiting = (sequence for sequence in range(campaign.head, campaign.tail) if sequence not in canceled)
+    return list(islice(waiting, MOST_SENT_PAST_HEAD))
 
 
 def head_past(campaign: Campaign, canceled: Container[int]) -> int:

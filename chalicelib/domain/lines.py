@@ -126,7 +126,9 @@ def time_held(line: HeldLine, call: Call | None) -> timedelta | None:
     """From the claim to the end of the attempt; None if it isn't known."""
     if call is None or call.attempt != line.attempt or call.claimed_at is None:
         return None
-    ends = [call.last_attempt_at, call.ended_at, *(one.at for one in call.events if one.attempt == line.attempt)]
+    # That it was canceled ended no attempt.
+    ended_at = None if call.state is State.CANCELED else call.ended_at
+    ends = [call.last_attempt_at, ended_at, *(one.at for one in call.events if one.attempt == line.attempt)]
     known = [end for end in ends if end is not None]
     return max(timedelta(0), max(known) - call.claimed_at) if known else None
 

@@ -66,10 +66,10 @@ _PHONE = r"tele(?:ph|f)one?|phone|ph|tel|mobile?|mob|cell|handy|fax|gsm"
 #: A word, with the words that are joined to it: `INV-2024-00123`. With a letter in it, it is a code.
 _WORD = re.compile(r"[^\W_]++(?:[-_/.#]+[^\W_]++)*")
 _LETTER = re.compile(r"[^\W\d_]")
-#: words beside a number that say whose it is
-#: What a text in lower case has at least if it has any of them. A pattern that ignores case takes longer, and takes the
+#: A text has no label if this isn't in it, written in lower case. _LABELS takes longer. As it ignores case, it takes the
 #: Turkish letters without and with a dot for an i.
 _MAYBE_LABEL = re.compile("tel|ph|mob|cell|handy|fax|gsm|home|work|office|[\u0131\u0307]")
+#: words beside a number that say whose it is
 _LABELS = re.compile(rf"(?<![^\W\d_])(?:{_PHONE}|home|work|office)(?![^\W\d_])", re.IGNORECASE)
 #: digits at the beginning of a word, unless they are joined to its letters
 _DIGITS_BEFORE = re.compile(r"([0-9](?:[-_/.#]*[0-9])*)(?:[/.#]|(?:x|w|p|ext)[0-9])", re.IGNORECASE)

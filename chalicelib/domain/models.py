@@ -188,7 +188,8 @@ class Load:
 class Campaign:
     """A plan, and a queue of numbers.
 
-    The queue is a log with sequence numbers 0, 1, 2… Those from `head` to before `tail` are still queued.
+    The queue is a log with sequence numbers 0, 1, 2… Those from `head` to before `tail` are still queued, unless
+    they are canceled.
     """
 
     account: str

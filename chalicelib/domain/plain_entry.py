@@ -17,7 +17,9 @@ _NUMBER = (
     r"|(?=(?:[ -]?[0-9]){7,15}(?:,|\Z))[2-9][0-9]{0,2}"
     r"(?:(?: [0-9]{1,4})* [0-9]{3,4}|(?: [0-9]{1,3})* [0-9]{2}|(?:-[0-9]++)*(?<=[0-9]{2}))))"
 )
-_LETTER = "[A-Za-z\u00c0-\u024f]"
+#: Latin letters, which the signs for multiplication and division stand between
+_LETTERS = "A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f"
+_LETTER = f"[{_LETTERS}]"
 _CURRENCY = "(?:USD|EUR|GBP|CHF|CAD|AUD|[$\u20ac\u00a3])"
 #: A word follows that neither says that a number or an amount comes next, nor names digits to send.
 _HARMLESS = (
@@ -49,8 +51,8 @@ _PIECE = rf"(?>(?:{_WORD} )*+(?:{_DIGITS}|{_WORD})(?: {_WORD})*+)"
 #: The usual forms of a reference, which can't be anything else: text of Latin letters with at most six digits, or
 #: pieces between commas, each of words with one group of digits between them.
 _REFERENCE = (
-    rf"(?=.{{1,64}}\Z)(?:{_NO_DIGITS_TO_SEND}{_LETTER}(?:[A-Za-z\u00c0-\u024f _-]*+[0-9]){{0,6}}+"
-    rf"[A-Za-z\u00c0-\u024f _-]*+(?<! )|{_PIECE}(?:, ?{_PIECE})*+)"
+    rf"(?=.{{1,64}}\Z)(?:{_NO_DIGITS_TO_SEND}{_LETTER}(?:[{_LETTERS} _-]*+[0-9]){{0,6}}+"
+    rf"[{_LETTERS} _-]*+(?<! )|{_PIECE}(?:, ?{_PIECE})*+)"
 )
 _SEPARATORS = re.compile("[^0-9]+")
 

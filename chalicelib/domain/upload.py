@@ -208,11 +208,14 @@ def _read_line(line: str, delimiter: str, meaning: Columns | None) -> list[Entry
 
 def _without_quotation_marks(line: str, delimiter: str) -> str:
     """A row with commas between its cells, if each of them has quotation marks, or none has. Others stay quoted."""
-    if delimiter != columns.COMMA:
-        return line.replace(delimiter, columns.COMMA)
-    if line[:1] == line[-1:] == '"':
-        return line[1:-1].replace('","', columns.COMMA)
-    return line
+    is_quoted = line[:1] == line[-1:] == '"'
+    between = f'"{delimiter}"' if is_quoted else delimiter
+    # Spaces around a cell aren't part of it.
+    if between == columns.COMMA or f"{between} " in line or f" {between}" in line:
+        return line
+    if is_quoted and delimiter == columns.COMMA:
+        return line[1:-1].replace(between, columns.COMMA)
+    return line if is_quoted else line.replace(delimiter, columns.COMMA)
 
 
 def _read_element(element: object) -> list[Entry]:

@@ -1,4 +1,4 @@
-"""Calls: a record for each number, which is made when the number is claimed.
+"""Calls: a record for each number, which is made when the number is claimed, lost or canceled.
 
 A claim is a conditional write. It is given once for each attempt, whatever is delivered twice or overlaps. Only the
 dialer that has its nonce may write the outcome.

@@ -4,7 +4,8 @@ A number gets a record that no dialer can claim, on the condition that nobody ha
 task, and its sequence number is listed for the pacer (`chalicelib.domain.cancellation`). This is one transaction.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import cast
 
@@ -12,14 +13,15 @@ from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
 from chalicelib.domain.call import Call, ReportState, State
-from chalicelib.domain.cancellation import REASON, Candidate, needed_until
-from chalicelib.domain.models import Campaign
+from chalicelib.domain.cancellation import REASON, Candidate
+from chalicelib.domain.keys import CallKey
+from chalicelib.domain.models import Campaign, Entry
 from chalicelib.domain.tasks import ReportTask
 from chalicelib.storage.calls import call_key, uncounted
 from chalicelib.storage.database import Database
 from chalicelib.storage.progress import ProgressStore
 from chalicelib.storage.tasks import TaskStore
-from chalicelib.storage.writes import Transaction, new_nonce
+from chalicelib.storage.writes import Transaction, WriteRefused, conditional, new_nonce
 
 #: How many numbers are canceled in one transaction. Each takes up to three writes, and all together two.
 CANCELED_AT_ONCE = 32
@@ -46,26 +48,16 @@ class Cancellations:
             self._cancel(transaction, campaign, candidate, now, is_reported=is_reported)
         sequences = [candidate.key.sequence for candidate in candidates]
         self._tasks.add_canceled(transaction, campaign.key, sequences)
-        self._progress.add_canceled_list(transaction, campaign.key, now)
+        self._progress.add_canceled_list(transaction, campaign, now)
         return transaction.is_committed()
 
     def _cancel(
         self, transaction: Transaction, campaign: Campaign, candidate: Candidate, now: datetime, *, is_reported: bool
     ) -> None:
         key, entry, call = candidate.key, candidate.entry, candidate.call
-        actions: list[Action] = [
-            self._items.state.set(State.CANCELED),
-            self._items.reason.set(REASON),
-            self._items.ended_at.set(now),
-            self._items.report.set(ReportState.DEFERRED if is_reported else ReportState.NONE),
-            self._items.nonce.set(new_nonce()),
-        ]
-        if self._retention is not None:
-            actions.append(self._items.expires_at.set(needed_until(campaign, now) + self._retention))
+        actions = self._canceled(now, ReportState.DEFERRED if is_reported else ReportState.NONE)
         if call is None:
-            actions += [self._items.destination.set(entry.destination), self._items.attempt.set(0)]
-            if entry.message_reference:
-                actions.append(self._items.message_reference.set(entry.message_reference))
+            actions += self._never_called(entry)
         part = f"call {key.sequence}"
         transaction.update(part, self._items(call_key(key)), actions, self._unchanged(call))
         if is_reported:
@@ -81,11 +73,24 @@ class Cancellations:
         is_deferred = (self._items.state == State.DEFERRED) & (self._items.attempt == call.attempt)
         return cast(Condition, is_deferred & same_skipped)
 
-    def delete_tasks(self, campaign: Campaign, canceled: Iterable[int]) -> None:
-        """Delete what waits to be dialled of these numbers.
+    def record_again(self, key: CallKey, entry: Entry, now: datetime) -> None:
+        """Record a canceled number whose record has expired, so that it can be counted. It was reported before."""
+        actions = [*self._canceled(now, ReportState.NONE), *self._never_called(entry)]
+        with suppress(WriteRefused), conditional():
+            self._items(call_key(key)).update(actions, self._items.call.does_not_exist())
 
-        A task that is left, or that is added meanwhile, only costs a slot: no dialer can claim its number.
-        """
-        sequences = frozenset(canceled)
-        waiting = self._tasks.waiting_dials(campaign.key, spread=campaign.spread)
-        self._tasks.delete([one for one in waiting if one.task.key.sequence in sequences])
+    def _never_called(self, entry: Entry) -> list[Action]:
+        actions: list[Action] = [self._items.destination.set(entry.destination), self._items.attempt.set(0)]
+        if entry.message_reference:
+            actions.append(self._items.message_reference.set(entry.message_reference))
+        return actions
+
+    def _canceled(self, now: datetime, report: ReportState) -> list[Action]:
+        return [
+            self._items.state.set(State.CANCELED),
+            self._items.reason.set(REASON),
+            self._items.ended_at.set(now),
+            self._items.report.set(report),
+            self._items.nonce.set(new_nonce()),
+            *([] if self._retention is None else [self._items.expires_at.set(now + self._retention)]),
+        ]

@@ -82,22 +82,27 @@ class ProgressStore:
         actions: list[Action] = [
             self._items.corrections_due.add(1),
             self._items.shard.set(shard_of(campaign.key)),
-            self._items.wakes_at.set(now),
+            self._items.wakes_at.set(min(campaign.wakes_at, now)),
         ]
         transaction.update("campaign", self._items(campaign.account, campaign.id), actions)
 
-    def add_canceled_list(self, transaction: Transaction, campaign: CampaignKey, now: datetime) -> None:
-        """There is one list of canceled numbers more, so there is work, and a campaign that sleeps is woken."""
+    def add_canceled_list(self, transaction: Transaction, campaign: Campaign, now: datetime) -> None:
+        """There is one list of canceled numbers more, so there is work, and a campaign that sleeps is woken.
+
+        One that is awake makes up for the slots since it woke, so it isn't woken again.
+        """
         actions: list[Action] = [
             self._items.canceled_lists.add(1),
-            self._items.shard.set(shard_of(campaign)),
-            self._items.wakes_at.set(now),
+            self._items.shard.set(shard_of(campaign.key)),
+            self._items.wakes_at.set(min(campaign.wakes_at, now)),
         ]
         transaction.update("campaign", self._items(campaign.account, campaign.id), actions, self._items.id.exists())
 
-    def remove_canceled_list(self, transaction: Transaction, campaign: CampaignKey) -> None:
-        actions: list[Action] = [self._items.canceled_lists.add(-1)]
-        transaction.update("campaign", self._items(campaign.account, campaign.id), actions)
+    def remove_canceled_lists(self, transaction: Transaction, campaign: Campaign, number: int) -> None:
+        """There are fewer lists, on the condition that their number is as it was read."""
+        actions: list[Action] = [self._items.canceled_lists.set(campaign.canceled_lists - number)]
+        same = self._has_same("canceled_lists", campaign.canceled_lists)
+        transaction.update("campaign", self._items(campaign.account, campaign.id), actions, same)
 
     def clear_work_flag(self, campaign: Campaign) -> None:
         """Record that there is no more work, unless the campaign has changed since it was read."""

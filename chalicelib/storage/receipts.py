@@ -54,6 +54,16 @@ class Receipts:
             return None
         return Receipt(account, key, item.fingerprint, int(item.status), item.body, item.headers, item.expires_at)
 
+    def keep(self, receipt: Receipt | None, now: datetime) -> None:
+        """Keep the answer to a request that has no transaction of its own, if it has a key.
+
+        Raises AlreadyAnswered and Busy.
+        """
+        if receipt is not None:
+            transaction = self._database.transaction()
+            add_receipt(transaction, self._database, receipt, now)
+            commit_with_receipt(transaction)
+
 
 def add_receipt(transaction: Transaction, database: Database, receipt: Receipt | None, now: datetime) -> None:
     """Make the receipt, if there is one, a part of the transaction."""

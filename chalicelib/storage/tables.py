@@ -217,7 +217,7 @@ class CallItem(Model):
     #: the number, in its normal form
     destination = UnicodeAttribute()
     message_reference = UnicodeAttribute(null=True)
-    #: dialling, deferred, in_progress, completed, failed or uncertain
+    #: dialling, deferred, in_progress, completed, failed, uncertain or canceled
     state = UnicodeAttribute()
     #: the attempt that is being made, or was the last to be made; 0 before the first
     attempt = NumberAttribute()
@@ -254,7 +254,7 @@ class CallItem(Model):
 
 
 class TaskItem(Model):
-    """A task, a lease, open calls, an outcome to be counted, a correction, or acknowledgements.
+    """A task, a lease, open calls, an outcome to be counted, a correction, canceled numbers, or acknowledgements.
 
     `chalicelib.storage.task_items` describes them.
 
@@ -273,7 +273,7 @@ class TaskItem(Model):
     state = UnicodeAttribute(null=True)
     #: for a lease or a returned slice: its numbers, each with the attempt to be made and its entry's line
     numbers: ListAttribute[Any] = ListAttribute(of=UnicodeAttribute, null=True)
-    #: for acknowledgements: the calls that they are for; for open calls: their numbers
+    #: for acknowledgements: the calls that they are for; for open calls and canceled numbers: these
     sequences: ListAttribute[Any] = ListAttribute(of=NumberAttribute, null=True)
     #: for open calls: the numbers whose first report is dispatched
     dispatched: ListAttribute[Any] = ListAttribute(of=NumberAttribute, null=True)

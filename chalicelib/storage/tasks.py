@@ -14,7 +14,7 @@ with an older `spread` writes to a partition that readers still read.
 """
 
 import heapq
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import chain, islice, zip_longest
@@ -166,6 +166,11 @@ class TaskStore:
         """The dials with an item of their own, due or not."""
         for item in self._of_numbers(DIAL, campaign, spread):
             yield scheduled_task(campaign, item)
+
+    def delete_dials(self, campaign: CampaignKey, sequences: Container[int], *, spread: int) -> None:
+        """Delete what waits to be dialled of these numbers, each in an item of its own."""
+        waiting = self.waiting_dials(campaign, spread=spread)
+        self.delete([one for one in waiting if one.task.key.sequence in sequences])
 
     def add_returned(self, dials: Sequence[DialTask], nonce: str) -> None:
         """These dials of one campaign are due at once, before all others.

@@ -13,6 +13,7 @@ from chalicelib.domain.models import MOST_SENT_PAST_HEAD, Entry, Status
 from chalicelib.domain.outcome import Answered
 from chalicelib.domain.progress import status
 from chalicelib.storage.cancellations import Cancellations
+from chalicelib.storage.tasks import TaskStore
 from tests.fake_aws.dynamodb import SimulatedDynamoDB
 from tests.support.campaigns import MINUTE, campaign, destinations, numbers, prepare, prepare_running, start, stop
 from tests.support.customer import Customer
@@ -163,11 +164,89 @@ def test_a_task_that_is_left_of_a_canceled_number_calls_nobody(
     world.tenant.on_call = lambda _: Answered(500, {}, b"")
     prepare_running(world, numbers(1), max_retries=1)
     world.run(minutes=1)
-    monkeypatch.setattr(Cancellations, "delete_tasks", lambda *_: None)
-    cancel(acme, 0)
+    with monkeypatch.context() as dying:
+        dying.setattr(TaskStore, "delete_dials", lambda *_, **__: None)
+        cancel(acme, 0)
     world.run(minutes=5)
     assert len(world.tenant.calls) == 1
     assert progress(world) == {"total": 1, "canceled": 1}
+    assert shown_status(world) is Status.COMPLETED
+
+
+@pytest.mark.parametrize("by_request", [True, False])
+def test_a_task_that_is_left_does_not_keep_a_stopped_campaign_from_its_end(
+    world: World, acme: Customer, monkeypatch: pytest.MonkeyPatch, by_request: bool
+) -> None:
+    """A repeated request deletes it, and so does the settler when it has passed the number."""
+    world.tenant.on_call = lambda _: Answered(500, {}, b"")
+    prepare_running(world, numbers(1), max_retries=1)
+    world.run(minutes=1)
+    stop(world)
+    with monkeypatch.context() as dying:
+        dying.setattr(TaskStore, "delete_dials", lambda *_, **__: None)
+        cancel(acme, 0)
+    if by_request:
+        assert states(cancel(acme, 0)) == ["canceled"]
+        assert list(world.services.tasks.waiting_dials(CAMPAIGN, spread=1)) == []
+    world.run(minutes=3)
+    assert list(world.services.tasks.waiting_dials(CAMPAIGN, spread=1)) == []
+    assert shown_status(world) is Status.COMPLETED
+
+
+def forget(world: World, *sequences: int) -> None:
+    """The records expire."""
+    for sequence in sequences:
+        world.services.database.calls(f"{CAMPAIGN}/{sequence}").delete()
+
+
+def test_a_number_that_was_called_long_ago_is_not_canceled(world: World, acme: Customer) -> None:
+    prepare_running(world, numbers(3), amount=1)
+    world.run(minutes=2)
+    forget(world, 0)
+    found = cancel(acme, 0, 1, 2)
+    assert states(found) == ["expired", "completed", "canceled"]
+    assert (found["canceled"], found["too_late"]) == (1, 2)
+
+
+def test_a_canceled_number_whose_record_has_expired_is_still_not_called(world: World, acme: Customer) -> None:
+    prepare(world, numbers(3))
+    cancel(acme, 1)
+    world.run(minutes=1)
+    forget(world, 1)
+    start(world)
+    world.run(minutes=15)
+    assert world.tenant.called == ["tel:+12220000000", "tel:+12220000002"]
+    assert progress(world) == {"total": 3, "completed": 2, "canceled": 1}
+    assert [result for _, result in reported(world)].count("canceled") == 1
+
+
+def test_canceling_drops_no_slots_of_a_campaign_that_is_awake(world: World, acme: Customer) -> None:
+    prepare_running(world, numbers(60))
+    world.clock.turn_to(world.clock.now() + timedelta(seconds=45))
+    cancel(acme, 59)
+    world.clock.turn_to(world.clock.now() + timedelta(seconds=5))
+    world.tick()
+    assert len([one for one in world.dispatched if "entry" in one]) == 59
+
+
+def test_the_number_of_lists_is_corrected_after_a_restore(world: World, acme: Customer) -> None:
+    """The tables aren't restored to one instant, so the lists may be older than the campaign."""
+    prepare_running(world, numbers(2))
+    cancel(acme, 1)
+    (listed,) = world.services.tasks.canceled(CAMPAIGN)
+    world.services.database.tasks(str(CAMPAIGN), listed.name).delete()
+    world.run(minutes=4)
+    assert campaign(world).canceled_lists == 0
+    assert shown_status(world) is Status.COMPLETED
+
+
+def test_a_campaign_with_lines_passes_what_is_canceled(world: World, acme: Customer) -> None:
+    entries = numbers(5)
+    prepare_running(world, entries, max_concurrent_calls=1)
+    cancel(acme, 0, 1, 3)
+    world.run(minutes=3)
+    assert world.tenant.called == destinations([entries[2], entries[4]])
+    world.run(minutes=2)
     assert shown_status(world) is Status.COMPLETED
 
 
@@ -185,7 +264,7 @@ def test_what_was_dialled_is_answered_as_too_late(world: World, acme: Customer, 
     world.run(minutes=1)
     found = cancel(acme, 0, 1)
     assert states(found) == [state, "canceled"]
-    assert (found["canceled"], found["too_late"], found["left"], found["unknown"]) == (1, 1, 0, [])
+    assert (found["canceled"], found["too_late"], found["next"], found["unknown"]) == (1, 1, None, [])
     assert call(world, 0).state == state
 
 
@@ -261,7 +340,8 @@ def test_a_dead_pacer_has_come_further_by_the_numbers_that_it_passed(
     if canceled:
         cancel(acme, *range(1, 1 + canceled))
     last = MOST_SENT_PAST_HEAD - 1 + canceled
-    assert may_be_sent(campaign(world), range(1, 1 + canceled)) == range(last + 1)
+    expected = [0, *range(1 + canceled, last + 1)]
+    assert may_be_sent(campaign(world), range(1, 1 + canceled)) == expected
     assert world.services.calls.claim(CAMPAIGN.call(last), numbers(1)[0], 1, world.clock.now()) is not None
     stop(world)
     world.settle()
@@ -349,6 +429,8 @@ def test_ids_of_other_campaigns_and_of_no_call_are_unknown(world: World, acme: C
         ({"phone_numbers": ["12"]}, "phone_numbers.0"),
         ({"message_reference": ""}, "message_reference"),
         ({"message_reference": 5}, "message_reference"),
+        ({"message_reference": None}, "message_reference"),
+        ({"call_ids": [1], "after": "x"}, "after"),
         ({"call_ids": [1], "reason": "x"}, "reason"),
     ],
 )
@@ -368,18 +450,39 @@ def test_another_accounts_campaign_does_not_exist(world: World) -> None:
     assert progress(world) == {"total": 1, "queued": 1}
 
 
-def test_one_request_cancels_a_thousand_numbers_and_says_how_many_are_left(world: World, acme: Customer) -> None:
-    prepare(world, [Entry(f"tel:+1222{index:07d}", "a") for index in range(1_100)])
-    first = acme.post("/api/campaigns/cancel-calls", campaign_id=1, message_reference="a").json["response"]
-    assert (first["canceled"], first["left"]) == (1_024, 76)
-    second = acme.post("/api/campaigns/cancel-calls", campaign_id=1, message_reference="a").json["response"]
-    assert (second["canceled"], second["left"], len(second["calls"])) == (76, 0, 1_100)
+def test_a_request_cancels_500_calls_and_tells_where_the_next_one_goes_on(world: World, acme: Customer) -> None:
+    prepare(world, [Entry(f"tel:+1222{index:07d}", "a" if index % 2 else "b") for index in range(1_100)])
+    after, found = 0, []
+    while after is not None:
+        reply = acme.post("/api/campaigns/cancel-calls", campaign_id=1, message_reference="a", after=after)
+        answer = reply.json["response"]
+        found.append(answer["canceled"])
+        after = answer["next"]
+    assert found == [500, 50]
     world.run(minutes=1)
-    assert progress(world) == {"total": 1_100, "canceled": 1_100}
+    assert progress(world) == {"total": 1_100, "queued": 550, "canceled": 550}
 
 
-def test_a_request_that_names_more_calls_than_it_looks_at_is_refused(world: World, acme: Customer) -> None:
-    prepare(world, [Entry("tel:+12223334444", "a")] * 10_001)
-    reply = acme.post("/api/campaigns/cancel-calls", campaign_id=1, message_reference="a")
-    assert reply.status == 422
-    assert reply.json["body"] == ["The request names more than 10000 calls. Name fewer at once, by call_ids."]
+def test_a_request_looks_at_a_part_of_a_long_queue(world: World, acme: Customer) -> None:
+    prepare(world, [*[Entry("tel:+12223334444", "a")] * 10_000, Entry("tel:+12223334444", "b")])
+    first = acme.post("/api/campaigns/cancel-calls", campaign_id=1, message_reference="b").json["response"]
+    assert (first["canceled"], first["next"]) == (0, 2**32 + 9_999)
+    second = acme.post("/api/campaigns/cancel-calls", campaign_id=1, message_reference="b", after=first["next"])
+    assert (second.json["response"]["canceled"], second.json["response"]["next"]) == (1, None)
+
+
+def test_a_repeated_key_gets_the_first_answer_and_cancels_nothing_more(world: World, acme: Customer) -> None:
+    prepare(world, [Entry("tel:+12223334444", "a")])
+    asked: dict[str, Any] = {"campaign_id": 1, "message_reference": "a"}
+    first = acme.post("/api/campaigns/cancel-calls", key="k", **asked)
+    world.services.campaigns.append(CAMPAIGN, [Entry("tel:+14443332222", "a")], None, world.clock.now())
+    again = acme.post("/api/campaigns/cancel-calls", key="k", **asked)
+    assert (again.text, again.headers["idempotency-replayed"]) == (first.text, "true")
+    assert progress(world) == {"total": 2, "queued": 1, "canceled": 1}
+    other = acme.post("/api/campaigns/cancel-calls", key="k", campaign_id=1, message_reference="b")
+    assert other.status == 409
+
+
+def test_ids_far_apart_are_found(world: World, acme: Customer) -> None:
+    prepare(world, [Entry("tel:+12223334444", "a")] * 5_000)
+    assert states(cancel(acme, 4_999, 0, 2, 2_500)) == ["canceled"] * 4

@@ -63,7 +63,7 @@ def test_a_deferred_number_keeps_what_is_known_of_its_attempts(
     assert (call.state, call.attempt, call.last_attempt_at, call.ended_at) == (State.CANCELED, 1, NOW, LATER)
     assert calls.claim(KEY, ENTRY, 2, LATER) is None
     assert list(tasks.uncounted_outcomes(CAMPAIGN, spread=1)) == []
-    cancellations.delete_tasks(campaign, [KEY.sequence])
+    tasks.delete_dials(CAMPAIGN, [KEY.sequence], spread=1)
     assert list(tasks.waiting_dials(CAMPAIGN, spread=1)) == []
 
 
@@ -111,7 +111,7 @@ def test_the_largest_group_fits_into_one_transaction(
     (listed,) = tasks.canceled(CAMPAIGN)
     assert listed.sequences == {key.sequence for key in keys}
     after = campaigns.get(CAMPAIGN)
-    assert (after.canceled_lists, after.has_work, after.wakes_at) == (1, True, LATER)
+    assert (after.canceled_lists, after.has_work) == (1, True)
     reports = [one.task for one in tasks.due_reports(CAMPAIGN, LATER, spread=1)]
     assert reports == [ReportTask(key, 1, LATER) for key in keys]
     assert {recorded(calls, key).report for key in keys} == {ReportState.DEFERRED}
@@ -123,10 +123,12 @@ def test_a_list_is_deleted_once(
     assert cancellations.cancel(campaign, [candidate()], NOW)
     (listed,) = tasks.canceled(CAMPAIGN)
 
+    before = campaigns.get(CAMPAIGN)
+
     def delete() -> bool:
         transaction = database.transaction()
         tasks.delete_canceled(transaction, CAMPAIGN, listed)
-        ProgressStore(database).remove_canceled_list(transaction, CAMPAIGN)
+        ProgressStore(database).remove_canceled_lists(transaction, before, 1)
         return transaction.is_committed()
 
     assert [delete(), delete()] == [True, False]
@@ -152,7 +154,33 @@ def test_a_campaign_to_which_numbers_are_canceled_does_not_fall_asleep(
     progress.sleep(before, LATER)
     progress.clear_work_flag(before)
     after = campaigns.get(CAMPAIGN)
-    assert (after.wakes_at, after.has_work) == (NOW, True)
+    assert (after.wakes_at, after.has_work) == (before.wakes_at, True)
+
+
+def test_a_campaign_that_sleeps_is_woken_and_one_that_is_awake_is_left_as_it_is(
+    campaigns: Campaigns, campaign: Campaign, cancellations: Cancellations, progress: ProgressStore
+) -> None:
+    """A tick makes up for slots since the campaign woke."""
+    assert cancellations.cancel(campaign, [candidate()], NOW)
+    assert campaigns.get(CAMPAIGN).wakes_at == campaign.wakes_at <= NOW
+    progress.sleep(campaigns.get(CAMPAIGN), LATER)
+    asleep = campaigns.get(CAMPAIGN)
+    assert asleep.wakes_at == LATER
+    assert cancellations.cancel(asleep, [candidate(key=CAMPAIGN.call(9))], NOW)
+    assert campaigns.get(CAMPAIGN).wakes_at == NOW
+
+
+def test_a_canceled_number_whose_record_has_expired_is_recorded_again(
+    calls: Calls, cancellations: Cancellations
+) -> None:
+    cancellations.record_again(KEY, ENTRY, NOW)
+    call = recorded(calls)
+    assert (call.state, call.attempt, call.report, call.entry) == (State.CANCELED, 0, ReportState.NONE, ENTRY)
+    assert calls.claim(KEY, ENTRY, 1, NOW) is None
+    other = CAMPAIGN.call(8)
+    claimed(calls, other)
+    cancellations.record_again(other, ENTRY, NOW)
+    assert recorded(calls, other).state is State.DIALLING
 
 
 @pytest.mark.real_database

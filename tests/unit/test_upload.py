@@ -721,3 +721,16 @@ def test_a_row_of_quoted_cells_is_read_as_csv_reads_it(cells: list[str], delimit
             columns.cells_of(line, delimiter)
     else:
         assert columns.cells_of(line, delimiter) == [columns.value(cell.strip()) for cell in expected]
+
+
+@pytest.mark.parametrize(
+    "content", [b"2223334444; Smith; Ann\n", b"2223334444 ;Smith; Ann\n", b"2223334444\tSmith\t Ann\n"]
+)
+def test_spaces_around_cells_are_no_part_of_a_reference(content: bytes) -> None:
+    begin = b"sep=;\n" if b";" in content else b""
+    assert entries(begin + content) == [Entry("tel:+12223334444", "Smith,Ann")]
+
+
+@pytest.mark.parametrize("line", [b'"2223334444","Smith"," Ann"', b'"2223334444","Smith","Ann"'])
+def test_spaces_around_quoted_cells_are_no_part_of_a_reference(line: bytes) -> None:
+    assert entries(line) == [Entry("tel:+12223334444", "Smith,Ann")]
