@@ -32,6 +32,9 @@ class Sleeper:
         # dial that waits, and then its write to the campaign's item makes the sleep fail.
         if campaign.settled < campaign.head or self._tasks.any_in_progress(key, spread=campaign.spread):
             return
+        # The pacer passes canceled numbers at its next tick.
+        if campaign.head in self._tasks.canceled_numbers(campaign):
+            return
         # A pacer may have reserved slots whose calls it is still sending.
         if any(cursor.due > now for cursor in campaign.cursors):
             return

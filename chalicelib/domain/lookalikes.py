@@ -66,8 +66,8 @@ _PHONE = r"tele(?:ph|f)one?|phone|ph|tel|mobile?|mob|cell|handy|fax|gsm"
 #: A word, with the words that are joined to it: `INV-2024-00123`. With a letter in it, it is a code.
 _WORD = re.compile(r"[^\W_]++(?:[-_/.#]+[^\W_]++)*")
 _LETTER = re.compile(r"[^\W\d_]")
-#: A text has no label if this isn't in it, written in lower case. _LABELS takes longer. As it ignores case, it takes the
-#: Turkish letters without and with a dot for an i.
+#: A text has no label if this isn't in it, written in lower case. _LABELS takes longer. As it ignores case, it takes
+#: the Turkish letters without and with a dot for an i.
 _MAYBE_LABEL = re.compile("tel|ph|mob|cell|handy|fax|gsm|home|work|office|[\u0131\u0307]")
 #: words beside a number that say whose it is
 _LABELS = re.compile(rf"(?<![^\W\d_])(?:{_PHONE}|home|work|office)(?![^\W\d_])", re.IGNORECASE)
