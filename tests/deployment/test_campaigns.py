@@ -148,8 +148,9 @@ def test_each_number_of_the_file_is_called_exactly_once(straight: Story) -> None
 
 
 def test_about_one_call_starts_a_second_and_never_more_than_three(straight: Story) -> None:
-    starts = [call.at for call in straight.tenant.calls]
-    assert max(Counter(int(start) for start in starts).values()) <= 3
+    """By the dialer's clock: on a busy machine, this test's server reads several requests at once."""
+    starts = sorted(call.signed for call in straight.tenant.calls)
+    assert max(Counter(starts).values()) <= 3
     assert starts[-1] - starts[0] <= straight.count + 60
 
 

@@ -123,6 +123,7 @@ def everything(asking: Mapping[Path, set[int]]) -> Record:
         _faults_of_the_queue(record)
         _refills(record)
         _lasting_calls(record)
+        _canceled_numbers(record)
         _fan_out(record)
         _unsent_reports(record)
         _a_report_answered_with_410(record)
@@ -281,6 +282,27 @@ def _lasting_calls(record: Record) -> None:
         outcome = Outcome(Result.FAILED, "busy")
         world.services.call_events.end(dialling, event, outcome, ReportState.PENDING, spread=1)
     world.run(minutes=2)
+
+
+def _canceled_numbers(record: Record) -> None:
+    """By id, number and reference; also a retry that was skipped, and a number whose record expires before its turn."""
+    world = RecordedWorld(record)
+    prepare(world, [Entry(f"tel:+1222333{number:04}", f"ref {number}") for number in range(4)], amount=1, max_retries=1)
+    world.tenant.on_call = lambda _: Answered(500, {}, b"")
+    start(world)
+    world.run(minutes=1)
+    acme = Customer(world.services, "acme")
+    first = CampaignKey("acme", 1).call(0).call_id
+    with record.of("APIHandler"):
+        for named in ({"call_ids": [first]}, {"phone_numbers": ["2223330001"]}, {"message_reference": "ref 2"}):
+            fields = json.dumps({"campaign_id": 1, **named}).encode()
+            assert (
+                acme.ask("POST", "/api/campaigns/cancel-calls", fields, {"Idempotency-Key": next(iter(named))}).status
+                == 200
+            )
+    world.database.calls("acme/1/2").delete()
+    world.run(minutes=10)
+    assert {call.form["phone_number"] for call in world.tenant.calls} == {"tel:+12223330000", "tel:+12223330003"}
 
 
 def _fan_out(record: Record) -> None:

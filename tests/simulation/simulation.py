@@ -115,6 +115,8 @@ class Simulation:
             self.dice, page_size=50, index_lag=self.faults.index_lag, unprocessed=self.faults.unprocessed
         )
         self.lines = random.Random(f"lines {seed}").choice(LINES)  # noqa: S311 # no secret
+        # Half of these limits are the account's, and not the campaign's.
+        self.account_has_lines = random.Random(f"account lines {seed}").random() < 0.5  # noqa: S311 # no secret
         old_dice = None if self.lines is None else random.Random(f"old {seed}")  # noqa: S311 # no secret
         self._cancel_dice = random.Random(f"cancel {seed}")  # noqa: S311 # no secret
         self.cancels = self._cancel_dice.random() < CANCEL_ODDS
@@ -178,6 +180,8 @@ class Simulation:
         self.services.tokens.create(ACCOUNT, TOKEN, BEGIN)
         self.services.schedules.add(Schedule(ACCOUNT, 1, None, tuple(Day)), None, BEGIN)
         self.services.profiles.add(Profile(ACCOUNT, 1, None, PERIOD, AMOUNT, 0), None, BEGIN)
+        if self.account_has_lines:
+            self.services.accounts.limit_concurrent_calls(ACCOUNT, self.story.lines)
         self.story.uploaded = self.dice.choice([2, 4] if self.is_short else [5, 20, 60, 120])
         created = self._request_undisturbed(
             campaigns_api.create,
@@ -190,7 +194,7 @@ class Simulation:
             max_retries=self.story.max_retries,
             retry_interval=60,
             call_timeout=self.story.call_timeout,
-            max_concurrent_calls=self.story.lines,
+            max_concurrent_calls=None if self.account_has_lines else self.story.lines,
             phone_numbers=phone_numbers(0, self.story.uploaded),
         )
         assert created.status == 200, created.body

@@ -20,6 +20,8 @@ class ReceivedRequest:
     form: dict[str, str]
     #: the same when the same report is sent again
     webhook_id: str
+    #: Unix seconds, when the dialer signed it, right before it connected
+    signed: int
 
 
 @dataclass
@@ -54,7 +56,9 @@ def serve(seconds_per_call: float = 0.2) -> Iterator[Tenant]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             form = dict(parse_qsl(body.decode(), keep_blank_values=True))
-            received = ReceivedRequest(time.time(), form, self.headers["webhook-id"])
+            received = ReceivedRequest(
+                time.time(), form, self.headers["webhook-id"], int(self.headers["webhook-timestamp"])
+            )
             if self.path == "/start":
                 tenant.calls.append(received)
                 tenant.under_way.append(received)
