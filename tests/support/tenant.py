@@ -20,7 +20,7 @@ class ReceivedRequest:
     form: dict[str, str]
     #: the same when the same report is sent again
     webhook_id: str
-    #: Unix seconds, when the dialer signed it, right before it connected
+    #: Unix seconds, when the dialer signed it, right before it connected; 0 if it isn't signed
     signed: int
 
 
@@ -57,7 +57,7 @@ def serve(seconds_per_call: float = 0.2) -> Iterator[Tenant]:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             form = dict(parse_qsl(body.decode(), keep_blank_values=True))
             received = ReceivedRequest(
-                time.time(), form, self.headers["webhook-id"], int(self.headers["webhook-timestamp"])
+                time.time(), form, self.headers["webhook-id"], int(self.headers["webhook-timestamp"] or 0)
             )
             if self.path == "/start":
                 tenant.calls.append(received)
