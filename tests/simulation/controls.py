@@ -97,7 +97,7 @@ CONTROLS = (
                 {"dispatched_long_ago=sequence < long_ago and": "dispatched_long_ago=False and"},
             ),
         ),
-        seen_in=6,
+        seen_in=16,
     ),
     Control(
         "the generation",
@@ -112,7 +112,7 @@ CONTROLS = (
     Control(
         "missed ticks are made up for at twice the pace at most",
         (Edit(pacing, "_slots_of_opening", {"begin + (instant - first) // 2": "begin"}),),
-        seen_in=35,
+        seen_in=13,
     ),
     Control(
         "missed ticks are made up for within their own period only",
@@ -150,7 +150,7 @@ CONTROLS = (
             Edit(last_look, "refusal", {"now >= (dial.expires if connected else dial.start_deadline)": "False"}),
             Edit(last_look, "refusal_unclaimed", {"now >= dial.start_deadline": "False"}),
         ),
-        seen_in=1,
+        seen_in=10,
     ),
     Control(
         "a late call isn't made",
@@ -161,7 +161,7 @@ CONTROLS = (
                 {"min(end, due + max(MISFIRE_GRACE // _MICROSECOND, pace.period // pace.amount // 2))": "end"},
             ),
         ),
-        seen_in=1,
+        seen_in=16,
     ),
     Control(
         "a slot is reserved by one pacer",
@@ -176,7 +176,7 @@ CONTROLS = (
                 },
             ),
         ),
-        seen_in=47,
+        seen_in=37,
     ),
     Control(
         "calling hours have a margin for clocks that differ",
@@ -199,7 +199,7 @@ CONTROLS = (
     Control(
         "an attempt at a report is made once",
         (Edit(dialer, "_is_owed", {" and call.report_attempts == attempt - 1": ""}),),
-        seen_in=58,
+        seen_in=68,
     ),
     Control(
         "tasks are read from all of a campaign's partitions",
@@ -215,7 +215,7 @@ CONTROLS = (
                 {"return call.state in (State.DIALLING, State.IN_PROGRESS)": "return True"},
             ),
         ),
-        seen_in=1,
+        seen_in=22,
     ),
     Control(
         "who picked up is kept until the end",
