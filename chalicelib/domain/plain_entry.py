@@ -27,13 +27,16 @@ _HARMLESS = (
     r"|(?:telephone?|telefone?|tel|phone|ph|mobile?|mob|cell|handy|fax|gsm|home|work|office)"
     rf"(?!{_LETTER})))"
 )
-_WORD = rf"{_HARMLESS}{_LETTER}++"
+#: Punctuation may surround it, and apostrophes and hyphens divide it.
+_WORD = rf"[(\u2018\u201c]?{_HARMLESS}{_LETTER}++(?:['\u2019-]{_HARMLESS}{_LETTER}++)*+[).:!?\u2019\u201d]?"
 _NO_DIGITS_TO_SEND = r"(?!(?i:x|[wp]+)[-_/ ]*[0-9])(?!.*(?i:ext))"
 _SUM = r"(?!(?:[^0-9]*[0-9]){10})[1-9](?:[0-9]{0,2}(?: [0-9]{3}){1,2}|[0-9]{0,6})(?:\.[0-9]{2})?"
 _DAY_OF_MONTH = "(?:0[1-9]|[12][0-9]|3[01])"
+_DATE = f"(?:19|20)[0-9]{{2}}-(?:0[1-9]|1[0-2])-{_DAY_OF_MONTH}"
 _TIME = "[0-2]?[0-9]:[0-5][0-9](?::[0-5][0-9])?"
 #: What has digits, stands between words or alone, and can't be a number: an integer of up to nine digits, or of twelve
-#: to fifteen, a code that begins with a letter, a UUID, a ZIP+4 code, a day with a time, a time, an amount of money.
+#: to fifteen, a code that begins with a letter, a UUID, a ZIP+4 code, a day with a time or with another day, a time, an
+#: amount of money.
 _DIGITS = "|".join(
     [
         rf"{_CURRENCY} ?{_SUM}(?![^, ])|{_SUM} ?{_CURRENCY}(?![^, ])",
@@ -41,18 +44,20 @@ _DIGITS = "|".join(
         rf"{_HARMLESS}[A-Za-z]++(?:[0-9]++|(?:[-_/]?[0-9]){{1,9}})(?![^, ])",
         "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?![^, ])",
         "[1-9][0-9]{4}-[0-9]{4}(?![^, ])",
-        rf"(?:19|20)[0-9]{{2}}-(?:0[1-9]|1[0-2])-{_DAY_OF_MONTH}(?:[ T]{_TIME})?(?![^, ])",
+        rf"{_DATE}(?:[ T]{_TIME}| ?[-\u2013] ?{_DATE})?(?![^, ])",
         rf"{_DAY_OF_MONTH}(?:\.{_DAY_OF_MONTH}\.|/{_DAY_OF_MONTH}/)(?:19|20)[0-9]{{2}}(?![^, ])",
         rf"{_TIME}(?![^, ])",
     ]
 )
 #: It is atomic, and its parts are possessive: trying all ways to read a long text takes seconds.
 _PIECE = rf"(?>(?:{_WORD} )*+(?:{_DIGITS}|{_WORD})(?: {_WORD})*+)"
-#: The usual forms of a reference, which can't be anything else: text of Latin letters with at most six digits, or
-#: pieces between commas, each of words with one group of digits between them.
+_FEW_DIGITS = "(?:[0-9][ _-]*+){0,6}+"
+#: The usual forms of a reference, which can't be anything else: text with at most six digits before the first letter,
+#: between two letters, and after the last one; or pieces between commas, each of words with one group of digits between
+#: them.
 _REFERENCE = (
-    rf"(?=.{{1,64}}\Z)(?:{_NO_DIGITS_TO_SEND}{_LETTER}(?:[{_LETTERS} _-]*+[0-9]){{0,6}}+"
-    rf"[{_LETTERS} _-]*+(?<! )|{_PIECE}(?:, ?{_PIECE})*+)"
+    rf"(?=.{{1,64}}\Z)(?:{_NO_DIGITS_TO_SEND}{_FEW_DIGITS}(?:{_LETTER}++[ _-]*+{_FEW_DIGITS})*+(?<! )"
+    rf"|{_PIECE}(?:, ?{_PIECE})*+)"
 )
 _SEPARATORS = re.compile("[^0-9]+")
 

@@ -207,15 +207,25 @@ def _read_line(line: str, delimiter: str, meaning: Columns | None) -> list[Entry
 
 
 def _without_quotation_marks(line: str, delimiter: str) -> str:
-    """A row with commas between its cells, if each of them has quotation marks, or none has. Others stay quoted."""
-    is_quoted = line[:1] == line[-1:] == '"'
-    between = f'"{delimiter}"' if is_quoted else delimiter
-    # Spaces around a cell aren't part of it.
-    if between == columns.COMMA or f"{between} " in line or f" {between}" in line:
+    """A row with commas between its cells, if it has one of the usual forms; otherwise the row as it is.
+
+    Spaces around a cell aren't part of it, so a row that has any is left to `columns.cells_of`.
+    """
+    if delimiter != columns.COMMA:
+        return line if '"' in line or _has_spaces(line, delimiter) else line.replace(delimiter, columns.COMMA)
+    if not line.endswith('"'):
         return line
-    if is_quoted and delimiter == columns.COMMA:
-        return line[1:-1].replace(between, columns.COMMA)
-    return line if is_quoted else line.replace(delimiter, columns.COMMA)
+    if line.startswith('"'):
+        return line if _has_spaces(line, '","') else line[1:-1].replace('","', columns.COMMA)
+    # Many programs quote only cells that have a comma.
+    before, _, cell = line[:-1].partition(',"')
+    is_usual = cell == cell.strip() and not _has_spaces(before, columns.COMMA)
+    return f"{before},{cell}" if is_usual else line
+
+
+def _has_spaces(line: str, between: str) -> bool:
+    """True if a space is before or after what is between two cells."""
+    return f"{between} " in line or f" {between}" in line
 
 
 def _read_element(element: object) -> list[Entry]:

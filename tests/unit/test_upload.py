@@ -1,6 +1,7 @@
 """Lists of phone numbers: CSV and TXT files, arrays, text (reference, `phone_numbers`)."""
 
 import csv
+import io
 import json
 from collections.abc import Callable, Mapping
 
@@ -734,3 +735,26 @@ def test_spaces_around_cells_are_no_part_of_a_reference(content: bytes) -> None:
 @pytest.mark.parametrize("line", [b'"2223334444","Smith"," Ann"', b'"2223334444","Smith","Ann"'])
 def test_spaces_around_quoted_cells_are_no_part_of_a_reference(line: bytes) -> None:
     assert entries(line) == [Entry("tel:+12223334444", "Smith,Ann")]
+
+
+@given(
+    st.lists(st.sampled_from(["Smith", " Ann", "Ann ", "Smith, Ann", "a", "", "12", '"x"']), min_size=1, max_size=3),
+    st.sampled_from([",", ";", "\t"]),
+    st.booleans(),
+)
+def test_a_row_in_any_dialect_is_read_as_one_that_is_examined_whole(
+    cells: list[str], delimiter: str, is_quoted: bool
+) -> None:
+    """A space before the number keeps a row from the fast path."""
+
+    def read_row(number: str) -> list[Entry]:
+        text = io.StringIO()
+        text.write("" if delimiter == "," else f"sep={delimiter}\n")
+        usual, quoted = (
+            csv.writer(text, delimiter=delimiter),
+            csv.writer(text, delimiter=delimiter, quoting=csv.QUOTE_ALL),
+        )
+        (quoted if is_quoted else usual).writerow([number, *cells])
+        return entries(text.getvalue().encode())
+
+    assert read_row("2223334444") == read_row(" 2223334444")
