@@ -747,7 +747,7 @@ def test_a_row_in_any_dialect_is_read_as_one_that_is_examined_whole(
 ) -> None:
     """A space before the number keeps a row from the fast path."""
 
-    def read_row(number: str) -> list[Entry]:
+    def read_row(number: str) -> list[Entry] | list[EntryFault]:
         text = io.StringIO()
         text.write("" if delimiter == "," else f"sep={delimiter}\n")
         usual, quoted = (
@@ -755,6 +755,9 @@ def test_a_row_in_any_dialect_is_read_as_one_that_is_examined_whole(
             csv.writer(text, delimiter=delimiter, quoting=csv.QUOTE_ALL),
         )
         (quoted if is_quoted else usual).writerow([number, *cells])
-        return entries(text.getvalue().encode())
+        try:
+            return entries(text.getvalue().encode())
+        except InvalidEntries as invalid:
+            return [one.code for one in invalid.listed]
 
     assert read_row("2223334444") == read_row(" 2223334444")
