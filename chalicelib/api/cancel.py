@@ -118,8 +118,9 @@ def _of_sequences(services: Services, campaign: Campaign, sequences: Iterable[in
     wanted = sorted(sequence for sequence in sequences if sequence < campaign.tail)
     while wanted:
         together = [sequence for sequence in wanted if sequence < wanted[0] + _READ_TOGETHER]
+        named = frozenset(together)
         for sequence, entry in services.log.read(campaign.key, wanted[0], together[-1] - wanted[0] + 1):
-            if sequence in together:
+            if sequence in named:
                 yield campaign.key.call(sequence), entry
         wanted = wanted[len(together) :]
 

@@ -10,6 +10,7 @@ import unicodedata
 from collections.abc import Callable
 
 from chalicelib.domain.dialstring import DIGITS_OF_A_NUMBER, PLAIN
+from chalicelib.domain.plain_entry import WORDS_FOR_A_PHONE
 
 #: E.164
 _MOST_DIGITS = 15
@@ -61,8 +62,6 @@ _SHORTEST_IDENTIFIER = 24
 #: A code that is one word. It has fewer digits than what is dialled.
 _CODE = re.compile("[A-Za-z](?:[-_/#A-Za-z]*[0-9]){7,9}[-_/#A-Za-z]*")
 
-#: words for a phone
-_PHONE = r"tele(?:ph|f)one?|phone|ph|tel|mobile?|mob|cell|handy|fax|gsm"
 #: A word, with the words that are joined to it: `INV-2024-00123`. With a letter in it, it is a code.
 _WORD = re.compile(r"[^\W_]++(?:[-_/.#]+[^\W_]++)*")
 _LETTER = re.compile(r"[^\W\d_]")
@@ -70,13 +69,13 @@ _LETTER = re.compile(r"[^\W\d_]")
 #: the Turkish letters without and with a dot for an i.
 _MAYBE_LABEL = re.compile("tel|ph|mob|cell|handy|fax|gsm|home|work|office|[\u0131\u0307]")
 #: words beside a number that say whose it is
-_LABELS = re.compile(rf"(?<![^\W\d_])(?:{_PHONE}|home|work|office)(?![^\W\d_])", re.IGNORECASE)
+_LABELS = re.compile(rf"(?<![^\W\d_])(?:{WORDS_FOR_A_PHONE}|home|work|office)(?![^\W\d_])", re.IGNORECASE)
 #: digits at the beginning of a word, unless they are joined to its letters
 _DIGITS_BEFORE = re.compile(r"([0-9](?:[-_/.#]*[0-9])*)(?:[/.#]|(?:x|w|p|ext)[0-9])", re.IGNORECASE)
 
 #: as many digits as a number has, after a word that says so
 _LABELLED = re.compile(
-    rf"(?<![^\W\d_])(?:{_PHONE})(?![^\W\d_])[\W_]{{0,3}}(?:(?:number|no|nr|num)(?![^\W\d_])[\W_]{{0,3}})?"
+    rf"(?<![^\W\d_])(?:{WORDS_FOR_A_PHONE})(?![^\W\d_])[\W_]{{0,3}}(?:(?:number|no|nr|num)(?![^\W\d_])[\W_]{{0,3}})?"
     rf"(?:[0-9](?:[^\w,]|_){{0,3}}){{{DIGITS_OF_A_NUMBER}}}",
     re.IGNORECASE,
 )

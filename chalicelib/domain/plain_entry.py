@@ -20,12 +20,13 @@ _NUMBER = (
 #: Latin letters, which the signs for multiplication and division stand between
 _LETTERS = "A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f"
 _LETTER = f"[{_LETTERS}]"
+#: words for a phone
+WORDS_FOR_A_PHONE = "tele(?:ph|f)one?|phone|ph|tel|mobile?|mob|cell|handy|fax|gsm"
 _CURRENCY = "(?:USD|EUR|GBP|CHF|CAD|AUD|[$\u20ac\u00a3])"
 #: A word follows that neither says that a number or an amount comes next, nor names digits to send.
 _HARMLESS = (
     rf"(?!{_CURRENCY} ?[0-9]|(?i:ext|(?:x|[wp]+)[-_./:# ]*[0-9]"
-    r"|(?:telephone?|telefone?|tel|phone|ph|mobile?|mob|cell|handy|fax|gsm|home|work|office)"
-    rf"(?!{_LETTER})))"
+    rf"|(?:{WORDS_FOR_A_PHONE}|home|work|office)(?!{_LETTER})))"
 )
 #: Punctuation may surround it, and apostrophes and hyphens divide it.
 _WORD = rf"[(\u2018\u201c]?{_HARMLESS}{_LETTER}++(?:['\u2019-]{_HARMLESS}{_LETTER}++)*+[).:!?\u2019\u201d]?"
