@@ -35,6 +35,8 @@ def cancel_calls(services: Services, context: RequestContext) -> Answer:
     key = CampaignKey(context.account, form.integer("campaign_id", minimum=1, required=True))
     selection, unknown = _selection(form, key)
     after = form.after()
+    if after is not None and form.given("call_ids"):
+        form.fault("after", "The after field can't be given with call_ids, since all of them are looked at.")
     form.check()
     campaign = services.campaigns.get(key)
     first = 0 if after is None else max(0, after - key.id * SEQUENCES_PER_CAMPAIGN + 1)

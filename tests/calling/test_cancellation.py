@@ -432,6 +432,7 @@ def test_ids_of_other_campaigns_and_of_no_call_are_unknown(world: World, acme: C
         ({"message_reference": 5}, "message_reference"),
         ({"message_reference": None}, "message_reference"),
         ({"call_ids": [1], "after": "x"}, "after"),
+        ({"call_ids": [1], "after": 1}, "after"),
         ({"call_ids": [1], "reason": "x"}, "reason"),
     ],
 )
