@@ -87,8 +87,7 @@ class Mender:
         campaign = pass_canceled(self._stores, campaign)
         sequences = may_be_sent(campaign, self._tasks.canceled_numbers(campaign))
         found = self._calls.among(map(campaign.key.call, sequences))
-        sent = [call.key.sequence for call in found if not (call.state is State.CANCELED and call.attempt == 0)]
-        head = max(sent, default=campaign.head - 1) + 1
+        head = max((call.key.sequence + 1 for call in found), default=campaign.head)
         if head == campaign.head or not self._progress.advance_head(campaign, head):
             return campaign
         return replace(campaign, head=head)

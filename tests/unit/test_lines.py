@@ -112,6 +112,8 @@ def test_a_line_is_held_from_the_claim_to_the_last_that_is_known_of_the_attempt(
     assert lines.time_held(held(1), call(State.DEFERRED, 1, events=events[1:])) is None
     assert lines.time_held(held(1), call(State.DIALLING, 2, last_attempt_at=EIGHT)) is None
     assert lines.time_held(held(1), None) is None
+    canceled_later = call(State.CANCELED, 1, last_attempt_at=EIGHT + SECOND, ended_at=EIGHT + 7200 * SECOND)
+    assert lines.time_held(held(1), canceled_later) == SECOND
 
 
 class TestRefills:

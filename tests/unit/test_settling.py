@@ -246,6 +246,15 @@ def test_a_sweep_averages_the_times_of_the_calls_that_it_counts() -> None:
     assert swept(known, steps, {3}, NOW).campaign.call_time == MINUTE
 
 
+def test_a_canceled_number_says_nothing_about_how_long_calls_take() -> None:
+    called = replace(call(2, State.COMPLETED), last_attempt_at=NOW + 2 * SECOND)
+    canceled = replace(call(3, State.CANCELED), claimed_at=None, last_attempt_at=None)
+    known = replace(RUNNING, call_time=MINUTE)
+    both = swept(known, steps_of(known, called, canceled), {2, 3}, NOW).campaign
+    assert (both.call_time, both.counts.canceled) == (average_call_time(MINUTE, [2 * SECOND]), 1)
+    assert swept(known, steps_of(known, replace(canceled, key=called.key)), {2}, NOW).campaign.call_time == MINUTE
+
+
 def test_a_call_in_progress_times_out_by_the_plan_of_its_campaign() -> None:
     (lasting, *_) = steps_of(RUNNING, call(2, State.IN_PROGRESS, at=NOW - HOUR + SECOND))
     assert lasting.action is SettlingAction.LIST_OPEN
