@@ -19,7 +19,7 @@ from tests.support.campaigns import MINUTE, campaign, destinations, numbers, pre
 from tests.support.customer import Customer
 from tests.support.databases import with_tables
 from tests.support.examples import CAMPAIGN, recorded
-from tests.support.interruptions import before_first_call
+from tests.support.interruptions import after_first_call, before_first_call
 from tests.support.world import HandClock, World
 
 
@@ -348,6 +348,18 @@ def test_a_dead_pacer_has_come_further_by_the_numbers_that_it_passed(
     stop(world)
     world.settle()
     assert campaign(world).head == last + 1
+
+
+def test_progress_is_read_again_if_an_outcome_is_counted_meanwhile(
+    world: World, acme: Customer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.tenant.on_call = lambda _: Answered(500, {}, b"")
+    prepare_running(world, numbers(1), max_retries=1)
+    world.run(minutes=1)
+    cancel(acme, 0)
+    after_first_call(monkeypatch, TaskStore, "leased_sequences", world.settle)
+    assert progress(world) == {"total": 1, "canceled": 1}
+    assert campaign(world).counts.canceled == 1
 
 
 def test_a_list_of_calls_shows_what_is_canceled_and_finds_it(world: World, acme: Customer) -> None:
