@@ -31,10 +31,11 @@ from chalicelib.domain.forms import dial_form
 from chalicelib.domain.keys import CallKey
 from chalicelib.domain.last_look import CampaignSnapshot, Refusal, hold, refusal, refusal_unclaimed
 from chalicelib.domain.messages import Dial, Refill, Report, Slice
-from chalicelib.domain.models import Campaign, Schedule
+from chalicelib.domain.models import Campaign
 from chalicelib.domain.outcome import RequestResult, Result, Unknown
 from chalicelib.domain.retries import AwaitOutcome, Finish, Retry, TryUnsentAgain, next_action
 from chalicelib.domain.tasks import DialTask
+from chalicelib.domain.timetable import Timetable
 from chalicelib.gateway.clients import CALL_DEADLINE, StartUrlClient, form_body
 from chalicelib.gateway.queue import DeadLetters
 from chalicelib.runtime.clock import Clock
@@ -287,9 +288,9 @@ class Dialer:
         last_look = _LastLook(partial(self._look_connected, dial, deadline))
         try:
             # A call that is refused now needs no connection.
-            campaign, schedule = await self._look(dial, deadline, connected=False)
+            campaign, timetable = await self._look(dial, deadline, connected=False)
             now = self._clock.now()
-            await self._until(now + hold(campaign, schedule, now))
+            await self._until(now + hold(timetable, now))
             status_url = await self._signer.status_url(claim.key, claim.attempt)
             body = form_body(dial_form(claim, status_url))
             webhook_id = f"dial_{claim.key.call_id}_{claim.attempt}"
@@ -305,14 +306,14 @@ class Dialer:
             await self._retry(self._calls.give_up, claim, "internal_error")
             raise
 
-    async def _look(self, dial: Dial, deadline: datetime, *, connected: bool) -> tuple[Campaign, Schedule]:
+    async def _look(self, dial: Dial, deadline: datetime, *, connected: bool) -> tuple[Campaign, Timetable]:
         """Raises Refused."""
         snapshot = await self._snapshots.read(dial.key.campaign)
         now = self._clock.now()
         why = refusal(dial, snapshot, now, connected=connected, has_time=deadline - now >= CALL_TIME)
-        if why is not None or snapshot.campaign is None or snapshot.schedule is None:
+        if why is not None or snapshot.campaign is None or snapshot.timetable is None:
             raise Refused(why or Refusal.STOPPED)
-        return snapshot.campaign, snapshot.schedule
+        return snapshot.campaign, snapshot.timetable
 
     async def _look_connected(self, dial: Dial, deadline: datetime) -> None:
         """Raises Refused."""

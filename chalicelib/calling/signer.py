@@ -1,6 +1,6 @@
 """Signs the requests to start_url and result_url with the account's secret."""
 
-from urllib.parse import urlencode
+from urllib.parse import quote_plus
 
 from chalicelib.calling.blocking import RunBlocking
 from chalicelib.domain.keys import CallKey
@@ -35,7 +35,7 @@ class Signer:
     async def status_url(self, key: CallKey, attempt: int) -> str:
         """Where events of this attempt are posted to. Raises UnknownAccount."""
         signature = event_signature(await self._secret(key.account), key, attempt)
-        query = urlencode({"account": key.account, "attempt": attempt, "signature": signature})
+        query = f"account={quote_plus(key.account)}&attempt={attempt}&signature={signature}"
         return f"{self._public_url}/api/calls/{key.call_id}/events?{query}"
 
     async def _secret(self, account: str) -> str:

@@ -9,7 +9,8 @@ from typing import Any, ParamSpec, TypeVar
 from chalicelib.calling.blocking import RunBlocking
 from chalicelib.domain.keys import CampaignKey
 from chalicelib.domain.last_look import KNOWN_FOR, CampaignSnapshot
-from chalicelib.domain.models import Campaign, Schedule
+from chalicelib.domain.models import Schedule
+from chalicelib.domain.timetable import Timetable
 from chalicelib.errors import NotFound
 from chalicelib.runtime.clock import Clock
 from chalicelib.storage.campaigns import Campaigns
@@ -41,20 +42,30 @@ class CampaignSnapshots:
         self._clock = clock
         self._run_blocking = run_blocking
         self._read: dict[tuple[object, ...], tuple[datetime, Any]] = {}
+        self._snapshots: dict[CampaignKey, CampaignSnapshot] = {}
         self.begin()
 
     def begin(self) -> None:
         """Begin an invocation. It has an event loop of its own, so it must not wait for a lock of an earlier one."""
         self._locks: dict[tuple[object, ...], asyncio.Lock] = defaultdict(asyncio.Lock)
-        now = self._clock.now()
-        self._read = {key: read for key, read in self._read.items() if now - read[0] <= FRESH_FOR}
+        self._read = {key: read for key, read in self._read.items() if self._is_fresh(read[0])}
+        self._snapshots = {key: one for key, one in self._snapshots.items() if self._is_fresh(one.asked_at)}
 
     async def read(self, key: CampaignKey, since: datetime | None = None) -> CampaignSnapshot:
         """A snapshot that was asked for within `FRESH_FOR`, and after `since`.
 
         If reading takes long, the snapshot may be older than that: see its `asked_at`.
         """
-        (switched_at, is_on), (asked_at, campaign) = await self._switch_and_campaign(since, key)
+        known = self._snapshots.get(key)
+        if known is None or not self._is_fresh(known.asked_at, since):
+            known = self._snapshots[key] = await self._read_snapshot(key, since)
+        return known
+
+    async def _read_snapshot(self, key: CampaignKey, since: datetime | None) -> CampaignSnapshot:
+        (switched_at, is_on), (asked_at, campaign) = await asyncio.gather(
+            self._fresh(since, ("switch",), self._switch.is_on),
+            self._fresh(since, ("campaign", key), self._campaigns.find, key),
+        )
         asked_at = min(asked_at, switched_at)
         if campaign is None:
             return CampaignSnapshot(not is_on, None, None, asked_at)
@@ -62,19 +73,8 @@ class CampaignSnapshots:
         scheduled_at, schedule = await self._fresh(
             since, ("schedule", key.account, schedule_id), self._schedule, key.account, schedule_id
         )
-        return CampaignSnapshot(not is_on, campaign, schedule, min(asked_at, scheduled_at))
-
-    async def _switch_and_campaign(
-        self, since: datetime | None, key: CampaignKey
-    ) -> tuple[tuple[datetime, bool], tuple[datetime, Campaign | None]]:
-        switch, which = ("switch",), ("campaign", key)
-        switched, found = self._known(since, switch), self._known(since, which)
-        if switched is not None and found is not None:
-            return switched, found  # reading both at once takes two asyncio tasks, and most calls need neither
-        return await asyncio.gather(
-            self._fresh(since, switch, self._switch.is_on),
-            self._fresh(since, which, self._campaigns.find, key),
-        )
+        timetable = None if schedule is None else Timetable.of(campaign.plan, schedule)
+        return CampaignSnapshot(not is_on, campaign, timetable, min(asked_at, scheduled_at))
 
     async def _fresh(
         self,
@@ -87,17 +87,14 @@ class CampaignSnapshots:
     ) -> tuple[datetime, R]:
         """When it was asked for, and what was read."""
         async with self._locks[key]:
-            known = self._known(since, key)
-            if known is None:
+            known = self._read.get(key)
+            if known is None or not self._is_fresh(known[0], since):
                 known = self._read[key] = self._clock.now(), await self._run_blocking(read, *args, **kwargs)
             return known
 
-    def _known(self, since: datetime | None, key: tuple[object, ...]) -> tuple[datetime, Any] | None:
-        """An earlier reading, if it is fresh enough."""
-        known = self._read.get(key)
-        if known is None or self._clock.now() - known[0] > FRESH_FOR or (since is not None and known[0] <= since):
-            return None
-        return known
+    def _is_fresh(self, asked_at: datetime, since: datetime | None = None) -> bool:
+        """True if what was asked for then still serves."""
+        return self._clock.now() - asked_at <= FRESH_FOR and (since is None or asked_at > since)
 
     def _schedule(self, account: str, schedule_id: int) -> Schedule | None:
         try:

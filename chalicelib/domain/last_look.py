@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from chalicelib.domain.messages import Dial
-from chalicelib.domain.models import Campaign, Schedule
+from chalicelib.domain.models import Campaign
 from chalicelib.domain.timetable import Timetable
 
 #: How far the clocks of two functions may differ. No call is sent so close to either end of the calling hours that it
@@ -21,11 +21,11 @@ KNOWN_FOR = timedelta(seconds=1.5)
 
 @dataclass(frozen=True)
 class CampaignSnapshot:
-    """A campaign and its schedule, None for what was deleted; and whether all dialling is halted."""
+    """A campaign and when it may call, None for what was deleted; and whether all dialling is halted."""
 
     halted: bool
     campaign: Campaign | None
-    schedule: Schedule | None
+    timetable: Timetable | None
     #: when the oldest part was asked for, which is before it was read
     asked_at: datetime
 
@@ -62,9 +62,9 @@ def refusal(
     if now - snapshot.asked_at > KNOWN_FOR:
         return Refusal.UNSURE
     why = stopped(dial, snapshot)
-    if why is not None or snapshot.campaign is None or snapshot.schedule is None:
+    if why is not None or snapshot.timetable is None:
         return why or Refusal.STOPPED
-    closes = Timetable.of(snapshot.campaign.plan, snapshot.schedule).open_until(now)
+    closes = snapshot.timetable.open_until(now)
     if closes is None or now > closes - CLOCKS_DIFFER:
         return Refusal.CLOSED
     if now < dial.due:
@@ -92,10 +92,10 @@ def stopped(dial: Dial, snapshot: CampaignSnapshot) -> Refusal | None:
     return None
 
 
-def hold(campaign: Campaign, schedule: Schedule, now: datetime) -> timedelta:
+def hold(timetable: Timetable, now: datetime) -> timedelta:
     """How long a call waits if its calling hours have only just begun.
 
     The calls due in the first seconds follow each other at twice the pace, until the wait is made up for.
     """
-    began = Timetable.of(campaign.plan, schedule).began(now)
+    began = timetable.began(now)
     return timedelta(0) if began is None else max(timedelta(0), CLOCKS_DIFFER - (now - began) / 2)

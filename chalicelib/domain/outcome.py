@@ -164,6 +164,8 @@ def _json_object(body: bytes) -> Mapping[str, object] | None:
     Broken JSON, broken UTF-8, or a number too long to read raises ValueError. Brackets nested by the thousand, for
     which 64 KiB have room, raise RecursionError.
     """
+    if b"{" not in body:
+        return None  # most answers are empty, or VoiceXML; and failing to read them takes longer than this
     try:
         value = json.loads(body)
     except (ValueError, RecursionError):

@@ -60,7 +60,14 @@ class Timetable:
         return None if opened is None or any(self._open_at(opened - _MICROSECOND)) else opened
 
     def _open_at(self, instant: datetime) -> Iterator[Opening]:
-        return (opening for window in self.windows for opening in self.openings(window, instant, instant))
+        # A dialer looks at each call's instant three times, so the local day is found once for all windows.
+        day = eastern.local_date(instant)
+        if not self.is_calling_day(day):
+            return
+        for window in self.windows:
+            for opens, closes in eastern.stretches(day, window.start, window.end):
+                if opens <= instant < closes:
+                    yield Opening(opens, closes)
 
 
 def is_over(plan: Plan, now: datetime) -> bool:

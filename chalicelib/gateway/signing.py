@@ -5,10 +5,10 @@ that are sent must be signed.
 """
 
 import base64
-import hashlib
 import hmac
 import secrets
 from datetime import datetime
+from functools import lru_cache
 
 from chalicelib.domain.keys import CallKey
 
@@ -35,11 +35,10 @@ def signed_headers(secret: str, message_id: str, timestamp: datetime, body: byte
         raise ValueError(f"a full stop in message id {message_id!r}")
     seconds = str(int(timestamp.timestamp()))
     signed = b".".join((message_id.encode(), seconds.encode(), body))
-    digest = hmac.new(_key(secret), signed, hashlib.sha256).digest()
     return {
         "webhook-id": message_id,
         "webhook-timestamp": seconds,
-        "webhook-signature": "v1," + base64.b64encode(digest).decode("ascii"),
+        "webhook-signature": "v1," + base64.b64encode(_mac(secret, signed).digest()).decode("ascii"),
     }
 
 
@@ -50,7 +49,7 @@ def event_signature(secret: str, key: CallKey, attempt: int) -> str:
     signature from being one of a webhook. Raises ValueError as `signed_headers`.
     """
     signed = f"call event\n{key.account}\n{key.call_id}\n{attempt}".encode()
-    return hmac.new(_key(secret), signed, hashlib.sha256).hexdigest()
+    return _mac(secret, signed).hexdigest()
 
 
 def is_event_signature(signature: str, secret: str, key: CallKey, attempt: int) -> bool:
@@ -58,12 +57,22 @@ def is_event_signature(signature: str, secret: str, key: CallKey, attempt: int) 
     return hmac.compare_digest(signature.encode(), event_signature(secret, key, attempt).encode())
 
 
-def _key(secret: str) -> bytes:
-    """The bytes of a secret. Errors don't show the secret, because they may be logged."""
+def _mac(secret: str, signed: bytes) -> hmac.HMAC:
+    mac = _keyed(secret).copy()
+    mac.update(signed)
+    return mac
+
+
+@lru_cache(maxsize=64)
+def _keyed(secret: str) -> hmac.HMAC:
+    """An HMAC with its key, which serves all messages that are signed with this secret.
+
+    Errors don't show the secret, because they may be logged.
+    """
     if not secret.startswith(PREFIX):
         raise ValueError(f"a signing secret begins with {PREFIX}")
     # If it isn't base64, this raises binascii.Error, which is a ValueError.
     key = base64.b64decode(secret.removeprefix(PREFIX), validate=True)
     if not key:
         raise ValueError("an empty signing secret")
-    return key
+    return hmac.new(key, digestmod="sha256")

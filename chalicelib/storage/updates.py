@@ -6,6 +6,7 @@ that doesn't matter. But each call is claimed and finished by an update, and the
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Literal, TypeAlias
 
 from pynamodb.models import Model
@@ -32,12 +33,20 @@ def update_of(
     """
     attributes = items.get_attributes()
     written = {f":{name}": {attributes[name].attr_type: attributes[name].serialize(sets[name])} for name in sets}
+    assignments, names = _expression(tuple(sets), condition)
     return {
         "TableName": items.Meta.table_name,
         "Key": key,
-        "UpdateExpression": "SET " + ", ".join(f"#{name} = :{name}" for name in sets),
+        "UpdateExpression": assignments,
         "ConditionExpression": condition,
-        "ExpressionAttributeNames": {f"#{name}": name for name in (*sets, *_NAME.findall(condition))},
+        "ExpressionAttributeNames": {**names},
         "ExpressionAttributeValues": {**written, **given},
         "ReturnValues": answers,
     }
+
+
+@lru_cache(maxsize=64)
+def _expression(sets: tuple[str, ...], condition: str) -> tuple[str, Mapping[str, str]]:
+    """The expression that sets these attributes, and the names in it and in the condition."""
+    names = {f"#{name}": name for name in (*sets, *_NAME.findall(condition))}
+    return "SET " + ", ".join(f"#{name} = :{name}" for name in sets), names

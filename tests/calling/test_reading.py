@@ -1,12 +1,16 @@
 """`"result": "failed"` in an answer isn't taken for completed: the body is read, or the reason says that it isn't."""
 
 import gzip
+import re
 import time
 import zlib
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from chalicelib.domain.outcome import Outcome, Result, outcome_of
+from chalicelib.gateway.http.reading import read_head
 from chalicelib.gateway.http.unpacking import LONGEST_BODY
 from tests.calling.test_listening import heard
 
@@ -139,6 +143,24 @@ def test_a_body_that_is_not_read_whole_shows_in_the_reason(name: str) -> None:
 )
 def test_a_body_that_is_read_whole_has_a_plain_reason(response: bytes) -> None:
     assert outcome(response) == Outcome(Result.COMPLETED, "http_200")
+
+
+NAMES = st.sampled_from(
+    ["Content-Length", "content-encoding", "Transfer-Encoding", "Retry-After", "From", "X-1", "a b"]
+)
+VALUES = st.text(st.characters(max_codepoint=0x17F), max_size=12) | st.sampled_from(["5", "gzip", "chunked", "5, 5"])
+LINES = st.builds("{}:{}".format, NAMES, VALUES) | VALUES
+
+
+@given(st.lists(LINES, max_size=5), st.sampled_from(["\r\n", "\n"]))
+@example(["Content-Length: 5", "Content-Length: 5"], "\r\n")
+@example(["X-1:\t a : b \t", "x-1: c"], "\r\n")
+@example(["X-1: a", " folded"], "\r\n")
+def test_a_line_that_is_no_header_changes_no_other_header(lines: list[str], ends: str) -> None:
+    """So the two parsers read headers without a fault in the same way: the second one reads what the first refuses."""
+    texts = (re.sub("[\r\n]", "", line) + ends for line in lines if line)
+    block = "".join(texts).encode("latin-1", "replace")
+    assert read_head(200, block + b"no header\r\n") == read_head(200, block)
 
 
 def test_a_bomb_is_unpacked_up_to_the_limit() -> None:

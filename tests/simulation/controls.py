@@ -139,7 +139,7 @@ CONTROLS = (
     Control(
         "a snapshot of a campaign is fresh",
         (
-            Edit(CampaignSnapshots, "_known", {"or self._clock.now() - known[0] > FRESH_FOR": ""}),
+            Edit(CampaignSnapshots, "_is_fresh", {"self._clock.now() - asked_at <= FRESH_FOR": "True"}),
             Edit(last_look, "refusal", {"now - snapshot.asked_at > KNOWN_FOR": "False"}),
         ),
         seen_in=11,

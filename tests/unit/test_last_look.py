@@ -9,12 +9,13 @@ from chalicelib.domain.keys import CallKey
 from chalicelib.domain.last_look import CampaignSnapshot, Refusal, hold, refusal, refusal_unclaimed
 from chalicelib.domain.messages import Dial
 from chalicelib.domain.models import Campaign, Day, Entry, Plan, Schedule, Status, Window
+from chalicelib.domain.timetable import Timetable
 
 EIGHT = datetime(2026, 1, 5, 13, tzinfo=UTC)  # a Monday, 08:00 in New York
 ELEVEN = EIGHT + timedelta(hours=3)
 PLAN = Plan(date(2026, 1, 5), date(2026, 1, 5), 1, (Window(1, 8 * 60, 11 * 60),), "http://tenant.example/", None)
 CAMPAIGN = Campaign("acme", 1, PLAN, Status.RUNNING, generation=3)
-SCHEDULE = Schedule("acme", 1, None, tuple(Day))
+TIMETABLE = Timetable.of(PLAN, Schedule("acme", 1, None, tuple(Day)))
 DIAL = Dial(CallKey("acme", 1, 0), 1, Entry("tel:+12223334444"), 3, EIGHT, ELEVEN, ELEVEN)
 
 
@@ -23,13 +24,13 @@ def last_look(
     *,
     dial: Dial = DIAL,
     campaign: Campaign | None = CAMPAIGN,
-    schedule: Schedule | None = SCHEDULE,
+    timetable: Timetable | None = TIMETABLE,
     age: timedelta = timedelta(0),
     halted: bool = False,
     connected: bool = False,
     has_time: bool = True,
 ) -> Refusal | None:
-    snapshot = CampaignSnapshot(halted, campaign, schedule, asked_at=now - age)
+    snapshot = CampaignSnapshot(halted, campaign, timetable, asked_at=now - age)
     return refusal(dial, snapshot, now, connected=connected, has_time=has_time)
 
 
@@ -52,7 +53,7 @@ def test_nothing_is_dialled_during_a_halt() -> None:
 
 def test_without_its_campaign_or_schedule_nothing_is_dialled() -> None:
     assert last_look(campaign=None) is Refusal.STOPPED
-    assert last_look(schedule=None) is Refusal.STOPPED
+    assert last_look(timetable=None) is Refusal.STOPPED
 
 
 @pytest.mark.parametrize("generation", [2, 4])
@@ -73,22 +74,22 @@ def test_nothing_is_dialled_within_a_second_of_the_closing() -> None:
 def test_a_call_at_the_opening_waits_until_the_window_is_open_by_every_clock() -> None:
     def begins(seconds: float) -> float:
         now = EIGHT + timedelta(seconds=seconds)
-        return (now + hold(CAMPAIGN, SCHEDULE, now) - EIGHT).total_seconds()
+        return (now + hold(TIMETABLE, now) - EIGHT).total_seconds()
 
     assert [begins(due) for due in (0, 0.5, 1, 1.5, 2, 3)] == [1, 1.25, 1.5, 1.75, 2, 3]
 
 
 def test_a_window_that_opens_when_another_closes_delays_no_call() -> None:
     halves = (Window(1, 8 * 60, 9 * 60), Window(1, 9 * 60, 11 * 60))
-    split = replace(CAMPAIGN, plan=replace(PLAN, windows=halves))
-    assert hold(split, SCHEDULE, EIGHT) == timedelta(seconds=1)
-    assert hold(split, SCHEDULE, EIGHT + timedelta(hours=1)) == timedelta(0)
-    assert hold(split, SCHEDULE, ELEVEN) == timedelta(0)
+    split = replace(TIMETABLE, windows=halves)
+    assert hold(split, EIGHT) == timedelta(seconds=1)
+    assert hold(split, EIGHT + timedelta(hours=1)) == timedelta(0)
+    assert hold(split, ELEVEN) == timedelta(0)
 
 
 def test_a_removed_window_is_closed_for_numbers_that_were_dispatched_before() -> None:
-    moved = replace(CAMPAIGN, plan=replace(PLAN, windows=(Window(1, 9 * 60, 11 * 60),)))
-    assert last_look(campaign=moved) is Refusal.CLOSED
+    moved = replace(TIMETABLE, windows=(Window(1, 9 * 60, 11 * 60),))
+    assert last_look(timetable=moved) is Refusal.CLOSED
 
 
 def test_a_number_is_not_dialled_before_its_instant() -> None:
@@ -117,7 +118,7 @@ def test_a_snapshot_is_valid_for_one_and_a_half_seconds() -> None:
 def test_a_number_is_not_claimed_if_it_may_not_be_dialled_by_its_start_deadline() -> None:
     def unclaimed(now: datetime, campaign: Campaign = CAMPAIGN) -> Refusal | None:
         dial = replace(DIAL, start_deadline=EIGHT + timedelta(seconds=2))
-        return refusal_unclaimed(dial, CampaignSnapshot(False, campaign, SCHEDULE, now), now)
+        return refusal_unclaimed(dial, CampaignSnapshot(False, campaign, TIMETABLE, now), now)
 
     assert unclaimed(EIGHT - timedelta(seconds=1)) is None
     assert unclaimed(EIGHT + timedelta(seconds=1.999)) is None

@@ -1,13 +1,15 @@
 """One answer as it comes in: where its status line is, and when it has ended.
 
-aiohttp sends the request, and its parser reads nothing: it refuses answers that real servers send, and whether it had
-read the status by then depended on the packets. Here the bytes that have come decide alone, however they were cut.
+aiohttp sends the request, but doesn't parse the answer: its parser refuses answers that real servers send, and whether
+it had read the status by then depended on the packets. Here the bytes that have come decide alone, however they were
+cut.
 """
 
 import asyncio
 import re
 from typing import Any
 
+from aiohttp import ClientError
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.http import HttpProcessingError
 
@@ -38,7 +40,7 @@ class BadAnswer(HttpProcessingError):
     """The bytes don't begin with a status line, or too many come before it."""
 
 
-class AnswerEnded(HttpProcessingError):
+class AnswerEnded(ClientError):
     """The answer has ended, or no more of it is read. aiohttp, which waits for it, is told so by an exception."""
 
 
@@ -71,9 +73,11 @@ class AnswerListener(ResponseHandler):
         headers = {} if self._head is None else self._head.headers
         return Answered(self._status, headers, self._body.content, self._body.state is State.WHOLE)
 
-    def set_response_params(self, **params: Any) -> None:
-        """aiohttp calls this before it sends the request. What came before that is an answer, too."""
-        super().set_response_params(**params)
+    def set_response_params(self, **_: Any) -> None:
+        """aiohttp calls this before it sends the request. What came before that is an answer, too.
+
+        The handler that this extends would make a parser here.
+        """
         self._is_awaited = True
         self._take_in()
 
@@ -92,7 +96,7 @@ class AnswerListener(ResponseHandler):
 
     def _take_in(self) -> None:
         """Find the status line in what has come, and then the end of the answer."""
-        if not self._is_awaited:
+        if not self._is_awaited or not self._received:
             return
         if not self._status:
             try:
@@ -131,7 +135,7 @@ class AnswerListener(ResponseHandler):
             self._body_begins = end.end()
         self._body = read_body(self._head, bytes(self._received[self._body_begins :]), is_closed=self._is_closed)
 
-    def _end(self, reason: HttpProcessingError) -> None:
+    def _end(self, reason: BadAnswer | AnswerEnded) -> None:
         self._stop()
         self.set_exception(reason)
 

@@ -109,7 +109,8 @@ async def _send(
             with sending:
                 await session.post(url, data=body, headers={**headers, **_FIXED_HEADERS}, allow_redirects=False)
     except (ClientError, HttpProcessingError, OSError) as failure:
-        return failure
+        # Its traceback holds the connection, which holds the failure: the garbage collector would have to part them.
+        return failure.with_traceback(None)
     finally:
         # The session must not close the connector: other requests use it, too.
         session.detach()

