@@ -15,6 +15,9 @@ from chalicelib.domain.faults import EntryFault, InvalidEntry
 #: the beginning of an unmistakable number
 _UNMISTAKABLE = re.compile(r"\s*tel:|[^;]*+;\s*(?:ani|postd)\s*=", re.IGNORECASE)
 
+#: letters, and what stands between the words of a name
+_WORDS = re.compile("[A-Za-z .'-]*")
+
 #: a parameter without a number before it
 _PARAMETER = re.compile(r"\s*(?:ani|postd|ext)\s*=", re.IGNORECASE)
 #: an extension by its name, wherever it stands in a text
@@ -52,7 +55,8 @@ def split(element: str) -> list[str]:
     comma = element.find(",")
     if comma < 0:
         return [element.strip()]
-    if not lookalikes.is_latin(element):
+    in_latin = lookalikes.is_latin(element)
+    if not in_latin:
         element = element.translate(INVISIBLE)
     is_bare = not is_unmistakable(element[:comma])
     maybe_more = _MAYBE_MORE_AFTER_BARE if is_bare else _MAYBE_MORE
@@ -65,11 +69,14 @@ def split(element: str) -> list[str]:
         if comma < 0:
             comma = len(element)
         piece = element[piece_begin:comma]
-        if is_unmistakable(piece):
+        if _UNMISTAKABLE.match(piece):
             entries.append(element[begin : piece_begin - 1])
             begin = piece_begin
-        else:
-            _refuse_if_no_reference(piece, is_bare=is_bare)
+            continue
+        refuse_parameter(piece)
+        refuse_digits_to_send(piece)
+        if is_bare and (lookalikes.reads_as_a_number(piece) or (not in_latin and _is_unmistakable_in_disguise(piece))):
+            raise InvalidEntry(EntryFault.NUMBER_OR_REFERENCE, piece=piece)
     return [entry.strip() for entry in (*entries, element[begin:])]
 
 
@@ -89,20 +96,14 @@ def could_be_a_number(piece: str) -> bool:
     return is_unmistakable(piece) or _is_unmistakable_in_disguise(piece) or lookalikes.reads_as_a_number(piece)
 
 
-def _refuse_if_no_reference(piece: str, *, is_bare: bool) -> None:
-    """Raises InvalidEntry for a parameter and for digits to send; after a bare number, also for a possible number.
-
-    The piece isn't unmistakable as it is written.
-    """
-    refuse_parameter(piece)
-    refuse_digits_to_send(piece)
-    if is_bare and (lookalikes.reads_as_a_number(piece) or _is_unmistakable_in_disguise(piece)):
-        raise InvalidEntry(EntryFault.NUMBER_OR_REFERENCE, piece=piece)
-
-
 def _is_unmistakable_in_disguise(piece: str) -> bool:
     """True if it is unmistakable once each character that only looks like another is replaced."""
     return not lookalikes.is_latin(piece) and is_unmistakable(lookalikes.plainly(piece))
+
+
+def is_words(cell: str) -> bool:
+    """True for text that is surely neither a number nor a parameter nor digits to send, because it has no digits."""
+    return _WORDS.fullmatch(cell) is not None
 
 
 def refuse_parameter(reference: str) -> None:

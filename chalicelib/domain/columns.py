@@ -53,13 +53,16 @@ class Columns:
         if len(cells) < len(self.names):
             cells = [*cells, *[""] * (len(self.names) - len(cells))]
         for index in self.others:
-            if cells[index]:
+            if cells[index] and (index in self.empty or not ambiguity.is_words(cells[index])):
                 self._refuse_lost(index, cells[index])
         parts = {part: cells[index] for part, index in self.indexes.items()}
         if self.unnamed_reference is not None:
             parts["message_reference"] = cells[self.unnamed_reference]
-            ambiguity.refuse_digits_to_send(parts["message_reference"])
-        ambiguity.refuse_parameter(parts.get("message_reference", ""))
+        reference = parts.get("message_reference", "")
+        if not ambiguity.is_words(reference):
+            ambiguity.refuse_parameter(reference)
+            if self.unnamed_reference is not None:
+                ambiguity.refuse_digits_to_send(reference)
         return dialstring.joined(**parts)
 
     def _refuse_lost(self, index: int, cell: str) -> None:

@@ -99,11 +99,12 @@ _DAY_IN_DIGITS = re.compile(r"0[1-9](?:0[1-9]|[12][0-9]|3[01])(?:19[5-9]|20[0-4]
 def reads_as_a_number(text: str) -> bool:
     """True if any part of the text could be a phone number."""
     plain = plainly(text)
-    in_ascii = is_latin(text) or shadow(text) == text
-    if plain.isdecimal():
-        return _is_number(plain, in_ascii=in_ascii)
-    if not _MAYBE.search(plain):
+    is_decimal = plain.isdecimal()
+    if not is_decimal and not _MAYBE.search(plain):
         return False
+    in_ascii = is_latin(text) or shadow(text) == text
+    if is_decimal:
+        return _is_number(plain, in_ascii=in_ascii)
     # Many references are codes, and the search below takes longer.
     may_have_labels = _MAYBE_LABEL.search(plain.lower()) is not None
     if len(plain) <= _LONGEST_EXAMINED and not may_have_labels and _CODE.fullmatch(plain):

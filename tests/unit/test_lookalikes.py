@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chalicelib.domain import ambiguity
 from chalicelib.domain.lookalikes import reads_as_a_number
 
 NUMBERS = [
@@ -164,3 +165,19 @@ def test_a_hash_does_not_read_as_a_number_though_it_begins_with_one(length: int)
 def test_letters_that_only_look_different_count_as_what_they_mean() -> None:
     assert reads_as_a_number("\uff34\uff25\uff2c 1234567")
     assert reads_as_a_number("\uff11\uff12\uff13\uff14\uff15\uff16\uff17\uff18\u200b\uff19\uff10 \u017e 5")
+
+
+WORDS = ["Ann", "ext", "tel", "x", "w", "p - x", "ani", "home phone ext.", "O'Neil", "l O I", "e", "inf", "."]
+
+
+@given(st.lists(st.sampled_from(WORDS) | st.text(max_size=5), max_size=4).map(" ".join).filter(ambiguity.is_words))
+def test_words_are_neither_numbers_nor_refused(cell: str) -> None:
+    """So a row's cells of words needn't be examined."""
+    assert not ambiguity.could_be_a_number(cell)
+    for refuse in (ambiguity.refuse_parameter, ambiguity.refuse_digits_to_send, ambiguity.refuse_extension):
+        refuse(cell)
+
+
+@pytest.mark.parametrize("cell", ["ani=", "x1", "tel:", "*", "#", "+", "\u0661", "\uff41", "a\n"])
+def test_a_cell_with_any_other_character_is_examined(cell: str) -> None:
+    assert not ambiguity.is_words(cell)
