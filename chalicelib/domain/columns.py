@@ -45,6 +45,8 @@ class Columns:
     others: Sequence[int] = ()
     #: those of the others that must be empty, because of their names
     empty: frozenset[int] = frozenset()
+    #: True for the list of calls that the API answers. Its references were taken as such before.
+    is_list_of_calls: bool = False
 
     def entry(self, cells: Sequence[str]) -> Entry:
         """The entry in a row. Raises InvalidEntry."""
@@ -59,7 +61,7 @@ class Columns:
         if self.unnamed_reference is not None:
             parts["message_reference"] = cells[self.unnamed_reference]
         reference = parts.get("message_reference", "")
-        if not ambiguity.is_words(reference):
+        if not (ambiguity.is_words(reference) or self.is_list_of_calls):
             ambiguity.refuse_parameter(reference)
             if self.unnamed_reference is not None:
                 ambiguity.refuse_digits_to_send(reference)
@@ -149,12 +151,13 @@ def columns_of(heading: Sequence[str]) -> Columns | None:
         raise InvalidEntry(EntryFault.HEADING_WITHOUT_NUMBER)
     if len(names) == 1:
         return None
-    if tuple(names[: len(_LIST_BEGINS)]) == _LIST_BEGINS:
+    is_list_of_calls = tuple(names[: len(_LIST_BEGINS)]) == _LIST_BEGINS
+    if is_list_of_calls:
         others = [index for index in others if not _OF_THE_LIST.fullmatch(names[index])]
     named = [index for index in others if names[index]]
     empty = frozenset(index for index in named if column_names.means_digits(names[index]))
     if "message_reference" in indexes or not named:
-        return Columns(names, indexes, None, others, empty)
+        return Columns(names, indexes, None, others, empty, is_list_of_calls)
     if len(named) > 1:
         raise InvalidEntry(EntryFault.HEADING_WITH_SEVERAL_REFERENCES, columns=[names[index] for index in named])
     return Columns(names, indexes, named[0], others, empty)

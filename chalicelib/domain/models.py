@@ -245,7 +245,7 @@ class Campaign:
         return self.status is Status.RUNNING and not self.deleted
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Entry:
     """One number as it was uploaded, in its normal form."""
 

@@ -304,7 +304,21 @@ class TestLists:
 
 
 class TestCallsAsAFile:
-    REFERENCES = ("=1+2", "+12 months", "-5", "@home", "plain", "2024010512", "a, b", 'say "hi"', "'=1", "''+1", "'a")
+    REFERENCES = (
+        "=1+2",
+        "+12 months",
+        "-5",
+        "@home",
+        "plain",
+        "2024010512",
+        "a, b",
+        'say "hi"',
+        "'=1",
+        "''+1",
+        "'a",
+        "ani=5",
+        "x 12",
+    )
 
     def listed(self, customer: Customer, query: str = "", **headers: str) -> str:
         return customer.get(f"/api/campaigns/1/calls?format=csv{query}", **headers).text
