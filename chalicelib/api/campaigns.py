@@ -51,6 +51,7 @@ _CHANGEABLE = (
     "call_timeout",
     "max_concurrent_calls",
     "retries",
+    "attempt_reports",
 )
 
 
@@ -72,6 +73,7 @@ def create(services: Services, context: RequestContext) -> Answer:
         call_timeout=_call_timeout(form) or DEFAULT_CALL_TIMEOUT,
         max_concurrent_calls=_max_concurrent_calls(form),
         retries=retries or (),
+        attempt_reports=form.boolean("attempt_reports"),
     )
     unique, is_dry_run = form.unique(), form.boolean("dry_run")
     upload = without_repeats(form.phone_numbers(), unique)
@@ -131,6 +133,8 @@ def update(services: Services, context: RequestContext) -> Answer:
         changes["result_url"] = form.url("result_url")
     if form.given("max_concurrent_calls"):
         changes["max_concurrent_calls"] = _max_concurrent_calls(form)
+    if form.given("attempt_reports"):
+        changes["attempt_reports"] = form.boolean("attempt_reports")
     _check_fields_of_answers(services, context, form, campaign)
     form.check(changes=_CHANGEABLE)
 
@@ -346,6 +350,7 @@ def _as_json(
         "max_concurrent_calls": plan.max_concurrent_calls,
         "lines_in_use": _lines_in_use(services, context, campaign, account_limit),
         "retries": {kind: vars(rule) for kind, rule in plan.retries},
+        "attempt_reports": plan.attempt_reports,
         "progress": vars(progress),
     }
 

@@ -56,9 +56,10 @@ def _carry_out(
         case Record():
             services.call_events.record(call, recorded)
         case End(Retry(outcome, not_before)):
-            services.call_events.defer(call, recorded, outcome, not_before, spread=campaign.spread)
+            report = campaign.plan.reports_attempts
+            services.call_events.defer(call, recorded, outcome, not_before, report=report, spread=campaign.spread)
         case End(Finish(outcome)):
-            report = ReportState.PENDING if campaign.plan.result_url else ReportState.NONE
-            services.call_events.end(call, recorded, outcome, report, spread=campaign.spread)
+            state = ReportState.PENDING if campaign.plan.result_url else ReportState.NONE
+            services.call_events.end(call, recorded, outcome, state, spread=campaign.spread)
         case Correct(outcome):
             services.call_events.correct(campaign, call, recorded, outcome)

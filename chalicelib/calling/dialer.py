@@ -332,15 +332,16 @@ class Dialer:
             case Retry(outcome, not_before):
                 logger.info("failed, and is retried: %s", outcome.reason, extra=extra)
                 self._metrics.count(Metric.DEFERRED)
-                await self._retry(self._calls.defer_retry, claim, outcome, now, not_before)
+                report = campaign.plan.reports_attempts
+                await self._retry(self._calls.defer_retry, claim, outcome, now, not_before, report=report)
             case AwaitOutcome():
                 logger.info("in progress", extra=extra)
                 if not await self._retry(self._calls.begin_progress, claim, now):
                     logger.info("an event has ended the attempt already", extra=extra)
             case Finish(outcome):
                 logger.info("%s: %s", outcome.result, outcome.reason, extra=extra)
-                report = ReportState.PENDING if campaign.plan.result_url else ReportState.NONE
-                call = await self._retry(self._calls.finish, claim, outcome, now, report)
+                state = ReportState.PENDING if campaign.plan.result_url else ReportState.NONE
+                call = await self._retry(self._calls.finish, claim, outcome, now, state)
                 if call is None:
                     # An event came before start_url's answer, or the claim was held for too long.
                     logger.warning("the attempt has its outcome already", extra=extra)
@@ -352,7 +353,12 @@ class Dialer:
     async def _report_again(self, report: Report, deadline: datetime) -> TaskResult:
         call = await self._run_blocking(self._calls.get, report.key)
         campaign = (await self._snapshots.read(report.key.campaign)).campaign
-        if call is None or campaign is None or not _is_owed(call, report.attempt):
+        if call is None or campaign is None:
+            return DONE
+        if report.ended is not None:
+            is_done = await self._reporter.report_attempt(call, report.ended, report.attempt, campaign, deadline)
+            return DONE if is_done else TaskResult(Status.FAILED)
+        if not _is_owed(call, report.attempt):
             return DONE
         acknowledged = await self._reporter.report(call, campaign, deadline)
         return TaskResult(Status.DONE, call if acknowledged else None)

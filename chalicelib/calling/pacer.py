@@ -25,6 +25,7 @@ from chalicelib.domain.keys import CampaignKey
 from chalicelib.domain.messages import Refill, Report, Slice
 from chalicelib.domain.models import Campaign, Load
 from chalicelib.domain.pacing import HORIZON
+from chalicelib.domain.tasks import ReportTask, Task
 from chalicelib.gateway.queue import CallQueue, Message
 from chalicelib.runtime.clock import Clock
 from chalicelib.runtime.logs import about_campaign
@@ -161,7 +162,7 @@ class Pacer:
         slices = [
             Slice(
                 campaign.key,
-                reports=tuple(Report(one.task.key, one.task.attempt) for one in group),
+                reports=tuple(_report_of(one.task) for one in group),
                 lease=self._tasks.lease(group, now),
                 spread=campaign.spread,
             )
@@ -236,3 +237,7 @@ class Pacer:
         cursors = pacing.drop_missed(campaign.cursors, now)
         if cursors != campaign.cursors:
             self._progress.reserve(replace(campaign, head=done.head), done.head, cursors, spread=campaign.spread)
+
+
+def _report_of(task: Task) -> Report:
+    return Report(task.key, task.attempt, task.ended if isinstance(task, ReportTask) else None)

@@ -9,12 +9,13 @@ from datetime import datetime, timedelta
 
 from chalicelib.calling.blocking import RunBlocking, retry_blocking
 from chalicelib.calling.signer import Signer
-from chalicelib.domain.call import Call, ReportState
-from chalicelib.domain.forms import report_form
+from chalicelib.domain.call import Call, EndedAttempt, ReportState
+from chalicelib.domain.forms import attempt_report_form, report_form
 from chalicelib.domain.keys import CampaignKey
 from chalicelib.domain.models import Campaign
 from chalicelib.domain.outcome import Answered, RequestResult
-from chalicelib.domain.retries import ReportAction, report_decision, report_delay
+from chalicelib.domain.retries import ReportAction, ReportDecision, report_decision, report_delay
+from chalicelib.domain.tasks import ReportTask
 from chalicelib.gateway.clients import REPORT_DEADLINE, ResultUrlClient, form_body
 from chalicelib.runtime.clock import Clock
 from chalicelib.runtime.logs import about, about_campaign
@@ -70,6 +71,33 @@ class Reporter:
         headers = await self._signer.headers(call.key, f"report_{call.key.call_id}", call.attempt, body)
         return await self._record(call, campaign, await self._client.report(url, body, headers))
 
+    async def report_attempt(
+        self, call: Call, ended: EndedAttempt, tries: int, campaign: Campaign, deadline: datetime
+    ) -> bool:
+        """Send the report of an attempt that wasn't the last one. With this, it has been tried so many times.
+
+        False if there was no time for it. An acknowledgement isn't recorded: the task ends with its message.
+        """
+        url = campaign.plan.result_url
+        if url is None:
+            return True
+        if deadline - self._clock.now() < REPORT_TIME:
+            return False
+        body = form_body(attempt_report_form(call, ended))
+        webhook_id = f"report_{call.key.call_id}_{ended.attempt}"
+        headers = await self._signer.headers(call.key, webhook_id, ended.attempt, body)
+        result = await self._client.report(url, body, headers)
+        now = self._clock.now()
+        decision = report_decision(result, now)
+        if decision.action is ReportAction.DELIVERED:
+            self._metrics.count(Metric.REPORTS_DELIVERED)
+            return True
+        wait = self._failed(call, tries, _error_of(result), decision)
+        if wait is not None:
+            again = ReportTask(call.key, tries + 1, now + wait, ended)
+            await self._run_blocking(self._calls.defer_attempt_report, again, ended, spread=campaign.spread)
+        return True
+
     async def acknowledge(self, calls: Iterable[Call]) -> None:
         """Record that result_url acknowledged the first reports of these calls, those of one campaign together.
 
@@ -111,14 +139,21 @@ class Reporter:
             await self._delivered(call, attempts)
             return False
         error = _error_of(result)
+        wait = self._failed(call, attempts, error, decision)
+        if wait is None:
+            await self._run_blocking(self._calls.report_ended, call, ReportState.GIVEN_UP, attempts, error)
+        else:
+            await self._defer(call, campaign, attempts, error, now + wait)
+        return False
+
+    def _failed(self, call: Call, attempts: int, error: str, decision: ReportDecision) -> timedelta | None:
+        """How long the report waits after so many attempts; None if it is given up."""
         self._metrics.count(Metric.REPORTS_FAILED)
         logger.info("report %s failed: %s", attempts, error, extra=about(call.key))
         wait = report_delay(attempts, self._random_fraction(), decision.retry_after)
         if decision.action is ReportAction.GIVE_UP or wait is None:
-            await self._run_blocking(self._calls.report_ended, call, ReportState.GIVEN_UP, attempts, error)
-        else:
-            await self._defer(call, campaign, attempts, error, now + timedelta(seconds=wait))
-        return False
+            return None
+        return timedelta(seconds=wait)
 
     async def _delivered(self, call: Call, attempts: int) -> None:
         await self._run_blocking(self._calls.report_ended, call, ReportState.DELIVERED, attempts, None)

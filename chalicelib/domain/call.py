@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from chalicelib.domain.keys import CallKey
 from chalicelib.domain.models import Entry
-from chalicelib.domain.outcome import CalleeType, Outcome
+from chalicelib.domain.outcome import CalleeType, Outcome, Result
 from chalicelib.domain.providers import EventStatus
 
 
@@ -68,6 +68,30 @@ class RecordedEvent:
 
 
 @dataclass(frozen=True)
+class EndedAttempt:
+    """How an attempt ended after which the number is dialled again."""
+
+    attempt: int
+    #: when start_url answered
+    answered_at: datetime
+    outcome: Outcome
+
+    @property
+    def line(self) -> str:
+        """It as one line of text: `1 2026-11-23T18:00:00+0000 failed voice 3 busy`."""
+        outcome = self.outcome
+        words = (outcome.result, outcome.callee_type, outcome.duration, outcome.reason)
+        return f"{self.attempt} {self.answered_at:%Y-%m-%dT%H:%M:%S%z} {' '.join(map(str, words))}"
+
+    @classmethod
+    def from_line(cls, line: str) -> "EndedAttempt":
+        """The reverse of `line`, to the second."""
+        attempt, answered_at, result, callee_type, duration, reason = line.split(" ", 5)
+        outcome = Outcome(Result(result), reason, CalleeType(callee_type), int(duration))
+        return cls(int(attempt), datetime.fromisoformat(answered_at), outcome)
+
+
+@dataclass(frozen=True)
 class Call:
     """What is recorded of one number."""
 
@@ -97,6 +121,9 @@ class Call:
     revision: int = 0
     #: a dialer listed it among the open calls (`OpenCalls`), so the settler's sweep doesn't list it again
     listed: bool = False
+    #: The tries at reports of attempts that weren't acknowledged, for attempts before the last one: `1/2` is the second
+    #: try to report attempt 1.
+    attempt_reports: tuple[str, ...] = ()
 
     @property
     def heard_callee(self) -> CalleeType:

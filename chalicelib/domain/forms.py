@@ -1,6 +1,8 @@
 """The forms that are sent to start_url and result_url."""
 
-from chalicelib.domain.call import Call, Claim
+from dataclasses import replace
+
+from chalicelib.domain.call import Call, Claim, EndedAttempt, State
 
 
 def dial_form(claim: Claim, status_url: str) -> dict[str, str]:
@@ -35,3 +37,21 @@ def report_form(call: Call) -> dict[str, str]:
         "duration": str(call.duration),
         **revision,
     }
+
+
+def attempt_report_form(call: Call, ended: EndedAttempt) -> dict[str, str]:
+    """The fields of the request that reports an attempt after which the number is dialled again.
+
+    They are those of the outcome's report, as they are after this attempt, and `final`.
+    """
+    then = replace(
+        call,
+        state=State(ended.outcome.result),
+        reason=ended.outcome.reason,
+        callee_type=ended.outcome.callee_type,
+        duration=ended.outcome.duration,
+        attempt=ended.attempt,
+        last_attempt_at=ended.answered_at,
+        revision=0,
+    )
+    return report_form(then) | {"final": "false"}

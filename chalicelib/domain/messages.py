@@ -1,7 +1,8 @@
 """Messages from the pacer to the dialer: each is a slice of one campaign's calls, or of its reports, or a refill.
 
 A slice is the work of one invocation, so nothing depends on which messages the queue delivers together. In version 1 a
-message had one call or one report. A message of a newer version stays in the queue for code that knows the version.
+message had one call or one report. Reports of attempts came with version 3, and only messages that have one are written
+in it. A message of a newer version stays in the queue for code that knows the version.
 """
 
 import json
@@ -10,12 +11,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from chalicelib.domain.call import EndedAttempt
 from chalicelib.domain.keys import CallKey, CampaignKey
 from chalicelib.domain.models import Entry
 from chalicelib.domain.pacing import MISFIRE_GRACE
 
-#: the version of the messages that this code writes
-VERSION = 2
+#: the newest version of a message that this code reads
+VERSION = 3
+#: the version of a message without reports of attempts
+_VERSION_WITHOUT_ENDED_ATTEMPTS = 2
 
 
 @dataclass(frozen=True)
@@ -38,11 +42,13 @@ class Dial:
 
 @dataclass(frozen=True)
 class Report:
-    """Report this number's outcome."""
+    """Report this number's outcome, or how an attempt ended that wasn't its last one."""
 
     key: CallKey
     #: 1 for the first
     attempt: int
+    #: None: the number's outcome, which its record has
+    ended: EndedAttempt | None = None
 
 
 @dataclass(frozen=True)
@@ -95,7 +101,10 @@ def begins(dials: Iterable[Dial], now: datetime) -> dict[Dial, datetime]:
 def to_message(message: Slice | Refill) -> str:
     """The body of a message: one JSON object, ASCII."""
     campaign = message.campaign
-    fields: dict[str, Any] = {"version": VERSION, "account": campaign.account, "campaign_id": campaign.id}
+    # An older dialer would take the report of an attempt for that of the number's outcome.
+    is_new = isinstance(message, Slice) and any(one.ended is not None for one in message.reports)
+    version = VERSION if is_new else _VERSION_WITHOUT_ENDED_ATTEMPTS
+    fields: dict[str, Any] = {"version": version, "account": campaign.account, "campaign_id": campaign.id}
     if isinstance(message, Refill):
         # An older dialer takes it for a slice without calls, so that the stretch's slots stay free. Ticks send others.
         fields["refill"] = {"until": message.until.isoformat(), "part": message.part}
@@ -120,7 +129,11 @@ def _fields_of_slice(slice_: Slice) -> dict[str, Any]:
             for dial in slice_.dials
         ]
     if slice_.reports:
-        fields["reports"] = [{"sequence": one.key.sequence, "attempt": one.attempt} for one in slice_.reports]
+        fields["reports"] = [
+            {"sequence": one.key.sequence, "attempt": one.attempt}
+            | ({} if one.ended is None else {"ended": one.ended.line})
+            for one in slice_.reports
+        ]
     if slice_.lease is not None:
         fields["lease"] = slice_.lease
     if slice_.spread > 1:
@@ -186,7 +199,12 @@ def _dial(campaign: CampaignKey, fields: Mapping[str, Any], generation: Any) -> 
 
 
 def _report(campaign: CampaignKey, fields: Mapping[str, Any]) -> Report:
-    return Report(campaign.call(int(fields["sequence"])), int(fields.get("attempt", 1)))
+    ended = fields.get("ended")
+    return Report(
+        campaign.call(int(fields["sequence"])),
+        int(fields.get("attempt", 1)),
+        None if ended is None else EndedAttempt.from_line(ended),
+    )
 
 
 def _text_or_none(value: Any) -> str | None:

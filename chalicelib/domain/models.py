@@ -129,6 +129,13 @@ class Plan:
     max_concurrent_calls: int | None = None
     #: If there are any, only what they name is tried again. `max_retries` is the most retries of a number in all.
     retries: tuple[tuple[RetryKind, RetryRule], ...] = ()
+    #: result_url is told of each attempt, and not only of the last one
+    attempt_reports: bool = False
+
+    @property
+    def reports_attempts(self) -> bool:
+        """True if an attempt after which the number is dialled again is reported."""
+        return self.attempt_reports and self.result_url is not None
 
     @property
     def profile_ids(self) -> tuple[int, ...]:

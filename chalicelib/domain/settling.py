@@ -247,6 +247,8 @@ def still_to_do(task: Task, call: Call | None, leased_at: datetime) -> bool:
     number gets a second task rather than none, and the claim refuses one of the two.
     """
     if not isinstance(task, DialTask):
+        if task.ended is not None:
+            return True  # Nobody knows whether it was acknowledged. If it was tried, nothing is deferred again.
         return call is not None and call.report in (ReportState.PENDING, ReportState.DEFERRED)
     is_claimed_since = call is not None and call.claimed_at is not None and call.claimed_at - leased_at > SURELY_LATER
     return is_unclaimed(call, task.attempt) and not is_claimed_since

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from chalicelib.domain.call import State
+from chalicelib.domain.call import EndedAttempt, State
 from chalicelib.domain.keys import CallKey, CampaignKey
 from chalicelib.domain.models import Entry
 
@@ -29,6 +29,8 @@ class ReportTask:
     #: the attempt to be made, 1 for the first; one that was made isn't made again
     attempt: int
     not_before: datetime
+    #: How the attempt ended that is reported. None: the number's outcome, which its record has.
+    ended: EndedAttempt | None = None
 
 
 Task = DialTask | ReportTask

@@ -11,7 +11,7 @@ from typing import cast
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
-from chalicelib.domain.call import Call, RecordedEvent, ReportState, State
+from chalicelib.domain.call import Call, EndedAttempt, RecordedEvent, ReportState, State
 from chalicelib.domain.models import Campaign
 from chalicelib.domain.outcome import Outcome
 from chalicelib.domain.tasks import Correction, DialTask, ReportTask
@@ -69,8 +69,20 @@ class CallEvents:
             self._tasks.add(transaction, ReportTask(call.key, 1, event.at), spread=spread)
         transaction.commit()
 
-    def defer(self, call: Call, event: RecordedEvent, outcome: Outcome, not_before: datetime, *, spread: int) -> None:
-        """The event ends the attempt, and the next one is made later. Raises WriteRefused."""
+    def defer(
+        self,
+        call: Call,
+        event: RecordedEvent,
+        outcome: Outcome,
+        not_before: datetime,
+        *,
+        report: bool = False,
+        spread: int,
+    ) -> None:
+        """The event ends the attempt, and the next one is made later. Raises WriteRefused.
+
+        If the attempt is to be reported, that is a task of its own.
+        """
         actions = [
             *self._ending(call, event, outcome, State.DEFERRED),
             self._items.nonce.set(new_nonce()),
@@ -79,6 +91,9 @@ class CallEvents:
         transaction = self._database.transaction()
         transaction.update(_CALL, self._items(call_key(call.key)), actions, self._unchanged(call))
         self._tasks.add(transaction, DialTask(call.key, call.entry, call.attempt + 1, not_before), spread=spread)
+        if report:
+            ended = EndedAttempt(call.attempt, self._answered_at(call, event), outcome)
+            self._tasks.add(transaction, ReportTask(call.key, 1, event.at, ended), spread=spread)
         transaction.commit()
 
     def correct(self, campaign: Campaign, call: Call, event: RecordedEvent, outcome: Outcome) -> None:
@@ -101,16 +116,20 @@ class CallEvents:
         transaction.commit()
 
     def _ending(self, call: Call, event: RecordedEvent, outcome: Outcome, state: State) -> Sequence[Action]:
-        # An event may come before start_url's answer. Then it is when the attempt was answered.
-        is_answered = call.state is not State.DIALLING
         return [
             self._items.state.set(state),
             self._items.reason.set(outcome.reason),
             self._items.callee_type.set(outcome.callee_type),
             self._items.duration.set(outcome.duration),
-            *([] if is_answered else [self._items.last_attempt_at.set(event.at)]),
+            self._items.last_attempt_at.set(self._answered_at(call, event)),
             self._appended(call, event),
         ]
+
+    def _answered_at(self, call: Call, event: RecordedEvent) -> datetime:
+        """An event may come before start_url's answer. Then it is when the attempt was answered."""
+        if call.state is State.DIALLING or call.last_attempt_at is None:
+            return event.at
+        return call.last_attempt_at
 
     def _appended(self, call: Call, event: RecordedEvent) -> Action:
         return self._items.events.set([one.line for one in (*call.events, event)])

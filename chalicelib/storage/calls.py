@@ -13,7 +13,7 @@ from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
 from chalicelib.domain import spreading
-from chalicelib.domain.call import Call, Claim, RecordedEvent, ReportState, State, finished
+from chalicelib.domain.call import Call, Claim, EndedAttempt, RecordedEvent, ReportState, State, finished
 from chalicelib.domain.keys import CallKey, CampaignKey
 from chalicelib.domain.models import Entry
 from chalicelib.domain.outcome import CalleeType, Outcome, Result
@@ -21,7 +21,7 @@ from chalicelib.domain.tasks import DialTask, ReportTask, UncountedOutcome
 from chalicelib.storage.database import Database
 from chalicelib.storage.tasks import TaskStore
 from chalicelib.storage.updates import Written, update_of
-from chalicelib.storage.writes import Transaction, WriteRefused, conditional, new_nonce
+from chalicelib.storage.writes import Transaction, WriteRefused, conditional, new_nonce, retried
 
 _CALL = "call"
 
@@ -93,10 +93,16 @@ class Calls:
             ],
         )
 
-    def defer_retry(self, claim: Claim, outcome: Outcome, ended_at: datetime, not_before: datetime) -> bool:
-        """The attempt failed, and the next one is made later. False if the claim is lost."""
+    def defer_retry(
+        self, claim: Claim, outcome: Outcome, ended_at: datetime, not_before: datetime, *, report: bool = False
+    ) -> bool:
+        """The attempt failed, and the next one is made later. False if the claim is lost.
+
+        If it is to be reported, that is a task of its own.
+        """
         task = DialTask(claim.key, claim.entry, claim.attempt + 1, not_before)
-        return self._defer(claim, task, [*self._ended(outcome, ended_at), self._items.unsent.remove()])
+        ended = EndedAttempt(claim.attempt, ended_at, outcome) if report else None
+        return self._defer(claim, task, [*self._ended(outcome, ended_at), self._items.unsent.remove()], ended)
 
     def begin_progress(self, claim: Claim, now: datetime) -> bool:
         """start_url answered that the call is in progress. False if an event has ended the attempt already.
@@ -254,6 +260,30 @@ class Calls:
         except WriteRefused:
             return  # another message's report was delivered, or deferred, meanwhile
 
+    def defer_attempt_report(self, report: ReportTask, ended: EndedAttempt, *, spread: int) -> None:
+        """The try before this one to report an attempt failed.
+
+        If two messages made that try, only one defers the next, as in `defer_report`.
+        """
+        made = f"{ended.attempt}/{report.attempt - 1}"
+
+        def defer() -> None:
+            call = self.get(report.key)
+            if call is None or made in call.attempt_reports:
+                return
+            transaction = self._database.transaction()
+            before = list(call.attempt_reports)
+            unchanged: Condition = self._items.attempt_reports.does_not_exist()
+            if before:
+                unchanged = self._items.attempt_reports == before
+            actions = [self._items.attempt_reports.set([*before, made])]
+            item = self._items(call_key(report.key))
+            transaction.update(_CALL, item, actions, self._items.call.exists() & unchanged)
+            self._tasks.add(transaction, report, spread=spread)
+            transaction.commit()
+
+        retried(defer)
+
     def get(self, key: CallKey) -> Call | None:
         try:
             return _call(key, self._items.get(call_key(key), consistent_read=True))
@@ -270,7 +300,9 @@ class Calls:
         for item in self._items.batch_get(list(names), consistent_read=consistent):
             yield _call(names[item.call], item)
 
-    def _defer(self, claim: Claim, task: DialTask, actions: Sequence[Action]) -> bool:
+    def _defer(
+        self, claim: Claim, task: DialTask, actions: Sequence[Action], reported: EndedAttempt | None = None
+    ) -> bool:
         held: Condition = self._items.nonce == claim.nonce
         held &= self._items.state == State.DIALLING
         transaction = self._database.transaction()
@@ -278,6 +310,9 @@ class Calls:
             _CALL, self._items(call_key(claim.key)), [self._items.state.set(State.DEFERRED), *actions], held
         )
         self._tasks.add(transaction, task, spread=claim.spread)
+        if reported is not None:
+            report = ReportTask(claim.key, 1, reported.answered_at, reported)
+            self._tasks.add(transaction, report, spread=claim.spread)
         return transaction.is_committed()
 
     def _is_owed(self, call: Call) -> Condition:
@@ -341,4 +376,5 @@ def _call(key: CallKey, item: Any) -> Call:
         ended_at=item.ended_at,
         revision=int(item.revision or 0),
         listed=bool(item.listed),
+        attempt_reports=tuple(item.attempt_reports or ()),
     )

@@ -90,6 +90,7 @@ def _plan_values(plan: Plan) -> dict[str, Any]:
         "call_timeout": plan.call_timeout,
         "max_concurrent_calls": plan.max_concurrent_calls,
         "retries": {kind: vars(rule) for kind, rule in plan.retries} or None,
+        "attempt_reports": plan.attempt_reports or None,
     }
 
 
@@ -133,6 +134,7 @@ def from_item(item: CampaignItem) -> Campaign:
         call_timeout=int(item.call_timeout),
         max_concurrent_calls=None if item.max_concurrent_calls is None else int(item.max_concurrent_calls),
         retries=tuple((RetryKind(kind), RetryRule(**rule)) for kind, rule in (item.retries or {}).items()),
+        attempt_reports=bool(item.attempt_reports),
     )
     return Campaign(
         account=item.account,

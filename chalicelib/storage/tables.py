@@ -121,6 +121,8 @@ class CampaignItem(Model):
     max_concurrent_calls = NumberAttribute(null=True)
     #: for each way in which an attempt may end: the most attempts in all, the gap in seconds, its growth
     retries: JSONAttribute = JSONAttribute(null=True)
+    #: result_url is told of each attempt; missing: of the last one
+    attempt_reports = BooleanAttribute(null=True)
 
     #: counts the changes of the plan: a change that is based on an older plan is refused
     revision = NumberAttribute()
@@ -249,6 +251,8 @@ class CallItem(Model):
     revision = NumberAttribute(null=True)
     #: a dialer listed it among the open calls
     listed = BooleanAttribute(null=True)
+    #: the tries at reports of attempts before the last one that weren't acknowledged: `1/2` is the second for attempt 1
+    attempt_reports: ListAttribute[Any] = ListAttribute(of=UnicodeAttribute, null=True)
     #: when it is deleted; missing before it has its outcome, and if records are kept for ever
     expires_at = TTLAttribute(null=True)
 
@@ -269,9 +273,12 @@ class TaskItem(Model):
     attempt = NumberAttribute(null=True)
     #: the entry's line, for a dial
     entry = UnicodeAttribute(null=True)
+    #: for the report of an attempt that isn't the last one: how it ended
+    ended = UnicodeAttribute(null=True)
     #: for an outcome to be counted, or a correction: completed, failed or uncertain
     state = UnicodeAttribute(null=True)
-    #: for a lease or a returned slice: its numbers, each with the attempt to be made and its entry's line
+    #: for a lease or a returned slice: its numbers, each with the attempt to be made, and with its entry's line or the
+    #: ended attempt that is reported
     numbers: ListAttribute[Any] = ListAttribute(of=UnicodeAttribute, null=True)
     #: for acknowledgements: the calls that they are for; for open calls and canceled numbers: these
     sequences: ListAttribute[Any] = ListAttribute(of=NumberAttribute, null=True)

@@ -5,7 +5,7 @@
 | `dial/0/000000000017/…` | number 17 is to be dialled at once |
 | `dial/2026-11-23T18:00:00/000000000017/…` | number 17 is to be dialled at six |
 | `dial-returned/000000000017/…` | a slice that begins with number 17 came too late; its calls wait for other slots |
-| `report/2026-11-23T18:00:00/000000000017/…` | the outcome of number 17 is to be reported at six |
+| `report/2026-11-23T18:00:00/000000000017/…` | number 17, or an attempt at it, is to be reported at six |
 | `leased-dial/2026-11-23T18:15:00/000000000017/…` | a slice of calls is leased to the dialer until then |
 | `leased-report/…` | a slice of reports is leased likewise |
 | `in-progress/000000000017/…` | open calls, which the settler has passed uncounted; the list began with number 17 |
@@ -24,7 +24,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 
 from chalicelib.domain import spreading
-from chalicelib.domain.call import State
+from chalicelib.domain.call import EndedAttempt, State
 from chalicelib.domain.keys import CampaignKey
 from chalicelib.domain.models import Entry
 from chalicelib.domain.tasks import (
@@ -82,7 +82,8 @@ def task_item(items: type[TaskItem], task: Task, spread: int) -> TaskItem:
     name = f"{_AT_ONCE if instant is None else _text(instant)}/{padded(key.sequence)}/{new_nonce()}"
     partition = partition_key(key.campaign, spreading.partition(key.sequence, spread))
     if isinstance(task, ReportTask):
-        return items(partition, f"{REPORT}/{name}", sequence=key.sequence, attempt=task.attempt)
+        ended = None if task.ended is None else task.ended.line
+        return items(partition, f"{REPORT}/{name}", sequence=key.sequence, attempt=task.attempt, ended=ended)
     return items(partition, f"{DIAL}/{name}", sequence=key.sequence, attempt=task.attempt, entry=task.entry.line)
 
 
@@ -197,7 +198,7 @@ def _task(campaign: CampaignKey, item: TaskItem) -> Task:
     if kind.endswith(DIAL):
         instant = None if not_before == _AT_ONCE else _instant(not_before)
         return DialTask(key, Entry.from_line(item.entry), int(item.attempt), instant)
-    return ReportTask(key, int(item.attempt), _instant(not_before))
+    return ReportTask(key, int(item.attempt), _instant(not_before), _ended(item.ended))
 
 
 def _tasks(campaign: CampaignKey, item: TaskItem) -> tuple[Task, ...]:
@@ -207,16 +208,21 @@ def _tasks(campaign: CampaignKey, item: TaskItem) -> tuple[Task, ...]:
         sequence, attempt, entry = line.split(" ", 2)
         key = campaign.call(int(sequence))
         if kind.endswith(REPORT):
-            tasks.append(ReportTask(key, int(attempt), _instant(instant)))
+            tasks.append(ReportTask(key, int(attempt), _instant(instant), _ended(entry)))
         else:
             tasks.append(DialTask(key, Entry.from_line(entry), int(attempt), None))
     return tuple(tasks)
 
 
 def _line(task: Task) -> str:
-    """`sequence attempt entry`, without the entry for a report."""
-    entry = task.entry.line if isinstance(task, DialTask) else ""
-    return f"{task.key.sequence} {task.attempt} {entry}"
+    """`sequence attempt entry` for a dial. A report has the ended attempt that it is about instead, if any."""
+    if isinstance(task, DialTask):
+        return f"{task.key.sequence} {task.attempt} {task.entry.line}"
+    return f"{task.key.sequence} {task.attempt} {'' if task.ended is None else task.ended.line}"
+
+
+def _ended(line: str | None) -> EndedAttempt | None:
+    return EndedAttempt.from_line(line) if line else None
 
 
 def _returned_key(first: DialTask, mark: str) -> str:

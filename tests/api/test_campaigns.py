@@ -104,6 +104,7 @@ def test_a_schedule_without_a_nickname_is_shown_by_its_id(acme: Customer) -> Non
         ),
         ({"max_retries": "3"}, {"max_retries": 3}),
         ({"retry_interval": "60"}, {"retry_interval": 60}),
+        ({"attempt_reports": "true"}, {"attempt_reports": True}),
         ({"max_concurrent_calls": "10"}, {"max_concurrent_calls": 10, "lines_in_use": 0}),
         (
             {"start_date": "2022-01-03 00:00:00", "max_retries": 3.0},
@@ -300,6 +301,19 @@ def test_invalid_retries_are_refused_with_the_reason(
     reply = customer.ask("PATCH", f"/api/campaigns/{campaign}", json.dumps({"retries": retries}).encode())
     assert (reply.status, list(reply.json)) == (422, [field])
     assert reply.json[field][0].startswith(f"The {field} field {sentence}")
+
+
+def test_attempts_are_reported_if_the_campaign_asks_for_it(customer: Customer) -> None:
+    path = f"/api/campaigns/{customer.any_campaign(attempt_reports=True)}"
+    assert customer.get(path).json["attempt_reports"] is True
+    assert customer.patch(path, max_retries=1).status == 200
+    assert customer.get(path).json["attempt_reports"] is True
+    for nothing in (b"attempt_reports=0", b'{"attempt_reports": false}'):
+        assert customer.patch(path, attempt_reports=1).status == 200
+        assert customer.ask("PATCH", path, nothing).status == 200
+        assert customer.get(path).json["attempt_reports"] is False
+    refused = customer.patch(path, attempt_reports="all")
+    assert (refused.status, list(refused.json)) == (422, ["attempt_reports"])
 
 
 class TestLines:

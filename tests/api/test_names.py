@@ -57,7 +57,16 @@ PLACES: dict[str, Callable[[str], dict[str, Any]]] = {
 #: where it may have any value
 VALUES: dict[str, Callable[[object], dict[str, Any]]] = {
     name: lambda value, name=name: campaign_fields(**{name: value})
-    for name in (*campaign_fields(), "phone_numbers", "retries", "unique", "max_retries", "result_url", "call_timeout")
+    for name in (
+        *campaign_fields(),
+        "phone_numbers",
+        "retries",
+        "unique",
+        "max_retries",
+        "result_url",
+        "call_timeout",
+        "attempt_reports",
+    )
 } | {
     "a schedule in an array": lambda value: campaign_fields(schedule=[value]),
     "a profile's name": lambda value: campaign_fields(profiles=[window(profile=value)]),

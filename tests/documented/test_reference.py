@@ -192,6 +192,7 @@ def test_a_campaign_is_created(customer: Customer) -> None:
         "max_concurrent_calls": None,
         "lines_in_use": None,
         "retries": {},
+        "attempt_reports": False,
         "progress": NO_PROGRESS | {"total": 2, "queued": 2},
     }
     assert customer.queue(2) == [
@@ -240,6 +241,7 @@ def test_campaigns_are_listed(customer: Customer) -> None:
         "max_concurrent_calls": None,
         "lines_in_use": None,
         "retries": {},
+        "attempt_reports": False,
         "progress": NO_PROGRESS,
     }
     assert answer_of(replay(customer, "get_campaigns")) == (200, JSON, [documented | more])

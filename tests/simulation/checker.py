@@ -43,6 +43,7 @@ def faults(story: Story) -> list[str]:
         *_outcomes_are_the_tenants(story),
         *_few_are_uncertain(story),
         *_reported(story),
+        *_attempts_are_reported(story),
         *_report_states_are_true(story),
         *_progress_adds_up(story),
         *_within_the_roles(story),
@@ -282,10 +283,10 @@ def _few_are_uncertain(story: Story) -> Iterator[str]:
 
 def _reported(story: Story) -> Iterator[str]:
     over = story.tenant.acknowledged | {
-        (report.call_id, report.revision) for report in story.tenant.reports if report.status == 410
+        (report.call_id, report.revision) for report in story.tenant.outcome_reports if report.status == 410
     }
     results: dict[int, dict[int, set[str]]] = defaultdict(lambda: defaultdict(set))
-    for report in story.tenant.reports:
+    for report in story.tenant.outcome_reports:
         results[report.call_id][report.revision].add(report.result)
     yield from _reported_alike(story, results)
     # This is true of a deleted campaign too, whose calls the API doesn't show.
@@ -306,13 +307,31 @@ def _reported(story: Story) -> Iterator[str]:
 def _reported_alike(story: Story, results: dict[int, dict[int, set[str]]]) -> Iterator[str]:
     """All reports of one call have the same ids, and all of one revision the same result."""
     ids: dict[int, set[tuple[str, str]]] = defaultdict(set)
-    for report in story.tenant.reports:
+    for report in story.tenant.outcome_reports:
         ids[report.call_id].add(report.ids)
     for call_id, revisions in results.items():
         if any(len(found) > 1 for found in revisions.values()) or len(ids[call_id]) > 1:
             yield f"P7: call {call_id} was reported as {dict(revisions)}, with the ids {sorted(ids[call_id])}"
         if 1 in revisions and revisions.get(0, set()) - {"uncertain"}:
             yield f"P7: call {call_id} was corrected after it was reported as {revisions[0]}"
+
+
+def _attempts_are_reported(story: Story) -> Iterator[str]:
+    """Each attempt that another one follows is reported if the campaign asks for it, always with the same ids."""
+    ids: dict[tuple[int, int | None], set[tuple[str, str]]] = defaultdict(set)
+    for report in story.tenant.attempt_reports:
+        ids[report.call_id, report.attempt].add(report.ids)
+        if report.result != "failed":
+            yield f"P7: attempt {report.attempt} of call {report.call_id} was reported as {report.result}"
+    yield from (
+        f"P7: attempt {one} was reported with the ids {sorted(of_it)}" for one, of_it in ids.items() if len(of_it) > 1
+    )
+    if ids and not story.attempt_reports:
+        yield f"P7: attempts were reported unasked: {sorted(map(str, ids))}"
+    over = {(report.call_id, report.attempt) for report in story.tenant.attempt_reports if report.status in (200, 410)}
+    followed = {(call.call_id, call.attempt - 1) for call in story.tenant.calls if call.attempt > 1}
+    if story.attempt_reports and followed - over:
+        yield f"P7: attempts whose report was never acknowledged: {sorted(followed - over)}"
 
 
 def _report_states_are_true(story: Story) -> Iterator[str]:

@@ -85,6 +85,8 @@ BUSY = timedelta(minutes=45)
 SPREAD = (0.25, 0.1)
 #: how many of the stories have numbers that are canceled
 CANCEL_ODDS = 0.25
+#: how many of the campaigns ask for a report of each attempt
+ATTEMPT_REPORTS_ODDS = 0.5
 #: in which part of the stories
 SPREAD_ODDS = 0.25
 #: how often a message that waits for a dialer is offered again
@@ -136,6 +138,8 @@ class Simulation:
         hours = RequestedHours(ALL_HOURS[0] if self.is_short else self.dice.choice(ALL_HOURS), BEGIN)
         self.story = Story(seed, self.tenant, self.faults, [hours], max_retries=self.dice.choice([0, 0, 2]))
         self.story.call_timeout = call_timeout
+        attempts_dice = random.Random(f"attempts {seed}")  # noqa: S311 # no secret
+        self.story.attempt_reports = attempts_dice.random() < ATTEMPT_REPORTS_ODDS
         span, most = timedelta(seconds=self.dice.choice([2, 10, 40])), self.dice.choice([1, 5, 20])
         self.story.limits = Limits(span, most, most_slow=most * 5 // 2 if most > 1 else 1)
         self.story.dialers = self.dice.choice([1, 2, 50, 50])
@@ -194,6 +198,7 @@ class Simulation:
             max_retries=self.story.max_retries,
             retry_interval=60,
             call_timeout=self.story.call_timeout,
+            attempt_reports=self.story.attempt_reports,
             max_concurrent_calls=None if self.account_has_lines else self.story.lines,
             phone_numbers=phone_numbers(0, self.story.uploaded),
         )

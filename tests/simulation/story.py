@@ -58,6 +58,8 @@ class Story:
     #: how many dialers may run at the same time
     dialers: int = 50
     max_retries: int = 0
+    #: the campaign asks for a report of each attempt
+    attempt_reports: bool = False
     #: seconds
     call_timeout: int = 3600
     #: how many calls may be under way at once; None: any number

@@ -69,6 +69,8 @@ class Report:
     status: int
     #: 1 for a corrected outcome
     revision: int
+    #: which attempt it is about, if that wasn't the last one; None for the outcome
+    attempt: int | None = None
 
 
 class GatewayBroke(Exception):
@@ -90,8 +92,17 @@ class SimulatedTenant:
 
     @property
     def acknowledged(self) -> set[tuple[int, int]]:
-        """The reports that it has acknowledged, each by its call and revision."""
-        return {(report.call_id, report.revision) for report in self.reports if report.status == 200}
+        """The reports of outcomes that it has acknowledged, each by its call and revision."""
+        return {(report.call_id, report.revision) for report in self.outcome_reports if report.status == 200}
+
+    @property
+    def outcome_reports(self) -> list[Report]:
+        return [report for report in self.reports if report.attempt is None]
+
+    @property
+    def attempt_reports(self) -> list[Report]:
+        """The reports of attempts before the last one."""
+        return [report for report in self.reports if report.attempt is not None]
 
     async def place_call(
         self, url: str, body: bytes, headers: Mapping[str, str], *, last_look: LastLook
@@ -152,6 +163,7 @@ class SimulatedTenant:
                     ids,
                     request_result.status,
                     int(form.get("revision", "0")),
+                    int(form["attempts"]) if form.get("final") == "false" else None,
                 )
             )
         self.faults.cross_boundary()

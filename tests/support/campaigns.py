@@ -33,6 +33,7 @@ class Settings(TypedDict, total=False):
     call_timeout: int
     max_concurrent_calls: int | None
     retries: Retries
+    attempt_reports: bool
     account: str
 
 
@@ -51,6 +52,7 @@ def prepare(
     call_timeout: int = 3600,
     max_concurrent_calls: int | None = None,
     retries: Retries = (),
+    attempt_reports: bool = False,
     account: str = "acme",
 ) -> Campaign:
     """A campaign that calls on any day of a week in January, from 08:00 to 11:00."""
@@ -68,6 +70,7 @@ def prepare(
         call_timeout=call_timeout,
         max_concurrent_calls=max_concurrent_calls,
         retries=retries,
+        attempt_reports=attempt_reports,
     )
     world.services.campaigns.add(Campaign(account, 1, plan, Status.CREATED), entries, None, world.clock.now())
     return world.services.campaigns.get(CampaignKey(account, 1))

@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chalicelib.domain.call import EndedAttempt
 from chalicelib.domain.keys import CallKey, CampaignKey
 from chalicelib.domain.messages import Dial, Newer, Refill, Report, Slice, Unreadable, begins, from_message, to_message
 from chalicelib.domain.models import Entry
+from chalicelib.domain.outcome import CalleeType, Outcome, Result
 
 MINUTE = timedelta(minutes=1)
 KEYS = st.builds(CallKey, st.text(), st.integers(1, 10**6), st.integers(0, 2**32 - 1))
@@ -20,6 +22,18 @@ ENTRIES = st.builds(Entry, st.just("tel:+12223334444;ani=7778889999"), st.text("
 INSTANTS = st.datetimes(timezones=st.just(UTC))
 
 
+ENDED = st.builds(
+    EndedAttempt,
+    st.integers(1, 11),
+    INSTANTS.map(lambda instant: instant.replace(year=2026, microsecond=0)),
+    st.builds(
+        Outcome,
+        st.sampled_from(Result),
+        st.from_regex("[a-z0-9_]{1,64}", fullmatch=True),
+        st.sampled_from(CalleeType),
+        st.integers(0, 86_400),
+    ),
+)
 DIALS = st.builds(Dial, KEYS, st.integers(1, 11), ENTRIES, st.just(3), INSTANTS, INSTANTS, INSTANTS)
 
 
@@ -27,7 +41,7 @@ DIALS = st.builds(Dial, KEYS, st.integers(1, 11), ENTRIES, st.just(3), INSTANTS,
     st.text(),
     st.integers(1, 10**6),
     st.lists(DIALS, max_size=3),
-    st.lists(st.builds(Report, KEYS, st.integers(1, 10)), max_size=3),
+    st.lists(st.builds(Report, KEYS, st.integers(1, 10), st.none() | ENDED), max_size=3),
     st.none() | st.text(),
     st.integers(1, 32),
 )
@@ -140,7 +154,17 @@ class TestVersions:
 
     def test_a_message_of_a_newer_version_is_not_read(self) -> None:
         with pytest.raises(Newer):
-            from_message(self.body("version-3.json"))
+            from_message(self.body("version-4.json"))
+
+    def test_a_message_with_the_report_of_an_attempt_is_of_version_3(self) -> None:
+        ended = EndedAttempt(2, NOW, Outcome(Result.FAILED, "no_answer"))
+        slice_ = Slice(
+            CampaignKey("acme", 1),
+            reports=(Report(CallKey("acme", 1, 4), 2), Report(CallKey("acme", 1, 5), 1, ended)),
+            lease="leased-report/2026-01-05T13:15:00/000000000004/mark",
+        )
+        assert json.loads(to_message(slice_)) == json.loads(self.body("version-3-attempt-reports.json"))
+        assert from_message(self.body("version-3-attempt-reports.json")) == slice_
 
 
 @pytest.mark.parametrize(
