@@ -272,4 +272,20 @@ CONTROLS = (
         (Edit(Cancellations, "_unchanged", {"cast(Condition, self._items.call.does_not_exist())": "None"}),),
         seen_in=44,
     ),
+    Control(
+        "the report of an attempt waits again if its message is gone",
+        (
+            Edit(
+                settling,
+                "still_to_do",
+                {"if task.ended is not None:\n            return True": "if False:\n            return True"},
+            ),
+        ),
+        seen_in=272,
+    ),
+    Control(
+        "an attempt that fails is reported in the same transaction as the next one is deferred",
+        (Edit(Calls, "_defer", {"if reported is not None:": "if False:"}),),
+        seen_in=16,
+    ),
 )
