@@ -73,7 +73,7 @@ def create(services: Services, context: RequestContext) -> Answer:
         call_timeout=_call_timeout(form) or DEFAULT_CALL_TIMEOUT,
         max_concurrent_calls=_max_concurrent_calls(form),
         retries=retries or (),
-        attempt_reports=form.boolean("attempt_reports"),
+        attempt_reports=_attempt_reports(form),
     )
     unique, is_dry_run = form.unique(), form.boolean("dry_run")
     upload = without_repeats(form.phone_numbers(), unique)
@@ -134,7 +134,7 @@ def update(services: Services, context: RequestContext) -> Answer:
     if form.given("max_concurrent_calls"):
         changes["max_concurrent_calls"] = _max_concurrent_calls(form)
     if form.given("attempt_reports"):
-        changes["attempt_reports"] = form.boolean("attempt_reports")
+        changes["attempt_reports"] = _attempt_reports(form)
     _check_fields_of_answers(services, context, form, campaign)
     form.check(changes=_CHANGEABLE)
 
@@ -261,6 +261,11 @@ def _max_concurrent_calls(form: Form) -> int | None:
     if values.is_blank(form.value("max_concurrent_calls")):
         return None
     return form.integer("max_concurrent_calls", minimum=1, maximum=MOST_CONCURRENT_CALLS)
+
+
+def _attempt_reports(form: Form) -> bool:
+    """False if it isn't given, or is empty or null."""
+    return not values.is_blank(form.value("attempt_reports")) and form.boolean("attempt_reports")
 
 
 def _lines_in_use(

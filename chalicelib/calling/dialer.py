@@ -26,7 +26,7 @@ from chalicelib.calling.reporter import Reporter
 from chalicelib.calling.signer import Signer
 from chalicelib.calling.snapshots import CampaignSnapshots
 from chalicelib.domain import messages
-from chalicelib.domain.call import Call, Claim, ReportState, State, is_unclaimed
+from chalicelib.domain.call import Call, Claim, EndedAttempt, ReportState, State, finished, is_unclaimed
 from chalicelib.domain.forms import dial_form
 from chalicelib.domain.keys import CallKey
 from chalicelib.domain.last_look import CampaignSnapshot, Refusal, hold, refusal, refusal_unclaimed
@@ -34,7 +34,7 @@ from chalicelib.domain.messages import Dial, Refill, Report, Slice
 from chalicelib.domain.models import Campaign
 from chalicelib.domain.outcome import RequestResult, Result, Unknown
 from chalicelib.domain.retries import AwaitOutcome, Finish, Retry, TryUnsentAgain, next_action
-from chalicelib.domain.tasks import DialTask
+from chalicelib.domain.tasks import AttemptReportTask, DialTask
 from chalicelib.domain.timetable import Timetable
 from chalicelib.gateway.clients import CALL_DEADLINE, StartUrlClient, form_body
 from chalicelib.gateway.queue import DeadLetters
@@ -51,6 +51,8 @@ R = TypeVar("R")
 
 #: The longest time from the last look to the recorded outcome: the gateway's deadline, and the time to write.
 CALL_TIME = timedelta(seconds=CALL_DEADLINE + 5)
+#: When the report of an attempt is sent by another dialer, because the first one has died. It lives for 90 seconds.
+ATTEMPT_REPORTED_WITHIN = timedelta(minutes=2)
 #: How long before its instant a number is claimed, so that the claim doesn't make the call late.
 CLAIMED_AHEAD = timedelta(seconds=0.2)
 
@@ -269,7 +271,7 @@ class Dialer:
             self._metrics.count(Metric.DEFERRED)
             await self._retry(self._calls.give_up, claim, refused.why)
             return DONE
-        call = await self._record(claim, result, campaign)
+        call = await self._record(claim, result, campaign, deadline)
         if call is None or call.report is not ReportState.PENDING:
             return DONE
         acknowledged = await self._reporter.report(call, campaign, deadline)
@@ -294,7 +296,7 @@ class Dialer:
             status_url = await self._signer.status_url(claim.key, claim.attempt)
             body = form_body(dial_form(claim, status_url))
             webhook_id = f"dial_{claim.key.call_id}_{claim.attempt}"
-            headers = await self._signer.headers(claim.key, webhook_id, claim.attempt, body)
+            headers = await self._signer.headers(claim.key, webhook_id, str(claim.attempt), body)
             url = campaign.plan.start_url
             return await self._client.place_call(url, body, headers, last_look=last_look), campaign
         except Refused:
@@ -320,7 +322,7 @@ class Dialer:
         await self._look(dial, deadline, connected=True)
         self._metrics.measure(Metric.PACE_LAG, (self._clock.now() - dial.due).total_seconds())
 
-    async def _record(self, claim: Claim, result: RequestResult, campaign: Campaign) -> Call | None:
+    async def _record(self, claim: Claim, result: RequestResult, campaign: Campaign, deadline: datetime) -> Call | None:
         """The call, if it has its outcome now."""
         now = self._clock.now()
         extra = about(claim.key, claim.entry, claim.attempt)
@@ -332,8 +334,16 @@ class Dialer:
             case Retry(outcome, not_before):
                 logger.info("failed, and is retried: %s", outcome.reason, extra=extra)
                 self._metrics.count(Metric.DEFERRED)
-                report = campaign.plan.reports_attempts
-                await self._retry(self._calls.defer_retry, claim, outcome, now, not_before, report=report)
+                ended = EndedAttempt(claim.attempt, now, outcome)
+                report = AttemptReportTask(claim.key, 1, now + ATTEMPT_REPORTED_WITHIN, ended)
+                is_reported = campaign.plan.reports_attempts
+                is_deferred = await self._retry(
+                    self._calls.defer_retry, claim, outcome, now, not_before, report if is_reported else None
+                )
+                if is_reported and is_deferred:
+                    await self._report_attempt(
+                        finished(claim, outcome, now, ReportState.NONE), report, campaign, deadline
+                    )
             case AwaitOutcome():
                 logger.info("in progress", extra=extra)
                 if not await self._retry(self._calls.begin_progress, claim, now):
@@ -350,14 +360,24 @@ class Dialer:
                 return call
         return None
 
+    async def _report_attempt(
+        self, call: Call, report: AttemptReportTask, campaign: Campaign, deadline: datetime
+    ) -> None:
+        """Report an attempt at once. Its task waits in case that this dialer dies."""
+        if await self._reporter.report_attempt(call, report, campaign, deadline):
+            await self._retry(self._tasks.delete_attempt_report, report, spread=campaign.spread)
+
     async def _report_again(self, report: Report, deadline: datetime) -> TaskResult:
         call = await self._run_blocking(self._calls.get, report.key)
         campaign = (await self._snapshots.read(report.key.campaign)).campaign
         if call is None or campaign is None:
             return DONE
         if report.ended is not None:
-            is_done = await self._reporter.report_attempt(call, report.ended, report.attempt, campaign, deadline)
-            return DONE if is_done else TaskResult(Status.FAILED)
+            task = AttemptReportTask(report.key, report.attempt, self._clock.now(), report.ended)
+            if not await self._reporter.report_attempt(call, task, campaign, deadline):
+                # It isn't tried, so it isn't counted. The next tick dispatches it.
+                await self._retry(self._tasks.add_attempt_report, task, spread=campaign.spread)
+            return DONE
         if not _is_owed(call, report.attempt):
             return DONE
         acknowledged = await self._reporter.report(call, campaign, deadline)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
-from itertools import islice
+from itertools import groupby, islice
 from typing import TypeVar
 
 from chalicelib.calling.canceled import pass_canceled
@@ -25,7 +25,7 @@ from chalicelib.domain.keys import CampaignKey
 from chalicelib.domain.messages import Refill, Report, Slice
 from chalicelib.domain.models import Campaign, Load
 from chalicelib.domain.pacing import HORIZON
-from chalicelib.domain.tasks import ReportTask, Task
+from chalicelib.domain.tasks import AttemptReportTask, ScheduledTask, Task
 from chalicelib.gateway.queue import CallQueue, Message
 from chalicelib.runtime.clock import Clock
 from chalicelib.runtime.logs import about_campaign
@@ -157,8 +157,8 @@ class Pacer:
     def _dispatch_reports(self, campaign: Campaign) -> int:
         """Reports are dispatched even if the campaign is stopped or deleted."""
         now = self._clock.now()
-        due = list(islice(self._tasks.due_reports(campaign.key, now, spread=campaign.spread), REPORTS))
-        groups = [due[first : first + slicing.MOST_REPORTS] for first in range(0, len(due), slicing.MOST_REPORTS)]
+        due = islice(self._tasks.due_reports(campaign.key, now, spread=campaign.spread), REPORTS)
+        groups = list(_slices_of(due))
         slices = [
             Slice(
                 campaign.key,
@@ -206,7 +206,12 @@ class Pacer:
         part = self._part(one, before, possible, now)
         numbers = self._dispatcher.numbers(campaign, returned, now)
         # Calls that the dialers can't make write no tasks.
-        spread = spreading.needed(one.rate * possible, campaign.spread, self._calls_per_partition)
+        spread = spreading.needed(
+            one.rate * possible,
+            campaign.spread,
+            self._calls_per_partition,
+            with_attempt_reports=campaign.plan.reports_attempts,
+        )
         filled = zip(self._dispatcher.slots(one, part, possible, now, HORIZON), numbers, strict=False)
         done = self._dispatcher.fill(one, filled, spread, deadline)
         limited = part < possible and next(numbers, None) is not None
@@ -240,4 +245,11 @@ class Pacer:
 
 
 def _report_of(task: Task) -> Report:
-    return Report(task.key, task.attempt, task.ended if isinstance(task, ReportTask) else None)
+    return Report(task.key, task.attempt, task.ended if isinstance(task, AttemptReportTask) else None)
+
+
+def _slices_of(reports: Iterable[ScheduledTask]) -> Iterator[list[ScheduledTask]]:
+    """The reports of each slice: of outcomes, or of attempts."""
+    for _, alike in groupby(reports, key=lambda one: type(one.task)):
+        while some := list(islice(alike, slicing.MOST_REPORTS)):
+            yield some

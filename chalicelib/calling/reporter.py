@@ -5,17 +5,18 @@ import logging
 import random
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from chalicelib.calling.blocking import RunBlocking, retry_blocking
 from chalicelib.calling.signer import Signer
-from chalicelib.domain.call import Call, EndedAttempt, ReportState
+from chalicelib.domain.call import Call, ReportState
 from chalicelib.domain.forms import attempt_report_form, report_form
 from chalicelib.domain.keys import CampaignKey
 from chalicelib.domain.models import Campaign
 from chalicelib.domain.outcome import Answered, RequestResult
 from chalicelib.domain.retries import ReportAction, ReportDecision, report_decision, report_delay
-from chalicelib.domain.tasks import ReportTask
+from chalicelib.domain.tasks import AttemptReportTask
 from chalicelib.gateway.clients import REPORT_DEADLINE, ResultUrlClient, form_body
 from chalicelib.runtime.clock import Clock
 from chalicelib.runtime.logs import about, about_campaign
@@ -68,34 +69,35 @@ class Reporter:
             await self._defer(call, campaign, call.report_attempts, call.report_error, self._clock.now())
             return False
         body = form_body(report_form(call))
-        headers = await self._signer.headers(call.key, f"report_{call.key.call_id}", call.attempt, body)
+        headers = await self._signer.headers(call.key, f"report_{call.key.call_id}", str(call.attempt), body)
         return await self._record(call, campaign, await self._client.report(url, body, headers))
 
     async def report_attempt(
-        self, call: Call, ended: EndedAttempt, tries: int, campaign: Campaign, deadline: datetime
+        self, call: Call, report: AttemptReportTask, campaign: Campaign, deadline: datetime
     ) -> bool:
-        """Send the report of an attempt that wasn't the last one. With this, it has been tried so many times.
+        """Send the report of an attempt that another one follows, and defer the next try if this one fails.
 
-        False if there was no time for it. An acknowledgement isn't recorded: the task ends with its message.
+        False if there is no time for it. That it is acknowledged isn't recorded: its task is deleted.
         """
         url = campaign.plan.result_url
         if url is None:
             return True
         if deadline - self._clock.now() < REPORT_TIME:
             return False
-        body = form_body(attempt_report_form(call, ended))
-        webhook_id = f"report_{call.key.call_id}_{ended.attempt}"
-        headers = await self._signer.headers(call.key, webhook_id, ended.attempt, body)
+        body = form_body(attempt_report_form(call, report.ended))
+        webhook_id = f"report_{call.key.call_id}_{report.ended.attempt}"
+        # A canceled number's outcome has the last attempt's number in its key, and this isn't the outcome.
+        headers = await self._signer.headers(call.key, webhook_id, f"{report.ended.attempt}-attempt", body)
         result = await self._client.report(url, body, headers)
         now = self._clock.now()
         decision = report_decision(result, now)
         if decision.action is ReportAction.DELIVERED:
             self._metrics.count(Metric.REPORTS_DELIVERED)
             return True
-        wait = self._failed(call, tries, _error_of(result), decision)
+        wait = self._failed(call, report.attempt, _error_of(result), decision, report.ended.attempt)
         if wait is not None:
-            again = ReportTask(call.key, tries + 1, now + wait, ended)
-            await self._run_blocking(self._calls.defer_attempt_report, again, ended, spread=campaign.spread)
+            again = replace(report, attempt=report.attempt + 1, not_before=now + wait)
+            await self._run_blocking(self._calls.defer_attempt_report, again, spread=campaign.spread)
         return True
 
     async def acknowledge(self, calls: Iterable[Call]) -> None:
@@ -139,17 +141,17 @@ class Reporter:
             await self._delivered(call, attempts)
             return False
         error = _error_of(result)
-        wait = self._failed(call, attempts, error, decision)
+        wait = self._failed(call, attempts, error, decision, call.attempt)
         if wait is None:
             await self._run_blocking(self._calls.report_ended, call, ReportState.GIVEN_UP, attempts, error)
         else:
             await self._defer(call, campaign, attempts, error, now + wait)
         return False
 
-    def _failed(self, call: Call, attempts: int, error: str, decision: ReportDecision) -> timedelta | None:
-        """How long the report waits after so many attempts; None if it is given up."""
+    def _failed(self, call: Call, attempts: int, error: str, decision: ReportDecision, of: int) -> timedelta | None:
+        """How long the report, which is of this attempt, waits after so many tries; None if it is given up."""
         self._metrics.count(Metric.REPORTS_FAILED)
-        logger.info("report %s failed: %s", attempts, error, extra=about(call.key))
+        logger.info("report %s failed: %s", attempts, error, extra=about(call.key, attempt=of))
         wait = report_delay(attempts, self._random_fraction(), decision.retry_after)
         if decision.action is ReportAction.GIVE_UP or wait is None:
             return None

@@ -24,11 +24,14 @@ class Signer:
         self._run_blocking = run_blocking
         self._secrets: dict[str, str] = {}
 
-    async def headers(self, key: CallKey, webhook_id: str, attempt: int, body: bytes) -> dict[str, str]:
-        """A webhook that is sent again has the same id and the same Idempotency-Key. Raises UnknownAccount."""
+    async def headers(self, key: CallKey, webhook_id: str, what: str, body: bytes) -> dict[str, str]:
+        """A webhook that is sent again has the same id and the same Idempotency-Key. Raises UnknownAccount.
+
+        The key has the call's id and `what`, such as the attempt.
+        """
         secret = await self._secret(key.account)
         return {
-            "Idempotency-Key": f"{key.call_id}-{attempt}",
+            "Idempotency-Key": f"{key.call_id}-{what}",
             **signed_headers(secret, webhook_id, self._clock.now(), body),
         }
 

@@ -18,7 +18,7 @@ from chalicelib.domain import load
 from chalicelib.domain.call import Call, ReportState, State, is_unclaimed, time_taken
 from chalicelib.domain.last_look import CLOCKS_DIFFER
 from chalicelib.domain.models import Campaign, Counts, HeadObservation
-from chalicelib.domain.tasks import Acknowledgement, DialTask, Task, acknowledged_sequences
+from chalicelib.domain.tasks import Acknowledgement, AttemptReportTask, ReportTask, Task, acknowledged_sequences
 
 #: How many records are read between two moves of `settled`.
 BATCH_SIZE = 500
@@ -246,9 +246,9 @@ def still_to_do(task: Task, call: Call | None, leased_at: datetime) -> bool:
     the lease began, that task is the leased one. If the claim came so soon after the lease that nobody can tell, the
     number gets a second task rather than none, and the claim refuses one of the two.
     """
-    if not isinstance(task, DialTask):
-        if task.ended is not None:
-            return True  # Nobody knows whether it was acknowledged. If it was tried, nothing is deferred again.
+    if isinstance(task, AttemptReportTask):
+        return True  # Nobody knows whether it was acknowledged. A try that failed isn't deferred twice.
+    if isinstance(task, ReportTask):
         return call is not None and call.report in (ReportState.PENDING, ReportState.DEFERRED)
     is_claimed_since = call is not None and call.claimed_at is not None and call.claimed_at - leased_at > SURELY_LATER
     return is_unclaimed(call, task.attempt) and not is_claimed_since

@@ -29,11 +29,20 @@ class ReportTask:
     #: the attempt to be made, 1 for the first; one that was made isn't made again
     attempt: int
     not_before: datetime
-    #: How the attempt ended that is reported. None: the number's outcome, which its record has.
-    ended: EndedAttempt | None = None
 
 
-Task = DialTask | ReportTask
+@dataclass(frozen=True)
+class AttemptReportTask:
+    """How an attempt ended, after which the number is dialled again, is to be reported."""
+
+    key: CallKey
+    #: which try to report it, 1 for the first
+    attempt: int
+    not_before: datetime
+    ended: EndedAttempt
+
+
+Task = DialTask | ReportTask | AttemptReportTask
 
 
 @dataclass(frozen=True)

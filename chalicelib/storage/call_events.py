@@ -14,7 +14,7 @@ from pynamodb.expressions.update import Action
 from chalicelib.domain.call import Call, EndedAttempt, RecordedEvent, ReportState, State
 from chalicelib.domain.models import Campaign
 from chalicelib.domain.outcome import Outcome
-from chalicelib.domain.tasks import Correction, DialTask, ReportTask
+from chalicelib.domain.tasks import AttemptReportTask, Correction, DialTask, ReportTask
 from chalicelib.storage.calls import call_key, uncounted
 from chalicelib.storage.database import Database
 from chalicelib.storage.progress import ProgressStore
@@ -93,7 +93,7 @@ class CallEvents:
         self._tasks.add(transaction, DialTask(call.key, call.entry, call.attempt + 1, not_before), spread=spread)
         if report:
             ended = EndedAttempt(call.attempt, self._answered_at(call, event), outcome)
-            self._tasks.add(transaction, ReportTask(call.key, 1, event.at, ended), spread=spread)
+            self._tasks.add(transaction, AttemptReportTask(call.key, 1, event.at, ended), spread=spread)
         transaction.commit()
 
     def correct(self, campaign: Campaign, call: Call, event: RecordedEvent, outcome: Outcome) -> None:

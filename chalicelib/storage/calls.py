@@ -13,11 +13,11 @@ from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
 from chalicelib.domain import spreading
-from chalicelib.domain.call import Call, Claim, EndedAttempt, RecordedEvent, ReportState, State, finished
+from chalicelib.domain.call import Call, Claim, RecordedEvent, ReportState, State, finished
 from chalicelib.domain.keys import CallKey, CampaignKey
 from chalicelib.domain.models import Entry
 from chalicelib.domain.outcome import CalleeType, Outcome, Result
-from chalicelib.domain.tasks import DialTask, ReportTask, UncountedOutcome
+from chalicelib.domain.tasks import AttemptReportTask, DialTask, ReportTask, UncountedOutcome
 from chalicelib.storage.database import Database
 from chalicelib.storage.tasks import TaskStore
 from chalicelib.storage.updates import Written, update_of
@@ -94,15 +94,19 @@ class Calls:
         )
 
     def defer_retry(
-        self, claim: Claim, outcome: Outcome, ended_at: datetime, not_before: datetime, *, report: bool = False
+        self,
+        claim: Claim,
+        outcome: Outcome,
+        ended_at: datetime,
+        not_before: datetime,
+        report: AttemptReportTask | None = None,
     ) -> bool:
         """The attempt failed, and the next one is made later. False if the claim is lost.
 
-        If it is to be reported, that is a task of its own.
+        `report` is that of the attempt, if it is reported. It waits until its time.
         """
         task = DialTask(claim.key, claim.entry, claim.attempt + 1, not_before)
-        ended = EndedAttempt(claim.attempt, ended_at, outcome) if report else None
-        return self._defer(claim, task, [*self._ended(outcome, ended_at), self._items.unsent.remove()], ended)
+        return self._defer(claim, task, [*self._ended(outcome, ended_at), self._items.unsent.remove()], report)
 
     def begin_progress(self, claim: Claim, now: datetime) -> bool:
         """start_url answered that the call is in progress. False if an event has ended the attempt already.
@@ -260,12 +264,12 @@ class Calls:
         except WriteRefused:
             return  # another message's report was delivered, or deferred, meanwhile
 
-    def defer_attempt_report(self, report: ReportTask, ended: EndedAttempt, *, spread: int) -> None:
+    def defer_attempt_report(self, report: AttemptReportTask, *, spread: int) -> None:
         """The try before this one to report an attempt failed.
 
         If two messages made that try, only one defers the next, as in `defer_report`.
         """
-        made = f"{ended.attempt}/{report.attempt - 1}"
+        made = f"{report.ended.attempt}/{report.attempt - 1}"
 
         def defer() -> None:
             call = self.get(report.key)
@@ -301,7 +305,7 @@ class Calls:
             yield _call(names[item.call], item)
 
     def _defer(
-        self, claim: Claim, task: DialTask, actions: Sequence[Action], reported: EndedAttempt | None = None
+        self, claim: Claim, task: DialTask, actions: Sequence[Action], report: AttemptReportTask | None = None
     ) -> bool:
         held: Condition = self._items.nonce == claim.nonce
         held &= self._items.state == State.DIALLING
@@ -310,8 +314,7 @@ class Calls:
             _CALL, self._items(call_key(claim.key)), [self._items.state.set(State.DEFERRED), *actions], held
         )
         self._tasks.add(transaction, task, spread=claim.spread)
-        if reported is not None:
-            report = ReportTask(claim.key, 1, reported.answered_at, reported)
+        if report is not None:
             self._tasks.add(transaction, report, spread=claim.spread)
         return transaction.is_committed()
 

@@ -5,7 +5,8 @@
 | `dial/0/000000000017/…` | number 17 is to be dialled at once |
 | `dial/2026-11-23T18:00:00/000000000017/…` | number 17 is to be dialled at six |
 | `dial-returned/000000000017/…` | a slice that begins with number 17 came too late; its calls wait for other slots |
-| `report/2026-11-23T18:00:00/000000000017/…` | number 17, or an attempt at it, is to be reported at six |
+| `report/2026-11-23T18:00:00/000000000017/…` | the outcome of number 17 is to be reported at six |
+| `report_attempt/2026-11-23T18:00:00/000000000017/2.1` | attempt 2 at number 17 is to be reported at six |
 | `leased-dial/2026-11-23T18:15:00/000000000017/…` | a slice of calls is leased to the dialer until then |
 | `leased-report/…` | a slice of reports is leased likewise |
 | `in-progress/000000000017/…` | open calls, which the settler has passed uncounted; the list began with number 17 |
@@ -29,6 +30,7 @@ from chalicelib.domain.keys import CampaignKey
 from chalicelib.domain.models import Entry
 from chalicelib.domain.tasks import (
     Acknowledgement,
+    AttemptReportTask,
     CanceledNumbers,
     Correction,
     DialTask,
@@ -50,6 +52,8 @@ OPEN = "in-progress"
 CORRECTED = "outcome-corrected"
 LEASED = "leased-"
 REPORT = "report"
+#: of an attempt that another one follows
+ATTEMPT_REPORT = "report_attempt"
 ACKNOWLEDGED = "reported"
 CANCELED = "withdrawn"
 #: sorts after every number that waits to be dialled, and before all others
@@ -58,7 +62,8 @@ AFTER_DIALS = "dial0"
 _AT_ONCE = "0"
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
-assert RETURNED < f"{DIAL}/" < AFTER_DIALS < ENDED < OPEN < LEASED < CORRECTED < f"{REPORT}/" < ACKNOWLEDGED
+assert RETURNED < f"{DIAL}/" < AFTER_DIALS < ENDED < OPEN < LEASED < CORRECTED < f"{REPORT}/" < ATTEMPT_REPORT
+assert ATTEMPT_REPORT < f"{ATTEMPT_REPORT}/~" < ACKNOWLEDGED
 assert ACKNOWLEDGED < CANCELED
 
 
@@ -81,17 +86,35 @@ def task_item(items: type[TaskItem], task: Task, spread: int) -> TaskItem:
     key, instant = task.key, task.not_before
     name = f"{_AT_ONCE if instant is None else _text(instant)}/{padded(key.sequence)}/{new_nonce()}"
     partition = partition_key(key.campaign, spreading.partition(key.sequence, spread))
+    if isinstance(task, AttemptReportTask):
+        return attempt_report_item(items, task, spread)
     if isinstance(task, ReportTask):
-        ended = None if task.ended is None else task.ended.line
-        return items(partition, f"{REPORT}/{name}", sequence=key.sequence, attempt=task.attempt, ended=ended)
+        return items(partition, f"{REPORT}/{name}", sequence=key.sequence, attempt=task.attempt)
     return items(partition, f"{DIAL}/{name}", sequence=key.sequence, attempt=task.attempt, entry=task.entry.line)
+
+
+def attempt_report_item(items: type[TaskItem], report: AttemptReportTask, spread: int) -> TaskItem:
+    """Its key has no nonce, so whoever knows the task can delete it."""
+    key = report.key
+    partition = partition_key(key.campaign, spreading.partition(key.sequence, spread))
+    name = f"{_text(report.not_before)}/{padded(key.sequence)}/{report.ended.attempt}.{report.attempt}"
+    return items(
+        partition, f"{ATTEMPT_REPORT}/{name}", sequence=key.sequence, attempt=report.attempt, ended=report.ended.line
+    )
 
 
 def lease_item(items: type[TaskItem], tasks: Sequence[Task], expires: datetime) -> TaskItem:
     first = tasks[0].key
-    kind = DIAL if isinstance(tasks[0], DialTask) else REPORT
+    kind = kind_of(tasks[0])
     name = f"{LEASED}{kind}/{_text(expires)}/{padded(first.sequence)}/{new_nonce()}"
     return items(str(first.campaign), name, numbers=[_line(task) for task in tasks])
+
+
+def kind_of(task: Task) -> str:
+    """The kind of its item."""
+    if isinstance(task, DialTask):
+        return DIAL
+    return REPORT if isinstance(task, ReportTask) else ATTEMPT_REPORT
 
 
 def returned_item(items: type[TaskItem], dials: Sequence[DialTask], mark: str) -> TaskItem:
@@ -198,31 +221,36 @@ def _task(campaign: CampaignKey, item: TaskItem) -> Task:
     if kind.endswith(DIAL):
         instant = None if not_before == _AT_ONCE else _instant(not_before)
         return DialTask(key, Entry.from_line(item.entry), int(item.attempt), instant)
-    return ReportTask(key, int(item.attempt), _instant(not_before), _ended(item.ended))
+    if kind.endswith(ATTEMPT_REPORT):
+        return AttemptReportTask(key, int(item.attempt), _instant(not_before), EndedAttempt.from_line(item.ended))
+    return ReportTask(key, int(item.attempt), _instant(not_before))
 
 
 def _tasks(campaign: CampaignKey, item: TaskItem) -> tuple[Task, ...]:
     kind, instant, *_ = item.key.split("/")
     tasks: list[Task] = []
     for line in item.numbers:
-        sequence, attempt, entry = line.split(" ", 2)
+        sequence, attempt, rest = line.split(" ", 2)
         key = campaign.call(int(sequence))
         if kind.endswith(REPORT):
-            tasks.append(ReportTask(key, int(attempt), _instant(instant), _ended(entry)))
+            tasks.append(ReportTask(key, int(attempt), _instant(instant)))
+        elif kind.endswith(ATTEMPT_REPORT):
+            tasks.append(AttemptReportTask(key, int(attempt), _instant(instant), EndedAttempt.from_line(rest)))
         else:
-            tasks.append(DialTask(key, Entry.from_line(entry), int(attempt), None))
+            tasks.append(DialTask(key, Entry.from_line(rest), int(attempt), None))
     return tuple(tasks)
 
 
 def _line(task: Task) -> str:
-    """`sequence attempt entry` for a dial. A report has the ended attempt that it is about instead, if any."""
-    if isinstance(task, DialTask):
-        return f"{task.key.sequence} {task.attempt} {task.entry.line}"
-    return f"{task.key.sequence} {task.attempt} {'' if task.ended is None else task.ended.line}"
-
-
-def _ended(line: str | None) -> EndedAttempt | None:
-    return EndedAttempt.from_line(line) if line else None
+    """`sequence attempt`, and the entry of a dial, or how the attempt ended that is reported."""
+    match task:
+        case DialTask(entry=entry):
+            rest = entry.line
+        case AttemptReportTask(ended=ended):
+            rest = ended.line
+        case _:
+            rest = ""
+    return f"{task.key.sequence} {task.attempt} {rest}"
 
 
 def _returned_key(first: DialTask, mark: str) -> str:

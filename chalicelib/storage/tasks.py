@@ -26,12 +26,12 @@ from chalicelib.domain.keys import CampaignKey
 from chalicelib.domain.models import Campaign
 from chalicelib.domain.tasks import (
     Acknowledgement,
+    AttemptReportTask,
     CanceledNumbers,
     Correction,
     DialTask,
     Lease,
     OpenCalls,
-    ReportTask,
     ScheduledTask,
     Task,
     UncountedOutcome,
@@ -42,6 +42,7 @@ from chalicelib.storage.tables import TaskItem
 from chalicelib.storage.task_items import (
     ACKNOWLEDGED,
     AFTER_DIALS,
+    ATTEMPT_REPORT,
     CANCELED,
     CORRECTED,
     DIAL,
@@ -52,6 +53,7 @@ from chalicelib.storage.task_items import (
     RETURNED,
     acknowledgement_item,
     acknowledgement_of,
+    attempt_report_item,
     canceled_item,
     canceled_name,
     canceled_of,
@@ -88,6 +90,12 @@ class TaskStore:
 
     def add(self, transaction: Transaction, task: Task, *, spread: int) -> None:
         transaction.put("task", task_item(self._items, task, spread))
+
+    def add_attempt_report(self, report: AttemptReportTask, *, spread: int) -> None:
+        attempt_report_item(self._items, report, spread).save()
+
+    def delete_attempt_report(self, report: AttemptReportTask, *, spread: int) -> None:
+        attempt_report_item(self._items, report, spread).delete()
 
     def add_outcome(self, transaction: Transaction, outcome: UncountedOutcome) -> None:
         transaction.put("outcome", outcome_item(self._items, outcome))
@@ -190,12 +198,13 @@ class TaskStore:
             yield from returned_dials(campaign, item)
 
     def due_reports(self, campaign: CampaignKey, now: datetime, *, spread: int) -> Iterator[ScheduledTask]:
-        """In the order of due times."""
-        for item in self._due(REPORT, partition_keys(campaign, spread), now):
-            yield scheduled_task(campaign, item)
+        """Those of outcomes, then those of attempts that others follow, each in the order of due times."""
+        for kind in (REPORT, ATTEMPT_REPORT):
+            for item in self._due(kind, partition_keys(campaign, spread), now):
+                yield scheduled_task(campaign, item)
 
     def expired_leases(self, campaign: CampaignKey, now: datetime) -> Iterator[Lease]:
-        for kind in (DIAL, REPORT):
+        for kind in (DIAL, REPORT, ATTEMPT_REPORT):
             for item in self._due(LEASED + kind, [str(campaign)], now):
                 yield lease_of(campaign, item)
 
@@ -214,7 +223,8 @@ class TaskStore:
 
     def count_reports(self, campaign: CampaignKey, most: int, *, spread: int) -> int:
         """How many reports wait to be sent, due or not. Counts up to `most`."""
-        return self._count(REPORT, campaign, spread, most)
+        of_outcomes = self._count(REPORT, campaign, spread, most)
+        return of_outcomes + self._count(ATTEMPT_REPORT, campaign, spread, most - of_outcomes)
 
     def uncounted_outcomes(self, campaign: CampaignKey, *, spread: int) -> Iterator[UncountedOutcome]:
         for item in self._of_numbers(ENDED, campaign, spread):
@@ -254,7 +264,10 @@ class TaskStore:
 
     def first_report(self, campaign: CampaignKey, *, spread: int) -> datetime | None:
         """When the first waiting report is due. None if there is none."""
-        first = self._first_ones(campaign, spread, after=f"{REPORT}/", before=ACKNOWLEDGED)
+        between = (f"{REPORT}/", ATTEMPT_REPORT), (ATTEMPT_REPORT, ACKNOWLEDGED)
+        first = (
+            item for after, before in between for item in self._first_ones(campaign, spread, after=after, before=before)
+        )
         return min(map(due_at, first), default=None)
 
     def lease(self, scheduled: Sequence[ScheduledTask], now: datetime) -> str:
@@ -283,7 +296,7 @@ class TaskStore:
             self.add_returned(dials, new_nonce())
         with self._items.batch_write() as batch:
             for task in tasks:
-                if isinstance(task, ReportTask):
+                if not isinstance(task, DialTask):
                     batch.save(task_item(self._items, replace(task, not_before=now), spread))
         self.delete_lease(lease.campaign, lease.name)
 

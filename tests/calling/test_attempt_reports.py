@@ -12,9 +12,11 @@ from chalicelib.domain.retries import REPORT_ATTEMPTS
 from chalicelib.runtime.metrics import Metric
 from tests.fake_aws.dynamodb import SimulatedDynamoDB
 from tests.support.campaigns import campaign, numbers, prepare_running, stop
+from tests.support.customer import Customer
 from tests.support.databases import with_tables
 from tests.support.events import post_event
 from tests.support.examples import CAMPAIGN
+from tests.support.interruptions import after_first_call
 from tests.support.world import HandClock, World
 
 FAILED = Answered(500, {}, b"")
@@ -84,7 +86,10 @@ def test_an_attempt_that_an_event_ends_is_reported(world: World) -> None:
     prepare_running(world, numbers(1), max_retries=1, retries=rules, attempt_reports=True)
     world.run(minutes=2)
     url = world.tenant.calls[0].form["status_url"]
-    assert post_event(world.services, url, CallStatus="completed", AnsweredBy="machine_start", CallDuration="9").status
+    assert (
+        post_event(world.services, url, CallStatus="completed", AnsweredBy="machine_start", CallDuration="9").status
+        == 200
+    )
     world.run(minutes=3)
     (report,) = world.tenant.reports
     shown = {name: report.form[name] for name in ("result", "callee_type", "duration", "attempts", "final")}
@@ -128,36 +133,93 @@ def test_a_result_url_that_is_gone_is_not_told_again(failing: World) -> None:
     assert [attempts for attempts, *_ in reported(failing)] == ["1", "2"]
 
 
-def first_report(world: World) -> str:
-    """The body of the message that has the report of the first attempt."""
-    prepare_running(world, numbers(1), max_retries=1, attempt_reports=True)
-    world.run(minutes=1)
-    (message,) = world.dispatch()
+def lost_report(world: World, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The dialer dies before it reports the first attempt. Answers the body of the message that has the report."""
+
+    def die() -> None:
+        raise SystemExit
+
+    with monkeypatch.context() as patch:
+        after_first_call(patch, type(world.services.calls), "defer_retry", die)
+        prepare_running(world, numbers(1), max_retries=1, attempt_reports=True)
+        with pytest.raises(SystemExit):
+            world.run(minutes=1)
+    world.clock.advance(119)
+    assert world.dispatch() == []
+    world.clock.advance(2)
+    (message,) = (one for one in world.dispatch() if "reports" in one.body)
     assert json.loads(message.body)["version"] == 3
     return message.body
 
 
-def test_a_report_that_is_delivered_twice_is_deferred_once(failing: World) -> None:
-    failing.tenant.on_report = lambda _: FAILED
-    body = first_report(failing)
-    assert failing.dial([body, body]) == []
-    failing.clock.advance(30)
-    assert len(list(failing.services.tasks.due_reports(CAMPAIGN, failing.clock.now(), spread=1))) == 1
+def test_a_report_is_sent_at_once(failing: World) -> None:
+    prepare_running(failing, numbers(1), max_retries=1, attempt_reports=True)
+    failing.tick()
+    failing.drain(failing.clock.now() + timedelta(seconds=5))
+    assert reported(failing) == [FIRST]
+    assert list(failing.services.tasks.due_reports(CAMPAIGN, failing.clock.now() + timedelta(hours=1), spread=1)) == []
 
 
-def test_a_report_whose_dialer_died_is_sent_again(failing: World) -> None:
-    first_report(failing)  # and nobody gets the message
+def test_a_report_whose_dialer_died_is_sent_by_another(failing: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert failing.dial([lost_report(failing, monkeypatch)]) == []
+    assert reported(failing) == [FIRST]
+
+
+def test_a_report_whose_message_is_lost_is_sent_again(failing: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    lost_report(failing, monkeypatch)  # and nobody gets the message
     failing.run(minutes=20)
     assert FIRST in reported(failing)
     assert not failing.services.tasks.any(CAMPAIGN, spread=1)
 
 
-def test_a_report_that_there_is_no_time_for_comes_again(failing: World) -> None:
-    body = first_report(failing)
-    assert failing.dial([body], time_left=timedelta(seconds=1)) == ["0"]
-    assert failing.tenant.reports == []
-    assert failing.dial([body]) == []
+def test_a_report_that_is_delivered_twice_is_deferred_once(failing: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    failing.tenant.on_report = lambda _: FAILED
+    body = lost_report(failing, monkeypatch)
+    assert failing.dial([body, body]) == []
+    failing.clock.advance(30)
+    assert len(list(failing.services.tasks.due_reports(CAMPAIGN, failing.clock.now(), spread=1))) == 1
+
+
+def test_a_report_that_there_is_no_time_for_waits_for_the_next_tick(
+    failing: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = lost_report(failing, monkeypatch)
+    assert failing.dial([body], time_left=timedelta(seconds=1)) == []
+    assert reported(failing) == []
+    (again,) = (one for one in failing.dispatch() if "reports" in one.body)
+    assert failing.dial([again.body]) == []
     assert reported(failing) == [FIRST]
+
+
+def test_a_report_that_the_dialer_has_no_time_for_is_sent_by_another(failing: World) -> None:
+    def answer_late(_: object) -> Answered:
+        failing.clock.advance(25)
+        return FAILED
+
+    failing.tenant.on_call = answer_late
+    prepare_running(failing, numbers(1), max_retries=1, attempt_reports=True)
+    (message,) = failing.dispatch()
+    failing.clock.turn_to(message.visible_at)
+    assert failing.dial([message.body], time_left=timedelta(seconds=38)) == []
+    assert (len(failing.tenant.calls), failing.tenant.reports) == (1, [])
+    failing.run(minutes=4)
+    assert FIRST in reported(failing)
+
+
+def test_the_report_of_an_outcome_has_other_ids_than_that_of_the_last_attempt(failing: World) -> None:
+    """A canceled number's outcome has the number of the attempt before it was canceled."""
+    prepare_running(failing, numbers(1), max_retries=1, attempt_reports=True)
+    failing.run(minutes=1)
+    customer = Customer(failing.services)
+    call_id = int(failing.tenant.calls[0].form["call_id"])
+    canceled = customer.post("/api/campaigns/cancel-calls", campaign_id=1, call_ids=[call_id])
+    assert canceled.json["response"]["canceled"] == 1
+    failing.run(minutes=3)
+    first, last = failing.tenant.reports
+    assert (first.form["final"], last.form["result"]) == ("false", "canceled")
+    assert first.form["attempts"] == last.form["attempts"]
+    assert first.headers["webhook-id"] != last.headers["webhook-id"]
+    assert first.headers["Idempotency-Key"] != last.headers["Idempotency-Key"]
 
 
 def test_a_stopped_campaign_reports_its_attempts(failing: World) -> None:
@@ -168,8 +230,10 @@ def test_a_stopped_campaign_reports_its_attempts(failing: World) -> None:
     assert reported(failing) == [FIRST]
 
 
-def test_no_attempt_is_reported_once_the_campaign_has_no_result_url(failing: World) -> None:
-    body = first_report(failing)
+def test_no_attempt_is_reported_once_the_campaign_has_no_result_url(
+    failing: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = lost_report(failing, monkeypatch)
     failing.services.campaigns.change(CAMPAIGN, lambda plan: replace(plan, result_url=None), failing.clock.now())
     failing.clock.advance(2)
     assert failing.dial([body]) == []

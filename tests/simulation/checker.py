@@ -326,6 +326,10 @@ def _attempts_are_reported(story: Story) -> Iterator[str]:
     yield from (
         f"P7: attempt {one} was reported with the ids {sorted(of_it)}" for one, of_it in ids.items() if len(of_it) > 1
     )
+    of_outcomes = {found for report in story.tenant.outcome_reports for found in report.ids}
+    shared = of_outcomes & {found for of_it in ids.values() for pair in of_it for found in pair}
+    if shared:
+        yield f"P7: reports of an attempt and of an outcome have the same ids: {sorted(shared)}"
     if ids and not story.attempt_reports:
         yield f"P7: attempts were reported unasked: {sorted(map(str, ids))}"
     over = {(report.call_id, report.attempt) for report in story.tenant.attempt_reports if report.status in (200, 410)}
