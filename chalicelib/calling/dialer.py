@@ -32,7 +32,7 @@ from chalicelib.domain.keys import CallKey
 from chalicelib.domain.last_look import CampaignSnapshot, Refusal, hold, refusal, refusal_unclaimed
 from chalicelib.domain.messages import Dial, Refill, Report, Slice
 from chalicelib.domain.models import Campaign
-from chalicelib.domain.outcome import RequestResult, Result, Unknown
+from chalicelib.domain.outcome import Outcome, RequestResult, Result, Unknown
 from chalicelib.domain.retries import AwaitOutcome, Finish, Retry, TryUnsentAgain, next_action
 from chalicelib.domain.tasks import AttemptReportTask, DialTask
 from chalicelib.domain.timetable import Timetable
@@ -51,7 +51,7 @@ R = TypeVar("R")
 
 #: The longest time from the last look to the recorded outcome: the gateway's deadline, and the time to write.
 CALL_TIME = timedelta(seconds=CALL_DEADLINE + 5)
-#: When the report of an attempt is sent by another dialer, because the first one has died. It lives for 90 seconds.
+#: How long after an attempt its report is dispatched, unless its dialer has sent it. A dialer lives for 90 seconds.
 ATTEMPT_REPORTED_WITHIN = timedelta(minutes=2)
 #: How long before its instant a number is claimed, so that the claim doesn't make the call late.
 CLAIMED_AHEAD = timedelta(seconds=0.2)
@@ -334,16 +334,7 @@ class Dialer:
             case Retry(outcome, not_before):
                 logger.info("failed, and is retried: %s", outcome.reason, extra=extra)
                 self._metrics.count(Metric.DEFERRED)
-                ended = EndedAttempt(claim.attempt, now, outcome)
-                report = AttemptReportTask(claim.key, 1, now + ATTEMPT_REPORTED_WITHIN, ended)
-                is_reported = campaign.plan.reports_attempts
-                is_deferred = await self._retry(
-                    self._calls.defer_retry, claim, outcome, now, not_before, report if is_reported else None
-                )
-                if is_reported and is_deferred:
-                    await self._report_attempt(
-                        finished(claim, outcome, now, ReportState.NONE), report, campaign, deadline
-                    )
+                await self._dial_again(claim, outcome, now, not_before, campaign, deadline)
             case AwaitOutcome():
                 logger.info("in progress", extra=extra)
                 if not await self._retry(self._calls.begin_progress, claim, now):
@@ -360,12 +351,30 @@ class Dialer:
                 return call
         return None
 
-    async def _report_attempt(
-        self, call: Call, report: AttemptReportTask, campaign: Campaign, deadline: datetime
+    async def _dial_again(
+        self,
+        claim: Claim,
+        outcome: Outcome,
+        now: datetime,
+        not_before: datetime,
+        campaign: Campaign,
+        deadline: datetime,
     ) -> None:
-        """Report an attempt at once. Its task waits in case that this dialer dies."""
+        """Defer the next attempt. If the campaign asks for it, report this one at once.
+
+        The report's task waits in case that this dialer dies.
+        """
+        if not campaign.plan.reports_attempts:
+            await self._retry(self._calls.defer_retry, claim, outcome, now, not_before)
+            return
+        ended = EndedAttempt(claim.attempt, now, outcome)
+        report = AttemptReportTask(claim.key, 1, now + ATTEMPT_REPORTED_WITHIN, ended)
+        if not await self._retry(self._calls.defer_retry, claim, outcome, now, not_before, report):
+            return
+        call = finished(claim, outcome, now, ReportState.NONE)
         if await self._reporter.report_attempt(call, report, campaign, deadline):
-            await self._retry(self._tasks.delete_attempt_report, report, spread=campaign.spread)
+            # Its task is where the claim's spread says, which may be an earlier one.
+            await self._retry(self._tasks.delete_attempt_report, report, spread=claim.spread)
 
     async def _report_again(self, report: Report, deadline: datetime) -> TaskResult:
         call = await self._run_blocking(self._calls.get, report.key)

@@ -160,6 +160,18 @@ def test_a_report_is_sent_at_once(failing: World) -> None:
     assert list(failing.services.tasks.due_reports(CAMPAIGN, failing.clock.now() + timedelta(hours=1), spread=1)) == []
 
 
+def test_a_report_that_is_sent_leaves_no_task_though_the_campaign_has_more_partitions_by_then() -> None:
+    database = with_tables(SimulatedDynamoDB())
+    world = World(database, HandClock())
+    world.tenant.on_call = lambda _: FAILED
+    prepare_running(world, numbers(2), max_retries=1, attempt_reports=True)
+    world.tick()
+    database.campaigns("acme", 1).update([database.campaigns.spread.set(4)])
+    world.drain(world.clock.now() + timedelta(seconds=5))
+    assert reported(world) == [FIRST, FIRST]
+    assert list(world.services.tasks.due_reports(CAMPAIGN, world.clock.now() + timedelta(hours=1), spread=4)) == []
+
+
 def test_a_report_whose_dialer_died_is_sent_by_another(failing: World, monkeypatch: pytest.MonkeyPatch) -> None:
     assert failing.dial([lost_report(failing, monkeypatch)]) == []
     assert reported(failing) == [FIRST]
