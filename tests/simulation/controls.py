@@ -86,7 +86,7 @@ CONTROLS = (
     Control(
         "the last look",
         (Edit(Dialer, "_look", {"why is not None or snapshot.campaign is None": "snapshot.campaign is None"}),),
-        seen_in=11,
+        seen_in=4,
     ),
     Control(
         "the sweep of numbers whose message is lost",
@@ -97,7 +97,7 @@ CONTROLS = (
                 {"dispatched_long_ago=sequence < long_ago and": "dispatched_long_ago=False and"},
             ),
         ),
-        seen_in=16,
+        seen_in=2,
     ),
     Control(
         "the generation",
@@ -107,12 +107,12 @@ CONTROLS = (
     Control(
         "the operator's switch",
         (Edit(last_look, "stopped", {"if snapshot.halted:": "if False:"}),),
-        seen_in=11,
+        seen_in=4,
     ),
     Control(
         "missed ticks are made up for at twice the pace at most",
         (Edit(pacing, "_slots_of_opening", {"begin + (instant - first) // 2": "begin"}),),
-        seen_in=13,
+        seen_in=1,
     ),
     Control(
         "missed ticks are made up for within their own period only",
@@ -129,7 +129,7 @@ CONTROLS = (
                 },
             ),
         ),
-        seen_in=30,
+        seen_in=4,
     ),
     Control(
         "a claim without an outcome becomes uncertain",
@@ -142,7 +142,7 @@ CONTROLS = (
             Edit(CampaignSnapshots, "_is_fresh", {"self._clock.now() - asked_at <= FRESH_FOR": "True"}),
             Edit(last_look, "refusal", {"now - snapshot.asked_at > KNOWN_FOR": "False"}),
         ),
-        seen_in=11,
+        seen_in=4,
     ),
     Control(
         "a call is made in its own period only",
@@ -184,12 +184,12 @@ CONTROLS = (
             Edit(last_look, "refusal", {"closes - CLOCKS_DIFFER": "closes"}),
             Edit(last_look, "hold", {"CLOCKS_DIFFER - (now - began) / 2": "timedelta(0)"}),
         ),
-        seen_in=14,
+        seen_in=185,
     ),
     Control(
         "a transaction that the SDK repeats is recognised by its token",
         (Edit(Transaction, "commit", {"client_request_token=self._token": "client_request_token=None"}),),
-        seen_in=113,
+        seen_in=26,
     ),
     Control(
         "an unacknowledged report is sent again",
