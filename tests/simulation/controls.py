@@ -86,7 +86,7 @@ CONTROLS = (
     Control(
         "the last look",
         (Edit(Dialer, "_look", {"why is not None or snapshot.campaign is None": "snapshot.campaign is None"}),),
-        seen_in=4,
+        seen_in=11,
     ),
     Control(
         "the sweep of numbers whose message is lost",
@@ -97,7 +97,7 @@ CONTROLS = (
                 {"dispatched_long_ago=sequence < long_ago and": "dispatched_long_ago=False and"},
             ),
         ),
-        seen_in=2,
+        seen_in=16,
     ),
     Control(
         "the generation",
@@ -107,12 +107,12 @@ CONTROLS = (
     Control(
         "the operator's switch",
         (Edit(last_look, "stopped", {"if snapshot.halted:": "if False:"}),),
-        seen_in=4,
+        seen_in=11,
     ),
     Control(
         "missed ticks are made up for at twice the pace at most",
         (Edit(pacing, "_slots_of_opening", {"begin + (instant - first) // 2": "begin"}),),
-        seen_in=1,
+        seen_in=13,
     ),
     Control(
         "missed ticks are made up for within their own period only",
@@ -129,7 +129,7 @@ CONTROLS = (
                 },
             ),
         ),
-        seen_in=4,
+        seen_in=30,
     ),
     Control(
         "a claim without an outcome becomes uncertain",
@@ -142,7 +142,7 @@ CONTROLS = (
             Edit(CampaignSnapshots, "_is_fresh", {"self._clock.now() - asked_at <= FRESH_FOR": "True"}),
             Edit(last_look, "refusal", {"now - snapshot.asked_at > KNOWN_FOR": "False"}),
         ),
-        seen_in=4,
+        seen_in=11,
     ),
     Control(
         "a call is made in its own period only",
@@ -184,12 +184,12 @@ CONTROLS = (
             Edit(last_look, "refusal", {"closes - CLOCKS_DIFFER": "closes"}),
             Edit(last_look, "hold", {"CLOCKS_DIFFER - (now - began) / 2": "timedelta(0)"}),
         ),
-        seen_in=185,
+        seen_in=14,
     ),
     Control(
         "a transaction that the SDK repeats is recognised by its token",
         (Edit(Transaction, "commit", {"client_request_token=self._token": "client_request_token=None"}),),
-        seen_in=26,
+        seen_in=113,
     ),
     Control(
         "an unacknowledged report is sent again",
@@ -234,7 +234,7 @@ CONTROLS = (
     Control(
         "a number is listed once among the open calls",
         (Edit(settling, "classify", {"if call.listed:": "if False:"}),),
-        seen_in=26,
+        seen_in=22,
     ),
     Control(
         "a correction is counted after its call",
@@ -245,7 +245,7 @@ CONTROLS = (
                 {"if one.key.sequence < campaign.settled and one.key.sequence not in uncounted": ""},
             ),
         ),
-        seen_in=26,
+        seen_in=115,
     ),
     Control(
         "a refill takes no more lines than there are",
@@ -255,7 +255,7 @@ CONTROLS = (
     Control(
         "a line is held until its call can't begin any more",
         (Edit(lines, "is_over", {"return now >= line.begins_by": "return True"}),),
-        seen_in=5,
+        seen_in=33,
     ),
     Control(
         "a line is held while its call is in progress",
@@ -265,21 +265,16 @@ CONTROLS = (
     Control(
         "an event comes with the signature of its attempt",
         (Edit(authentication, "by_signature", {"or not is_event_signature(signature, secret, key, attempt)": ""}),),
-        seen_in=1,
+        seen_in=9,
     ),
     Control(
         "a number is canceled only if no dialer has claimed it",
         (Edit(Cancellations, "_unchanged", {"cast(Condition, self._items.call.does_not_exist())": "None"}),),
-        seen_in=44,
-    ),
-    Control(
-        "the report of an attempt waits again if its message is gone",
-        (Edit(settling, "still_to_do", {"return True  # Nobody": "return False  # Nobody"}),),
-        seen_in=272,
+        seen_in=61,
     ),
     Control(
         "an attempt that fails is reported in the same transaction as the next one is deferred",
         (Edit(Calls, "_defer", {"if report is not None:": "if False:"}),),
-        seen_in=16,
+        seen_in=187,
     ),
 )

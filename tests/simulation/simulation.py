@@ -85,8 +85,9 @@ BUSY = timedelta(minutes=45)
 SPREAD = (0.25, 0.1)
 #: how many of the stories have numbers that are canceled
 CANCEL_ODDS = 0.25
-#: how many of the campaigns ask for a report of each attempt
+#: how many of the campaigns ask for a report of each attempt, from which seed on: the controls need the stories before
 ATTEMPT_REPORTS_ODDS = 0.5
+FIRST_WITH_ATTEMPT_REPORTS = 120
 #: in which part of the stories
 SPREAD_ODDS = 0.25
 #: how often a message that waits for a dialer is offered again
@@ -139,7 +140,8 @@ class Simulation:
         self.story = Story(seed, self.tenant, self.faults, [hours], max_retries=self.dice.choice([0, 0, 2]))
         self.story.call_timeout = call_timeout
         attempts_dice = random.Random(f"attempts {seed}")  # noqa: S311 # no secret
-        self.story.attempt_reports = attempts_dice.random() < ATTEMPT_REPORTS_ODDS
+        may_report = seed >= FIRST_WITH_ATTEMPT_REPORTS
+        self.story.attempt_reports = may_report and attempts_dice.random() < ATTEMPT_REPORTS_ODDS
         span, most = timedelta(seconds=self.dice.choice([2, 10, 40])), self.dice.choice([1, 5, 20])
         self.story.limits = Limits(span, most, most_slow=most * 5 // 2 if most > 1 else 1)
         self.story.dialers = self.dice.choice([1, 2, 50, 50])
