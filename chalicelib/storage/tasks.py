@@ -198,9 +198,13 @@ class TaskStore:
             yield from returned_dials(campaign, item)
 
     def due_reports(self, campaign: CampaignKey, now: datetime, *, spread: int) -> Iterator[ScheduledTask]:
-        """Those of outcomes, then those of attempts that others follow, each in the order of due times."""
-        for kind in (REPORT, ATTEMPT_REPORT):
-            for item in self._due(kind, partition_keys(campaign, spread), now):
+        """Those of outcomes, then those of attempts that others follow, each in the order of due times.
+
+        One request reads both. So it also reads the reports of outcomes that aren't due yet.
+        """
+        between = due_by(REPORT, now)[0], due_by(ATTEMPT_REPORT, now)[1]
+        for item in self._between(between, partition_keys(campaign, spread)):
+            if due_at(item) <= now:
                 yield scheduled_task(campaign, item)
 
     def expired_leases(self, campaign: CampaignKey, now: datetime) -> Iterator[Lease]:
@@ -223,8 +227,8 @@ class TaskStore:
 
     def count_reports(self, campaign: CampaignKey, most: int, *, spread: int) -> int:
         """How many reports wait to be sent, due or not. Counts up to `most`."""
-        of_outcomes = self._count(REPORT, campaign, spread, most)
-        return of_outcomes + self._count(ATTEMPT_REPORT, campaign, spread, most - of_outcomes)
+        waiting = self._between((f"{REPORT}/", ACKNOWLEDGED), partition_keys(campaign, spread))
+        return sum(1 for _ in islice(waiting, most))
 
     def uncounted_outcomes(self, campaign: CampaignKey, *, spread: int) -> Iterator[UncountedOutcome]:
         for item in self._of_numbers(ENDED, campaign, spread):
@@ -330,8 +334,11 @@ class TaskStore:
 
     def _due(self, kind: str, partitions: Sequence[str], now: datetime) -> Iterator[TaskItem]:
         """The partitions' items in one order. Each partition is read only as far as it is needed."""
-        due = self._items.key.between(*due_by(kind, now))
-        found = [self._items.query(partition, due, consistent_read=True) for partition in partitions]
+        return self._between(due_by(kind, now), partitions)
+
+    def _between(self, keys: tuple[str, str], partitions: Sequence[str]) -> Iterator[TaskItem]:
+        between = self._items.key.between(*keys)
+        found = [self._items.query(partition, between, consistent_read=True) for partition in partitions]
         return heapq.merge(*found, key=lambda item: item.key)
 
     def _of_slices(self, kind: str, campaign: CampaignKey) -> Iterator[TaskItem]:

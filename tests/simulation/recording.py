@@ -129,6 +129,7 @@ def everything(asking: Mapping[Path, set[int]]) -> Record:
         _a_report_answered_with_410(record)
         _lost_reports(record)
         _a_retry_whose_report_is_lost(record)
+        _reports_of_attempts(record)
         for seed in range(MOST):
             if seed >= FEWEST and not record.left_out(asking):
                 break
@@ -358,6 +359,21 @@ def _lost_reports(record: Record) -> None:
         world.settle()
         world.tick()
         assert len(world.sqs.take(world.clock.now())) == 1
+
+
+def _reports_of_attempts(record: Record) -> None:
+    """The report of an attempt fails, comes when there is no time for it, and is sent at last."""
+    world = RecordedWorld(record)
+    prepare(world, [Entry("tel:+12223334444")], max_retries=1, attempt_reports=True)
+    world.tenant.on_call = lambda _: Answered(486, {}, b"")
+    world.tenant.on_report = lambda _: Answered(500, {}, b"")
+    start(world)
+    world.run(minutes=1)
+    (message,) = (one for one in world.dispatch() if "ended" in one.body)
+    world.dial([message.body], timedelta(seconds=1))
+    world.tenant.on_report = lambda _: Answered(200, {}, b"")
+    world.run(minutes=6)
+    assert len(world.tenant.reports) == 3
 
 
 def _a_retry_whose_report_is_lost(record: Record) -> None:
