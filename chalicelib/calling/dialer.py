@@ -372,9 +372,8 @@ class Dialer:
         if not await self._retry(self._calls.defer_retry, claim, outcome, now, not_before, report):
             return
         call = finished(claim, outcome, now, ReportState.NONE)
-        if await self._reporter.report_attempt(call, report, campaign, deadline):
-            # Its task is where the claim's spread says, which may be an earlier one.
-            await self._retry(self._tasks.delete_attempt_report, report, spread=claim.spread)
+        # The claim's spread may be an earlier one than the campaign's.
+        await self._reporter.report_attempt(call, report, campaign, deadline, spread=claim.spread)
 
     async def _report_again(self, report: Report, deadline: datetime) -> TaskResult:
         call = await self._run_blocking(self._calls.get, report.key)
@@ -383,9 +382,7 @@ class Dialer:
             return DONE
         if report.ended is not None:
             task = AttemptReportTask(report.key, report.attempt, self._clock.now(), report.ended)
-            if not await self._reporter.report_attempt(call, task, campaign, deadline):
-                # It isn't tried, so it isn't counted. The next tick dispatches it.
-                await self._retry(self._tasks.add_attempt_report, task, spread=campaign.spread)
+            await self._reporter.report_attempt_again(call, task, campaign, deadline)
             return DONE
         if not _is_owed(call, report.attempt):
             return DONE

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from itertools import chain, islice
 
 from chalicelib.calling.timetables import read_timetable
-from chalicelib.domain import load, messages, pacing, slicing
+from chalicelib.domain import load, messages, pacing, slicing, spreading
 from chalicelib.domain.keys import CallKey
 from chalicelib.domain.lines import LineLimits
 from chalicelib.domain.messages import Dial, Slice
@@ -74,6 +74,15 @@ class PacingInput:
     def possible_part(self, share: float) -> float:
         """How much of its calls, from 0 to 1, it can make with its share of the dialers."""
         return load.part(share, self.rate, self.limits, self.call_time)
+
+    def spread(self, part: float, calls_per_partition: float) -> int:
+        """In how many partitions its tasks must be if this part of its calls, from 0 to 1, is made."""
+        return spreading.needed(
+            self.rate * part,
+            self.campaign.spread,
+            calls_per_partition,
+            with_attempt_reports=self.campaign.plan.reports_attempts,
+        )
 
 
 @dataclass(frozen=True)

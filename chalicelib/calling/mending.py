@@ -26,6 +26,7 @@ class Mender:
     def __init__(self, stores: Stores, clock: Clock, metrics: Metrics) -> None:
         self._stores = stores
         self._calls = stores.calls
+        self._call_reports = stores.call_reports
         self._cancellations = stores.cancellations
         self._log = stores.log
         self._progress = stores.progress
@@ -63,7 +64,7 @@ class Mender:
 
     def defer_report(self, call: Call, campaign: Campaign, now: datetime) -> None:
         logger.warning("the report was begun, and never finished", extra=about(call.key))
-        self._calls.defer_report(call, call.report_attempts, call.report_error, now, spread=campaign.spread)
+        self._call_reports.defer_report(call, call.report_attempts, call.report_error, now, spread=campaign.spread)
 
     def defer_lost(self, campaign: Campaign, sequence: int) -> bool:
         key = campaign.key.call(sequence)

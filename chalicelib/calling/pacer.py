@@ -206,12 +206,7 @@ class Pacer:
         part = self._part(one, before, possible, now)
         numbers = self._dispatcher.numbers(campaign, returned, now)
         # Calls that the dialers can't make write no tasks.
-        spread = spreading.needed(
-            one.rate * possible,
-            campaign.spread,
-            self._calls_per_partition,
-            with_attempt_reports=campaign.plan.reports_attempts,
-        )
+        spread = one.spread(possible, self._calls_per_partition)
         filled = zip(self._dispatcher.slots(one, part, possible, now, HORIZON), numbers, strict=False)
         done = self._dispatcher.fill(one, filled, spread, deadline)
         limited = part < possible and next(numbers, None) is not None

@@ -90,12 +90,7 @@ class Refiller:
         returned = self._tasks.returned_dials(campaign.key)
         numbers = self._dispatcher.numbers(campaign, returned, now)
         filled = islice(zip(usable, numbers, strict=False), free)
-        spread = spreading.needed(
-            one.rate * refill.part,
-            campaign.spread,
-            self._calls_per_partition,
-            with_attempt_reports=campaign.plan.reports_attempts,
-        )
+        spread = one.spread(refill.part, self._calls_per_partition)
         done = self._dispatcher.fill(one, filled, spread, deadline, partial(self._take_lines, one, known))
         if done.head != done.campaign.head:
             self._progress.advance_head(done.campaign, done.head)

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import ParamSpec, TypeVar
 
 from chalicelib.calling.blocking import RunBlocking, retry_blocking
 from chalicelib.calling.signer import Signer
@@ -25,6 +26,9 @@ from chalicelib.storage.stores import Stores
 from chalicelib.storage.writes import new_nonce
 
 logger = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 #: The longest time from a report's sending to its recorded result: the gateway's deadline, and the time to write.
 REPORT_TIME = timedelta(seconds=REPORT_DEADLINE + 5)
@@ -46,7 +50,7 @@ class Reporter:
         random_fraction: Callable[[], float] = random.random,
     ) -> None:
         """`random_fraction` answers a number from 0 to 1, for jitter."""
-        self._calls = stores.calls
+        self._reports = stores.call_reports
         self._tasks = stores.tasks
         self._signer = signer
         self._client = client
@@ -62,7 +66,7 @@ class Reporter:
         """
         url = campaign.plan.result_url
         if url is None:
-            await self._run_blocking(self._calls.report_ended, call, ReportState.NONE, call.report_attempts, None)
+            await self._run_blocking(self._reports.report_ended, call, ReportState.NONE, call.report_attempts, None)
             return False
         if deadline - self._clock.now() < REPORT_TIME:
             # It isn't tried, so it isn't counted. The next tick dispatches it.
@@ -73,12 +77,26 @@ class Reporter:
         return await self._record(call, campaign, await self._client.report(url, body, headers))
 
     async def report_attempt(
-        self, call: Call, report: AttemptReportTask, campaign: Campaign, deadline: datetime
-    ) -> bool:
-        """Send the report of an attempt that another one follows, and defer the next try if this one fails.
+        self, call: Call, report: AttemptReportTask, campaign: Campaign, deadline: datetime, *, spread: int
+    ) -> None:
+        """Report an attempt that another one follows, whose task waits in case that this dialer dies.
 
-        False if there is no time for it. That it is acknowledged isn't recorded: its task is deleted.
+        `spread` is the one with which the task was written.
         """
+        if await self._try_attempt(call, report, campaign, deadline):
+            await self._retry(self._tasks.delete_attempt_report, report, spread=spread)
+
+    async def report_attempt_again(
+        self, call: Call, report: AttemptReportTask, campaign: Campaign, deadline: datetime
+    ) -> None:
+        """Report an attempt whose task became a message, which ends with this."""
+        if not await self._try_attempt(call, report, campaign, deadline):
+            # It isn't tried, so it isn't counted. The next tick dispatches it.
+            waiting = replace(report, not_before=self._clock.now())
+            await self._retry(self._tasks.add_attempt_report, waiting, spread=campaign.spread)
+
+    async def _try_attempt(self, call: Call, report: AttemptReportTask, campaign: Campaign, deadline: datetime) -> bool:
+        """Send the report once, and defer the next try if this one fails. False if there is no time for it."""
         url = campaign.plan.result_url
         if url is None:
             return True
@@ -97,7 +115,7 @@ class Reporter:
         wait = self._failed(call, report.attempt, _error_of(result), decision, report.ended.attempt)
         if wait is not None:
             again = replace(report, attempt=report.attempt + 1, not_before=now + wait)
-            await self._run_blocking(self._calls.defer_attempt_report, again, spread=campaign.spread)
+            await self._run_blocking(self._reports.defer_attempt_report, again, spread=campaign.spread)
         return True
 
     async def acknowledge(self, calls: Iterable[Call]) -> None:
@@ -114,15 +132,8 @@ class Reporter:
         try:
             if len(calls) >= SMALLEST_GROUP:
                 sequences = [call.key.sequence for call in calls]
-                await retry_blocking(
-                    self._run_blocking,
-                    self._clock,
-                    self._tasks.add_acknowledgement,
-                    campaign,
-                    sequences,
-                    self._clock.now(),
-                    new_nonce(),
-                )
+                now = self._clock.now()
+                await self._retry(self._tasks.add_acknowledgement, campaign, sequences, now, new_nonce())
             else:
                 for call in calls:
                     await self._delivered(call, attempts=1)
@@ -143,7 +154,7 @@ class Reporter:
         error = _error_of(result)
         wait = self._failed(call, attempts, error, decision, call.attempt)
         if wait is None:
-            await self._run_blocking(self._calls.report_ended, call, ReportState.GIVEN_UP, attempts, error)
+            await self._run_blocking(self._reports.report_ended, call, ReportState.GIVEN_UP, attempts, error)
         else:
             await self._defer(call, campaign, attempts, error, now + wait)
         return False
@@ -157,13 +168,16 @@ class Reporter:
             return None
         return timedelta(seconds=wait)
 
+    async def _retry(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        return await retry_blocking(self._run_blocking, self._clock, function, *args, **kwargs)
+
     async def _delivered(self, call: Call, attempts: int) -> None:
-        await self._run_blocking(self._calls.report_ended, call, ReportState.DELIVERED, attempts, None)
+        await self._run_blocking(self._reports.report_ended, call, ReportState.DELIVERED, attempts, None)
 
     async def _defer(
         self, call: Call, campaign: Campaign, attempts: int, error: str | None, not_before: datetime
     ) -> None:
-        await self._run_blocking(self._calls.defer_report, call, attempts, error, not_before, spread=campaign.spread)
+        await self._run_blocking(self._reports.defer_report, call, attempts, error, not_before, spread=campaign.spread)
 
 
 def _error_of(result: RequestResult) -> str:

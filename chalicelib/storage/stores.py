@@ -6,6 +6,7 @@ from typing import Self
 
 from chalicelib.storage.accounts import Accounts
 from chalicelib.storage.call_events import CallEvents
+from chalicelib.storage.call_reports import CallReports
 from chalicelib.storage.calls import Calls
 from chalicelib.storage.campaigns import Campaigns
 from chalicelib.storage.cancellations import Cancellations
@@ -27,6 +28,7 @@ class Stores:
     accounts: Accounts
     calls: Calls
     call_events: CallEvents
+    call_reports: CallReports
     campaigns: Campaigns
     cancellations: Cancellations
     lines: LinesStore
@@ -49,6 +51,7 @@ class Stores:
             accounts=Accounts(database),
             calls=calls,
             call_events=CallEvents(database, tasks=tasks, progress=progress, retention=retention),
+            call_reports=CallReports(database, calls=calls, tasks=tasks),
             campaigns=Campaigns(database, log=log, schedules=schedules, profiles=profiles),
             cancellations=Cancellations(database, tasks=tasks, progress=progress, retention=retention),
             lines=LinesStore(database, calls),

@@ -198,14 +198,10 @@ class TaskStore:
             yield from returned_dials(campaign, item)
 
     def due_reports(self, campaign: CampaignKey, now: datetime, *, spread: int) -> Iterator[ScheduledTask]:
-        """Those of outcomes, then those of attempts that others follow, each in the order of due times.
-
-        One request reads both. So it also reads the reports of outcomes that aren't due yet.
-        """
-        between = due_by(REPORT, now)[0], due_by(ATTEMPT_REPORT, now)[1]
-        for item in self._between(between, partition_keys(campaign, spread)):
-            if due_at(item) <= now:
-                yield scheduled_task(campaign, item)
+        """Those of outcomes, then those of attempts that others follow, each in the order of due times."""
+        found = [self._due_reports(partition, now) for partition in partition_keys(campaign, spread)]
+        for item in heapq.merge(*found, key=lambda item: item.key):
+            yield scheduled_task(campaign, item)
 
     def expired_leases(self, campaign: CampaignKey, now: datetime) -> Iterator[Lease]:
         for kind in (DIAL, REPORT, ATTEMPT_REPORT):
@@ -335,6 +331,15 @@ class TaskStore:
     def _due(self, kind: str, partitions: Sequence[str], now: datetime) -> Iterator[TaskItem]:
         """The partitions' items in one order. Each partition is read only as far as it is needed."""
         return self._between(due_by(kind, now), partitions)
+
+    def _due_reports(self, partition: str, now: datetime) -> Iterator[TaskItem]:
+        """One request reads both kinds, unless the report of an outcome waits for its time between them."""
+        of_attempts = due_by(ATTEMPT_REPORT, now)
+        for item in self._between((due_by(REPORT, now)[0], of_attempts[1]), [partition]):
+            if due_at(item) > now:
+                yield from self._between(of_attempts, [partition])
+                return
+            yield item
 
     def _between(self, keys: tuple[str, str], partitions: Sequence[str]) -> Iterator[TaskItem]:
         between = self._items.key.between(*keys)

@@ -276,7 +276,7 @@ def test_a_campaign_stopped_during_a_slow_read_is_not_called(world: World, monke
 def test_a_delivered_report_stays_delivered(world: World) -> None:
     prepare_running(world, numbers(1))
     world.run(minutes=1)
-    world.services.calls.report_ended(recorded(world.services.calls, FIRST), ReportState.GIVEN_UP, 1, "http_410")
+    world.services.call_reports.report_ended(recorded(world.services.calls, FIRST), ReportState.GIVEN_UP, 1, "http_410")
     assert recorded(world.services.calls, FIRST).report is ReportState.DELIVERED
 
 

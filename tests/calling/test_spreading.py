@@ -32,6 +32,17 @@ def test_a_campaign_of_a_usual_pace_is_not_spread(world: World) -> None:
     assert {json.loads(message.body).get("spread") for message in world.sqs.messages} == {None}
 
 
+def test_a_campaign_that_reports_its_attempts_is_spread_at_a_lower_pace(world: World) -> None:
+    world.pacer = world.pacer_with(calls_per_partition=1)  # of one call a second
+    prepare_running(world, numbers(10), attempt_reports=True)
+    prepare_running(world, numbers(10), account="globex")
+    world.tick()
+    spreads = {
+        json.loads(message.body)["account"]: json.loads(message.body).get("spread") for message in world.sqs.messages
+    }
+    assert spreads == {"acme": 2, "globex": None}
+
+
 def test_calls_that_the_dialers_cannot_make_need_no_partitions(world: World) -> None:
     world.pacer = world.pacer_with(dialers=1)
     prepare_running(world, numbers(10), amount=10**11)

@@ -5,6 +5,7 @@ from typing import cast
 
 import pytest
 
+from chalicelib.storage.call_reports import CallReports
 from chalicelib.storage.calls import Calls
 from chalicelib.storage.campaigns import Campaigns
 from chalicelib.storage.catalog import Profiles, Schedules
@@ -64,6 +65,11 @@ def progress(database: Database) -> ProgressStore:
 @pytest.fixture
 def calls(database: Database) -> Calls:
     return Stores.of(database).calls
+
+
+@pytest.fixture
+def call_reports(database: Database) -> CallReports:
+    return Stores.of(database).call_reports
 
 
 @pytest.fixture

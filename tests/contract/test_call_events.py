@@ -15,6 +15,7 @@ from chalicelib.domain.outcome import CalleeType, Outcome, Result
 from chalicelib.domain.providers import EventStatus
 from chalicelib.domain.tasks import Correction, DialTask, OpenCalls, ReportTask, UncountedOutcome
 from chalicelib.storage.call_events import CallEvents
+from chalicelib.storage.call_reports import CallReports
 from chalicelib.storage.calls import Calls
 from chalicelib.storage.campaigns import Campaigns
 from chalicelib.storage.database import Database
@@ -144,12 +145,18 @@ class TestEvents:
 
 class TestCorrections:
     def test_a_correction_is_reported_again_and_wakes_its_campaign(
-        self, calls: Calls, campaigns: Campaigns, progress: ProgressStore, tasks: TaskStore, events: CallEvents
+        self,
+        calls: Calls,
+        call_reports: CallReports,
+        campaigns: Campaigns,
+        progress: ProgressStore,
+        tasks: TaskStore,
+        events: CallEvents,
     ) -> None:
         campaign = add_running(campaigns, numbers=8)
         assert calls.begin_progress(claimed(calls), NOW)
         assert calls.expire(recorded(calls), report=True, now=NOW, spread=1)
-        calls.report_ended(recorded(calls), ReportState.DELIVERED, 1, None)
+        call_reports.report_ended(recorded(calls), ReportState.DELIVERED, 1, None)
         progress.clear_work_flag(campaign)
         assert with_work(progress, NOW) == []
         reported = replace(campaign, plan=replace(campaign.plan, result_url="http://tenant.example/result"))
@@ -162,7 +169,7 @@ class TestCorrections:
         assert (campaigns.get(CAMPAIGN).corrections_due, with_work(progress, COMPLETED.at)) == (1, [CAMPAIGN])
 
     def test_an_acknowledgement_of_the_uncertain_outcome_does_not_count_for_the_corrected_one(
-        self, calls: Calls, campaigns: Campaigns, events: CallEvents
+        self, calls: Calls, call_reports: CallReports, campaigns: Campaigns, events: CallEvents
     ) -> None:
         campaign = add_running(campaigns, numbers=8)
         reported = replace(campaign, plan=replace(campaign.plan, result_url="http://tenant.example/result"))
@@ -170,8 +177,8 @@ class TestCorrections:
         assert calls.expire(recorded(calls), report=True, now=NOW, spread=1)
         before = recorded(calls)
         events.correct(reported, before, COMPLETED, HUNG_UP)
-        calls.report_ended(before, ReportState.DELIVERED, 1, None)
-        calls.defer_report(before, 1, "http_500", NOW, spread=1)
+        call_reports.report_ended(before, ReportState.DELIVERED, 1, None)
+        call_reports.defer_report(before, 1, "http_500", NOW, spread=1)
         assert (recorded(calls).report, recorded(calls).report_attempts) == (ReportState.DEFERRED, 0)
 
     def test_a_campaign_does_not_fall_asleep_over_a_correction(

@@ -16,6 +16,7 @@ from chalicelib.domain.outcome import Outcome, Result
 from chalicelib.domain.tasks import DialTask, Lease, ReportTask, UncountedOutcome
 from chalicelib.gateway.queue import CallQueue
 from chalicelib.runtime.metrics import Metric
+from chalicelib.storage.call_reports import CallReports
 from chalicelib.storage.calls import Calls
 from chalicelib.storage.campaigns import Campaigns
 from chalicelib.storage.database import Database, DynamoDB
@@ -150,7 +151,7 @@ class TestSlices:
 
 class TestCalls:
     def test_the_tasks_of_a_call_are_in_the_partition_of_its_number(
-        self, database: Database, calls: Calls, tasks: TaskStore
+        self, database: Database, calls: Calls, call_reports: CallReports, tasks: TaskStore
     ) -> None:
         assert calls.defer_retry(claimed(calls, KEY, spread=4), Outcome(Result.FAILED, "http_486"), NOW, NOW)
         assert partitions(database, "dial") == {"acme/1#3"}
@@ -159,7 +160,7 @@ class TestCalls:
         assert list(tasks.uncounted_outcomes(CAMPAIGN, spread=4)) == [
             UncountedOutcome(KEY, State.COMPLETED, partition=3)
         ]
-        calls.defer_report(call, 1, "http_500", NOW, spread=4)
+        call_reports.defer_report(call, 1, "http_500", NOW, spread=4)
         assert partitions(database, "report") == {"acme/1#3"}
 
     def test_the_tasks_of_an_uncertain_call_are_in_the_same_partition(self, database: Database, calls: Calls) -> None:

@@ -699,22 +699,6 @@ class TestCalls:
             calls.claim(CAMPAIGN.call(sequence), ENTRY, 1, NOW)
         assert sorted(call.key.sequence for call in calls.between(CAMPAIGN, 1, 131)) == [3, 130]
 
-    def test_a_late_message_does_not_defer_a_delivered_report(self, calls: Calls) -> None:
-        calls.defer_report(finished(calls, claimed(calls), ReportState.PENDING), 1, "http_500", NOW, spread=1)
-        deferred = recorded(calls)
-        calls.report_ended(deferred, ReportState.DELIVERED, 2, None)
-        calls.defer_report(deferred, 2, "timeout", NOW + MINUTE, spread=1)
-        call = recorded(calls)
-        assert (call.report, call.report_attempts, call.report_error) == (ReportState.DELIVERED, 2, None)
-
-    def test_a_report_attempt_that_was_made_twice_is_followed_by_one_task(self, calls: Calls, tasks: TaskStore) -> None:
-        call = finished(calls, claimed(calls), ReportState.PENDING)
-        for error in ("http_500", "timeout"):
-            calls.defer_report(call, 1, error, NOW, spread=1)
-        assert tasks_of(tasks.due_reports(CAMPAIGN, NOW, spread=1)) == [ReportTask(KEY, 2, NOW)]
-        again = recorded(calls)
-        assert (again.report_attempts, again.report_error) == (1, "http_500")
-
     def test_a_claim_is_given_again_for_the_same_nonce(self, calls: Calls) -> None:
         mine = calls.claim(KEY, ENTRY, 1, NOW, "mine")
         assert calls.claim(KEY, ENTRY, 1, NOW, "mine") == mine

@@ -22,6 +22,11 @@ def test_a_partition_that_takes_fewer_calls_makes_more_partitions_necessary() ->
     assert needed(10, before=1, calls_per_partition=3) == 4
 
 
+@pytest.mark.parametrize(("calls_a_minute", "spread"), [(5_625, 1), (5_626, 2), (180_000, 32), (10**11, 32)])
+def test_reports_of_attempts_make_more_partitions_necessary(calls_a_minute: int, spread: int) -> None:
+    assert needed(calls_a_minute / 60, before=1, with_attempt_reports=True) == spread
+
+
 @given(RATES, SPREADS)
 def test_the_number_of_partitions_never_falls(rate: float, before: int) -> None:
     assert needed(rate, before) >= before

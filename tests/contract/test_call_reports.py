@@ -1,22 +1,43 @@
-"""What storage promises of the reports of attempts before a number's last one."""
+"""What storage promises of the reports of calls: of outcomes, and of attempts that others follow."""
 
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from chalicelib.domain.call import EndedAttempt
+from chalicelib.domain.call import EndedAttempt, ReportState
 from chalicelib.domain.outcome import CalleeType, Outcome, Result
 from chalicelib.domain.tasks import AttemptReportTask, Lease, ReportTask
+from chalicelib.storage.call_reports import CallReports
 from chalicelib.storage.calls import Calls
 from chalicelib.storage.database import Database
 from chalicelib.storage.tasks import TaskStore
-from tests.support.examples import CAMPAIGN, KEY, NOW, claimed, recorded
+from tests.support.examples import CAMPAIGN, KEY, NOW, claimed, finished, recorded
 from tests.support.interruptions import after_first_call
 from tests.support.tasks import add_tasks, tasks_of, waiting
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 BUSY = EndedAttempt(1, NOW, Outcome(Result.FAILED, "busy", CalleeType.UNKNOWN, 4))
+
+
+def test_a_late_message_does_not_defer_a_delivered_report(calls: Calls, call_reports: CallReports) -> None:
+    call_reports.defer_report(finished(calls, claimed(calls), ReportState.PENDING), 1, "http_500", NOW, spread=1)
+    deferred = recorded(calls)
+    call_reports.report_ended(deferred, ReportState.DELIVERED, 2, None)
+    call_reports.defer_report(deferred, 2, "timeout", NOW + MINUTE, spread=1)
+    call = recorded(calls)
+    assert (call.report, call.report_attempts, call.report_error) == (ReportState.DELIVERED, 2, None)
+
+
+def test_a_report_attempt_that_was_made_twice_is_followed_by_one_task(
+    calls: Calls, call_reports: CallReports, tasks: TaskStore
+) -> None:
+    call = finished(calls, claimed(calls), ReportState.PENDING)
+    for error in ("http_500", "timeout"):
+        call_reports.defer_report(call, 1, error, NOW, spread=1)
+    assert tasks_of(tasks.due_reports(CAMPAIGN, NOW, spread=1)) == [ReportTask(KEY, 2, NOW)]
+    again = recorded(calls)
+    assert (again.report_attempts, again.report_error) == (1, "http_500")
 
 
 def test_the_report_of_an_attempt_that_failed_is_a_task_beside_the_next_attempt(calls: Calls, tasks: TaskStore) -> None:
@@ -30,13 +51,15 @@ def test_the_report_of_an_attempt_that_failed_is_a_task_beside_the_next_attempt(
     assert len(list(tasks.due_reports(CAMPAIGN, NOW, spread=1))) == 1
 
 
-def test_a_try_to_report_an_attempt_that_was_made_twice_is_followed_by_one_task(calls: Calls, tasks: TaskStore) -> None:
+def test_a_try_to_report_an_attempt_that_was_made_twice_is_followed_by_one_task(
+    calls: Calls, call_reports: CallReports, tasks: TaskStore
+) -> None:
     calls.defer_retry(claimed(calls), BUSY.outcome, NOW, NOW)
     second = replace(BUSY, attempt=2)
     for report in (AttemptReportTask(KEY, 2, NOW, BUSY), AttemptReportTask(KEY, 2, NOW + MINUTE, BUSY)):
-        calls.defer_attempt_report(report, spread=1)
+        call_reports.defer_attempt_report(report, spread=1)
     for tries in (2, 3):
-        calls.defer_attempt_report(AttemptReportTask(KEY, tries, NOW, second), spread=1)
+        call_reports.defer_attempt_report(AttemptReportTask(KEY, tries, NOW, second), spread=1)
     found = tasks_of(tasks.due_reports(CAMPAIGN, NOW + HOUR, spread=1))
     about = [(task.attempt, task.ended.attempt) for task in found if isinstance(task, AttemptReportTask)]
     assert sorted(about) == [(2, 1), (2, 2), (3, 2)]
@@ -44,22 +67,24 @@ def test_a_try_to_report_an_attempt_that_was_made_twice_is_followed_by_one_task(
 
 
 def test_tries_to_report_two_attempts_at_the_same_moment_are_both_deferred(
-    calls: Calls, tasks: TaskStore, monkeypatch: pytest.MonkeyPatch
+    calls: Calls, call_reports: CallReports, tasks: TaskStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls.defer_retry(claimed(calls), BUSY.outcome, NOW, NOW)
     second = replace(BUSY, attempt=2)
 
     def defer_the_second() -> None:
-        calls.defer_attempt_report(AttemptReportTask(KEY, 2, NOW, second), spread=1)
+        call_reports.defer_attempt_report(AttemptReportTask(KEY, 2, NOW, second), spread=1)
 
     after_first_call(monkeypatch, Calls, "get", defer_the_second)
-    calls.defer_attempt_report(AttemptReportTask(KEY, 2, NOW, BUSY), spread=1)
+    call_reports.defer_attempt_report(AttemptReportTask(KEY, 2, NOW, BUSY), spread=1)
     assert sorted(recorded(calls).attempt_reports) == ["1/1", "2/1"]
     assert len(list(tasks.due_reports(CAMPAIGN, NOW, spread=1))) == 2
 
 
-def test_no_report_of_an_attempt_is_deferred_for_a_record_that_has_expired(calls: Calls, tasks: TaskStore) -> None:
-    calls.defer_attempt_report(AttemptReportTask(KEY, 2, NOW, BUSY), spread=1)
+def test_no_report_of_an_attempt_is_deferred_for_a_record_that_has_expired(
+    calls: Calls, call_reports: CallReports, tasks: TaskStore
+) -> None:
+    call_reports.defer_attempt_report(AttemptReportTask(KEY, 2, NOW, BUSY), spread=1)
     assert calls.get(KEY) is None
     assert list(tasks.due_reports(CAMPAIGN, NOW, spread=1)) == []
 
@@ -88,7 +113,11 @@ def test_reports_of_outcomes_are_due_before_those_of_attempts(database: Database
     attempt, outcome = AttemptReportTask(KEY, 1, NOW - MINUTE, BUSY), ReportTask(KEY, 1, NOW)
     add_tasks(database, attempt, outcome)
     assert tasks_of(tasks.due_reports(CAMPAIGN, NOW, spread=1)) == [outcome, attempt]
-    assert tasks.count_reports(CAMPAIGN, 10, spread=1) == 2
+    waiting_outcome = replace(outcome, not_before=NOW + HOUR)
+    add_tasks(database, waiting_outcome)
+    assert tasks_of(tasks.due_reports(CAMPAIGN, NOW, spread=1)) == [outcome, attempt]
+    assert tasks_of(tasks.due_reports(CAMPAIGN, NOW + HOUR, spread=1)) == [outcome, waiting_outcome, attempt]
+    assert tasks.count_reports(CAMPAIGN, 10, spread=1) == 3
     assert tasks.count_reports(CAMPAIGN, 1, spread=1) == 1
     assert tasks.first_report(CAMPAIGN, spread=1) == NOW - MINUTE
     assert tasks.any_unfinished(CAMPAIGN, spread=1)
