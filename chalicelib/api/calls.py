@@ -5,6 +5,7 @@ import io
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from itertools import islice
 
@@ -21,7 +22,7 @@ from chalicelib.domain.keys import SEQUENCES_PER_CAMPAIGN, CallKey
 from chalicelib.domain.models import Campaign, Entry
 from chalicelib.domain.search import Criteria
 from chalicelib.domain.settling import with_acknowledgement
-from chalicelib.domain.tasks import acknowledged_sequences, open_sequences
+from chalicelib.domain.tasks import Withdrawn, acknowledged_sequences, open_sequences
 from chalicelib.errors import NotFound
 
 #: The fields of each number, in the order of the CSV columns.
@@ -60,16 +61,18 @@ def page(services: Services, context: RequestContext) -> Answer:
     campaign = services.campaigns.get(key)
     # Read after the campaign: a number that is open by then is before its `settled`, or is listed here.
     still_open = open_sequences(services.tasks.open_calls(key))
+    withdrawn = services.tasks.withdrawn_numbers(campaign)
     form = Form(context.parameters)
     requested, criteria = form.page(), form.criteria()
     is_csv, with_bom = _output_format(form, context)
     form.check()
     first = 0 if requested.after is None else max(0, requested.after - key.id * SEQUENCES_PER_CAMPAIGN + 1)
-    whole, limit = search.searched(criteria, campaign, first), requested.limit or MAX_PAGE
+    whole, limit = search.searched(criteria, campaign, first, withdrawn.moved), requested.limit or MAX_PAGE
     complete = partial(
         with_acknowledgement, acknowledged=acknowledged, settled=campaign.settled, open_sequences=still_open
     )
-    found = list(islice(_find(services, campaign, criteria, search.examined(whole), limit, complete), limit))
+    part = search.examined(whole)
+    found = list(islice(_find(services, campaign, withdrawn, criteria, part, limit, complete), limit))
     rows = [row for _, row in found]
     answer = _csv(rows, with_bom=with_bom) if is_csv else envelope.plain(rows)
     last = search.next_after(whole, [one.sequence for one, _ in found], limit)
@@ -91,6 +94,7 @@ def _output_format(form: Form, context: RequestContext) -> tuple[bool, bool]:
 def _find(
     services: Services,
     campaign: Campaign,
+    withdrawn: Withdrawn,
     criteria: Criteria,
     part: range,
     limit: int,
@@ -102,13 +106,16 @@ def _find(
     """
     entries = services.log.read(campaign.key, part.start, len(part))
     met = ((campaign.key.call(sequence), entry) for sequence, entry in entries if criteria.admit(entry))
-    canceled = services.tasks.canceled_numbers(campaign)
     # If any state will do, the first ones are enough.
     admitted = islice(met, None if criteria.states else limit)
     while batch := list(islice(admitted, _BATCH)):
-        read = [key for key, _ in batch if key.sequence < campaign.head or key.sequence in canceled]
+        read = [key for key, _ in batch if key.sequence < campaign.head or key.sequence in withdrawn]
         found = services.calls.among(read)
-        calls = {call.key: complete(call) for call in found if search.is_shown(call.key.sequence, call, campaign)}
+        calls = {
+            call.key: complete(call)
+            for call in found
+            if search.is_shown(call.key.sequence, call, campaign, withdrawn.moved)
+        }
         for key, entry in batch:
             call = calls.get(key)
             state = search.state_of(key.sequence, call, campaign)
@@ -117,7 +124,7 @@ def _find(
 
 
 def show(services: Services, context: RequestContext) -> Answer:
-    """One call, with the events that were recorded of it."""
+    """One call, with the times of its upload and the events that were recorded of it."""
     no_fields(context.parameters)
     key = context.call
     acknowledged = acknowledged_sequences(services.tasks.acknowledgements(key.campaign))
@@ -129,14 +136,20 @@ def show(services: Services, context: RequestContext) -> Answer:
         raise NotFound("call", key.call_id)
     still_open = open_sequences(services.tasks.open_calls(key.campaign))
     call = services.calls.get(key)
-    if call is not None and not search.is_shown(key.sequence, call, campaign):
+    moved = services.tasks.withdrawn_numbers(campaign).moved
+    if call is not None and not search.is_shown(key.sequence, call, campaign, moved):
         call = None
     if call is not None:
         call = with_acknowledgement(call, acknowledged, campaign.settled, still_open)
     ((_, entry),) = services.log.read(key.campaign, key.sequence, 1)
     events = [_event(one) for one in (call.events if call else ())]
     state = search.state_of(key.sequence, call, campaign)
-    return envelope.plain({**_row(key, entry, call, state), "events": events})
+    times = {"not_before": _seconds(entry.not_before), "expires": _seconds(entry.expires)}
+    return envelope.plain({**_row(key, entry, call, state), **times, "events": events})
+
+
+def _seconds(instant: datetime | None) -> int | None:
+    return None if instant is None else int(instant.timestamp())
 
 
 def _event(event: RecordedEvent) -> dict[str, object]:

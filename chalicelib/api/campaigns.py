@@ -1,8 +1,9 @@
 """/api/campaigns: the plan of a campaign, its numbers, its status and its progress."""
 
+import logging
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from chalicelib.api import envelope, values
@@ -32,12 +33,17 @@ from chalicelib.domain.progress import is_settled, status
 from chalicelib.domain.repeats import Unique, without_repeats
 from chalicelib.domain.upload import Upload
 from chalicelib.errors import NotFound
+from chalicelib.runtime.logs import about_campaign
 from chalicelib.storage.accounts import Kind
+
+logger = logging.getLogger(__name__)
 
 #: The bounds of `call_timeout` in seconds.
 _CALL_TIMEOUT = (60, 14_400)
 #: How many numbers the answer to a dry run shows, in their normal form.
 _DRY_RUN_NUMBERS = 5
+#: How long a request moves its numbers to the front of the queue.
+_MOVING_TIME = timedelta(seconds=5)
 #: The fields that an update may change.
 _CHANGEABLE = (
     "start_date",
@@ -76,7 +82,7 @@ def create(services: Services, context: RequestContext) -> Answer:
         attempt_reports=_attempt_reports(form),
     )
     unique, is_dry_run = form.unique(), form.boolean("dry_run")
-    upload = without_repeats(form.phone_numbers(), unique)
+    upload = without_repeats(form.phone_numbers(), unique).with_times(*form.times(context.now))
     form.check()
     if is_dry_run:
         return _dry_run(upload)
@@ -187,20 +193,31 @@ def stop(services: Services, context: RequestContext) -> Answer:
 def add_calls(services: Services, context: RequestContext) -> Answer:
     form = Form(context.parameters)
     key = CampaignKey(context.account, form.integer("campaign_id", minimum=1, required=True))
-    unique, is_dry_run = form.unique(), form.boolean("dry_run")
-    upload = without_repeats(form.phone_numbers(required=True), unique)
+    unique, is_dry_run, first = form.unique(), form.boolean("dry_run"), form.boolean("first")
+    upload = without_repeats(form.phone_numbers(required=True), unique).with_times(*form.times(context.now))
     form.check()
     if is_dry_run:
         services.campaigns.get(key)
         return _dry_run(services.campaigns.without_known(key, upload) if unique is Unique.CAMPAIGN else upload)
     if unique is Unique.CAMPAIGN:
         upload = services.campaigns.append_unknown(
-            key, upload, lambda queued: context.receipt(_added(queued, unique)), context.now
+            key, upload, lambda queued: context.receipt(_added(queued, unique)), context.now, first=first
         )
-        return _added(upload, unique)
-    answer = _added(upload, unique)
-    services.campaigns.append(key, upload.entries, context.receipt(answer), context.now)
-    return answer
+    else:
+        receipt = context.receipt(_added(upload, unique))
+        services.campaigns.append(key, upload.entries, receipt, context.now, first=first)
+    if first:
+        _move_to_front(services, key)
+    return _added(upload, unique)
+
+
+def _move_to_front(services: Services, key: CampaignKey) -> None:
+    """The numbers are accepted already. What can't be moved now is left to the settler."""
+    until = services.clock.now() + _MOVING_TIME
+    try:
+        services.moved.move(key, lambda: services.clock.now() < until)
+    except Exception:
+        logger.warning("the settler moves what is left to the front", exc_info=True, extra=about_campaign(key))
 
 
 def _added(queued: Upload, unique: Unique) -> Answer:

@@ -135,11 +135,14 @@ def _cancel_group(
     services: Services, campaign: Campaign, group: Iterable[_Named], context: RequestContext
 ) -> list[tuple[Candidate, bool]]:
     """Each number as it is then, and whether this request has canceled it. Raises Busy."""
+    # These are read before the records, which they have had for as long.
+    moved = services.tasks.withdrawn_numbers(campaign).moved
 
     def cancel() -> tuple[list[Candidate], list[Candidate]]:
         calls = {call.key: call for call in services.calls.among(key for key, _ in group)}
         candidates = [
-            Candidate(key, entry, calls.get(key), is_settled=key.sequence < campaign.settled) for key, entry in group
+            Candidate(key, entry, calls.get(key), is_settled=key.sequence < campaign.settled or key.sequence in moved)
+            for key, entry in group
         ]
         chosen = [candidate for candidate in candidates if candidate.can_be_canceled]
         if chosen and not services.cancellations.cancel(campaign, chosen, context.now):

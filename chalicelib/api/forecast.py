@@ -17,7 +17,7 @@ def show(services: Services, context: RequestContext) -> Answer:
     campaign = services.campaigns.get(context.campaign)
     schedule = services.schedules.get(context.account, campaign.plan.schedule_id)
     paces = [Pace.of(services.profiles.get(context.account, window.profile_id)) for window in campaign.plan.windows]
-    queued = read_progress(services, campaign)[0].queued if campaign.canceled_lists else campaign.tail - campaign.head
+    queued = read_progress(services, campaign)[0].queued if campaign.withdrawn_lists else campaign.tail - campaign.head
     predicted = forecast(Timetable.of(campaign.plan, schedule), paces, queued, context.now)
     return envelope.plain(
         {

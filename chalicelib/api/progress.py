@@ -29,12 +29,12 @@ def read_progress(services: Services, campaign: Campaign) -> tuple[Progress, boo
         listed = open_sequences(services.tasks.open_calls(key))
         open_calls = list(services.calls.among(key.call(sequence) for sequence in sorted(listed)))
         corrections = services.tasks.corrections(key) if campaign.corrections_due else []
-        canceled = services.tasks.canceled_numbers(campaign)
+        withdrawn = services.tasks.withdrawn_numbers(campaign)
         anything_deferred = services.tasks.any_unfinished(key, spread=campaign.spread)
         read = services.campaigns.find(key) or campaign
         if _version(read) == _version(campaign):
             break
-    return progress(campaign, unsettled, leased_calls, outcomes, open_calls, corrections, canceled), anything_deferred
+    return progress(campaign, unsettled, leased_calls, outcomes, open_calls, corrections, withdrawn), anything_deferred
 
 
 def _version(campaign: Campaign) -> tuple[object, ...]:
@@ -45,5 +45,6 @@ def _version(campaign: Campaign) -> tuple[object, ...]:
         campaign.spread,
         campaign.settling_version,
         campaign.corrections_due,
-        campaign.canceled_lists,
+        campaign.withdrawn_lists,
+        campaign.to_front,
     )

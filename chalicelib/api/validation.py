@@ -16,7 +16,7 @@ missing one.
 
 from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime, timedelta
 from heapq import nsmallest
 from typing import Literal, TypeAlias, TypeVar, overload
 
@@ -276,6 +276,27 @@ class Form:
             for name, sentences in sentences_of(refused).items():
                 self._faults.setdefault(name, []).extend(sentences)
             return Upload(())
+
+    def times(self, now: datetime) -> tuple[datetime | None, datetime | None]:
+        """`not_before` and `expires` of an upload, in whole seconds; both optional. Empty or null means none.
+
+        Rounding makes the time between them shorter, never longer.
+        """
+        not_before, expires = self._instant("not_before"), self._instant("expires")
+        if not_before is not None:
+            not_before = not_before.replace(microsecond=0) + timedelta(seconds=not_before.microsecond > 0)
+        if expires is not None:
+            expires = expires.replace(microsecond=0)
+            if expires <= now:
+                self._fault_of_value("expires", "The expires field must be a time in the future.")
+            elif not_before is not None and expires <= not_before:
+                self._fault_of_value("expires", "The expires field must be a time after not_before.")
+        return not_before, expires
+
+    def _instant(self, name: str) -> datetime | None:
+        if values.is_blank(self.value(name)):
+            return None
+        return self._read(name, values.instant, None, required=False)
 
     def retries(self) -> Retries | None:
         """The `retries`, each like `"busy": {"attempts": 3, "gap": 300, "growth": 2}`. Empty or null means none."""

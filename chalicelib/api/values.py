@@ -6,10 +6,10 @@ The sentences follow the reference's one example: "The nickname has already been
 import ipaddress
 import re
 import unicodedata
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from urllib.parse import urlsplit
 
-from chalicelib.domain import json_text
+from chalicelib.domain import eastern, json_text
 from chalicelib.domain.dialstring import UNPRINTABLE
 from chalicelib.domain.models import MAX_NICKNAME_LENGTH
 from chalicelib.domain.repeats import Unique
@@ -27,6 +27,14 @@ _WHOLE = re.compile(r"(?<=[0-9])\.0+\Z")
 _DATE = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?: 00:00:00)?")
 #: the years in which a campaign may call
 _YEARS = range(2000, 2201)
+#: seconds since 1970, or a day with a time, and perhaps an offset from UTC
+_INSTANT = re.compile(
+    r"(?P<seconds>[0-9]{1,12})|(?P<day>[0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ](?P<time>[0-9]{2}:[0-9]{2}(?::[0-9]{2})?)"
+    r"(?P<fraction>\.[0-9]{1,9})? ?(?P<offset>[Zz]|[+-][0-9]{2}:[0-9]{2})?"
+)
+_NO_INSTANT = (
+    "The {name} field must be seconds since 1970, or a time like 2026-12-01 09:00 (Eastern) or 2026-12-01T14:00:00Z."
+)
 _TIME = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")
 #: What RFC 3986 allows in a URI. The customer must encode other letters: if two programs encode them differently, one
 #: checks another host than the other connects to. A backslash has the same effect.
@@ -157,6 +165,37 @@ def day(value: object) -> date:
     if found.year not in _YEARS:
         raise Invalid(f"The {{name}} field must be a date from {_YEARS[0]} to {_YEARS[-1]}.")
     return found
+
+
+def instant(value: object) -> datetime:
+    """Seconds since 1970, or a day with a time. A time without an offset from UTC is Eastern. From 2000 to 2200."""
+    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    match = _INSTANT.fullmatch(text.strip()) if isinstance(text, str) else None
+    if match is None:
+        raise Invalid(_NO_INSTANT)
+    try:
+        found = _written_instant(match)
+    except (OverflowError, ValueError):
+        raise Invalid(_NO_INSTANT) from None
+    if found.year not in _YEARS:
+        raise Invalid(f"The {{name}} field must be a time from {_YEARS[0]} to {_YEARS[-1]}.")
+    return found
+
+
+def _written_instant(match: re.Match[str]) -> datetime:
+    """Raises Invalid, and ValueError or OverflowError for what no clock or calendar has."""
+    if match["seconds"] is not None:
+        return datetime.fromtimestamp(int(match["seconds"]), UTC)
+    local = datetime.fromisoformat(f"{match['day']}T{match['time']}")
+    local += timedelta(seconds=float(match["fraction"] or 0))
+    if match["offset"] is not None:
+        zone = datetime.fromisoformat(f"2000-01-01T00:00{match['offset'].upper()}").tzinfo
+        return local.replace(tzinfo=zone).astimezone(UTC)
+    found = eastern.instants(local)
+    if len(found) == 1:
+        return found[0]
+    why = "comes twice" if found else "doesn't exist"
+    raise Invalid(f"The {{name}} field needs an offset such as -05:00: this Eastern time {why}.")
 
 
 def start_time(value: object) -> int:

@@ -7,18 +7,20 @@ slots, and the claim refuses the second message. A slot never has more than one 
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import chain, islice
 
 from chalicelib.calling.timetables import read_timetable
 from chalicelib.domain import load, messages, pacing, slicing, spreading
+from chalicelib.domain.cancellation import head_past
 from chalicelib.domain.keys import CallKey
 from chalicelib.domain.lines import LineLimits
 from chalicelib.domain.messages import Dial, Slice
-from chalicelib.domain.models import MOST_SENT_PAST_HEAD, Campaign, Entry
+from chalicelib.domain.models import MOST_PASSED, MOST_SENT, Campaign, Entry
 from chalicelib.domain.pacing import HORIZON, Pace, Slot
-from chalicelib.domain.tasks import DialTask, Lease, ScheduledTask
+from chalicelib.domain.passing import is_passed
+from chalicelib.domain.tasks import DialTask, Lease, ScheduledTask, Withdrawn
 from chalicelib.domain.timetable import Timetable
 from chalicelib.errors import NotFound
 from chalicelib.gateway.queue import CallQueue, Message
@@ -27,9 +29,6 @@ from chalicelib.runtime.logs import about_campaign
 from chalicelib.storage.stores import Stores
 
 logger = logging.getLogger(__name__)
-
-#: How many numbers are sent between two moves of the head. After a crash at most so many are sent again.
-BATCH_SIZE = MOST_SENT_PAST_HEAD
 
 
 @dataclass(frozen=True)
@@ -41,6 +40,26 @@ class Number:
     attempt: int
     #: None for a number of the log
     scheduled: ScheduledTask | None
+
+
+class Waiting(Iterator[Number]):
+    """The numbers that may fill slots, in their order. It keeps those of the log that it has passed meanwhile."""
+
+    def __init__(self, numbers: Iterator[Number], now: datetime) -> None:
+        self._numbers = numbers
+        self._now = now
+        #: without those that are canceled
+        self.passed: list[tuple[CallKey, Entry]] = []
+
+    def __next__(self) -> Number:
+        """Raises StopIteration after the last number, and if it has passed MOST_PASSED numbers."""
+        for number in self._numbers:
+            if number.scheduled is not None or not is_passed(number.entry, self._now):
+                return number
+            self.passed.append((number.key, number.entry))
+            if len(self.passed) == MOST_PASSED:
+                break
+        raise StopIteration
 
 
 #: Numbers, each with its slot.
@@ -141,16 +160,21 @@ class Dispatcher:
         cursors = pacing.drop_missed(campaign.cursors, now)
         return pacing.slots(one.timetable, one.paces, cursors, now, horizon, selection)
 
-    def numbers(self, campaign: Campaign, returned: Iterable[ScheduledTask], now: datetime) -> Iterator[Number]:
-        """What may fill slots: returned calls, tasks that are due, and then the log without what is canceled."""
+    def numbers(self, campaign: Campaign, returned: Iterable[ScheduledTask], now: datetime) -> Waiting:
+        """What may fill slots: returned calls, tasks that are due, and then the log without what is passed."""
+        return Waiting(self._numbers(campaign, returned, now), now)
+
+    def _numbers(self, campaign: Campaign, returned: Iterable[ScheduledTask], now: datetime) -> Iterator[Number]:
         due = self._tasks.due_dials(campaign.key, now, spread=campaign.spread)
         for scheduled in chain(returned, due):
             task = scheduled.task
             if isinstance(task, DialTask):
                 yield Number(task.key, task.entry, task.attempt, scheduled)
-        canceled = self._tasks.canceled_numbers(campaign)
+        if campaign.to_front:
+            return
+        withdrawn = self._tasks.withdrawn_numbers(campaign)
         for sequence, entry in self._log.read(campaign.key, campaign.head, campaign.tail - campaign.head):
-            if sequence not in canceled:
+            if sequence not in withdrawn:
                 yield Number(campaign.key.call(sequence), entry, 1, None)
 
     def fill(
@@ -167,7 +191,7 @@ class Dispatcher:
         another pacer has reserved the slots, if there are no more lines, or if SQS refuses a message.
         """
         done = Dispatched(one.campaign, one.campaign.head, 0)
-        while self._clock.now() < deadline and (batch := list(islice(filled, BATCH_SIZE))):
+        while self._clock.now() < deadline and (batch := list(islice(filled, MOST_SENT))):
             cursors = pacing.advance(done.campaign.cursors, [slot for slot, _ in batch])
             dialers = load.rounded(one.dialers)
             reserved = self._progress.reserve(done.campaign, done.head, cursors, spread=spread, dialers=dialers)
@@ -179,6 +203,22 @@ class Dispatcher:
             if sent < len(batch):
                 break
         return done
+
+    def pass_on(self, done: Dispatched, numbers: Waiting, now: datetime) -> Dispatched:
+        """Record the numbers that were passed before, between and right after those that were sent.
+
+        If the pacer dies before that, the settler finds those that the head has passed.
+        """
+        head, passed = done.head, list[tuple[CallKey, Entry]]()
+        withdrawn = self._tasks.withdrawn_numbers(done.campaign) if numbers.passed else Withdrawn()
+        for key, entry in numbers.passed:
+            head = head_past(replace(done.campaign, head=head), withdrawn)
+            if key.sequence > head:
+                break  # the number before it is still to be sent
+            head = max(head, key.sequence + 1)
+            passed.append((key, entry))
+        self._stores.passed.record(done.campaign, passed, now)
+        return replace(done, head=head)
 
     def _send(self, campaign: Campaign, filled: Filled, one: PacingInput) -> int:
         """Send the calls in slices, in order. Answers how many were sent before SQS refused one."""

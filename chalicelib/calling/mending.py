@@ -4,10 +4,11 @@ import logging
 from dataclasses import replace
 from datetime import datetime
 
-from chalicelib.calling.canceled import pass_canceled
+from chalicelib.calling.passing import pass_withdrawn
 from chalicelib.domain.call import Call, State, is_unclaimed
 from chalicelib.domain.cancellation import may_be_sent
 from chalicelib.domain.models import Campaign
+from chalicelib.domain.passing import is_passed
 from chalicelib.domain.settling import SettlingAction, Step, is_stale, still_to_do
 from chalicelib.domain.tasks import DialTask, Lease, Task
 from chalicelib.domain.timetable import may_call
@@ -69,9 +70,17 @@ class Mender:
     def defer_lost(self, campaign: Campaign, sequence: int) -> bool:
         key = campaign.key.call(sequence)
         ((_, entry),) = self._log.read(campaign.key, sequence, 1)
-        if sequence in self._tasks.canceled_numbers(campaign):
+        withdrawn = self._tasks.withdrawn_numbers(campaign)
+        if sequence in withdrawn.moved:
+            return True  # It was called and counted so long before its turn that its record has expired.
+        if sequence in withdrawn.canceled:
             # It was canceled so long before its turn that its record has expired. The next sweep counts it.
             self._cancellations.record_again(key, entry, self._clock.now())
+            return False
+        now = self._clock.now()
+        if is_passed(entry, now):
+            # The pacer passed it, and died before it recorded that.
+            self._stores.passed.record(campaign, [(key, entry)], now)
             return False
         logger.warning("dispatched, and never claimed", extra=about(key, entry))
         is_deferred = self._calls.defer_lost(key, entry, spread=campaign.spread)
@@ -85,8 +94,8 @@ class Mender:
         """
         if may_call(campaign, self._clock.now()):
             return campaign
-        campaign = pass_canceled(self._stores, campaign)
-        sequences = may_be_sent(campaign, self._tasks.canceled_numbers(campaign))
+        campaign = pass_withdrawn(self._stores, campaign)
+        sequences = may_be_sent(campaign, self._tasks.withdrawn_numbers(campaign))
         found = self._calls.among(map(campaign.key.call, sequences))
         head = max((call.key.sequence + 1 for call in found), default=campaign.head)
         if head == campaign.head or not self._progress.advance_head(campaign, head):

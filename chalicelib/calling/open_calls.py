@@ -38,6 +38,7 @@ class OpenCallsSettler:
 
         Answers the campaign as it is then.
         """
+        moved = self._tasks.withdrawn_numbers(campaign).moved
         for group in groups(self._tasks.open_calls(campaign.key)):
             now = self._clock.now()
             if now >= deadline:
@@ -45,7 +46,7 @@ class OpenCallsSettler:
             keys = [campaign.key.call(sequence) for sequence in sorted(open_sequences(group))]
             found = self._calls.among(keys)
             calls = {call.key.sequence: with_acknowledgement(call, known.acknowledged) for call in found}
-            changes = changes_of(campaign, group, calls, now=now, read_at=known.read_at)
+            changes = changes_of(campaign, group, calls, now=now, read_at=known.read_at, moved=moved)
             if is_to_be_written(group, changes):
                 if not self._write(campaign, group, changes):
                     break
@@ -66,10 +67,11 @@ class OpenCallsSettler:
             return campaign
         uncounted = {one.key.sequence for one in self._tasks.uncounted_outcomes(campaign.key, spread=campaign.spread)}
         uncounted |= open_sequences(self._tasks.open_calls(campaign.key))
+        moved = self._tasks.withdrawn_numbers(campaign).moved
         countable = [
             one
             for one in self._tasks.corrections(campaign.key)
-            if one.key.sequence < campaign.settled and one.key.sequence not in uncounted
+            if (one.key.sequence < campaign.settled or one.key.sequence in moved) and one.key.sequence not in uncounted
         ][:MOST_CORRECTED]
         if not countable:
             return campaign

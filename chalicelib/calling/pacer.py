@@ -16,8 +16,8 @@ from functools import partial
 from itertools import groupby, islice
 from typing import TypeVar
 
-from chalicelib.calling.canceled import pass_canceled
 from chalicelib.calling.dispatcher import Dispatched, Dispatcher, Number, PacingInput
+from chalicelib.calling.passing import pass_uncallable
 from chalicelib.calling.sharding import ForEach
 from chalicelib.calling.tick import Tick
 from chalicelib.domain import lines, load, messages, pacing, slicing, spreading
@@ -175,8 +175,8 @@ class Pacer:
 
     def _dispatch(self, one: PacingInput, possible: float, deadline: datetime) -> int:
         if one.line_limits.are_set and self._send_refills(one, possible):
-            return 0  # A refill passes canceled numbers itself.
-        one = replace(one, campaign=pass_canceled(self._stores, one.campaign))
+            return 0  # A refill passes numbers itself.
+        one = replace(one, campaign=pass_uncallable(self._stores, one.campaign, self._clock.now()))
         return 0 if one.line_limits.are_set else self._dispatch_calls(one, possible, deadline)
 
     def _send_refills(self, one: PacingInput, possible: float) -> int:
@@ -209,6 +209,7 @@ class Pacer:
         spread = one.spread(possible, self._calls_per_partition)
         filled = zip(self._dispatcher.slots(one, part, possible, now, HORIZON), numbers, strict=False)
         done = self._dispatcher.fill(one, filled, spread, deadline)
+        done = self._dispatcher.pass_on(done, numbers, now)
         limited = part < possible and next(numbers, None) is not None
         left = max(0, len(returned) - done.dials)
         after = replace(before, dispatched=done.dials, left=left, limited=limited)

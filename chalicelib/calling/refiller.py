@@ -15,8 +15,8 @@ from datetime import datetime, timedelta
 from functools import partial
 from itertools import islice
 
-from chalicelib.calling.canceled import pass_canceled
 from chalicelib.calling.dispatcher import Dispatcher, Filled, PacingInput
+from chalicelib.calling.passing import pass_uncallable
 from chalicelib.domain import lines, pacing, slicing, spreading
 from chalicelib.domain.call import State
 from chalicelib.domain.cancellation import may_be_sent
@@ -76,7 +76,7 @@ class Refiller:
         campaign = self._campaigns.find(refill.campaign)
         if now >= refill.until or campaign is None or not campaign.is_running or not self._switch.is_on():
             return 0
-        campaign = pass_canceled(self._stores, campaign)
+        campaign = pass_uncallable(self._stores, campaign, now)
         # A line that isn't free when its slot is due has no slot to make up for.
         campaign = replace(campaign, cursors=pacing.drop_missed(campaign.cursors, now))
         one = self._dispatcher.read(campaign)
@@ -92,6 +92,7 @@ class Refiller:
         filled = islice(zip(usable, numbers, strict=False), free)
         spread = one.spread(refill.part, self._calls_per_partition)
         done = self._dispatcher.fill(one, filled, spread, deadline, partial(self._take_lines, one, known))
+        done = self._dispatcher.pass_on(done, numbers, now)
         if done.head != done.campaign.head:
             self._progress.advance_head(done.campaign, done.head)
         return done.dials
@@ -129,7 +130,7 @@ class Refiller:
         """The calls that may be under way, or become so by messages that were sent without lines."""
         campaign, key = one.campaign, one.campaign.key
         deadline = now + pacing.HORIZON + pacing.longest_grace(one.paces)
-        sent = may_be_sent(campaign, self._tasks.canceled_numbers(campaign))
+        sent = may_be_sent(campaign, self._tasks.withdrawn_numbers(campaign))
         dispatched = [*range(campaign.settled, campaign.head), *sent]
         leased = self._tasks.leased_sequences(key)
         listed = open_sequences(self._tasks.open_calls(key))

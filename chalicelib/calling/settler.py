@@ -11,7 +11,7 @@ whose dialer can't be alive any more becomes uncertain. A report that was begun 
 import logging
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from itertools import islice
 
@@ -35,7 +35,7 @@ from chalicelib.domain.settling import (
     swept,
     with_acknowledgement,
 )
-from chalicelib.domain.tasks import UncountedOutcome, canceled_sequences, open_sequences
+from chalicelib.domain.tasks import UncountedOutcome, Withdrawn, open_sequences
 from chalicelib.domain.timetable import may_call
 from chalicelib.gateway.queue import CallQueue
 from chalicelib.runtime.clock import Clock
@@ -46,7 +46,9 @@ logger = logging.getLogger(__name__)
 
 #: How many outcomes of skipped numbers are counted in one transaction, which may have 100 parts.
 COUNTED_AT_ONCE = 90
-#: How many lists of canceled numbers are deleted in one transaction.
+#: How long it moves numbers to the front of one campaign's queue, before it goes on.
+MOVING_TIME = timedelta(seconds=10)
+#: How many lists of withdrawn numbers are deleted in one transaction.
 LISTS_AT_ONCE = 90
 #: How many of a campaign's tasks are counted for the metrics: it is enough to see that there are many.
 COUNTED_AT_MOST = 1000
@@ -68,6 +70,7 @@ class Settler:
         self._calls = stores.calls
         self._tasks = stores.tasks
         self._log = stores.log
+        self._moved = stores.moved
         self._clock = clock
         self._metrics = metrics
         self._for_each = for_each
@@ -106,6 +109,7 @@ class Settler:
         if campaign is None:
             return 0
         self._log.seal(key)
+        campaign = self._move_to_front(campaign, deadline)
         before = campaign.settled
         self._mender.release_expired_leases(campaign)
         self._mender.record_what_was_returned(campaign, deadline)
@@ -115,7 +119,7 @@ class Settler:
         campaign = self._sweep(campaign, known, deadline)
         campaign = self._open_calls.count_corrections(campaign)
         if self._clock.now() < deadline:
-            self._delete_canceled(campaign)
+            self._delete_withdrawn(campaign)
         self._delete_acknowledgements(campaign, known)
         reports = self._tasks.count_reports(key, COUNTED_AT_MOST, spread=campaign.spread)
         dials = self._tasks.count_dials(key, COUNTED_AT_MOST, spread=campaign.spread)
@@ -126,7 +130,7 @@ class Settler:
 
     def _has_nothing_under_way(self, campaign: Campaign) -> bool:
         """True if no number is dispatched and no task waits, as for thousands of campaigns outside their hours."""
-        if campaign.settled < campaign.head or not may_call(campaign, self._clock.now()):
+        if campaign.settled < campaign.head or campaign.to_front or not may_call(campaign, self._clock.now()):
             return False
         return not self._tasks.any(campaign.key, spread=campaign.spread)
 
@@ -155,24 +159,32 @@ class Settler:
         self._tasks.add_open(transaction, before.key, found.opened, found.dispatched)
         return transaction.is_committed()
 
-    def _delete_canceled(self, campaign: Campaign) -> None:
-        """Delete the lists of canceled numbers that the sweep has passed, and what a request has left of their tasks.
+    def _move_to_front(self, campaign: Campaign, deadline: datetime) -> Campaign:
+        """Move what a request has left of its numbers. Answers the campaign as it is then."""
+        if not campaign.to_front:
+            return campaign
+        until = min(deadline, self._clock.now() + MOVING_TIME)
+        self._moved.move(campaign.key, lambda: self._clock.now() < until)
+        return self._campaigns.find(campaign.key) or campaign
+
+    def _delete_withdrawn(self, campaign: Campaign) -> None:
+        """Delete the lists of withdrawn numbers that the sweep has passed, and what is left of canceled ones' tasks.
 
         If there are no lists, their number is wrong, as after a restore: the tables aren't restored to one instant.
         """
-        if not campaign.canceled_lists:
+        if not campaign.withdrawn_lists:
             return
-        lists = self._tasks.canceled(campaign.key)
+        lists = self._tasks.withdrawn(campaign.key)
         passed = [one for one in lists if max(one.sequences) < campaign.settled][:LISTS_AT_ONCE]
         if not passed and lists:
             return
         if passed:
-            self._tasks.delete_dials(campaign.key, canceled_sequences(passed), spread=campaign.spread)
+            self._tasks.delete_dials(campaign.key, Withdrawn.of(passed).canceled, spread=campaign.spread)
         transaction = self._database.transaction()
         for one in passed:
-            self._tasks.delete_canceled(transaction, campaign.key, one)
-        number = len(passed) if lists else campaign.canceled_lists
-        self._progress.remove_canceled_lists(transaction, campaign, number)
+            self._tasks.delete_withdrawn(transaction, campaign.key, one)
+        number = len(passed) if lists else campaign.withdrawn_lists
+        self._progress.remove_withdrawn_lists(transaction, campaign, number)
         transaction.is_committed()  # unless a request has canceled more meanwhile
 
     def _delete_acknowledgements(self, campaign: Campaign, known: SweepInput) -> None:
@@ -198,11 +210,11 @@ class Settler:
         """Add the outcomes of skipped numbers to the counts, and delete their items in the same transaction.
 
         A number from the head on is still queued, though a pacer that died has sent it. So its outcome isn't counted
-        before the head has passed it.
+        before the head has passed it, unless it was moved to the front.
         """
-        now = self._clock.now()
+        now, moved = self._clock.now(), self._tasks.withdrawn_numbers(campaign).moved
         found = self._tasks.uncounted_outcomes(campaign.key, spread=campaign.spread)
-        outcomes = (one for one in found if one.key.sequence < campaign.head)
+        outcomes = (one for one in found if one.key.sequence < campaign.head or one.key.sequence in moved)
         while some := list(islice(outcomes, COUNTED_AT_ONCE)):
             calls = {call.key: call for call in self._calls.among(one.key for one in some)}
             countable = [one for one in some if self._is_reported(calls.get(one.key), campaign, now)]

@@ -32,8 +32,8 @@ class Sleeper:
         # dial that waits, and then its write to the campaign's item makes the sleep fail.
         if campaign.settled < campaign.head or self._tasks.any_in_progress(key, spread=campaign.spread):
             return
-        # The pacer passes canceled numbers at its next tick.
-        if campaign.head in self._tasks.canceled_numbers(campaign):
+        # The settler moves numbers to the front, and the pacer passes withdrawn ones, at their next ticks.
+        if campaign.to_front or campaign.head in self._tasks.withdrawn_numbers(campaign):
             return
         # A pacer may have reserved slots whose calls it is still sending.
         if any(cursor.due > now for cursor in campaign.cursors):

@@ -8,6 +8,10 @@ from datetime import datetime
 
 from chalicelib.domain import pacing
 from chalicelib.domain.models import Campaign, Cursor, Plan, Status
+from chalicelib.errors import Busy
+
+#: how many ranges of numbers may wait to be moved to the front
+MOST_TO_FRONT = 100
 
 
 def started(campaign: Campaign, now: datetime) -> Campaign:
@@ -24,15 +28,30 @@ def stopped(campaign: Campaign) -> Campaign:
     return replace(campaign, status=Status.STOPPED) if campaign.status is Status.RUNNING else campaign
 
 
-def appended(campaign: Campaign, count: int, now: datetime) -> Campaign:
-    """It has `count` more numbers, after those already queued.
+def appended(
+    campaign: Campaign, count: int, now: datetime, *, has_times: bool = False, first: bool = False
+) -> Campaign:
+    """It has `count` more numbers, after those already queued, or before them if they are to be `first`.
+
+    `has_times` is True if they have times of their own. Raises Busy if too many uploads are still to be moved to the
+    front.
 
     While the queue was empty no slot was missed, so none is made up for.
     """
-    longer = replace(campaign, tail=campaign.tail + count)
+    longer = replace(campaign, tail=campaign.tail + count, has_times=campaign.has_times or has_times)
+    if first:
+        longer = replace(longer, to_front=_with_range(campaign.to_front, range(campaign.tail, longer.tail)))
     if campaign.head == campaign.tail:
         longer = _with_cursors(longer, pacing.fresh(len(campaign.cursors), now, campaign.cursors))
     return _with_work(longer, now)
+
+
+def _with_range(ranges: tuple[range, ...], added: range) -> tuple[range, ...]:
+    if ranges and ranges[-1].stop == added.start:
+        return (*ranges[:-1], range(ranges[-1].start, added.stop))
+    if len(ranges) == MOST_TO_FRONT:
+        raise Busy(f"{MOST_TO_FRONT} uploads are still to be moved to the front")
+    return (*ranges, added)
 
 
 def changed(campaign: Campaign, plan: Plan, now: datetime) -> Campaign:

@@ -10,7 +10,7 @@ from itertools import islice
 
 from chalicelib.domain.call import Call, State
 from chalicelib.domain.keys import CallKey
-from chalicelib.domain.models import MOST_SENT_PAST_HEAD, Campaign, Entry
+from chalicelib.domain.models import MOST_PASSED, MOST_SENT, Campaign, Entry
 from chalicelib.domain.repeats import number_of
 
 #: how many calls one request cancels at most, so that its answer fits into a receipt
@@ -29,7 +29,8 @@ class Candidate:
     entry: Entry
     #: None if it has no record
     call: Call | None
-    #: The settler has passed it. If it has no record, it was called long ago, and its record has expired.
+    #: The settler has passed it, or it was moved to the front. If it has no record, it was called long ago, and its
+    #: record has expired.
     is_settled: bool = False
 
     @property
@@ -70,18 +71,19 @@ class Selection:
         )
 
 
-def may_be_sent(campaign: Campaign, canceled: Container[int]) -> list[int]:
-    """The numbers from the head on that may have been sent by a pacer that died before it moved the head.
+def may_be_sent(campaign: Campaign, withdrawn: Container[int]) -> list[int]:
+    """The numbers from the head on that may have been sent, or passed, by a pacer that died before it moved the head.
 
-    It passed those that are canceled, so it may have come further by as many.
+    It passed those that are withdrawn, so it may have come further by as many.
     """
-    waiting = (sequence for sequence in range(campaign.head, campaign.tail) if sequence not in canceled)
-    return list(islice(waiting, MOST_SENT_PAST_HEAD))
+    most = MOST_SENT + (MOST_PASSED if campaign.has_times else 0)
+    waiting = (sequence for sequence in range(campaign.head, campaign.tail) if sequence not in withdrawn)
+    return list(islice(waiting, most))
 
 
-def head_past(campaign: Campaign, canceled: Container[int]) -> int:
-    """The first number from the head on that isn't canceled."""
+def head_past(campaign: Campaign, withdrawn: Container[int]) -> int:
+    """The first number from the head on that isn't withdrawn."""
     head = campaign.head
-    while head < campaign.tail and head in canceled:
+    while head < campaign.tail and head in withdrawn:
         head += 1
     return head

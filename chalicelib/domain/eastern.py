@@ -20,6 +20,17 @@ def local_date(instant: datetime) -> date:
     return instant.astimezone(_EASTERN).date()
 
 
+def local_time(instant: datetime) -> datetime:
+    """What clocks in New York show, without a zone."""
+    return instant.astimezone(_EASTERN).replace(tzinfo=None)
+
+
+def instants(local: datetime) -> tuple[datetime, ...]:
+    """The instants with this local time, which has no zone: one, or two or none on a day on which the clocks change."""
+    both = (_utc(local.replace(fold=fold)) for fold in (0, 1))
+    return tuple(dict.fromkeys(one for one in both if local_time(one) == local))
+
+
 def clocks_change(day: date) -> bool:
     midnight = datetime(day.year, day.month, day.day)  # noqa: DTZ001 # a local time
     return _offset(_utc(midnight)) != _offset(_utc(midnight + _DAY))

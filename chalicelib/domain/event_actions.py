@@ -57,7 +57,7 @@ def event_action(call: Call, attempt: int, event: CallEvent, plan: Plan, now: da
     outcome = outcome_of_event(event, call.heard_callee)
     if call.state is State.UNCERTAIN:
         return Correct(outcome)
-    return End(after_outcome(outcome, attempt, plan, now, event.status))
+    return End(after_outcome(outcome, call.entry, attempt, plan, now, event.status))
 
 
 def _is_news(call: Call, event: CallEvent) -> bool:

@@ -10,11 +10,10 @@ from enum import StrEnum
 
 from chalicelib.domain.messages import Dial
 from chalicelib.domain.models import Campaign
+from chalicelib.domain.pacing import CLOCKS_DIFFER
+from chalicelib.domain.passing import has_expired
 from chalicelib.domain.timetable import Timetable
 
-#: How far the clocks of two functions may differ. No call is sent so close to either end of the calling hours that it
-#: would be outside them by another clock.
-CLOCKS_DIFFER = timedelta(seconds=1)
 #: How old a snapshot may be. With this no call starts over 2 s after a stop (P4).
 KNOWN_FOR = timedelta(seconds=1.5)
 
@@ -31,7 +30,7 @@ class CampaignSnapshot:
 
 
 class Refusal(StrEnum):
-    """Why a number is not dialled now. None is a fault of the number, which stays queued."""
+    """Why a number is not dialled now. It stays queued."""
 
     #: the operator has halted all dialling
     HALTED = "halted"
@@ -43,6 +42,8 @@ class Refusal(StrEnum):
     CLOSED = "closed"
     #: its instant has not come: a clock is wrong, or the function had no time to wait
     EARLY = "early"
+    #: its own time is over: it fails when it is its turn again
+    EXPIRED = "expired"
     #: its start deadline is over: it would come in a burst with others, or be one call too many for the next period
     LATE = "late"
     #: the snapshot is too old to decide by
@@ -67,8 +68,10 @@ def refusal(
     closes = snapshot.timetable.open_until(now)
     if closes is None or now > closes - CLOCKS_DIFFER:
         return Refusal.CLOSED
-    if now < dial.due:
+    if now < max(dial.due, dial.entry.not_before or dial.due):
         return Refusal.EARLY
+    if has_expired(dial.entry, now):
+        return Refusal.EXPIRED
     if now >= (dial.expires if connected else dial.start_deadline):
         return Refusal.LATE
     if not has_time:

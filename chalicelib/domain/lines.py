@@ -13,9 +13,8 @@ from datetime import datetime, timedelta
 from chalicelib.domain import load, pacing
 from chalicelib.domain.call import Call, State
 from chalicelib.domain.keys import CallKey, CampaignKey
-from chalicelib.domain.last_look import CLOCKS_DIFFER
 from chalicelib.domain.models import Cursor
-from chalicelib.domain.pacing import Pace
+from chalicelib.domain.pacing import CLOCKS_DIFFER, Pace
 from chalicelib.domain.timetable import Timetable
 
 #: The highest limit. A refill reads the record of each call that holds a line.

@@ -1,8 +1,9 @@
 """Messages from the pacer to the dialer: each is a slice of one campaign's calls, or of its reports, or a refill.
 
 A slice is the work of one invocation, so nothing depends on which messages the queue delivers together. In version 1 a
-message had one call or one report. Reports of attempts came with version 3, and only messages that have one are written
-in it. A message of a newer version stays in the queue for code that knows the version.
+message had one call or one report. Reports of attempts came with version 3, and entries with times of their own with
+version 4. Only messages that have one are written in these. A message of a newer version stays in the queue for code
+that knows the version.
 """
 
 import json
@@ -17,9 +18,11 @@ from chalicelib.domain.models import Entry
 from chalicelib.domain.pacing import MISFIRE_GRACE
 
 #: the newest version of a message that this code reads
-VERSION = 3
-#: the version of a message without reports of attempts
-_VERSION_WITHOUT_ENDED_ATTEMPTS = 2
+VERSION = 4
+#: the versions with which these came
+_ENTRY_TIMES, _ENDED_ATTEMPTS = 4, 3
+#: the version of all other messages
+_PLAIN = 2
 
 
 @dataclass(frozen=True)
@@ -101,16 +104,26 @@ def begins(dials: Iterable[Dial], now: datetime) -> dict[Dial, datetime]:
 def to_message(message: Slice | Refill) -> str:
     """The body of a message: one JSON object, ASCII."""
     campaign = message.campaign
-    # An older dialer would take the report of an attempt for that of the number's outcome.
-    is_new = isinstance(message, Slice) and any(one.ended is not None for one in message.reports)
-    version = VERSION if is_new else _VERSION_WITHOUT_ENDED_ATTEMPTS
-    fields: dict[str, Any] = {"version": version, "account": campaign.account, "campaign_id": campaign.id}
+    fields: dict[str, Any] = {"version": _version(message), "account": campaign.account, "campaign_id": campaign.id}
     if isinstance(message, Refill):
         # An older dialer takes it for a slice without calls, so that the stretch's slots stay free. Ticks send others.
         fields["refill"] = {"until": message.until.isoformat(), "part": message.part}
     else:
         fields |= _fields_of_slice(message)
     return json.dumps(fields)
+
+
+def _version(message: Slice | Refill) -> int:
+    """The oldest version that has all of it.
+
+    An older dialer would take an entry's times for a part of its reference, and the report of an attempt for that of
+    the number's outcome.
+    """
+    if isinstance(message, Refill):
+        return _PLAIN
+    if any(dial.entry.has_times for dial in message.dials):
+        return _ENTRY_TIMES
+    return _ENDED_ATTEMPTS if any(one.ended is not None for one in message.reports) else _PLAIN
 
 
 def _fields_of_slice(slice_: Slice) -> dict[str, Any]:

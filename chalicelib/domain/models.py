@@ -9,8 +9,10 @@ from enum import StrEnum
 
 from chalicelib.domain.keys import CampaignKey
 
-#: How many numbers from the head on may have been sent already, by a pacer that died before it moved the head.
-MOST_SENT_PAST_HEAD = 2000
+#: How many numbers are sent between two moves of the head. After a crash at most so many are sent again.
+MOST_SENT = 2000
+#: How many numbers are passed without a slot between two moves of the head.
+MOST_PASSED = 1000
 #: characters; reference, "64 character maximum"
 MAX_NICKNAME_LENGTH = 64
 #: `wakes_at` of a campaign that was never put to sleep.
@@ -235,8 +237,12 @@ class Campaign:
     settling_version: str = ""
     #: how many corrections aren't in the counts yet
     corrections_due: int = 0
-    #: how many lists of canceled numbers there are (`chalicelib.domain.cancellation`)
-    canceled_lists: int = 0
+    #: how many lists of numbers there are that were taken out of the log's order: canceled, or moved to the front
+    withdrawn_lists: int = 0
+    #: some of its numbers may have times of their own (`chalicelib.domain.passing`)
+    has_times: bool = False
+    #: the numbers that are still to be moved to the front of the queue; until then none of the log is dispatched
+    to_front: tuple[range, ...] = ()
     #: the numbers from `settled` on whose calls events have ended, and whose first report is dispatched
     reports_ahead: tuple[int, ...] = ()
     #: the work flag: the pacer or the settler has something to do, now or later
@@ -260,17 +266,36 @@ class Entry:
     destination: str
     #: the customer's own name for this call, at most 255 bytes, without control characters
     message_reference: str = ""
+    #: it isn't called before this instant, a whole second; None: from the beginning
+    not_before: datetime | None = None
+    #: it isn't called at or after this instant, a whole second; None: as long as the campaign runs
+    expires: datetime | None = None
 
     @property
     def line(self) -> str:
-        """The entry as one line of text; `chalicelib.domain.dialstring.parse` reads it back."""
-        return f"{self.destination},{self.message_reference}" if self.message_reference else self.destination
+        """The entry as one line of text.
+
+        What `chalicelib.domain.dialstring.parse` reads comes first. If the entry has times, a tab follows, and then
+        both in seconds since 1970, with a hyphen in between. No other part has a tab.
+        """
+        said = f"{self.destination},{self.message_reference}" if self.message_reference else self.destination
+        if not self.has_times:
+            return said
+        return f"{said}\t{_seconds(self.not_before)}-{_seconds(self.expires)}"
+
+    @property
+    def has_times(self) -> bool:
+        return self.not_before is not None or self.expires is not None
 
     @classmethod
     def from_line(cls, line: str) -> "Entry":
         """The reverse of `line`. It checks nothing."""
-        destination, _, message_reference = line.partition(",")
-        return cls(destination, message_reference)
+        said, _, times = line.partition("\t")
+        destination, _, message_reference = said.partition(",")
+        if not times:
+            return cls(destination, message_reference)
+        not_before, _, expires = times.partition("-")
+        return cls(destination, message_reference, _instant(not_before), _instant(expires))
 
     @property
     def ani(self) -> str:
@@ -280,3 +305,11 @@ class Entry:
             if name == "ani":
                 return value
         return ""
+
+
+def _seconds(instant: datetime | None) -> str:
+    return "" if instant is None else str(int(instant.timestamp()))
+
+
+def _instant(seconds: str) -> datetime | None:
+    return datetime.fromtimestamp(int(seconds), UTC) if seconds else None

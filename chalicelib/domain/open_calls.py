@@ -4,7 +4,7 @@ They are listed. A sweep lists hundreds in one item, and a dialer each retried c
 settler reads the lists in groups, and writes what is left of a group into one list.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -55,18 +55,29 @@ def groups(lists: Iterable[OpenCalls]) -> list[tuple[OpenCalls, ...]]:
 
 
 def changes_of(
-    campaign: Campaign, group: Sequence[OpenCalls], calls: Mapping[int, Call], *, now: datetime, read_at: datetime
+    campaign: Campaign,
+    group: Sequence[OpenCalls],
+    calls: Mapping[int, Call],
+    *,
+    now: datetime,
+    read_at: datetime,
+    moved: Container[int] = (),
 ) -> GroupChanges:
     """`calls` are the records of the group's numbers, with their acknowledgements as of `read_at`.
 
     A number from the head on is still queued, though a pacer that died has sent it. So it isn't counted before the head
-    has passed it. If more calls are deferred than one transaction skips, the others stay listed.
+    has passed it, unless it was `moved` to the front. If more calls are deferred than one transaction skips, the
+    others stay listed.
     """
     steps = [
         step(campaign, sequence, replace(calls[sequence], listed=False), now=now, read_at=read_at)
         for sequence in sorted(open_sequences(group) & calls.keys())
     ]
-    ended = [call for call in _calls(steps, SettlingAction.COUNT) if call.key.sequence < campaign.head]
+    ended = [
+        call
+        for call in _calls(steps, SettlingAction.COUNT)
+        if call.key.sequence < campaign.head or call.key.sequence in moved
+    ]
     skipped = _calls(steps, SettlingAction.SKIP)[: MOST_WRITES - 1 - len(group)]
     left = open_sequences(group) - {call.key.sequence for call in (*ended, *skipped)}
     dispatched = frozenset[int]().union(*(one.dispatched for one in group))

@@ -30,6 +30,9 @@ from chalicelib.domain.timetable import Opening, Timetable
 TICK = timedelta(minutes=1)
 #: How far ahead a tick dispatches: a little past the next tick, so that a tick which comes late leaves no gap.
 HORIZON = timedelta(seconds=75)
+#: How far the clocks of two functions may differ. No call is sent so close to the beginning or the end of its time that
+#: it would be outside it by another clock.
+CLOCKS_DIFFER = timedelta(seconds=1)
 #: How late a call may begin, or half of the gap between two calls if that is longer. A later call waits for another
 #: slot. Otherwise many calls would be made at once after a failure of the queue.
 MISFIRE_GRACE = timedelta(seconds=2)

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from chalicelib.domain.call import Call, State
 from chalicelib.domain.models import Campaign, Status
-from chalicelib.domain.tasks import Correction, UncountedOutcome
+from chalicelib.domain.tasks import Correction, UncountedOutcome, Withdrawn
 from chalicelib.domain.timetable import is_over
 
 
@@ -33,7 +33,7 @@ def progress(
     outcomes: Iterable[UncountedOutcome] = (),
     open_calls: Iterable[Call] = (),
     corrections: Iterable[Correction] = (),
-    canceled: Iterable[int] = (),
+    withdrawn: Withdrawn = Withdrawn(),  # noqa: B008 # it is frozen
 ) -> Progress:
     """Count each number once, in the place that depends on `settled` and `head`.
 
@@ -42,44 +42,51 @@ def progress(
     it. An open one is counted by its record, among `open_calls`. The difference between `settled` and all of these is
     how many were skipped and aren't counted yet. Of these, the numbers in `outcomes` have their outcome, those that are
     being dialled are among `leased`, and all others wait. So tasks that wait needn't be read. A number from `head` on
-    is queued, even if a pacer sent it and died before it moved the head, unless it is among the `canceled` ones.
+    is queued, even if a pacer sent it and died before it moved the head, unless it is `withdrawn`. One that was moved
+    to the front counts as if the settler had passed and skipped it. One that was only canceled is canceled.
 
     A corrected number is uncertain in the counts and in `outcomes`, and not in its record.
     """
-    uncounted = {one.key.sequence: one.state for one in outcomes if one.key.sequence < campaign.head}
+    ahead = frozenset(sequence for sequence in withdrawn.moved if sequence >= campaign.head)
+
+    def is_passed(sequence: int) -> bool:
+        return sequence < campaign.head or sequence in ahead
+
+    def is_swept(sequence: int) -> bool:
+        return sequence < campaign.settled or sequence in ahead
+
+    uncounted = {one.key.sequence: one.state for one in outcomes if is_passed(one.key.sequence)}
     of_open = {
         call.key.sequence: call.state
         for call in open_calls
-        if call.key.sequence < campaign.head and not call.skipped and call.key.sequence not in uncounted
+        if is_passed(call.key.sequence) and not call.skipped and call.key.sequence not in uncounted
     }
     others = [call for call in unsettled if call.key.sequence not in uncounted and call.key.sequence not in of_open]
     counted_early = sum(map(_is_counted_early, others))
     of_unsettled = {call.key.sequence: call.state for call in others if not _is_counted_early(call)}
     by_record = of_open | of_unsettled
     tally = Counter([*uncounted.values(), *by_record.values()])
-    corrected = [
-        one.state for one in corrections if one.key.sequence < campaign.head and one.key.sequence not in by_record
-    ]
+    corrected = [one.state for one in corrections if is_passed(one.key.sequence) and one.key.sequence not in by_record]
     tally.update(corrected)
     tally[State.UNCERTAIN] -= len(corrected)
-    open_before_settled = sum(sequence < campaign.settled for sequence in of_open)
-    skipped = campaign.settled + counted_early - campaign.counts.total - open_before_settled
+    open_and_swept = sum(map(is_swept, of_open))
+    skipped = campaign.settled + len(ahead) + counted_early - campaign.counts.total - open_and_swept
     dialling = sum(
         call.state is State.DIALLING
-        and call.key.sequence < campaign.settled
+        and is_swept(call.key.sequence)
         and call.key.sequence not in uncounted
         and call.key.sequence not in by_record
         for call in leased
     )
-    ended = sum(sequence < campaign.settled for sequence in uncounted)
+    ended = sum(map(is_swept, uncounted))
     deferred = tally[State.DEFERRED] + skipped - dialling - ended
     in_progress = tally[State.IN_PROGRESS]
-    ahead = sum(sequence >= campaign.head for sequence in canceled)
-    queued = campaign.tail - campaign.head - ahead
+    canceled = sum(sequence >= campaign.head for sequence in withdrawn.canceled - ahead)
+    queued = campaign.tail - campaign.head - canceled - len(ahead)
     completed = campaign.counts.completed + tally[State.COMPLETED]
     failed = campaign.counts.failed + tally[State.FAILED]
     uncertain = campaign.counts.uncertain + tally[State.UNCERTAIN]
-    canceled_in_all = campaign.counts.canceled + tally[State.CANCELED] + ahead
+    canceled_in_all = campaign.counts.canceled + tally[State.CANCELED] + canceled
     ended_in_all = completed + failed + uncertain + canceled_in_all
     return Progress(
         total=campaign.tail,
@@ -102,7 +109,7 @@ def _is_counted_early(call: Call) -> bool:
 def is_settled(campaign: Campaign) -> bool:
     """True if all numbers that were dispatched are counted, and its status doesn't depend on deferred ones."""
     is_counted = campaign.counts.total == campaign.settled == campaign.head
-    is_counted = is_counted and not campaign.corrections_due and not campaign.canceled_lists
+    is_counted = is_counted and not campaign.corrections_due and not campaign.withdrawn_lists
     return is_counted and (campaign.head < campaign.tail or not campaign.has_work)
 
 

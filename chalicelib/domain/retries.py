@@ -10,7 +10,7 @@ from email.utils import parsedate_to_datetime
 from enum import StrEnum
 
 from chalicelib.domain.call import Claim
-from chalicelib.domain.models import LONGEST_RETRY_GAP, Plan, RetryKind
+from chalicelib.domain.models import LONGEST_RETRY_GAP, Entry, Plan, RetryKind
 from chalicelib.domain.outcome import (
     Answered,
     CalleeType,
@@ -22,6 +22,7 @@ from chalicelib.domain.outcome import (
     is_success,
     outcome_of,
 )
+from chalicelib.domain.passing import has_expired
 from chalicelib.domain.providers import EventStatus
 
 #: Seconds to wait after a call that wasn't sent: after the first time, the second… Then the call has failed.
@@ -80,23 +81,27 @@ def next_action(result: RequestResult, claim: Claim, plan: Plan, now: datetime, 
     """What follows from the request. `jitter` from 0 to 1 spreads numbers that failed at the same time."""
     if isinstance(result, NotSent):
         wait = unsent_delay(claim.unsent + 1, jitter)
-        if wait is not None:
+        if wait is not None and not has_expired(claim.entry, now + timedelta(seconds=wait)):
             return TryUnsentAgain(result.reason, now + timedelta(seconds=wait))
     if isinstance(result, Answered) and result.status == ACCEPTED:
         return AwaitOutcome()
-    return after_outcome(outcome_of(result), claim.attempt, plan, now)
+    return after_outcome(outcome_of(result), claim.entry, claim.attempt, plan, now)
 
 
 def after_outcome(
-    outcome: Outcome, attempt: int, plan: Plan, now: datetime, status: EventStatus | None = None
+    outcome: Outcome, entry: Entry, attempt: int, plan: Plan, now: datetime, status: EventStatus | None = None
 ) -> Finish | Retry:
     """What follows from the outcome of this attempt. `status` is that of the event that brought it, if one did.
+
+    No attempt is planned for a time at which the entry has expired.
 
     A number has one budget, whatever mixture of outcomes its attempts have: each rule compares all attempts so far with
     its own limit, and `max_retries` is the limit of all.
     """
     gap = _retry_gap(outcome, attempt, plan, status) if attempt <= plan.max_retries else None
-    return Finish(outcome) if gap is None else Retry(outcome, now + timedelta(seconds=gap))
+    if gap is None or has_expired(entry, now + timedelta(seconds=gap)):
+        return Finish(outcome)
+    return Retry(outcome, now + timedelta(seconds=gap))
 
 
 def _retry_gap(outcome: Outcome, attempt: int, plan: Plan, status: EventStatus | None) -> float | None:

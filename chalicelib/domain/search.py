@@ -4,7 +4,7 @@ A campaign's queue has no index by number, reference or state. So a request look
 length, and tells where the search goes on.
 """
 
-from collections.abc import Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -43,26 +43,32 @@ class Criteria:
 
 
 def state_of(sequence: int, call: Call | None, campaign: Campaign) -> str:
-    """The state that the API shows. `call` is the number's record, None if it has none.
+    """The state that the API shows. `call` is the number's record, None if it has none, or if it isn't shown.
 
     The record of a number before `settled` is deleted after some time; the campaign's counts still have its outcome.
     """
-    if call is not None and is_shown(sequence, call, campaign):
+    if call is not None:
         return call.state
     if sequence >= campaign.head:
         return QUEUED
     return EXPIRED if sequence < campaign.settled else State.DIALLING
 
 
-def is_shown(sequence: int, call: Call, campaign: Campaign) -> bool:
-    """False for what a pacer that died has sent from the head on: it is still queued, unless it is canceled."""
-    return sequence < campaign.head or call.state is State.CANCELED
+def is_shown(sequence: int, call: Call, campaign: Campaign, moved: Container[int]) -> bool:
+    """False for what a pacer that died has sent from the head on: it is still queued, unless it is canceled.
+
+    A number that was `moved` to the front isn't in the queue from the head on any more.
+    """
+    return sequence < campaign.head or call.state is State.CANCELED or sequence in moved
 
 
-def searched(criteria: Criteria, campaign: Campaign, first: int) -> range:
-    """The sequence numbers from `first` on that a search must look at."""
+def searched(criteria: Criteria, campaign: Campaign, first: int, moved: Iterable[int]) -> range:
+    """The sequence numbers from `first` on that a search must look at.
+
+    From the head on, numbers are queued, unless they are canceled, or were `moved` to the front.
+    """
     states = criteria.states or {*STATES}
-    beyond = campaign.tail if states & {QUEUED, State.CANCELED} else campaign.head
+    beyond = campaign.tail if states & {QUEUED, State.CANCELED} else max([campaign.head - 1, *moved]) + 1
     if states == {QUEUED}:
         first = max(first, campaign.head)
     return range(first, beyond)

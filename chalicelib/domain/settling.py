@@ -16,8 +16,8 @@ from itertools import takewhile
 
 from chalicelib.domain import load
 from chalicelib.domain.call import Call, ReportState, State, is_unclaimed, time_taken
-from chalicelib.domain.last_look import CLOCKS_DIFFER
 from chalicelib.domain.models import Campaign, Counts, HeadObservation
+from chalicelib.domain.pacing import CLOCKS_DIFFER
 from chalicelib.domain.tasks import Acknowledgement, AttemptReportTask, ReportTask, Task, acknowledged_sequences
 
 #: How many records are read between two moves of `settled`.
@@ -161,14 +161,10 @@ def swept(campaign: Campaign, steps: Sequence[Step], passable: Container[int], n
         head_observations=observe_head(campaign.head_observations, campaign.head, campaign.settled, now),
         reports_ahead=tuple(sorted(sequence for sequence in dispatched if sequence >= settled)),
     )
-    if any(call.state is not State.CANCELED for call in ended):
-        after = replace(after, call_time=_average_call_time(campaign.call_time, ended))
+    taken = [time_taken(call) for call in ended if call.claimed_at is not None and call.state is not State.CANCELED]
+    if taken:  # what was canceled, or never called, says nothing about how long calls take
+        after = replace(after, call_time=load.average_call_time(campaign.call_time, taken))
     return SweptBatch(after, ended, opened, opened & dispatched, reports)
-
-
-def _average_call_time(before: timedelta, ended: Iterable[Call]) -> timedelta:
-    """A canceled number says nothing about how long calls take."""
-    return load.average_call_time(before, [time_taken(call) for call in ended if call.state is not State.CANCELED])
 
 
 def with_acknowledgement(

@@ -1,6 +1,6 @@
 """Tasks: dials and reports that wait outside the log until the pacer dispatches them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -109,16 +109,33 @@ def open_sequences(open_calls: Iterable[OpenCalls]) -> frozenset[int]:
 
 
 @dataclass(frozen=True)
-class CanceledNumbers:
-    """Numbers that were canceled together. The list is kept until the settler has passed all of them."""
+class WithdrawnNumbers:
+    """Numbers that were taken out of the log's order together. The list is kept until the settler has passed them."""
 
     sequences: frozenset[int]
     #: the range key of its item
     name: str
+    #: They were moved to the front of the queue. Otherwise they were canceled.
+    moved: bool = False
 
 
-def canceled_sequences(lists: Iterable[CanceledNumbers]) -> frozenset[int]:
-    """The sequence numbers in any of them."""
+@dataclass(frozen=True)
+class Withdrawn:
+    """The numbers that the pacer passes when it reads the log, and that the settler hasn't passed yet."""
+
+    canceled: frozenset[int] = frozenset()
+    #: A number that was moved to the front may be canceled after that. Then it is among both.
+    moved: frozenset[int] = frozenset()
+
+    @classmethod
+    def of(cls, lists: Sequence[WithdrawnNumbers]) -> "Withdrawn":
+        return cls(*(_sequences(one for one in lists if one.moved is moved) for moved in (False, True)))
+
+    def __contains__(self, sequence: object) -> bool:
+        return sequence in self.canceled or sequence in self.moved
+
+
+def _sequences(lists: Iterable[WithdrawnNumbers]) -> frozenset[int]:
     return frozenset().union(*(one.sequences for one in lists))
 
 

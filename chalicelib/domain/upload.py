@@ -9,7 +9,8 @@ import json
 import re
 import string
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
 from itertools import chain
 from typing import TypeVar
@@ -54,6 +55,17 @@ class Upload:
     entries: tuple[Entry, ...]
     #: how many were dropped as repeats
     dropped: int = 0
+
+    def with_times(self, not_before: datetime | None, expires: datetime | None) -> "Upload":
+        """The upload whose entries have these times."""
+        if not_before is None and expires is None:
+            return self
+        return replace(
+            self,
+            entries=tuple(
+                Entry(entry.destination, entry.message_reference, not_before, expires) for entry in self.entries
+            ),
+        )
 
 
 def read(value: object) -> Upload:

@@ -20,6 +20,7 @@ from chalicelib.domain.outcome import CalleeType, Outcome, Result
 from chalicelib.domain.tasks import AttemptReportTask, DialTask, ReportTask, UncountedOutcome
 from chalicelib.storage.database import Database
 from chalicelib.storage.tasks import TaskStore
+from chalicelib.storage.undialled import never_called
 from chalicelib.storage.updates import Written, update_of
 from chalicelib.storage.writes import Transaction, WriteRefused, conditional, new_nonce
 
@@ -58,6 +59,8 @@ class Calls:
         }
         if entry.message_reference:
             sets["message_reference"] = entry.message_reference
+        if entry.expires is not None:
+            sets["call_before"] = entry.expires
         claiming = update_of(
             self._items,
             _written_key(key),
@@ -205,18 +208,19 @@ class Calls:
     def defer_lost(self, key: CallKey, entry: Entry, *, spread: int) -> bool:
         """A number that was dispatched and never claimed waits again. False if it was claimed after all."""
         transaction = self._database.transaction()
+        self.add_deferred(transaction, DialTask(key, entry, attempt=1, not_before=None), spread=spread)
+        return transaction.is_committed()
+
+    def add_deferred(self, transaction: Transaction, task: DialTask, *, spread: int) -> None:
+        """A number without a record waits as this task, and counts as skipped by the settler."""
         actions: list[Action] = [
-            self._items.destination.set(entry.destination),
+            *never_called(self._items, task.entry),
             self._items.state.set(State.DEFERRED),
-            self._items.attempt.set(0),
             self._items.skipped.set(True),
         ]
-        if entry.message_reference:
-            actions.append(self._items.message_reference.set(entry.message_reference))
-        item = self._items(call_key(key))
-        transaction.update(_CALL, item, actions, self._items.call.does_not_exist())
-        self._tasks.add(transaction, DialTask(key, entry, attempt=1, not_before=None), spread=spread)
-        return transaction.is_committed()
+        item = self._items(call_key(task.key))
+        transaction.update(f"{_CALL} {task.key.sequence}", item, actions, self._items.call.does_not_exist())
+        self._tasks.add(transaction, task, spread=spread)
 
     def skip_open(self, transaction: Transaction, call: Call) -> None:
         """The settler skips an open call that is deferred, on the condition that it still is."""
@@ -295,7 +299,7 @@ def _written_key(key: CallKey) -> Written:
 def _call(key: CallKey, item: Any) -> Call:
     return Call(
         key=key,
-        entry=Entry(item.destination, item.message_reference or ""),
+        entry=Entry(item.destination, item.message_reference or "", expires=item.call_before),
         state=State(item.state),
         attempt=int(item.attempt),
         skipped=bool(item.skipped),

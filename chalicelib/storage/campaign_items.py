@@ -35,9 +35,11 @@ def transition_actions(items: type[CampaignItem], before: Campaign, after: Campa
     actions: list[Action] = []
     if after.plan != before.plan:
         actions += plan_actions(items, after.plan)
-    for name in ("revision", "status", "deleted", "generation", "tail", "wakes_at"):
+    for name in ("revision", "status", "deleted", "generation", "tail", "wakes_at", "has_times"):
         if getattr(after, name) != getattr(before, name):
             actions.append(getattr(items, name).set(getattr(after, name)))
+    if after.to_front != before.to_front:
+        actions.append(items.to_front.set(flat(after.to_front)))
     if after.pacing_version != before.pacing_version:
         actions += cursor_actions(items, after.cursors)
     if after.has_work:
@@ -116,6 +118,7 @@ def to_item(items: type[CampaignItem], campaign: Campaign) -> CampaignItem:
         paced_until=[cursor.paced_until for cursor in campaign.cursors],
         paced_due=[cursor.due for cursor in campaign.cursors],
         pacing_version=campaign.pacing_version or new_nonce(),
+        has_times=campaign.has_times or None,
         wakes_at=campaign.wakes_at,
         shard=shard_of(campaign.key) if campaign.has_work else None,
     )
@@ -165,10 +168,21 @@ def from_item(item: CampaignItem) -> Campaign:
         spread=int(item.spread),
         settling_version=item.settled_nonce or "",
         corrections_due=int(item.corrections_due or 0),
-        canceled_lists=int(item.canceled_lists or 0),
+        withdrawn_lists=int(item.withdrawn_lists or 0),
+        has_times=bool(item.has_times),
+        to_front=_ranges(item.to_front or ()),
         reports_ahead=tuple(int(sequence) for sequence in item.reports_ahead or ()),
         has_work=item.shard is not None,
     )
+
+
+def flat(ranges: Iterable[range]) -> list[int]:
+    """Where each range begins, and where it ends."""
+    return [end for one in ranges for end in (one.start, one.stop)]
+
+
+def _ranges(ends: Sequence[float]) -> tuple[range, ...]:
+    return tuple(range(int(start), int(stop)) for start, stop in zip(ends[::2], ends[1::2], strict=True))
 
 
 def _cursors(paced_until: Iterable[datetime], due: Iterable[datetime]) -> tuple[Cursor, ...]:

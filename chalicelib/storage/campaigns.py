@@ -21,7 +21,7 @@ from chalicelib.domain.models import Campaign, Entry, Plan
 from chalicelib.domain.upload import Upload
 from chalicelib.errors import NotFound, ReferenceGone
 from chalicelib.storage.accounts import Kind
-from chalicelib.storage.campaign_items import from_item, to_item, transition_actions
+from chalicelib.storage.campaign_items import flat, from_item, to_item, transition_actions
 from chalicelib.storage.catalog import Catalog, Profiles, Schedules
 from chalicelib.storage.database import Database
 from chalicelib.storage.log import Log, Staged
@@ -70,7 +70,7 @@ class Campaigns:
         staged = self._log.stage(campaign.key, entries, now) if entries else None
         if staged is not None:
             self._log.add(transaction, staged, first=0)
-            campaign = replace(campaign, tail=staged.length, has_work=True)
+            campaign = replace(campaign, tail=staged.length, has_work=True, has_times=staged.has_times)
         transaction.put(_CAMPAIGN, to_item(self._items, campaign), condition=self._items.id.does_not_exist())
         references = self._change_uses(transaction, campaign.key, before=None, after=campaign.plan)
         add_receipt(transaction, self._database, receipt, now)
@@ -80,19 +80,30 @@ class Campaigns:
             raise ReferenceGone(_gone(references, refused)) from refused
         self._seal(staged)
 
-    def append(self, key: CampaignKey, entries: Sequence[Entry], receipt: Receipt | None, now: datetime) -> None:
-        """Queue the entries after those already queued, all or none. Raises NotFound, AlreadyAnswered, Busy."""
+    def append(
+        self, key: CampaignKey, entries: Sequence[Entry], receipt: Receipt | None, now: datetime, *, first: bool = False
+    ) -> None:
+        """Queue the entries after those already queued, all or none. Raises NotFound, AlreadyAnswered, Busy.
+
+        If they are to be `first`, `MovedNumbers` moves them to the front after that.
+        """
         self.get(key)
         staged = self._log.stage(key, entries, now)
-        retried(lambda: self._append(self.get(key), staged, receipt, now))
+        retried(lambda: self._append(self.get(key), staged, receipt, now, first=first))
         self._seal(staged)
 
     def append_unknown(
-        self, key: CampaignKey, upload: Upload, receipt_of: Callable[[Upload], Receipt | None], now: datetime
+        self,
+        key: CampaignKey,
+        upload: Upload,
+        receipt_of: Callable[[Upload], Receipt | None],
+        now: datetime,
+        *,
+        first: bool = False,
     ) -> Upload:
         """Queue those entries whose numbers the campaign doesn't have yet, all or none, and answer them.
 
-        `receipt_of` may be called more than once. The upload has each number once.
+        `first` is as in `append`. `receipt_of` may be called more than once. The upload has each number once.
 
         Raises NotFound, TooManyToCompare, AlreadyAnswered, Busy.
         """
@@ -105,7 +116,7 @@ class Campaigns:
             unknown = self._without_known(before, unknown, compared)
             compared = before.tail
             staged = self._log.stage(key, unknown.entries, now) if unknown.entries else None
-            self._append(before, staged, receipt_of(unknown), now)
+            self._append(before, staged, receipt_of(unknown), now, first=first)
             return staged
 
         self._seal(retried(write))
@@ -120,13 +131,16 @@ class Campaigns:
         repeats.check_comparable(campaign.tail)
         return repeats.without_known(upload, self._log.uploaded(campaign.key, compared, campaign.tail))
 
-    def _append(self, before: Campaign, staged: Staged | None, receipt: Receipt | None, now: datetime) -> None:
+    def _append(
+        self, before: Campaign, staged: Staged | None, receipt: Receipt | None, now: datetime, *, first: bool
+    ) -> None:
         """Queue what is staged, if anything is, on the condition that the campaign's tail is as it was read."""
         transaction = self._database.transaction()
         if staged is not None:
-            after = transitions.appended(before, staged.length, now)
+            after = transitions.appended(before, staged.length, now, has_times=staged.has_times, first=first)
             self._log.add(transaction, staged, first=before.tail)
-            self._update(transaction, before, after, self._items.tail == before.tail, self._unmoved(before, after))
+            guards = (self._items.tail == before.tail, self._unmoved(before, after), self._same_front(before, after))
+            self._update(transaction, before, after, *guards)
         elif receipt is None:
             return
         add_receipt(transaction, self._database, receipt, now)
@@ -230,6 +244,14 @@ class Campaigns:
         if after.pacing_version == before.pacing_version:
             return None
         return cast(Condition, self._items.pacing_version == before.pacing_version)
+
+    def _same_front(self, before: Campaign, after: Campaign) -> Condition | None:
+        """The guard of a transition that adds to the numbers that are to be first: none was moved meanwhile."""
+        if after.to_front == before.to_front:
+            return None
+        if not before.to_front:
+            return cast(Condition, self._items.to_front.does_not_exist())
+        return cast(Condition, self._items.to_front == flat(before.to_front))
 
     def _change_uses(
         self, transaction: Transaction, key: CampaignKey, *, before: Plan | None, after: Plan | None

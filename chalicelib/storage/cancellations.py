@@ -7,12 +7,10 @@ task, and its sequence number is listed for the pacer (`chalicelib.domain.cancel
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import cast
 
-from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
-from chalicelib.domain.call import Call, ReportState, State
+from chalicelib.domain.call import ReportState, State
 from chalicelib.domain.cancellation import REASON, Candidate
 from chalicelib.domain.keys import CallKey
 from chalicelib.domain.models import Campaign, Entry
@@ -21,7 +19,8 @@ from chalicelib.storage.calls import call_key, uncounted
 from chalicelib.storage.database import Database
 from chalicelib.storage.progress import ProgressStore
 from chalicelib.storage.tasks import TaskStore
-from chalicelib.storage.writes import Transaction, WriteRefused, conditional, new_nonce
+from chalicelib.storage.undialled import ended, never_called, unchanged
+from chalicelib.storage.writes import Transaction, WriteRefused, conditional
 
 #: How many numbers are canceled in one transaction. Each takes up to three writes, and all together two.
 CANCELED_AT_ONCE = 32
@@ -47,8 +46,8 @@ class Cancellations:
         for candidate in candidates:
             self._cancel(transaction, campaign, candidate, now, is_reported=is_reported)
         sequences = [candidate.key.sequence for candidate in candidates]
-        self._tasks.add_canceled(transaction, campaign.key, sequences)
-        self._progress.add_canceled_list(transaction, campaign, now)
+        self._tasks.add_withdrawn(transaction, campaign.key, sequences)
+        self._progress.add_withdrawn_list(transaction, campaign, now)
         return transaction.is_committed()
 
     def _cancel(
@@ -57,40 +56,19 @@ class Cancellations:
         key, entry, call = candidate.key, candidate.entry, candidate.call
         actions = self._canceled(now, ReportState.DEFERRED if is_reported else ReportState.NONE)
         if call is None:
-            actions += self._never_called(entry)
+            actions += never_called(self._items, entry)
         part = f"call {key.sequence}"
-        transaction.update(part, self._items(call_key(key)), actions, self._unchanged(call))
+        transaction.update(part, self._items(call_key(key)), actions, unchanged(self._items, call))
         if is_reported:
             self._tasks.add(transaction, ReportTask(key, 1, now), spread=campaign.spread)
         if call is not None and call.skipped:
             self._tasks.add_outcome(transaction, uncounted(key, State.CANCELED, campaign.spread))
 
-    def _unchanged(self, call: Call | None) -> Condition:
-        """The number is as it was read: without a record, or deferred after the same attempt."""
-        if call is None:
-            return cast(Condition, self._items.call.does_not_exist())
-        same_skipped = self._items.skipped == True if call.skipped else self._items.skipped.does_not_exist()  # noqa: E712 # the database evaluates it
-        is_deferred = (self._items.state == State.DEFERRED) & (self._items.attempt == call.attempt)
-        return cast(Condition, is_deferred & same_skipped)
-
     def record_again(self, key: CallKey, entry: Entry, now: datetime) -> None:
         """Record a canceled number whose record has expired, so that it can be counted. It was reported before."""
-        actions = [*self._canceled(now, ReportState.NONE), *self._never_called(entry)]
+        actions = [*self._canceled(now, ReportState.NONE), *never_called(self._items, entry)]
         with suppress(WriteRefused), conditional():
             self._items(call_key(key)).update(actions, self._items.call.does_not_exist())
 
-    def _never_called(self, entry: Entry) -> list[Action]:
-        actions: list[Action] = [self._items.destination.set(entry.destination), self._items.attempt.set(0)]
-        if entry.message_reference:
-            actions.append(self._items.message_reference.set(entry.message_reference))
-        return actions
-
     def _canceled(self, now: datetime, report: ReportState) -> list[Action]:
-        return [
-            self._items.state.set(State.CANCELED),
-            self._items.reason.set(REASON),
-            self._items.ended_at.set(now),
-            self._items.report.set(report),
-            self._items.nonce.set(new_nonce()),
-            *([] if self._retention is None else [self._items.expires_at.set(now + self._retention)]),
-        ]
+        return ended(self._items, State.CANCELED, REASON, now, report, self._retention)

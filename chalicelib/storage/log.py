@@ -52,6 +52,8 @@ class Staged:
     campaign: CampaignKey
     upload: str
     length: int
+    #: the entries have times of their own
+    has_times: bool
     #: for each chunk, how many entries are before it
     chunk_starts: tuple[int, ...]
     #: the chunk of an upload that has only one, which isn't written yet; None for a larger upload
@@ -70,8 +72,9 @@ class Log:
         """Write the upload's chunks, if it has several, so that they expire unless it is accepted. Raises Busy."""
         upload = uuid.uuid4().hex
         starts, chunks = _pack(entries)
+        has_times = any(entry.has_times for entry in entries)
         if len(chunks) == 1:
-            return Staged(campaign, upload, len(entries), starts, chunks[0])
+            return Staged(campaign, upload, len(entries), has_times, starts, chunks[0])
         try:
             with self._chunks.batch_write() as batch:
                 for number, text in enumerate(chunks):
@@ -80,7 +83,7 @@ class Log:
                     )
         except PutError as error:
             raise Busy(str(error)) from error
-        return Staged(campaign, upload, len(entries), starts, None)
+        return Staged(campaign, upload, len(entries), has_times, starts, None)
 
     def add(self, transaction: Transaction, staged: Staged, first: int) -> None:
         """Give the entries the sequence numbers from `first` on, in the transaction that moves the campaign's tail."""

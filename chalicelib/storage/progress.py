@@ -16,7 +16,7 @@ from pynamodb.expressions.update import Action
 from chalicelib.domain.keys import CampaignKey
 from chalicelib.domain.models import Campaign, Cursor, Load
 from chalicelib.domain.sharding import Work
-from chalicelib.storage.campaign_items import cursor_actions, load_actions, shard_of
+from chalicelib.storage.campaign_items import cursor_actions, flat, load_actions, shard_of
 from chalicelib.storage.database import Database
 from chalicelib.storage.writes import Transaction, WriteRefused, conditional, new_nonce
 
@@ -86,22 +86,36 @@ class ProgressStore:
         ]
         transaction.update("campaign", self._items(campaign.account, campaign.id), actions)
 
-    def add_canceled_list(self, transaction: Transaction, campaign: Campaign, now: datetime) -> None:
-        """There is one list of canceled numbers more, so there is work, and a campaign that sleeps is woken.
+    def add_withdrawn_list(self, transaction: Transaction, campaign: Campaign, now: datetime) -> None:
+        """There is one list of withdrawn numbers more, so there is work, and a campaign that sleeps is woken.
 
         One that is awake makes up for the slots since it woke, so it isn't woken again.
         """
         actions: list[Action] = [
-            self._items.canceled_lists.add(1),
+            self._items.withdrawn_lists.add(1),
             self._items.shard.set(shard_of(campaign.key)),
             self._items.wakes_at.set(min(campaign.wakes_at, now)),
         ]
         transaction.update("campaign", self._items(campaign.account, campaign.id), actions, self._items.id.exists())
 
-    def remove_canceled_lists(self, transaction: Transaction, campaign: Campaign, number: int) -> None:
+    def move_to_front(
+        self, transaction: Transaction, campaign: Campaign, left: Sequence[range], *, is_listed: bool
+    ) -> None:
+        """Numbers were moved to the front. These are left, on the condition that none was moved meanwhile.
+
+        `is_listed` is True if there is one list of withdrawn numbers more.
+        """
+        actions: list[Action] = [
+            *([self._items.withdrawn_lists.add(1)] if is_listed else []),
+            self._items.to_front.set(flat(left)) if left else self._items.to_front.remove(),
+        ]
+        same = self._items.to_front == flat(campaign.to_front)
+        transaction.update("campaign", self._items(campaign.account, campaign.id), actions, same)
+
+    def remove_withdrawn_lists(self, transaction: Transaction, campaign: Campaign, number: int) -> None:
         """There are fewer lists, on the condition that their number is as it was read."""
-        actions: list[Action] = [self._items.canceled_lists.set(campaign.canceled_lists - number)]
-        same = self._has_same("canceled_lists", campaign.canceled_lists)
+        actions: list[Action] = [self._items.withdrawn_lists.set(campaign.withdrawn_lists - number)]
+        same = self._has_same("withdrawn_lists", campaign.withdrawn_lists)
         transaction.update("campaign", self._items(campaign.account, campaign.id), actions, same)
 
     def clear_work_flag(self, campaign: Campaign) -> None:
@@ -131,7 +145,7 @@ class ProgressStore:
             & (self._items.deleted == campaign.deleted)
             & (self._items.revision == campaign.revision)
             & self._has_same("corrections_due", campaign.corrections_due)
-            & self._has_same("canceled_lists", campaign.canceled_lists),
+            & self._has_same("withdrawn_lists", campaign.withdrawn_lists),
         )
 
     def _unpaced(self, campaign: Campaign) -> Condition:

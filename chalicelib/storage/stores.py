@@ -14,6 +14,8 @@ from chalicelib.storage.catalog import Profiles, Schedules
 from chalicelib.storage.database import Database
 from chalicelib.storage.lines import LinesStore
 from chalicelib.storage.log import Log
+from chalicelib.storage.moved import MovedNumbers
+from chalicelib.storage.passed import PassedNumbers
 from chalicelib.storage.progress import ProgressStore
 from chalicelib.storage.receipts import Receipts
 from chalicelib.storage.tasks import TaskStore
@@ -33,6 +35,8 @@ class Stores:
     cancellations: Cancellations
     lines: LinesStore
     log: Log
+    moved: MovedNumbers
+    passed: PassedNumbers
     profiles: Profiles
     progress: ProgressStore
     receipts: Receipts
@@ -46,16 +50,19 @@ class Stores:
         log, tasks, progress = Log(database), TaskStore(database), ProgressStore(database)
         schedules, profiles = Schedules(database), Profiles(database)
         calls = Calls(database, tasks=tasks, retention=retention)
+        campaigns = Campaigns(database, log=log, schedules=schedules, profiles=profiles)
         return cls(
             database=database,
             accounts=Accounts(database),
             calls=calls,
             call_events=CallEvents(database, tasks=tasks, progress=progress, retention=retention),
             call_reports=CallReports(database, calls=calls, tasks=tasks),
-            campaigns=Campaigns(database, log=log, schedules=schedules, profiles=profiles),
+            campaigns=campaigns,
             cancellations=Cancellations(database, tasks=tasks, progress=progress, retention=retention),
             lines=LinesStore(database, calls),
             log=log,
+            moved=MovedNumbers(database, calls=calls, campaigns=campaigns, log=log, progress=progress, tasks=tasks),
+            passed=PassedNumbers(database, calls=calls, tasks=tasks, retention=retention),
             profiles=profiles,
             progress=progress,
             receipts=Receipts(database),

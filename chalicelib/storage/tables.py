@@ -137,8 +137,12 @@ class CampaignItem(Model):
     uncertain = NumberAttribute()
     #: missing: none
     canceled = NumberAttribute(null=True)
-    #: how many lists of canceled numbers there are; missing: none
-    canceled_lists = NumberAttribute(null=True)
+    #: how many lists of numbers there are that were taken out of the log's order; missing: none
+    withdrawn_lists = NumberAttribute(null=True, attr_name="canceled_lists")
+    #: the numbers that are still to be moved to the front: where each range of them begins, and where it ends
+    to_front: ListAttribute[Any] = ListAttribute(of=NumberAttribute, null=True)
+    #: some of its numbers may have times of their own; missing: none
+    has_times = BooleanAttribute(null=True)
     #: where the head was at earlier ticks of the settler, and when these were
     observed_heads: ListAttribute[Any] = ListAttribute(of=NumberAttribute, default=list)
     observed_at: ListAttribute[Any] = ListAttribute(of=UTCDateTimeAttribute, default=list)
@@ -219,6 +223,8 @@ class CallItem(Model):
     #: the number, in its normal form
     destination = UnicodeAttribute()
     message_reference = UnicodeAttribute(null=True)
+    #: it isn't called at or after this instant
+    call_before = UTCDateTimeAttribute(null=True)
     #: dialling, deferred, in_progress, completed, failed, uncertain or canceled
     state = UnicodeAttribute()
     #: the attempt that is being made, or was the last to be made; 0 before the first
@@ -284,6 +290,8 @@ class TaskItem(Model):
     sequences: ListAttribute[Any] = ListAttribute(of=NumberAttribute, null=True)
     #: for open calls: the numbers whose first report is dispatched
     dispatched: ListAttribute[Any] = ListAttribute(of=NumberAttribute, null=True)
+    #: for numbers that were taken out of the log's order: they were moved to the front; missing: they were canceled
+    moved = BooleanAttribute(null=True)
 
 
 class LinesItem(Model):

@@ -31,7 +31,6 @@ from chalicelib.domain.models import Entry
 from chalicelib.domain.tasks import (
     Acknowledgement,
     AttemptReportTask,
-    CanceledNumbers,
     Correction,
     DialTask,
     Lease,
@@ -40,6 +39,7 @@ from chalicelib.domain.tasks import (
     ScheduledTask,
     Task,
     UncountedOutcome,
+    WithdrawnNumbers,
 )
 from chalicelib.storage.catalog import padded
 from chalicelib.storage.tables import TaskItem
@@ -55,7 +55,7 @@ REPORT = "report"
 #: of an attempt that another one follows
 ATTEMPT_REPORT = "report_attempt"
 ACKNOWLEDGED = "reported"
-CANCELED = "withdrawn"
+WITHDRAWN = "withdrawn"
 #: sorts after every number that waits to be dialled, and before all others
 AFTER_DIALS = "dial0"
 #: sorts before every date
@@ -64,7 +64,7 @@ _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 assert RETURNED < f"{DIAL}/" < AFTER_DIALS < ENDED < OPEN < LEASED < CORRECTED < f"{REPORT}/" < ATTEMPT_REPORT
 assert ATTEMPT_REPORT < f"{ATTEMPT_REPORT}/~" < ACKNOWLEDGED
-assert ACKNOWLEDGED < CANCELED
+assert ACKNOWLEDGED < WITHDRAWN
 
 
 def partition_key(campaign: CampaignKey, partition: int) -> str:
@@ -155,16 +155,16 @@ def acknowledgement_item(
     return items(str(campaign), f"{ACKNOWLEDGED}/{_text(now)}/{nonce}", sequences=sorted(sequences))
 
 
-def canceled_item(items: type[TaskItem], campaign: CampaignKey, canceled: CanceledNumbers) -> TaskItem:
-    return items(str(campaign), canceled.name, sequences=sorted(canceled.sequences))
+def withdrawn_item(items: type[TaskItem], campaign: CampaignKey, withdrawn: WithdrawnNumbers) -> TaskItem:
+    return items(str(campaign), withdrawn.name, sequences=sorted(withdrawn.sequences), moved=withdrawn.moved or None)
 
 
-def canceled_name(sequences: Iterable[int], nonce: str) -> str:
-    return f"{CANCELED}/{padded(min(sequences))}/{nonce}"
+def withdrawn_name(sequences: Iterable[int], nonce: str) -> str:
+    return f"{WITHDRAWN}/{padded(min(sequences))}/{nonce}"
 
 
-def canceled_of(item: TaskItem) -> CanceledNumbers:
-    return CanceledNumbers(frozenset(int(sequence) for sequence in item.sequences), item.key)
+def withdrawn_of(item: TaskItem) -> WithdrawnNumbers:
+    return WithdrawnNumbers(frozenset(int(sequence) for sequence in item.sequences), item.key, bool(item.moved))
 
 
 def scheduled_task(campaign: CampaignKey, item: TaskItem) -> ScheduledTask:

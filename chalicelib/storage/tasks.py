@@ -27,7 +27,6 @@ from chalicelib.domain.models import Campaign
 from chalicelib.domain.tasks import (
     Acknowledgement,
     AttemptReportTask,
-    CanceledNumbers,
     Correction,
     DialTask,
     Lease,
@@ -35,7 +34,8 @@ from chalicelib.domain.tasks import (
     ScheduledTask,
     Task,
     UncountedOutcome,
-    canceled_sequences,
+    Withdrawn,
+    WithdrawnNumbers,
 )
 from chalicelib.storage.database import Database
 from chalicelib.storage.tables import TaskItem
@@ -43,7 +43,6 @@ from chalicelib.storage.task_items import (
     ACKNOWLEDGED,
     AFTER_DIALS,
     ATTEMPT_REPORT,
-    CANCELED,
     CORRECTED,
     DIAL,
     ENDED,
@@ -51,12 +50,10 @@ from chalicelib.storage.task_items import (
     OPEN,
     REPORT,
     RETURNED,
+    WITHDRAWN,
     acknowledgement_item,
     acknowledgement_of,
     attempt_report_item,
-    canceled_item,
-    canceled_name,
-    canceled_of,
     correction_item,
     correction_of,
     due_at,
@@ -74,6 +71,9 @@ from chalicelib.storage.task_items import (
     returned_item,
     scheduled_task,
     task_item,
+    withdrawn_item,
+    withdrawn_name,
+    withdrawn_of,
 )
 from chalicelib.storage.writes import Transaction, new_nonce
 
@@ -153,21 +153,23 @@ class TaskStore:
     def corrections(self, campaign: CampaignKey) -> list[Correction]:
         return [correction_of(campaign, item) for item in self._of_slices(CORRECTED, campaign)]
 
-    def add_canceled(self, transaction: Transaction, campaign: CampaignKey, sequences: Iterable[int]) -> None:
-        """List these numbers as canceled together."""
+    def add_withdrawn(
+        self, transaction: Transaction, campaign: CampaignKey, sequences: Iterable[int], *, moved: bool = False
+    ) -> None:
+        """List these numbers as taken out of the log's order together."""
         numbers = frozenset(sequences)
-        listed = CanceledNumbers(numbers, canceled_name(numbers, new_nonce()))
-        transaction.put("canceled numbers", canceled_item(self._items, campaign, listed))
+        listed = WithdrawnNumbers(numbers, withdrawn_name(numbers, new_nonce()), moved)
+        transaction.put("withdrawn numbers", withdrawn_item(self._items, campaign, listed))
 
-    def canceled(self, campaign: CampaignKey) -> list[CanceledNumbers]:
-        return [canceled_of(item) for item in self._of_slices(CANCELED, campaign)]
+    def withdrawn(self, campaign: CampaignKey) -> list[WithdrawnNumbers]:
+        return [withdrawn_of(item) for item in self._of_slices(WITHDRAWN, campaign)]
 
-    def canceled_numbers(self, campaign: Campaign) -> frozenset[int]:
-        """The numbers that are canceled, and that the settler hasn't passed yet. Most campaigns cost no request."""
-        return canceled_sequences(self.canceled(campaign.key)) if campaign.canceled_lists else frozenset()
+    def withdrawn_numbers(self, campaign: Campaign) -> Withdrawn:
+        """Most campaigns cost no request."""
+        return Withdrawn.of(self.withdrawn(campaign.key)) if campaign.withdrawn_lists else Withdrawn()
 
-    def delete_canceled(self, transaction: Transaction, campaign: CampaignKey, canceled: CanceledNumbers) -> None:
-        item = canceled_item(self._items, campaign, canceled)
+    def delete_withdrawn(self, transaction: Transaction, campaign: CampaignKey, withdrawn: WithdrawnNumbers) -> None:
+        item = withdrawn_item(self._items, campaign, withdrawn)
         transaction.delete(item.key, item, condition=self._items.key.exists())
 
     def waiting_dials(self, campaign: CampaignKey, *, spread: int) -> Iterator[ScheduledTask]:

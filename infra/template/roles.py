@@ -27,7 +27,7 @@ ROLES: dict[str, dict[str, str]] = {
         "CampaignsTable/index/work": "Query",
         "LogTable": "Query",
         "ChunksTable": "GetItem",
-        "CallsTable": "BatchGetItem",
+        "CallsTable": "BatchGetItem UpdateItem",
         "TasksTable": "BatchWriteItem DeleteItem GetItem PutItem Query",
         "CallQueue": "SendMessage",
         # fans out the shards that it has no time for

@@ -268,7 +268,7 @@ def test_a_call_is_shown_by_its_id(lasting: LastingCall) -> None:
         if call["call_id"] != lasting.key.call_id
     ]
     alone = lasting.customer.get(f"/api/calls/{queued['call_id']}").json
-    assert alone == queued | {"events": []}
+    assert alone == queued | {"not_before": None, "expires": None, "events": []}
 
 
 @pytest.mark.parametrize("call_id", ["0", "x", "4294967396", "9" * 17])

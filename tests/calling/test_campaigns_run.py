@@ -311,7 +311,7 @@ def test_an_unreadable_message_is_dead_lettered(world: World) -> None:
 
 
 def test_a_message_of_a_newer_version_is_left_in_the_queue(world: World) -> None:
-    assert world.dial(['{"version": 4, "account": "acme"}']) == ["0"]
+    assert world.dial(['{"version": 5, "account": "acme"}']) == ["0"]
     assert world.dead_letters.messages == []
 
 

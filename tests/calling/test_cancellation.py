@@ -6,19 +6,29 @@ from typing import Any
 
 import pytest
 
-from chalicelib.api.progress import read_progress
-from chalicelib.domain.call import Call, ReportState, State
+from chalicelib.domain.call import ReportState, State
 from chalicelib.domain.cancellation import Candidate, may_be_sent
-from chalicelib.domain.models import MOST_SENT_PAST_HEAD, Entry, Status
+from chalicelib.domain.models import MOST_SENT, Entry, Status
 from chalicelib.domain.outcome import Answered
-from chalicelib.domain.progress import status
 from chalicelib.storage.cancellations import Cancellations
 from chalicelib.storage.tasks import TaskStore
 from tests.fake_aws.dynamodb import SimulatedDynamoDB
-from tests.support.campaigns import MINUTE, campaign, destinations, numbers, prepare, prepare_running, start, stop
+from tests.support.campaigns import (
+    MINUTE,
+    call,
+    campaign,
+    destinations,
+    numbers,
+    prepare,
+    prepare_running,
+    progress,
+    shown_status,
+    start,
+    stop,
+)
 from tests.support.customer import Customer
 from tests.support.databases import with_tables
-from tests.support.examples import CAMPAIGN, recorded
+from tests.support.examples import CAMPAIGN
 from tests.support.interruptions import after_first_call, before_first_call
 from tests.support.world import HandClock, World
 
@@ -41,21 +51,6 @@ def cancel(acme: Customer, *sequences: int) -> dict[str, Any]:
 
 def states(answer: dict[str, Any]) -> list[str]:
     return [row["state"] for row in answer["calls"]]
-
-
-def call(world: World, sequence: int) -> Call:
-    return recorded(world.services.calls, CAMPAIGN.call(sequence))
-
-
-def progress(world: World) -> dict[str, int]:
-    done, _ = read_progress(world.services, campaign(world))
-    assert done.total == sum(vars(done).values()) - done.total
-    return {name: count for name, count in vars(done).items() if count}
-
-
-def shown_status(world: World) -> Status:
-    _, anything_deferred = read_progress(world.services, campaign(world))
-    return status(campaign(world), world.clock.now(), anything_deferred=anything_deferred)
 
 
 def reported(world: World) -> list[tuple[str, str]]:
@@ -111,7 +106,7 @@ def test_a_stopped_or_new_campaign_counts_and_reports_what_is_canceled(
     world.run(minutes=3)
     assert world.tenant.called == ["tel:+12220000002"]
     assert progress(world) == {"total": 4, "completed": 1, "canceled": 3}
-    assert (campaign(world).canceled_lists, world.services.tasks.canceled(CAMPAIGN)) == (0, [])
+    assert (campaign(world).withdrawn_lists, world.services.tasks.withdrawn(CAMPAIGN)) == (0, [])
 
 
 def test_a_campaign_whose_last_numbers_are_canceled_completes_outside_its_hours(world: World, acme: Customer) -> None:
@@ -235,10 +230,10 @@ def test_the_number_of_lists_is_corrected_after_a_restore(world: World, acme: Cu
     """The tables aren't restored to one instant, so the lists may be older than the campaign."""
     prepare_running(world, numbers(2))
     cancel(acme, 1)
-    (listed,) = world.services.tasks.canceled(CAMPAIGN)
+    (listed,) = world.services.tasks.withdrawn(CAMPAIGN)
     world.services.database.tasks(str(CAMPAIGN), listed.name).delete()
     world.run(minutes=4)
-    assert campaign(world).canceled_lists == 0
+    assert campaign(world).withdrawn_lists == 0
     assert shown_status(world) is Status.COMPLETED
 
 
@@ -317,7 +312,7 @@ def test_numbers_are_canceled_all_or_none(world: World) -> None:
     candidates = [Candidate(CAMPAIGN.call(index), entry, None) for index, entry in enumerate(numbers(2))]
     assert not world.services.cancellations.cancel(campaign(world), candidates, world.clock.now())
     assert list(world.services.calls.between(CAMPAIGN, 0, 1)) == []
-    assert campaign(world).canceled_lists == 0
+    assert campaign(world).withdrawn_lists == 0
 
 
 def test_numbers_that_a_dead_pacer_sent_are_passed_and_canceled_ones_before_them_too(
@@ -338,10 +333,10 @@ def test_numbers_that_a_dead_pacer_sent_are_passed_and_canceled_ones_before_them
 def test_a_dead_pacer_has_come_further_by_the_numbers_that_it_passed(
     world: World, acme: Customer, canceled: int
 ) -> None:
-    prepare_running(world, numbers(MOST_SENT_PAST_HEAD + 10))
+    prepare_running(world, numbers(MOST_SENT + 10))
     if canceled:
         cancel(acme, *range(1, 1 + canceled))
-    last = MOST_SENT_PAST_HEAD - 1 + canceled
+    last = MOST_SENT - 1 + canceled
     expected = [0, *range(1 + canceled, last + 1)]
     assert may_be_sent(campaign(world), range(1, 1 + canceled)) == expected
     assert world.services.calls.claim(CAMPAIGN.call(last), numbers(1)[0], 1, world.clock.now()) is not None

@@ -97,7 +97,7 @@ def test_a_group_is_canceled_whole_or_not_at_all(
     claimed(calls, keys[-1])
     assert not cancellations.cancel(campaign, [candidate(key=key) for key in keys], NOW)
     assert len(list(calls.among(keys))) == 1
-    assert (tasks.canceled(CAMPAIGN), campaigns.get(CAMPAIGN).canceled_lists) == ([], 0)
+    assert (tasks.withdrawn(CAMPAIGN), campaigns.get(CAMPAIGN).withdrawn_lists) == ([], 0)
 
 
 def test_the_largest_group_fits_into_one_transaction(
@@ -108,10 +108,10 @@ def test_the_largest_group_fits_into_one_transaction(
         assert calls.defer_lost(key, ENTRY, spread=1)
     skipped = [candidate(recorded(calls, key), key) for key in keys]
     assert cancellations.cancel(campaign, skipped, LATER)
-    (listed,) = tasks.canceled(CAMPAIGN)
+    (listed,) = tasks.withdrawn(CAMPAIGN)
     assert listed.sequences == {key.sequence for key in keys}
     after = campaigns.get(CAMPAIGN)
-    assert (after.canceled_lists, after.has_work) == (1, True)
+    assert (after.withdrawn_lists, after.has_work) == (1, True)
     reports = [one.task for one in tasks.due_reports(CAMPAIGN, LATER, spread=1)]
     assert reports == [ReportTask(key, 1, LATER) for key in keys]
     assert {recorded(calls, key).report for key in keys} == {ReportState.DEFERRED}
@@ -121,18 +121,18 @@ def test_a_list_is_deleted_once(
     database: Database, campaigns: Campaigns, campaign: Campaign, cancellations: Cancellations, tasks: TaskStore
 ) -> None:
     assert cancellations.cancel(campaign, [candidate()], NOW)
-    (listed,) = tasks.canceled(CAMPAIGN)
+    (listed,) = tasks.withdrawn(CAMPAIGN)
 
     before = campaigns.get(CAMPAIGN)
 
     def delete() -> bool:
         transaction = database.transaction()
-        tasks.delete_canceled(transaction, CAMPAIGN, listed)
-        ProgressStore(database).remove_canceled_lists(transaction, before, 1)
+        tasks.delete_withdrawn(transaction, CAMPAIGN, listed)
+        ProgressStore(database).remove_withdrawn_lists(transaction, before, 1)
         return transaction.is_committed()
 
     assert [delete(), delete()] == [True, False]
-    assert (tasks.canceled(CAMPAIGN), campaigns.get(CAMPAIGN).canceled_lists) == ([], 0)
+    assert (tasks.withdrawn(CAMPAIGN), campaigns.get(CAMPAIGN).withdrawn_lists) == ([], 0)
 
 
 def test_a_list_of_canceled_numbers_is_no_work_by_itself(

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from chalicelib.domain.keys import SEQUENCES_PER_CAMPAIGN
+from chalicelib.domain.passing import EXPIRED
 from infra.template.template import merge_template
 from tests.simulation.provider import MACHINE
-from tests.simulation.story import AMOUNT, FEWEST, MINUTE, PERIOD, RequestedHours, Story
+from tests.simulation.story import AMOUNT, FEWEST, MINUTE, PERIOD, RequestedHours, Story, Times
 from tests.simulation.tenant import FAILED, LASTS, UNKNOWN, Call
 from tests.support.permissions import granted
 
@@ -33,6 +34,7 @@ def faults(story: Story) -> list[str]:
     return [
         *_dialled_once(story),
         *_within_calling_hours(story),
+        *_at_the_numbers_own_times(story),
         *_not_after_a_stop(story),
         *_not_after_a_cancel(story),
         *_at_the_pace(story),
@@ -100,6 +102,19 @@ def _within_calling_hours(story: Story) -> Iterator[str]:
 
 def _is_over(requested: RequestedHours, instant: datetime) -> bool:
     return requested.superseded is not None and requested.superseded + GRACE < instant
+
+
+def _at_the_numbers_own_times(story: Story) -> Iterator[str]:
+    """A number is neither called before nor after its times, and only one whose time is over has expired."""
+    for call in story.tenant.calls:
+        times = story.times.get(call.call_id, Times())
+        if times.not_before is not None and call.at < times.not_before:
+            yield f"P3: a call at {call.at}, not before {times.not_before}"
+        if times.expires is not None and call.at >= times.expires:
+            yield f"P3: a call at {call.at}, of a number that expired at {times.expires}"
+    for row in story.calls:
+        if row["reason"] == EXPIRED and story.times.get(row["call_id"], Times()).expires is None:
+            yield f"P2: call {row['call_id']} has expired, and has no time to do so"
 
 
 def _not_after_a_stop(story: Story) -> Iterator[str]:

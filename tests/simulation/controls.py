@@ -17,11 +17,10 @@ from chalicelib.calling import dialer
 from chalicelib.calling.dialer import Dialer
 from chalicelib.calling.open_calls import OpenCallsSettler
 from chalicelib.calling.snapshots import CampaignSnapshots
-from chalicelib.domain import event_actions, last_look, lines, pacing, settling
+from chalicelib.domain import event_actions, last_look, lines, pacing, passing, settling
 from chalicelib.domain.lines import Lines
-from chalicelib.storage import task_items
+from chalicelib.storage import task_items, undialled
 from chalicelib.storage.calls import Calls
-from chalicelib.storage.cancellations import Cancellations
 from chalicelib.storage.progress import ProgressStore
 from chalicelib.storage.writes import Transaction
 
@@ -176,7 +175,7 @@ CONTROLS = (
                 },
             ),
         ),
-        seen_in=37,
+        seen_in=20,
     ),
     Control(
         "calling hours have a margin for clocks that differ",
@@ -189,7 +188,7 @@ CONTROLS = (
     Control(
         "a transaction that the SDK repeats is recognised by its token",
         (Edit(Transaction, "commit", {"client_request_token=self._token": "client_request_token=None"}),),
-        seen_in=113,
+        seen_in=60,
     ),
     Control(
         "an unacknowledged report is sent again",
@@ -242,10 +241,13 @@ CONTROLS = (
             Edit(
                 OpenCallsSettler,
                 "count_corrections",
-                {"if one.key.sequence < campaign.settled and one.key.sequence not in uncounted": ""},
+                {
+                    "if (one.key.sequence < campaign.settled or one.key.sequence in moved)"
+                    " and one.key.sequence not in uncounted": ""
+                },
             ),
         ),
-        seen_in=115,
+        seen_in=137,
     ),
     Control(
         "a refill takes no more lines than there are",
@@ -265,16 +267,29 @@ CONTROLS = (
     Control(
         "an event comes with the signature of its attempt",
         (Edit(authentication, "by_signature", {"or not is_event_signature(signature, secret, key, attempt)": ""}),),
-        seen_in=9,
+        seen_in=1,
     ),
     Control(
         "a number is canceled only if no dialer has claimed it",
-        (Edit(Cancellations, "_unchanged", {"cast(Condition, self._items.call.does_not_exist())": "None"}),),
+        (Edit(undialled, "unchanged", {"cast(Condition, items.call.does_not_exist())": "None"}),),
         seen_in=61,
     ),
     Control(
         "an attempt that fails is reported in the same transaction as the next one is deferred",
         (Edit(Calls, "_defer", {"if report is not None:": "if False:"}),),
-        seen_in=187,
+        seen_in=299,
+    ),
+    Control(
+        "a number is not called before its time",
+        (
+            Edit(passing, "waits_until", {"return None if entry.not_before is None else": "return None if True else"}),
+            Edit(last_look, "refusal", {"max(dial.due, dial.entry.not_before or dial.due)": "dial.due"}),
+        ),
+        seen_in=216,
+    ),
+    Control(
+        "a number is not called after its time",
+        (Edit(passing, "has_expired", {"return entry.expires is not None and": "return False and"}),),
+        seen_in=208,
     ),
 )

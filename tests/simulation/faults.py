@@ -18,7 +18,7 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 
 from chalicelib.calling.blocking import PAUSES
 from chalicelib.runtime.clock import Clock
-from chalicelib.storage.task_items import CANCELED
+from chalicelib.storage.task_items import WITHDRAWN
 from tests.fake_aws.greenlets import wait
 from tests.support.permissions import Permission, asked_of_dynamodb, asked_of_sqs
 
@@ -327,7 +327,7 @@ def _cancels(operation: str, request: Mapping[str, Any]) -> bool:
     if operation != "TransactWriteItems":
         return False
     put = [part["Put"]["Item"].get("key", {}).get("S", "") for part in request["TransactItems"] if "Put" in part]
-    return any(key.startswith(f"{CANCELED}/") for key in put)
+    return any(key.startswith(f"{WITHDRAWN}/") for key in put)
 
 
 def _is_of_calls(request: Mapping[str, Any]) -> bool:

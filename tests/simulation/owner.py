@@ -3,6 +3,7 @@
 import json
 import random
 from collections.abc import Callable, Coroutine
+from datetime import timedelta
 from typing import Any, Protocol
 
 from chalicelib.api import campaigns as campaigns_api
@@ -12,10 +13,12 @@ from chalicelib.api.dispatch import Endpoint
 from chalicelib.api.envelope import Answer
 from chalicelib.domain.keys import SEQUENCES_PER_CAMPAIGN
 from chalicelib.runtime.clock import Clock
-from tests.simulation.story import ALL_HOURS, AMOUNT, FEWEST, Hours, RequestedHours, Stop, Story
+from tests.simulation.story import ALL_HOURS, AMOUNT, FEWEST, Hours, RequestedHours, Stop, Story, Times
 
 #: how often a client that gets no answer sends its request
 _TRIES = 20
+#: how many uploads come first
+FIRST_ODDS = 0.4
 
 
 class Api(Protocol):
@@ -33,14 +36,19 @@ class Owner:
         clock: Clock,
         dice: random.Random,
         cancel_dice: random.Random,
+        times_dice: random.Random | None,
         story: Story,
         tail: Callable[[], int],
     ) -> None:
-        """`tail` reads from the database how many numbers were ever accepted, whatever the API answered."""
+        """`tail` reads from the database how many numbers were ever accepted, whatever the API answered.
+
+        With `times_dice`, some uploads come first, or have times of their own.
+        """
         self._api = api
         self._clock = clock
         self._dice = dice
         self._cancel_dice = cancel_dice
+        self._times_dice = times_dice
         self._story = story
         self._tail = tail
         #: how many requests to start it began or ended so far
@@ -58,7 +66,7 @@ class Owner:
             self.start,
             self._restart,
             self._restart,
-            self._append,
+            self.append,
             self._append_until_answered,
             self._change_url,
             self._change_hours,
@@ -111,13 +119,14 @@ class Owner:
                 if row["state"] == "canceled":
                     story.canceled.setdefault(row["call_id"], self._clock.now())
 
-    async def _append(self) -> None:
+    async def append(self) -> None:
         if self._uploading:
             return  # Nothing would show which of two uploads at once a number is of.
         self._uploading = True
-        before, length = self._tail(), self._dice.choice([1, 10])
-        answer = await self._upload(None, length)
+        before, length, times = self._tail(), self._dice.choice([1, 10]), self._draw_times()
+        answer = await self._upload(None, length, times)
         accepted = self._tail() - before
+        self._note_times(times, accepted)
         # Without an answer the upload may be accepted or not, but only as a whole.
         self._story.partial_uploads += accepted != length if _succeeded(answer) else accepted not in (0, length)
         self._story.uploaded += accepted
@@ -129,19 +138,40 @@ class Owner:
             return
         self._uploading = True
         self._keys += 1
-        before, length = self._tail(), self._dice.choice([1, 10])
+        before, length, times = self._tail(), self._dice.choice([1, 10]), self._draw_times()
         for _ in range(_TRIES):
-            answer = await self._upload(f"upload {self._keys}", length)
+            answer = await self._upload(f"upload {self._keys}", length, times)
             if answer is not None and answer.status in (200, 404):
                 accepted = self._tail() - before
                 self._story.partial_uploads += accepted != (length if answer.status == 200 else 0)
                 break
+        self._note_times(times, self._tail() - before)
         self._story.uploaded += self._tail() - before
         self._uploading = False
 
-    async def _upload(self, key: str | None, length: int) -> Answer | None:
+    def _draw_times(self) -> Times:
+        """In whole seconds, since the API rounds to them."""
+        dice, now = self._times_dice, self._clock.now().replace(microsecond=0)
+        if dice is None:
+            return Times()
+        not_before, expires = dice.choice([None, None, 20, 100, 200]), dice.choice([None, None, 40, 120, 240])
+        if not_before is not None and expires is not None and expires <= not_before:
+            expires += not_before
+        return Times(
+            None if not_before is None else now + timedelta(seconds=not_before),
+            None if expires is None else now + timedelta(seconds=expires),
+        )
+
+    def _note_times(self, times: Times, accepted: int) -> None:
+        for sequence in range(self._story.uploaded, self._story.uploaded + accepted):
+            self._story.times[SEQUENCES_PER_CAMPAIGN + sequence] = times
+
+    async def _upload(self, key: str | None, length: int, times: Times) -> Answer | None:
         numbers = phone_numbers(self._story.uploaded, length)
-        return await self._api(campaigns_api.add_calls, None, key, campaign_id=1, phone_numbers=numbers)
+        fields: dict[str, Any] = {name: int(at.timestamp()) for name, at in vars(times).items() if at is not None}
+        if self._times_dice is not None and self._times_dice.random() < FIRST_ODDS:
+            fields["first"] = True
+        return await self._api(campaigns_api.add_calls, None, key, campaign_id=1, phone_numbers=numbers, **fields)
 
     async def _change_url(self) -> None:
         await self._api(campaigns_api.update, "1", start_url=f"http://tenant.example/start/{self._dice.randrange(5)}")

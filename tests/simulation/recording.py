@@ -22,12 +22,14 @@ from chalicelib.functions.fan_out import fan_out
 from chalicelib.storage.campaigns import Campaigns
 from chalicelib.storage.database import Database
 from chalicelib.storage.log import Staged
+from tests.fake_aws.clock import BEGIN
 from tests.fake_aws.dynamodb import SimulatedDynamoDB
 from tests.simulation.simulation import Simulation
 from tests.support.campaigns import MINUTE, prepare, start
 from tests.support.customer import Customer
 from tests.support.databases import create_tables
 from tests.support.events import post_event
+from tests.support.examples import CAMPAIGN
 from tests.support.permissions import Permission, asked_of_dynamodb, asked_of_lambda, asked_of_sqs
 from tests.support.tasks import waiting
 from tests.support.ticks import tick_of
@@ -130,6 +132,8 @@ def everything(asking: Mapping[Path, set[int]]) -> Record:
         _lost_reports(record)
         _a_retry_whose_report_is_lost(record)
         _reports_of_attempts(record)
+        _numbers_with_times(record)
+        _first_numbers(record)
         for seed in range(MOST):
             if seed >= FEWEST and not record.left_out(asking):
                 break
@@ -304,6 +308,41 @@ def _canceled_numbers(record: Record) -> None:
     world.database.calls("acme/1/2").delete()
     world.run(minutes=10)
     assert {call.form["phone_number"] for call in world.tenant.calls} == {"tel:+12223330000", "tel:+12223330003"}
+
+
+def _numbers_with_times(record: Record) -> None:
+    """Some are early, and others expire: in the log, or on their way to the dialer."""
+    world = RecordedWorld(record)
+    late, soon = BEGIN + timedelta(seconds=90), BEGIN + timedelta(seconds=25)
+    early = [Entry(f"tel:+1222333{number:04}", "early", not_before=late) for number in range(2)]
+    brief = [Entry(f"tel:+1222444{number:04}", "brief", expires=soon) for number in range(4)]
+    prepare(world, [*early[:1], Entry("tel:+12223334444", "plain"), *early[1:], *brief], amount=2, max_retries=1)
+    world.tenant.on_call = lambda _: Answered(500, {}, b"")
+    start(world)
+    world.run(minutes=10)
+    assert {call.form["message_reference"] for call in world.tenant.calls} == {"early", "plain"}
+    # A pacer passes a number, and dies before it records that.
+    world.services.campaigns.append(CAMPAIGN, brief[:1], None, world.clock.now())
+    campaign = world.services.campaigns.get(CAMPAIGN)
+    assert world.services.progress.advance_head(campaign, campaign.tail)
+    world.run(minutes=10)
+    assert world.services.campaigns.get(CAMPAIGN).counts.failed == 8
+
+
+def _first_numbers(record: Record) -> None:
+    """An upload of several chunks that a request begins to move to the front, and that the settler goes on with."""
+    world = RecordedWorld(record)
+    prepare(world, [Entry("tel:+12223334444")], amount=3)
+    start(world)
+    acme = Customer(world.services, "acme")
+    with record.of("APIHandler"):
+        for number in range(2):
+            fields = {"campaign_id": 1, "phone_numbers": [f"222333000{number}"], "first": True}
+            assert acme.ask("POST", "/api/campaigns/add-calls", json.dumps(fields).encode(), {}).status == 200
+    late = [Entry(f"tel:+1222555{number:04}", "a reference of some length" * 6) for number in range(500)]
+    world.services.campaigns.append(CAMPAIGN, late, None, world.clock.now(), first=True)
+    world.run(minutes=2)
+    assert len(world.tenant.calls) > 2
 
 
 def _fan_out(record: Record) -> None:

@@ -88,6 +88,9 @@ CANCEL_ODDS = 0.25
 #: how many of the campaigns ask for a report of each attempt, from which seed on: the controls need the stories before
 ATTEMPT_REPORTS_ODDS = 0.5
 FIRST_WITH_ATTEMPT_REPORTS = 120
+#: in how many of the stories uploads come first or have times, from which seed on
+TIMES_ODDS = 0.5
+FIRST_WITH_TIMES = 200
 #: in which part of the stories
 SPREAD_ODDS = 0.25
 #: how often a message that waits for a dialer is offered again
@@ -140,7 +143,7 @@ class Simulation:
         self.story = Story(seed, self.tenant, self.faults, [hours], max_retries=self.dice.choice([0, 0, 2]))
         self.story.call_timeout = call_timeout
         attempts_dice = random.Random(f"attempts {seed}")  # noqa: S311 # no secret
-        may_report = seed >= FIRST_WITH_ATTEMPT_REPORTS
+        may_report = self.is_short or seed >= FIRST_WITH_ATTEMPT_REPORTS
         self.story.attempt_reports = may_report and attempts_dice.random() < ATTEMPT_REPORTS_ODDS
         span, most = timedelta(seconds=self.dice.choice([2, 10, 40])), self.dice.choice([1, 5, 20])
         self.story.limits = Limits(span, most, most_slow=most * 5 // 2 if most > 1 else 1)
@@ -151,7 +154,12 @@ class Simulation:
         if self.is_spread:
             self.story.calls_per_partition = self._spread_dice.choice(SPREAD)
         self.story.lines = self.lines
-        self.owner = Owner(self._call_api, self.clock, self.dice, self._cancel_dice, self.story, self._tail)
+        times_dice = random.Random(f"times {seed}")  # noqa: S311 # no secret
+        has_times = (self.is_short or seed >= FIRST_WITH_TIMES) and times_dice.random() < TIMES_ODDS
+        self._times_dice = times_dice if has_times else None
+        self.owner = Owner(
+            self._call_api, self.clock, self.dice, self._cancel_dice, self._times_dice, self.story, self._tail
+        )
         self._requests = [partial(self._request, request) for request in self.owner.requests()]
         self._interruptions: list[Action] = [self._tick, self._settle, self._halt, *self._requests]
         self._shards: list[int] = []
@@ -263,14 +271,20 @@ class Simulation:
             self._at(BEGIN + (end - BEGIN) * dice.random(), self._take_snapshot)
         if dice.random() < 0.2:
             self._at(BEGIN + (end - BEGIN) * dice.random(), self._halt)
+        self._plan_requests(end)
+        if self.is_spread:
+            self._at(BEGIN + (end - BEGIN) * self._spread_dice.random(), self._spread_further)
+
+    def _plan_requests(self, end: datetime) -> None:
+        dice = self.dice
         for _ in range(2 if self.is_short else dice.randrange(8)):
             self._at(BEGIN + (end - BEGIN) * dice.random(), dice.choice(self._requests))
+        for _ in range(2 if self._times_dice else 0):
+            self._at(BEGIN + (end - BEGIN) * dice.random(), partial(self._request, self.owner.append))
         if dice.random() < 0.08:
             self._at(BEGIN + (end - BEGIN) * dice.random(), partial(self._request, self.owner.delete))
         for _ in range(self._cancel_dice.choice([1, 2, 5]) if self.cancels else 0):
             self._at(BEGIN + (end - BEGIN) * self._cancel_dice.random(), partial(self._request, self.owner.cancel))
-        if self.is_spread:
-            self._at(BEGIN + (end - BEGIN) * self._spread_dice.random(), self._spread_further)
 
     def _at(self, when: datetime, action: Action) -> None:
         heapq.heappush(self._events, (when, next(self._order), action))

@@ -47,6 +47,14 @@ class RequestedHours:
         return [(BEGIN + begin * MINUTE, BEGIN + end * MINUTE) for begin, end in self.hours]
 
 
+@dataclass(frozen=True)
+class Times:
+    """When the numbers of an upload may be called, if it says so."""
+
+    not_before: datetime | None = None
+    expires: datetime | None = None
+
+
 @dataclass
 class Story:
     seed: int
@@ -68,6 +76,8 @@ class Story:
     calls_per_partition: float = spreading.CALLS_PER_PARTITION
     #: how many numbers were accepted
     uploaded: int = 0
+    #: the times that uploads gave to their numbers, by call id
+    times: dict[int, Times] = field(default_factory=dict)
     #: how many uploads were accepted in part
     partial_uploads: int = 0
     stops: list[Stop] = field(default_factory=list)

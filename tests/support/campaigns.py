@@ -3,6 +3,8 @@
 from datetime import date, timedelta
 from typing import TypeAlias, TypedDict, Unpack
 
+from chalicelib.api.progress import read_progress
+from chalicelib.domain.call import Call
 from chalicelib.domain.keys import CampaignKey
 from chalicelib.domain.models import (
     Campaign,
@@ -16,7 +18,8 @@ from chalicelib.domain.models import (
     Status,
     Window,
 )
-from tests.support.examples import CAMPAIGN
+from chalicelib.domain.progress import status
+from tests.support.examples import CAMPAIGN, recorded
 from tests.support.world import EIGHT, World
 
 MINUTE = timedelta(minutes=1)
@@ -98,3 +101,19 @@ def campaign(world: World) -> Campaign:
 
 def destinations(entries: list[Entry]) -> list[str]:
     return [entry.destination for entry in entries]
+
+
+def call(world: World, sequence: int) -> Call:
+    return recorded(world.services.calls, CAMPAIGN.call(sequence))
+
+
+def progress(world: World) -> dict[str, int]:
+    """How many numbers are in which state, without the states that none is in."""
+    done, _ = read_progress(world.services, campaign(world))
+    assert done.total == sum(vars(done).values()) - done.total
+    return {name: count for name, count in vars(done).items() if count}
+
+
+def shown_status(world: World) -> Status:
+    _, anything_deferred = read_progress(world.services, campaign(world))
+    return status(campaign(world), world.clock.now(), anything_deferred=anything_deferred)

@@ -17,9 +17,11 @@ from chalicelib.domain.outcome import CalleeType, Outcome, Result
 
 MINUTE = timedelta(minutes=1)
 KEYS = st.builds(CallKey, st.text(), st.integers(1, 10**6), st.integers(0, 2**32 - 1))
-#: entries as they are stored: references without line ends and outer spaces
-ENTRIES = st.builds(Entry, st.just("tel:+12223334444;ani=7778889999"), st.text("ab,;é🎉 ", max_size=20))
 INSTANTS = st.datetimes(timezones=st.just(UTC))
+#: of entries
+TIMES = st.none() | INSTANTS.map(lambda instant: instant.replace(year=2026, microsecond=0))
+#: entries as they are stored: references without line ends and outer spaces
+ENTRIES = st.builds(Entry, st.just("tel:+12223334444;ani=7778889999"), st.text("ab,;é🎉 ", max_size=20), TIMES, TIMES)
 
 
 ENDED = st.builds(
@@ -154,7 +156,7 @@ class TestVersions:
 
     def test_a_message_of_a_newer_version_is_not_read(self) -> None:
         with pytest.raises(Newer):
-            from_message(self.body("version-4.json"))
+            from_message(self.body("version-5.json"))
 
     def test_a_message_with_the_report_of_an_attempt_is_of_version_3(self) -> None:
         ended = EndedAttempt(2, NOW, Outcome(Result.FAILED, "no_answer"))
@@ -165,6 +167,13 @@ class TestVersions:
         )
         assert json.loads(to_message(slice_)) == json.loads(self.body("version-3-attempt-reports.json"))
         assert from_message(self.body("version-3-attempt-reports.json")) == slice_
+
+    def test_a_message_with_the_times_of_an_entry_is_of_version_4(self) -> None:
+        first = WRITTEN.dials[0]
+        timed = replace(first.entry, not_before=NOW, expires=NOW + timedelta(days=1))
+        slice_ = Slice(CampaignKey("acme", 1), dials=(replace(first, entry=timed),))
+        assert json.loads(to_message(slice_)) == json.loads(self.body("version-4-entry-times.json"))
+        assert from_message(self.body("version-4-entry-times.json")) == slice_
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from chalicelib.domain.keys import CallKey
 from chalicelib.domain.models import Campaign, Counts, Entry, Plan, Status, Window
 from chalicelib.domain.outcome import CalleeType
 from chalicelib.domain.progress import Progress, is_settled, progress, status
-from chalicelib.domain.tasks import Correction, UncountedOutcome
+from chalicelib.domain.tasks import Correction, UncountedOutcome, Withdrawn
 
 NOW = datetime(2026, 1, 5, 13, tzinfo=UTC)
 PLAN = Plan(date(2026, 1, 5), date(2026, 1, 5), 1, (Window(1, 8 * 60, 11 * 60),), "http://tenant.example/", None)
@@ -110,6 +110,8 @@ SKIPPED = {
 }
 #: or that a dialer has listed among the open calls
 LISTED = {"listed": State.IN_PROGRESS, "listed: ended": State.FAILED, "listed: counted": State.COMPLETED}
+#: what may have become of a number from the head on that wasn't moved to the front
+AHEAD = ("ahead: queued", "ahead: sent", "ahead: canceled")
 EXPECTED: dict[State, set[str | None]] = {
     State.DIALLING: {"dialled", "skipped: dialled", "open: dialled again", State.DIALLING, None},
     State.IN_PROGRESS: {"open", "listed", State.IN_PROGRESS},
@@ -126,24 +128,28 @@ EXPECTED: dict[State, set[str | None]] = {
     },
     State.FAILED: {"ended", "skipped: ended", "open: ended", "listed: ended", State.FAILED},
     State.UNCERTAIN: {State.UNCERTAIN},
-    State.CANCELED: {"counted: canceled", State.CANCELED},
+    State.CANCELED: {"counted: canceled", "ahead: canceled", State.CANCELED},
 }
 
 
 @given(
     st.lists(st.sampled_from([*SETTLED, *OPEN]), max_size=30),
     st.lists(st.sampled_from([*SKIPPED, *LISTED, *State, "corrected", None]), max_size=30),
-    st.lists(st.sampled_from(["queued", "sent", "canceled"]), max_size=5),
+    st.lists(st.sampled_from([*AHEAD, *SETTLED, *OPEN]), max_size=10),
 )
 def test_each_number_is_counted_once_wherever_it_is(
     before: list[str], after: list[str | None], ahead: list[str]
 ) -> None:
-    """A queued number may have an outcome: a pacer that died before it moved the head has sent it."""
-    fates = [*before, *after]
+    """A queued number may have an outcome: a pacer that died before it moved the head has sent it.
+
+    A number from the head on that was moved to the front is like one that the settler has skipped.
+    """
+    fates = [*before, *after, *ahead]
+    head = len(before) + len(after)
     campaign = replace(
         RUNNING,
-        tail=len(fates) + len(ahead),
-        head=len(fates),
+        tail=len(fates),
+        head=head,
         settled=len(before),
         counts=Counts(
             completed=sum(what in ("counted", "skipped: counted", "listed: counted") for what in fates),
@@ -163,7 +169,7 @@ def test_each_number_is_counted_once_wherever_it_is(
         ended(sequence, State.FAILED) for sequence, what in enumerate(fates) if what in ("ended", "skipped: ended")
     ]
     outcomes += [ended(sequence, State.UNCERTAIN) for sequence, what in enumerate(fates) if what == "ended: corrected"]
-    outcomes += [ended(sequence, State.FAILED) for sequence, what in enumerate(ahead, len(fates)) if what == "sent"]
+    outcomes += [ended(sequence, State.FAILED) for sequence, what in enumerate(fates) if what == "ahead: sent"]
     corrections = [
         Correction(RUNNING.key.call(sequence), State.COMPLETED)
         for sequence, what in enumerate(fates)
@@ -176,19 +182,24 @@ def test_each_number_is_counted_once_wherever_it_is(
         outcomes,
         [*records(OPEN), *records(still_listed, listed=True)],
         corrections,
-        [sequence for sequence, what in enumerate([*fates, *ahead]) if what is not None and what.endswith("canceled")],
+        Withdrawn(
+            canceled=frozenset(
+                sequence for sequence, what in enumerate(fates) if what is not None and what.endswith("canceled")
+            ),
+            moved=frozenset(sequence for sequence in range(head, len(fates)) if fates[sequence] not in AHEAD),
+        ),
     )
     counts = {state: sum(what in expected for what in fates) for state, expected in EXPECTED.items()}
     assert done == Progress(
-        total=len(fates) + len(ahead),
-        queued=len(ahead) - ahead.count("canceled"),
+        total=len(fates),
+        queued=ahead.count("ahead: queued") + ahead.count("ahead: sent"),
         dialling=counts[State.DIALLING],
         in_progress=counts[State.IN_PROGRESS],
         deferred=counts[State.DEFERRED],
         completed=counts[State.COMPLETED],
         failed=counts[State.FAILED],
         uncertain=counts[State.UNCERTAIN],
-        canceled=counts[State.CANCELED] + ahead.count("canceled"),
+        canceled=counts[State.CANCELED],
     )
 
 

@@ -30,6 +30,7 @@ from chalicelib.domain.retries import (
 )
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+ENTRY = Entry("tel:+12223334444")
 
 
 def plan(max_retries: int = 0) -> Plan:
@@ -37,7 +38,7 @@ def plan(max_retries: int = 0) -> Plan:
 
 
 def claim(attempt: int = 1, unsent: int = 0) -> Claim:
-    return Claim(CallKey("acme", 1, 0), Entry("tel:+12223334444"), attempt, unsent, False, "nonce", NOW)
+    return Claim(CallKey("acme", 1, 0), ENTRY, attempt, unsent, False, "nonce", NOW)
 
 
 def test_a_call_that_was_answered_is_finished() -> None:
@@ -208,7 +209,7 @@ def gaps(outcome: Outcome, ruled: Plan = RULED) -> list[float]:
     """Seconds after the first attempt, the second…, if all of them end like this."""
     found = []
     for attempt in range(1, 12):
-        match after_outcome(outcome, attempt, ruled, NOW):
+        match after_outcome(outcome, ENTRY, attempt, ruled, NOW):
             case Retry(_, not_before):
                 found.append((not_before - NOW).total_seconds())
             case Finish():
@@ -244,16 +245,18 @@ def test_who_declined_or_does_not_exist_is_never_called_again(reason: str) -> No
         assert gaps(Outcome(Result.FAILED, reason), ruled) == []
         if reason in set(EventStatus):
             outcome = Outcome(Result.FAILED, "a_word_of_the_customers")
-            assert isinstance(after_outcome(outcome, 1, ruled, NOW, EventStatus(reason)), Finish)
+            assert isinstance(after_outcome(outcome, ENTRY, 1, ruled, NOW, EventStatus(reason)), Finish)
 
 
 def test_an_event_with_a_reason_of_its_own_follows_the_rule_of_its_status() -> None:
     outcome = Outcome(Result.FAILED, "ring_timeout")
-    assert after_outcome(outcome, 1, RULED, NOW, EventStatus.NO_ANSWER) == Retry(outcome, NOW + timedelta(hours=1))
+    assert after_outcome(outcome, ENTRY, 1, RULED, NOW, EventStatus.NO_ANSWER) == Retry(
+        outcome, NOW + timedelta(hours=1)
+    )
 
 
 def test_a_failure_with_a_precise_reason_follows_the_rule_of_its_reason() -> None:
-    assert after_outcome(BUSY, 1, RULED, NOW, EventStatus.FAILED) == Retry(BUSY, NOW + timedelta(minutes=5))
+    assert after_outcome(BUSY, ENTRY, 1, RULED, NOW, EventStatus.FAILED) == Retry(BUSY, NOW + timedelta(minutes=5))
 
 
 def test_max_retries_is_the_ceiling_over_all_rules() -> None:
@@ -277,6 +280,6 @@ def test_a_number_has_one_budget_whatever_mixture_of_outcomes_it_meets(
     rules = tuple((kind, RetryRule(most, 60)) for kind, most in attempts.items())
     ruled = replace(plan(), retries=rules, max_retries=max_retries)
     made = 1
-    while isinstance(after_outcome(outcomes[made - 1], made, ruled, NOW), Retry):
+    while isinstance(after_outcome(outcomes[made - 1], ENTRY, made, ruled, NOW), Retry):
         made += 1
     assert made <= min(max_retries + 1, max(attempts.values()))

@@ -1,5 +1,6 @@
 """Which numbers a search finds, and where it goes on."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 from itertools import product
@@ -54,7 +55,7 @@ def test_every_criterion_must_be_met() -> None:
 
 def test_a_number_from_the_head_on_is_queued_even_if_it_has_a_record() -> None:
     assert search.state_of(5, None, campaign(2, 5, 9)) == QUEUED
-    assert search.state_of(5, CALL, campaign(2, 5, 9)) == QUEUED
+    assert not search.is_shown(5, CALL, campaign(2, 5, 9), moved=())
 
 
 def test_a_canceled_number_is_shown_as_such_wherever_it_is() -> None:
@@ -77,8 +78,8 @@ def test_a_number_without_a_record_is_dialling_until_it_is_settled() -> None:
 def test_only_queued_numbers_are_from_the_head_on_and_only_others_before_it() -> None:
     now = campaign(2, 5, 9)
 
-    def searched(first: int, *states: str) -> range:
-        return search.searched(Criteria(states=frozenset(states)), now, first)
+    def searched(first: int, *states: str, moved: Sequence[int] = ()) -> range:
+        return search.searched(Criteria(states=frozenset(states)), now, first, moved)
 
     assert searched(0) == searched(0, QUEUED, State.FAILED) == searched(0, *STATES) == range(9)
     assert searched(0, QUEUED) == range(5, 9)
@@ -87,6 +88,7 @@ def test_only_queued_numbers_are_from_the_head_on_and_only_others_before_it() ->
     for state in {*STATES} - {QUEUED, State.CANCELED}:
         assert searched(0, state) == range(5)
         assert not searched(6, state)
+    assert searched(0, State.COMPLETED, moved=[6, 7]) == range(8)
     assert not searched(9)
     assert not searched(2**32)
 
@@ -115,7 +117,7 @@ def test_whatever_matches_each_number_is_found_once(monkeypatch: pytest.MonkeyPa
         found: list[int] = []
         after: int | None = begin - 1
         while after is not None:
-            whole = search.searched(Criteria(), now, after + 1)
+            whole = search.searched(Criteria(), now, after + 1, moved=())
             page = [sequence for sequence in search.examined(whole) if matches >> sequence & 1][:limit]
             found += page
             after = search.next_after(whole, page, limit)

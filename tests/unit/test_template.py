@@ -11,8 +11,7 @@ from botocore.exceptions import ClientError
 
 from chalicelib.api.request import MAX_BODY_BYTES
 from chalicelib.calling.dialer import ATTEMPT_REPORTED_WITHIN
-from chalicelib.domain.last_look import CLOCKS_DIFFER
-from chalicelib.domain.pacing import MISFIRE_GRACE
+from chalicelib.domain.pacing import CLOCKS_DIFFER, MISFIRE_GRACE
 from chalicelib.domain.settling import CLAIM_HELD_FOR
 from chalicelib.runtime.metrics import Metric
 from chalicelib.storage.database import Database

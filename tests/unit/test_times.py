@@ -9,9 +9,9 @@ import pytest
 from app import app
 from chalicelib.calling.dialer import CALL_TIME
 from chalicelib.calling.reporter import REPORT_TIME
-from chalicelib.domain.last_look import CLOCKS_DIFFER, KNOWN_FOR
+from chalicelib.domain.last_look import KNOWN_FOR
 from chalicelib.domain.load import INVOCATION_OVERHEAD, LONGEST_SPAN
-from chalicelib.domain.pacing import HORIZON, TICK
+from chalicelib.domain.pacing import CLOCKS_DIFFER, HORIZON, TICK
 from chalicelib.domain.settling import DISPATCHED_FOR, LOST_AFTER, REPORTING_AFTER_EVENT_FOR
 from chalicelib.functions.invocation import SPARE
 from chalicelib.storage.tasks import LEASE_TIME
