@@ -15,6 +15,8 @@ from chalicelib.domain.faults import EntryFault, InvalidEntry
 #: the beginning of an unmistakable number
 _UNMISTAKABLE = re.compile(r"\s*tel:|[^;]*+;\s*(?:ani|postd)\s*=", re.IGNORECASE)
 
+#: without one of these, text is neither a number nor digits to send
+_DIALLED = re.compile("[0-9*#]")
 #: letters, and what stands between the words of a name
 _WORDS = re.compile("[A-Za-z .'-]*")
 
@@ -69,11 +71,17 @@ def split(element: str) -> list[str]:
         if comma < 0:
             comma = len(element)
         piece = element[piece_begin:comma]
+        if in_latin and (digits := piece.strip()).isdecimal():  # no other examination finds anything in digits alone
+            if is_bare and lookalikes.is_number_in_digits(digits):
+                raise InvalidEntry(EntryFault.NUMBER_OR_REFERENCE, piece=piece)
+            continue
         if _UNMISTAKABLE.match(piece):
             entries.append(element[begin : piece_begin - 1])
             begin = piece_begin
             continue
         refuse_parameter(piece)
+        if in_latin and not _DIALLED.search(piece):
+            continue
         refuse_digits_to_send(piece)
         if is_bare and (lookalikes.reads_as_a_number(piece) or (not in_latin and _is_unmistakable_in_disguise(piece))):
             raise InvalidEntry(EntryFault.NUMBER_OR_REFERENCE, piece=piece)

@@ -125,6 +125,11 @@ def reads_as_a_number(text: str) -> bool:
     return any(_is_number_within(plain, run, in_ascii=in_ascii) for run in _WIDE_RUN.finditer(plain))
 
 
+def is_number_in_digits(digits: str) -> bool:
+    """What `reads_as_a_number` answers for ASCII digits alone."""
+    return _is_number(digits, in_ascii=True)
+
+
 def _without_dates_and_identifiers(text: str) -> str:
     """A letter takes the place of each thing that is no number, so that the digits around it aren't joined."""
     without_dates = _DATE.sub("d", text)

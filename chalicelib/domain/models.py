@@ -6,6 +6,7 @@ All of them are values: storage reads them, a decision makes new ones, and stora
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
+from typing import NamedTuple
 
 from chalicelib.domain.keys import CampaignKey
 
@@ -258,9 +259,11 @@ class Campaign:
         return self.status is Status.RUNNING and not self.deleted
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One number as it was uploaded, in its normal form."""
+class Entry(NamedTuple):
+    """One number as it was uploaded, in its normal form.
+
+    It is a named tuple, because an upload makes hundreds of thousands, and a dataclass takes three times as long.
+    """
 
     #: `tel:+12223334444`, with `;ani=…` and `;postd=…` where they were given
     destination: str

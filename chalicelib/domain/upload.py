@@ -60,12 +60,8 @@ class Upload:
         """The upload whose entries have these times."""
         if not_before is None and expires is None:
             return self
-        return replace(
-            self,
-            entries=tuple(
-                Entry(entry.destination, entry.message_reference, not_before, expires) for entry in self.entries
-            ),
-        )
+        timed = (entry._replace(not_before=not_before, expires=expires) for entry in self.entries)
+        return replace(self, entries=tuple(timed))
 
 
 def read(value: object) -> Upload:

@@ -1,7 +1,6 @@
 """Numbers that aren't called before an instant, or from an instant on, as their upload says."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -44,7 +43,7 @@ def world() -> World:
 def timed(
     entries: Sequence[Entry], *, not_before: datetime | None = None, expires: datetime | None = None
 ) -> list[Entry]:
-    return [replace(entry, not_before=not_before, expires=expires) for entry in entries]
+    return [entry._replace(not_before=not_before, expires=expires) for entry in entries]
 
 
 def append(world: World, entries: Sequence[Entry]) -> None:

@@ -20,8 +20,8 @@ from chalicelib.storage.tasks import TaskStore
 from tests.support.examples import CAMPAIGN, ENTRY, KEY, NOW, add_running, claimed, recorded
 
 LATER = NOW + timedelta(hours=1)
-EARLY = replace(ENTRY, not_before=LATER)
-EXPIRES = replace(ENTRY, expires=NOW)
+EARLY = ENTRY._replace(not_before=LATER)
+EXPIRES = ENTRY._replace(expires=NOW)
 FAILED = Outcome(Result.FAILED, "http_500")
 
 
@@ -95,8 +95,8 @@ def test_a_retry_that_has_expired_keeps_what_is_known_of_its_attempts_and_is_cou
 
 
 def test_the_time_at_which_a_number_expires_is_in_its_record(calls: Calls) -> None:
-    assert calls.claim(KEY, replace(ENTRY, expires=LATER), 1, NOW) is not None
-    assert recorded(calls).entry == replace(ENTRY, expires=LATER)
+    assert calls.claim(KEY, ENTRY._replace(expires=LATER), 1, NOW) is not None
+    assert recorded(calls).entry == ENTRY._replace(expires=LATER)
 
 
 @pytest.mark.usefixtures("campaign")

@@ -170,7 +170,7 @@ class TestVersions:
 
     def test_a_message_with_the_times_of_an_entry_is_of_version_4(self) -> None:
         first = WRITTEN.dials[0]
-        timed = replace(first.entry, not_before=NOW, expires=NOW + timedelta(days=1))
+        timed = first.entry._replace(not_before=NOW, expires=NOW + timedelta(days=1))
         slice_ = Slice(CampaignKey("acme", 1), dials=(replace(first, entry=timed),))
         assert json.loads(to_message(slice_)) == json.loads(self.body("version-4-entry-times.json"))
         assert from_message(self.body("version-4-entry-times.json")) == slice_

@@ -703,6 +703,8 @@ rows = st.builds(
     Entry,
     st.integers(2_000_000_000, 9_999_999_999).map("tel:+1{}".format),
     st.text(st.sampled_from("abc é\"'-5"), max_size=12).map(lambda text: f"r{text}".strip()) | st.just(""),
+    st.none(),
+    st.none(),
 )
 
 
