@@ -52,13 +52,12 @@ class Waiting(Iterator[Number]):
         self.passed: list[tuple[CallKey, Entry]] = []
 
     def __next__(self) -> Number:
-        """Raises StopIteration after the last number, and if it has passed MOST_PASSED numbers."""
-        for number in self._numbers:
+        """Raises StopIteration after the last number, and when it has passed MOST_PASSED numbers."""
+        while len(self.passed) < MOST_PASSED:
+            number = next(self._numbers)
             if number.scheduled is not None or not is_passed(number.entry, self._now):
                 return number
             self.passed.append((number.key, number.entry))
-            if len(self.passed) == MOST_PASSED:
-                break
         raise StopIteration
 
 

@@ -67,7 +67,7 @@ def changed(campaign: Campaign, plan: Plan, now: datetime) -> Campaign:
 
 def deleted(campaign: Campaign, now: datetime) -> Campaign:
     """It makes no more calls, and is kept only until the outcomes of its calls are reported."""
-    return _with_work(replace(campaign, deleted=True, status=Status.STOPPED), now)
+    return _with_work(replace(campaign, deleted=True, status=Status.STOPPED, to_front=()), now)
 
 
 def _with_cursors(campaign: Campaign, cursors: tuple[Cursor, ...]) -> Campaign:

@@ -39,7 +39,7 @@ def transition_actions(items: type[CampaignItem], before: Campaign, after: Campa
         if getattr(after, name) != getattr(before, name):
             actions.append(getattr(items, name).set(getattr(after, name)))
     if after.to_front != before.to_front:
-        actions.append(items.to_front.set(flat(after.to_front)))
+        actions.append(items.to_front.set(flat(after.to_front)) if after.to_front else items.to_front.remove())
     if after.pacing_version != before.pacing_version:
         actions += cursor_actions(items, after.cursors)
     if after.has_work:

@@ -183,7 +183,8 @@ class Campaigns:
         def write() -> None:
             before = self.get(key)
             transaction = self._database.transaction()
-            self._update(transaction, before, transitions.deleted(before, now), self._unturned(before))
+            after = transitions.deleted(before, now)
+            self._update(transaction, before, after, self._unturned(before), self._same_front(before, after))
             self._change_uses(transaction, key, before=before.plan, after=None)
             transaction.commit()
 

@@ -302,6 +302,7 @@ def test_the_numbers_of_a_deleted_campaign_are_not_moved(
     acme.delete("/api/campaigns/1")
     world.run(minutes=2)
     assert world.services.calls.get(CAMPAIGN.call(1)) is None
+    assert (campaign(world).to_front, campaign(world).has_work) == ((), False)
 
 
 def test_a_repeated_request_moves_nothing_again(world: World, acme: Customer) -> None:

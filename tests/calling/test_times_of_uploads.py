@@ -198,6 +198,16 @@ def test_many_numbers_are_passed_in_several_ticks(world: World) -> None:
     assert (len(world.tenant.calls), progress(world)["failed"]) == (1, most + 1)
 
 
+def test_a_tick_passes_a_bounded_number_between_two_that_it_sends(world: World) -> None:
+    """So the settler finds what a pacer that died has sent."""
+    many = timed(numbers(2 * MOST_PASSED, first=1), expires=EIGHT)
+    prepare_running(world, [*numbers(1), *many, *numbers(1, first=2 * MOST_PASSED + 1)], result_url=None)
+    world.tick()
+    assert campaign(world).head == 1 + MOST_PASSED
+    world.run(minutes=9)
+    assert len(world.tenant.calls) == 2
+
+
 def test_an_upload_with_times_comes_after_one_without(world: World) -> None:
     prepare_running(world, numbers(2), amount=10)
     assert not campaign(world).has_times
