@@ -118,7 +118,7 @@ def _find(
         }
         for key, entry in batch:
             call = calls.get(key)
-            state = search.state_of(key.sequence, call, campaign)
+            state = search.state_of(key.sequence, call, campaign, withdrawn.moved)
             if criteria.admit_state(state):
                 yield key, _row(key, entry, call, state)
 
@@ -143,7 +143,7 @@ def show(services: Services, context: RequestContext) -> Answer:
         call = with_acknowledgement(call, acknowledged, campaign.settled, still_open)
     ((_, entry),) = services.log.read(key.campaign, key.sequence, 1)
     events = [_event(one) for one in (call.events if call else ())]
-    state = search.state_of(key.sequence, call, campaign)
+    state = search.state_of(key.sequence, call, campaign, moved)
     times = {"not_before": _seconds(entry.not_before), "expires": _seconds(entry.expires)}
     return envelope.plain({**_row(key, entry, call, state), **times, "events": events})
 

@@ -42,6 +42,8 @@ logger = logging.getLogger(__name__)
 _CALL_TIMEOUT = (60, 14_400)
 #: How many numbers the answer to a dry run shows, in their normal form.
 _DRY_RUN_NUMBERS = 5
+#: How many numbers of one upload come first: each is moved by itself.
+_MOST_FIRST = 10_000
 #: How long a request moves its numbers to the front of the queue.
 _MOVING_TIME = timedelta(seconds=5)
 #: The fields that an update may change.
@@ -82,7 +84,10 @@ def create(services: Services, context: RequestContext) -> Answer:
         attempt_reports=_attempt_reports(form),
     )
     unique, is_dry_run = form.unique(), form.boolean("dry_run")
-    upload = without_repeats(form.phone_numbers(), unique).with_times(*form.times(context.now))
+    times = form.times(context.now)
+    upload = without_repeats(form.phone_numbers(), unique).with_times(*times)
+    if any(times) and not upload.entries:
+        form.fault("phone_numbers", "The phone_numbers field is required with not_before or expires.")
     form.check()
     if is_dry_run:
         return _dry_run(upload)
@@ -195,6 +200,8 @@ def add_calls(services: Services, context: RequestContext) -> Answer:
     key = CampaignKey(context.account, form.integer("campaign_id", minimum=1, required=True))
     unique, is_dry_run, first = form.unique(), form.boolean("dry_run"), form.boolean("first")
     upload = without_repeats(form.phone_numbers(required=True), unique).with_times(*form.times(context.now))
+    if first and len(upload.entries) > _MOST_FIRST:
+        form.fault("first", f"The first field is for up to {_MOST_FIRST:,} numbers. The upload has more.")
     form.check()
     if is_dry_run:
         services.campaigns.get(key)

@@ -162,7 +162,10 @@ def _delete_tasks(services: Services, campaign: Campaign, results: Iterable[tupl
 
 def _row(candidate: Candidate, campaign: Campaign, *, is_new: bool) -> dict[str, object]:
     call = candidate.call
-    state = search.state_of(candidate.key.sequence, None, campaign) if call is None else call.state
+    if call is not None:
+        state: str = call.state
+    else:
+        state = search.EXPIRED if candidate.is_settled else search.state_of(candidate.key.sequence, None, campaign, ())
     return {
         "call_id": candidate.key.call_id,
         "phone_number": candidate.entry.destination,

@@ -59,6 +59,8 @@ MAX_PAGE = 1000
 #: Fields that have a second name in the reference, or in an answer of this API. Faults name a field by its first name.
 #: A request may have both if they have the same value.
 _OTHER_NAMES = {"nickname": "name", "schedule": "schedule_id", "profile": "profile_id"}
+#: An upload's numbers may be called for so long at least. Ticks come once a minute.
+_SHORTEST_TIME = timedelta(minutes=1)
 #: how many unknown fields are listed
 _MAX_UNKNOWN_LISTED = 20
 
@@ -289,8 +291,8 @@ class Form:
             expires = expires.replace(microsecond=0)
             if expires <= now:
                 self._fault_of_value("expires", "The expires field must be a time in the future.")
-            elif not_before is not None and expires <= not_before:
-                self._fault_of_value("expires", "The expires field must be a time after not_before.")
+            elif not_before is not None and expires < not_before + _SHORTEST_TIME:
+                self._fault_of_value("expires", "The expires field must be at least a minute after not_before.")
         return not_before, expires
 
     def _instant(self, name: str) -> datetime | None:

@@ -30,7 +30,7 @@ _YEARS = range(2000, 2201)
 #: seconds since 1970, or a day with a time, and perhaps an offset from UTC
 _INSTANT = re.compile(
     r"(?P<seconds>[0-9]{1,12})|(?P<day>[0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ](?P<time>[0-9]{2}:[0-9]{2}(?::[0-9]{2})?)"
-    r"(?P<fraction>\.[0-9]{1,9})? ?(?P<offset>[Zz]|[+-][0-9]{2}:[0-9]{2})?"
+    r"(?P<fraction>\.[0-9]{1,9})? ?(?P<offset>[Zz]|[+-][0-9]{2}:[0-5][0-9])?"
 )
 _NO_INSTANT = (
     "The {name} field must be seconds since 1970, or a time like 2026-12-01 09:00 (Eastern) or 2026-12-01T14:00:00Z."
@@ -169,6 +169,8 @@ def day(value: object) -> date:
 
 def instant(value: object) -> datetime:
     """Seconds since 1970, or a day with a time. A time without an offset from UTC is Eastern. From 2000 to 2200."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
     match = _INSTANT.fullmatch(text.strip()) if isinstance(text, str) else None
     if match is None:

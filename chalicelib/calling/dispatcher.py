@@ -43,21 +43,26 @@ class Number:
 
 
 class Waiting(Iterator[Number]):
-    """The numbers that may fill slots, in their order. It keeps those of the log that it has passed meanwhile."""
+    """The numbers that may fill slots, in their order. It keeps those that it has passed meanwhile."""
 
     def __init__(self, numbers: Iterator[Number], now: datetime) -> None:
         self._numbers = numbers
         self._now = now
-        #: without those that are canceled
+        #: of the log, without those that are withdrawn
         self.passed: list[tuple[CallKey, Entry]] = []
+        #: tasks that have expired
+        self.expired: list[ScheduledTask] = []
 
     def __next__(self) -> Number:
         """Raises StopIteration after the last number, and when it has passed MOST_PASSED numbers."""
-        while len(self.passed) < MOST_PASSED:
+        while len(self.passed) + len(self.expired) < MOST_PASSED:
             number = next(self._numbers)
-            if number.scheduled is not None or not is_passed(number.entry, self._now):
-                return number
-            self.passed.append((number.key, number.entry))
+            if not is_passed(number.entry, self._now) or (number.scheduled and number.scheduled.mark):
+                return number  # The dialer ends an expired one that shares its task's item with others.
+            if number.scheduled is None:
+                self.passed.append((number.key, number.entry))
+            else:
+                self.expired.append(number.scheduled)
         raise StopIteration
 
 
@@ -208,6 +213,7 @@ class Dispatcher:
 
         If the pacer dies before that, the settler finds those that the head has passed.
         """
+        self._stores.passed.end_tasks(done.campaign, numbers.expired, now)
         head, passed = done.head, list[tuple[CallKey, Entry]]()
         withdrawn = self._tasks.withdrawn_numbers(done.campaign) if numbers.passed else Withdrawn()
         for key, entry in numbers.passed:

@@ -176,8 +176,15 @@ class Pacer:
     def _dispatch(self, one: PacingInput, possible: float, deadline: datetime) -> int:
         if one.line_limits.are_set and self._send_refills(one, possible):
             return 0  # A refill passes numbers itself.
-        one = replace(one, campaign=pass_uncallable(self._stores, one.campaign, self._clock.now()))
-        return 0 if one.line_limits.are_set else self._dispatch_calls(one, possible, deadline)
+        failure: Exception | None = None
+        try:
+            one = replace(one, campaign=pass_uncallable(self._stores, one.campaign, self._clock, deadline))
+        except Exception as error:
+            failure = error  # the numbers behind those are called all the same
+        dials = 0 if one.line_limits.are_set else self._dispatch_calls(one, possible, deadline)
+        if failure is not None:
+            raise failure
+        return dials
 
     def _send_refills(self, one: PacingInput, possible: float) -> int:
         """Send a refill for each stretch of time in which slots are due, if any number waits. Answers how many."""
@@ -209,7 +216,11 @@ class Pacer:
         spread = one.spread(possible, self._calls_per_partition)
         filled = zip(self._dispatcher.slots(one, part, possible, now, HORIZON), numbers, strict=False)
         done = self._dispatcher.fill(one, filled, spread, deadline)
-        done = self._dispatcher.pass_on(done, numbers, now)
+        try:
+            done = self._dispatcher.pass_on(done, numbers, now)
+        except Exception:
+            self._progress.advance_head(done.campaign, done.head)  # what was sent isn't sent again
+            raise
         limited = part < possible and next(numbers, None) is not None
         left = max(0, len(returned) - done.dials)
         after = replace(before, dispatched=done.dials, left=left, limited=limited)

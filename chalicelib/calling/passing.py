@@ -7,6 +7,7 @@ from chalicelib.domain.cancellation import head_past
 from chalicelib.domain.keys import CallKey
 from chalicelib.domain.models import MOST_PASSED, Campaign, Entry
 from chalicelib.domain.passing import is_passed
+from chalicelib.runtime.clock import Clock
 from chalicelib.storage.stores import Stores
 
 #: How many times a tick records MOST_PASSED numbers of one campaign, before it dispatches others.
@@ -19,15 +20,18 @@ def pass_withdrawn(stores: Stores, campaign: Campaign) -> Campaign:
     return _with_head(stores, campaign, head)
 
 
-def pass_uncallable(stores: Stores, campaign: Campaign, now: datetime) -> Campaign:
+def pass_uncallable(stores: Stores, campaign: Campaign, clock: Clock, deadline: datetime) -> Campaign:
     """Move the head past withdrawn numbers, and past numbers whose time is over or has not come, which it records.
 
-    Numbers that are to be first may be among those, and are moved before that.
+    It begins nothing new after `deadline`. Numbers that are to be first may be among those, and are moved before that.
     """
     if campaign.to_front:
         return campaign
     campaign = pass_withdrawn(stores, campaign)
     for _ in range(GROUPS_PASSED if campaign.has_times else 0):
+        now = clock.now()
+        if now >= deadline:
+            break
         withdrawn = stores.tasks.withdrawn_numbers(campaign)
         head, passed = campaign.head, list[tuple[CallKey, Entry]]()
         for sequence, entry in stores.log.read(campaign.key, campaign.head, campaign.tail - campaign.head):

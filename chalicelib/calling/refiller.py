@@ -76,7 +76,7 @@ class Refiller:
         campaign = self._campaigns.find(refill.campaign)
         if now >= refill.until or campaign is None or not campaign.is_running or not self._switch.is_on():
             return 0
-        campaign = pass_uncallable(self._stores, campaign, now)
+        campaign = pass_uncallable(self._stores, campaign, self._clock, deadline)
         # A line that isn't free when its slot is due has no slot to make up for.
         campaign = replace(campaign, cursors=pacing.drop_missed(campaign.cursors, now))
         one = self._dispatcher.read(campaign)
@@ -92,9 +92,11 @@ class Refiller:
         filled = islice(zip(usable, numbers, strict=False), free)
         spread = one.spread(refill.part, self._calls_per_partition)
         done = self._dispatcher.fill(one, filled, spread, deadline, partial(self._take_lines, one, known))
-        done = self._dispatcher.pass_on(done, numbers, now)
-        if done.head != done.campaign.head:
-            self._progress.advance_head(done.campaign, done.head)
+        try:
+            done = self._dispatcher.pass_on(done, numbers, now)
+        finally:  # what was sent isn't sent again
+            if done.head != done.campaign.head:
+                self._progress.advance_head(done.campaign, done.head)
         return done.dials
 
     def _take_lines(self, one: PacingInput, known: KnownLines, filled: Filled) -> int:

@@ -1,5 +1,7 @@
 """The settler: each minute, count outcomes, finish what a crash left unfinished, and put idle campaigns to sleep.
 
+It also moves what a request has left of the numbers that come first.
+
 No counter is written when a call ends. The key of its record follows from its sequence number, so the settler sweeps
 the records from `settled` on, without an index, and moves `settled` and the counts in one conditional write. The API's
 progress adds the records between `settled` and `head`.
@@ -109,7 +111,6 @@ class Settler:
         if campaign is None:
             return 0
         self._log.seal(key)
-        campaign = self._move_to_front(campaign, deadline)
         before = campaign.settled
         self._mender.release_expired_leases(campaign)
         self._mender.record_what_was_returned(campaign, deadline)
@@ -125,6 +126,8 @@ class Settler:
         dials = self._tasks.count_dials(key, COUNTED_AT_MOST, spread=campaign.spread)
         self._metrics.count(Metric.REPORTS_PENDING, reports)
         self._metrics.count(Metric.NUMBERS_WAITING, dials)
+        # It comes last, so that a failure holds up nothing else.
+        campaign = self._move_to_front(campaign, deadline)
         self._sleeper.put_to_sleep(campaign)
         return campaign.settled - before
 

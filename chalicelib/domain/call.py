@@ -15,7 +15,8 @@ class State(StrEnum):
 
     #: a dialer has claimed it, and has no outcome yet
     DIALLING = "dialling"
-    #: it is dialled later: the last look refused it, it was surely not sent, its message was lost, or it is retried
+    #: it is dialled later: it was moved to the front, its time hasn't come, the last look refused it, it was surely not
+    #: sent, its message was lost, or it is retried
     DEFERRED = "deferred"
     #: start_url answered 202: the call lasts, and an event brings its outcome
     IN_PROGRESS = "in_progress"

@@ -199,7 +199,7 @@ class Campaign:
     """A plan, and a queue of numbers.
 
     The queue is a log with sequence numbers 0, 1, 2… Those from `head` to before `tail` are still queued, unless
-    they are canceled.
+    they are canceled or were moved to the front.
     """
 
     account: str

@@ -42,16 +42,17 @@ class Criteria:
         return not self.states or state in self.states
 
 
-def state_of(sequence: int, call: Call | None, campaign: Campaign) -> str:
+def state_of(sequence: int, call: Call | None, campaign: Campaign, moved: Container[int]) -> str:
     """The state that the API shows. `call` is the number's record, None if it has none, or if it isn't shown.
 
-    The record of a number before `settled` is deleted after some time; the campaign's counts still have its outcome.
+    The record of a number before `settled`, or of one that was `moved` to the front, is deleted after some time. The
+    campaign's counts still have its outcome.
     """
     if call is not None:
         return call.state
-    if sequence >= campaign.head:
-        return QUEUED
-    return EXPIRED if sequence < campaign.settled else State.DIALLING
+    if sequence < campaign.settled or sequence in moved:
+        return EXPIRED
+    return QUEUED if sequence >= campaign.head else State.DIALLING
 
 
 def is_shown(sequence: int, call: Call, campaign: Campaign, moved: Container[int]) -> bool:

@@ -1,4 +1,4 @@
-"""Calls: a record for each number, which is made when the number is claimed, lost or canceled.
+"""Calls: a record for each number, which is made when the number leaves the queue.
 
 A claim is a conditional write. It is given once for each attempt, whatever is delivered twice or overlaps. Only the
 dialer that has its nonce may write the outcome.

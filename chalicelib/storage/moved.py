@@ -57,9 +57,9 @@ class MovedNumbers:
         first, *others = campaign.to_front
         some = first[:MOVED_AT_ONCE]
         numbers = [(key.call(sequence), entry) for sequence, entry in self._log.read(key, some.start, len(some))]
-        canceled = {call.key for call in self._calls.among(number for number, _ in numbers)}
+        recorded = {call.key for call in self._calls.among(number for number, _ in numbers)}
         left = [one for one in (first[len(some) :], *others) if one]
-        self._move(campaign, [one for one in numbers if one[0] not in canceled], left)
+        self._move(campaign, [one for one in numbers if one[0] not in recorded], left)
         return True
 
     def _move(self, campaign: Campaign, numbers: list[tuple[CallKey, Entry]], left: list[range]) -> None:

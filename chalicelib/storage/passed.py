@@ -8,11 +8,11 @@ twice. Its record, its task and its report are one transaction.
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
-from chalicelib.domain.call import Call, ReportState, State
+from chalicelib.domain.call import Call, ReportState, State, is_unclaimed
 from chalicelib.domain.keys import CallKey
 from chalicelib.domain.models import Campaign, Entry
 from chalicelib.domain.passing import EXPIRED, has_expired, waits_until
-from chalicelib.domain.tasks import DialTask, ReportTask
+from chalicelib.domain.tasks import DialTask, ReportTask, ScheduledTask
 from chalicelib.storage.calls import Calls, call_key, uncounted
 from chalicelib.storage.database import Database
 from chalicelib.storage.tasks import TaskStore
@@ -22,7 +22,10 @@ from chalicelib.storage.writes import Transaction, retried
 #: How many numbers are passed in one transaction. Each takes two writes.
 PASSED_AT_ONCE = 48
 
-assert 2 * PASSED_AT_ONCE <= 100  # the most writes of a transaction
+#: How many numbers whose tasks wait are ended in one transaction. Each takes up to three writes.
+ENDED_AT_ONCE = 32
+
+assert max(2 * PASSED_AT_ONCE, 3 * ENDED_AT_ONCE) <= 100  # the most writes of a transaction
 
 
 class PassedNumbers:
@@ -51,6 +54,25 @@ class PassedNumbers:
                     self._calls.add_deferred(
                         transaction, DialTask(key, entry, 1, waits_until(entry)), spread=campaign.spread
                     )
+            if left:
+                transaction.commit()
+
+        retried(write)
+
+    def end_tasks(self, campaign: Campaign, expired: Sequence[ScheduledTask], now: datetime) -> None:
+        """End numbers whose tasks wait, each with an item of its own, and delete the tasks. Raises Busy."""
+        for first in range(0, len(expired), ENDED_AT_ONCE):
+            some = expired[first : first + ENDED_AT_ONCE]
+            self._end_together(campaign, [one.task for one in some if isinstance(one.task, DialTask)], now)
+            self._tasks.delete(some)
+
+    def _end_together(self, campaign: Campaign, tasks: Sequence[DialTask], now: datetime) -> None:
+        def write() -> None:
+            calls = {call.key: call for call in self._calls.among(task.key for task in tasks)}
+            transaction = self._database.transaction()
+            left = {task.key: task for task in tasks if is_unclaimed(calls.get(task.key), task.attempt)}
+            for key, task in left.items():
+                self._expire(transaction, campaign, key, task.entry, calls.get(key), now)
             if left:
                 transaction.commit()
 

@@ -264,7 +264,7 @@ class CallItem(Model):
 
 
 class TaskItem(Model):
-    """A task, a lease, open calls, an outcome to be counted, a correction, canceled numbers, or acknowledgements.
+    """A task, a lease, open calls, an outcome to be counted, a correction, withdrawn numbers, or acknowledgements.
 
     `chalicelib.storage.task_items` describes them.
 
@@ -286,7 +286,7 @@ class TaskItem(Model):
     #: for a lease or a returned slice: its numbers, each with the attempt to be made, and with its entry's line or the
     #: ended attempt that is reported
     numbers: ListAttribute[Any] = ListAttribute(of=UnicodeAttribute, null=True)
-    #: for acknowledgements: the calls that they are for; for open calls and canceled numbers: these
+    #: for acknowledgements: the calls that they are for; for open calls and withdrawn numbers: these
     sequences: ListAttribute[Any] = ListAttribute(of=NumberAttribute, null=True)
     #: for open calls: the numbers whose first report is dispatched
     dispatched: ListAttribute[Any] = ListAttribute(of=NumberAttribute, null=True)

@@ -13,12 +13,12 @@
 | `outcome-corrected/000000000017` | a late event has corrected the outcome of number 17, which was uncertain |
 | `ended/000000000017` | number 17, which the settler had skipped, has its outcome |
 | `reported/2026-11-23T18:00:00/…` | result_url acknowledged these first reports by then; their records don't have it |
-| `withdrawn/000000000017/…` | numbers that were canceled together; number 17 is the first of them |
+| `withdrawn/000000000017/…` | numbers that were canceled, or moved to the front, together; 17 is the first of them |
 
 The lines that are held are in partitions of their own (`chalicelib.storage.lines`).
 
 Queries depend on the order of these kinds: tasks that wait for the pacer come first. Acknowledgements and lists of
-canceled numbers need no work of their own, and come last.
+withdrawn numbers need no work of their own, and come last.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

@@ -11,7 +11,7 @@ from chalicelib.api import values
 from chalicelib.domain import eastern
 from chalicelib.domain.keys import CampaignKey
 from chalicelib.domain.models import Entry
-from tests.support.customer import Customer
+from tests.support.customer import Customer, campaign_fields
 from tests.support.world import EIGHT, World
 
 ADD = "/api/campaigns/add-calls"
@@ -38,6 +38,7 @@ def added(acme: Customer, world: World, **fields: Any) -> Entry:
     "written",
     [
         1767621600,
+        1767621600.0,
         "1767621600",
         "2026-01-05 09:00",
         "2026-01-05T09:00:00",
@@ -64,6 +65,7 @@ def test_a_time_is_read_in_seconds_as_eastern_time_or_with_an_offset(written: ob
         "2026-01-05 24:00",
         "2026-01-05T14:00:00+25:00",
         "2026-01-05T14:00:00 01:00",
+        "2026-01-05T14:00:00+00:60",
         "01/05/2026 09:00",
         "20260105T140000Z",
         1767621600.5,
@@ -146,8 +148,8 @@ def test_empty_times_are_none(acme: Customer, world: World, empty: object) -> No
     [
         ({"expires": "2026-01-05 08:00"}, "The expires field must be a time in the future."),
         (
-            {"expires": "2026-01-05 09:00", "not_before": "2026-01-05 09:00"},
-            "The expires field must be a time after not_before.",
+            {"expires": "2026-01-05 09:00:59", "not_before": "2026-01-05 09:00"},
+            "The expires field must be at least a minute after not_before.",
         ),
         ({"not_before": "soon"}, "The not_before field must be seconds since 1970, or a time like"),
         ({"first": "maybe"}, "The first field must be true or false."),
@@ -167,3 +169,9 @@ def test_a_new_campaign_has_times_and_nothing_to_be_before(acme: Customer, world
     ((_, entry),) = world.services.log.read(CampaignKey(acme.account, identifier), 0, 1)
     assert entry.expires == TEN
     assert world.services.campaigns.get(CampaignKey(acme.account, identifier)).has_times
+
+
+def test_times_without_numbers_are_refused(acme: Customer) -> None:
+    fields: dict[str, Any] = campaign_fields(schedule=acme.schedule(), profiles=[])
+    reply = acme.post("/api/campaigns", **fields, expires="2026-01-05 10:00")
+    assert reply.json["phone_numbers"] == ["The phone_numbers field is required with not_before or expires."]

@@ -6,10 +6,12 @@ from typing import Any
 import pytest
 
 from chalicelib.calling import settler
+from chalicelib.calling.mending import Mender
 from chalicelib.domain.call import State
 from chalicelib.domain.campaign import MOST_TO_FRONT
 from chalicelib.domain.models import Entry, Status
 from chalicelib.domain.outcome import Answered
+from chalicelib.errors import Busy
 from chalicelib.storage.cancellations import Cancellations
 from chalicelib.storage.moved import MOVED_AT_ONCE, MovedNumbers
 from tests.fake_aws.dynamodb import SimulatedDynamoDB
@@ -212,8 +214,10 @@ def test_what_was_called_first_is_too_late_to_cancel_even_if_its_record_is_gone(
     world.run(minutes=1)
     world.settle()
     world.services.database.calls(f"{CAMPAIGN}/2").delete()
+    assert states(acme) == ["queued", "queued", "expired"]
     answer = acme.post("/api/campaigns/cancel-calls", campaign_id=1, call_ids=[CAMPAIGN.call(2).call_id])
     assert answer.json["response"]["canceled"] == 0
+    assert answer.json["response"]["calls"][0]["state"] == "expired"
     world.run(minutes=15)
     assert (len(world.tenant.calls), progress(world)) == (3, {"total": 3, "completed": 3})
     assert shown_status(world) is Status.COMPLETED
@@ -303,6 +307,40 @@ def test_the_numbers_of_a_deleted_campaign_are_not_moved(
     world.run(minutes=2)
     assert world.services.calls.get(CAMPAIGN.call(1)) is None
     assert (campaign(world).to_front, campaign(world).has_work) == ((), False)
+
+
+def test_a_stopped_queue_stays_queued_if_numbers_are_moved_while_the_settler_looks_at_it(
+    world: World, acme: Customer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare_running(world, numbers(20))
+    stop(world)
+    before_first_call(monkeypatch, Mender, "_sent_past_head", lambda: add_first(acme, numbers(2, first=20)))
+    world.settle()
+    assert campaign(world).head == 0
+    assert progress(world) == {"total": 22, "queued": 20, "deferred": 2}
+
+
+def test_a_failure_to_move_holds_up_no_settling(world: World, acme: Customer, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepare_running(world, numbers(3))
+    world.tick()
+    world.drain(world.clock.now() + MINUTE)
+
+    def busy(*_: object) -> None:
+        raise Busy("throttled")
+
+    monkeypatch.setattr(MovedNumbers, "move", busy)
+    add_first(acme, numbers(1, first=3))
+    with pytest.raises(ExceptionGroup):
+        world.settle()
+    assert campaign(world).settled == 3
+
+
+def test_an_upload_of_too_many_first_numbers_is_refused(acme: Customer, world: World) -> None:
+    prepare_running(world, [])
+    many = [f"222{index:07}" for index in range(10_001)]
+    refused = acme.post("/api/campaigns/add-calls", campaign_id=1, phone_numbers=many, first=True)
+    assert (refused.status, campaign(world).tail) == (422, 0)
+    assert refused.json == {"first": ["The first field is for up to 10,000 numbers. The upload has more."]}
 
 
 def test_a_repeated_request_moves_nothing_again(world: World, acme: Customer) -> None:

@@ -9,7 +9,7 @@ from chalicelib.calling.passing import GROUPS_PASSED
 from chalicelib.domain.call import ReportState, State
 from chalicelib.domain.models import MOST_PASSED, Entry, Status
 from chalicelib.domain.outcome import Answered, NotSent
-from chalicelib.storage.passed import PassedNumbers
+from chalicelib.errors import Busy
 from chalicelib.storage.progress import ProgressStore
 from tests.fake_aws.dynamodb import SimulatedDynamoDB
 from tests.support.campaigns import (
@@ -23,9 +23,8 @@ from tests.support.campaigns import (
     shown_status,
     stop,
 )
-from tests.support.databases import with_tables
+from tests.support.databases import with_tables, with_work
 from tests.support.examples import CAMPAIGN
-from tests.support.interruptions import before_first_call
 from tests.support.world import EIGHT, HandClock, World
 
 HOUR = timedelta(hours=1)
@@ -139,6 +138,64 @@ def test_a_retry_that_comes_too_late_is_not_made(world: World) -> None:
     assert progress(world) == {"total": 1, "failed": 1}
 
 
+def test_expired_tasks_take_no_slots(world: World) -> None:
+    """They were early, or were moved to the front."""
+    brief = timed(numbers(10), not_before=EIGHT + 2 * MINUTE, expires=EIGHT + 4 * MINUTE)
+    others = numbers(6, first=10)
+    prepare_running(world, [*brief, *others], amount=2)
+    world.tick()
+    world.sqs.messages.clear()
+    stop(world)
+    world.clock.turn_to(EIGHT + 10 * MINUTE)
+    world.services.campaigns.start(CAMPAIGN, None, world.clock.now())
+    world.run(minutes=3)
+    assert len(world.tenant.calls) >= 4
+    world.run(minutes=10)
+    assert sorted(world.tenant.called) == destinations(others)
+    assert progress(world) == {"total": 16, "completed": 6, "failed": 10}
+    assert len([row for row in reported(world) if row[1:] == ("failed", "expired", "0")]) == 10
+    assert list(world.services.tasks.waiting_dials(CAMPAIGN, spread=1)) == []
+
+
+def test_an_expired_call_that_was_returned_with_others_is_ended_by_the_dialer(world: World) -> None:
+    prepare_running(world, timed(numbers(3), expires=EIGHT + 3 * MINUTE), amount=10)
+    messages = world.dispatch()
+    world.clock.turn_to(EIGHT + 2 * MINUTE)
+    world.dial([message.body for message in messages])
+    assert len(list(world.services.tasks.returned_dials(CAMPAIGN))) == 3
+    world.clock.turn_to(EIGHT + 4 * MINUTE)
+    world.run(minutes=4)
+    assert (world.tenant.calls, progress(world)) == ([], {"total": 3, "failed": 3})
+    assert shown_status(world) is Status.COMPLETED
+
+
+@pytest.mark.parametrize("where", ["before", "between"])
+def test_numbers_that_cannot_be_passed_hold_up_no_others(
+    world: World, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    expired = timed(numbers(1, first=5), expires=EIGHT)
+    entries = [*expired, *numbers(3)] if where == "before" else [*numbers(3), *expired, *numbers(1, first=6)]
+    prepare_running(world, entries)
+
+    def busy(*_: object) -> None:
+        raise Busy("throttled")
+
+    monkeypatch.setattr(world.services.passed, "record", busy)
+    with pytest.raises(ExceptionGroup):
+        world.tick()
+    assert campaign(world).head == len(entries)
+    monkeypatch.undo()
+    world.run(minutes=10)
+    assert len(world.tenant.calls) == len(entries) - 1
+    assert progress(world)["failed"] == 1
+
+
+def test_a_tick_passes_nothing_after_its_deadline(world: World) -> None:
+    prepare_running(world, timed(numbers(3), expires=EIGHT), result_url=None)
+    world.pacer.tick(world.clock.now(), with_work(world.progress, world.clock.now()))
+    assert campaign(world).head == 0
+
+
 def test_a_call_that_was_not_sent_is_not_tried_after_its_time(world: World) -> None:
     world.tenant.on_call = lambda _: NotSent("refused")
     prepare_running(world, timed(numbers(1), expires=EIGHT + timedelta(seconds=20)))
@@ -167,7 +224,6 @@ def test_a_pacer_that_dies_before_it_records_what_it_has_passed_loses_no_number(
         world.services.progress.advance_head(campaign(world), 3)
         raise Dies
 
-    before_first_call(monkeypatch, PassedNumbers, "record", lambda: None)
     monkeypatch.setattr(world.services.passed, "record", lambda *_: die())
     with pytest.raises(ExceptionGroup):
         world.tick()

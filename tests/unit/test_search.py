@@ -54,22 +54,22 @@ def test_every_criterion_must_be_met() -> None:
 
 
 def test_a_number_from_the_head_on_is_queued_even_if_it_has_a_record() -> None:
-    assert search.state_of(5, None, campaign(2, 5, 9)) == QUEUED
+    assert search.state_of(5, None, campaign(2, 5, 9), ()) == QUEUED
     assert not search.is_shown(5, CALL, campaign(2, 5, 9), moved=())
 
 
 def test_a_canceled_number_is_shown_as_such_wherever_it_is() -> None:
     canceled = replace(CALL, state=State.CANCELED)
-    assert [search.state_of(sequence, canceled, campaign(2, 5, 9)) for sequence in (1, 4, 5, 8)] == ["canceled"] * 4
+    assert [search.state_of(sequence, canceled, campaign(2, 5, 9), ()) for sequence in (1, 4, 5, 8)] == ["canceled"] * 4
 
 
 def test_a_number_before_the_head_has_the_state_of_its_record() -> None:
-    assert search.state_of(4, CALL, campaign(2, 5, 9)) == State.COMPLETED
-    assert search.state_of(1, CALL, campaign(2, 5, 9)) == State.COMPLETED
+    assert search.state_of(4, CALL, campaign(2, 5, 9), ()) == State.COMPLETED
+    assert search.state_of(1, CALL, campaign(2, 5, 9), ()) == State.COMPLETED
 
 
 def test_a_number_without_a_record_is_dialling_until_it_is_settled() -> None:
-    assert [search.state_of(sequence, None, campaign(2, 5, 9)) for sequence in (1, 2, 4)] == [
+    assert [search.state_of(sequence, None, campaign(2, 5, 9), ()) for sequence in (1, 2, 4)] == [
         EXPIRED,
         *[State.DIALLING] * 2,
     ]
