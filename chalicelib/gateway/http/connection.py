@@ -8,7 +8,7 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from aiohttp import ClientTimeout, ServerDisconnectedError, TCPConnector
+from aiohttp import ClientSession, ClientTimeout, ServerDisconnectedError, TCPConnector
 from aiohttp.abc import AbstractResolver
 from aiohttp.client_proto import ResponseHandler
 
@@ -113,20 +113,28 @@ class OneCallConnector(TCPConnector):
         return connection
 
 
-class ConnectorPerLoop:
-    """The connector of the running event loop. Another loop can't use it, and each invocation has a loop of its own.
+class SessionPerLoop:
+    """The session of the running event loop. Another loop can't use it, and each invocation has a loop of its own.
 
-    All calls of a loop share it, because making one takes a tenth of the time that a call takes. It needn't be closed,
-    because it keeps no connection.
+    All calls of a loop share it, because making one takes a tenth of the time that a call takes. It keeps no connection
+    and no cookie, so there is nothing to close. But aiohttp warns of a session that isn't.
     """
 
-    def __init__(self, make: Callable[[], OneCallConnector]) -> None:
+    def __init__(self, make: Callable[[], ClientSession]) -> None:
         self._make = make
-        self._last: tuple[asyncio.AbstractEventLoop, OneCallConnector] | None = None
+        self._last: tuple[asyncio.AbstractEventLoop, ClientSession] | None = None
 
-    def connector(self) -> OneCallConnector:
+    def session(self) -> ClientSession:
         loop = asyncio.get_running_loop()
         last = self._last
         if last is None or last[0] is not loop:
+            self._leave()
             last = self._last = loop, self._make()
         return last[1]
+
+    def _leave(self) -> None:
+        if self._last is not None:
+            self._last[1].detach()
+
+    def __del__(self) -> None:
+        self._leave()

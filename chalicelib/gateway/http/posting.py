@@ -24,7 +24,7 @@ from yarl import URL
 from chalicelib.domain.outcome import NotSent, RequestResult, Unknown
 from chalicelib.gateway.addresses import UrlFault, read_url
 from chalicelib.gateway.clients import CALL_DEADLINE, REPORT_DEADLINE, LastLook
-from chalicelib.gateway.http.connection import ConnectorPerLoop, OneCallConnector, Sending
+from chalicelib.gateway.http.connection import OneCallConnector, Sending, SessionPerLoop
 from chalicelib.gateway.http.lookup import AddressNotAllowed, AllowedAddresses, Lookup, ThreadedLookup
 
 #: Headers of every request. The caller's headers can't change them.
@@ -59,9 +59,17 @@ class HttpGateway:
         self._call_deadline = call_deadline
         self._report_deadline = report_deadline
         # Above the threshold, aiohttp rounds timeouts up to whole seconds.
-        self._timeout = ClientTimeout(total=None, connect=connect_timeout, ceil_threshold=math.inf)
+        timeout = ClientTimeout(total=None, connect=connect_timeout, ceil_threshold=math.inf)
         addresses = AllowedAddresses(lookup or ThreadedLookup(), allow_loopback=allow_loopback)
-        self._connectors = ConnectorPerLoop(lambda: OneCallConnector(addresses, allow_loopback=allow_loopback, tls=tls))
+        self._sessions = SessionPerLoop(
+            lambda: ClientSession(
+                connector=OneCallConnector(addresses, allow_loopback=allow_loopback, tls=tls),
+                cookie_jar=DummyCookieJar(),
+                trust_env=False,
+                auto_decompress=False,
+                timeout=timeout,
+            )
+        )
 
     async def place_call(
         self, url: str, body: bytes, headers: Mapping[str, str], *, last_look: LastLook
@@ -79,8 +87,8 @@ class HttpGateway:
         checked = _check_url(url, self._allow_loopback)
         if isinstance(checked, UrlFault):
             return NotSent("address_not_allowed" if checked is UrlFault.ADDRESS else "url_not_allowed")
-        session, sending = self._session(), Sending(last_look)
-        failure = await _send(session, sending, checked, body, headers, deadline)
+        sending = Sending(last_look)
+        failure = await _send(self._sessions.session(), sending, checked, body, headers, deadline)
         if sending.last_look_error is not None:
             # aiohttp wraps some exceptions in its own. The original one is raised.
             raise sending.last_look_error
@@ -88,16 +96,6 @@ class HttpGateway:
         if answer is None:
             return Unknown(_reason_unknown(failure)) if sending.look_passed else NotSent(_reason_not_sent(failure))
         return answer
-
-    def _session(self) -> ClientSession:
-        """A new session for each request: it costs little, and shares no state with other requests."""
-        return ClientSession(
-            connector=self._connectors.connector(),
-            cookie_jar=DummyCookieJar(),
-            trust_env=False,
-            auto_decompress=False,
-            timeout=self._timeout,
-        )
 
 
 async def _send(
@@ -111,9 +109,6 @@ async def _send(
     except (ClientError, HttpProcessingError, OSError) as failure:
         # Its traceback holds the connection, which holds the failure: the garbage collector would have to part them.
         return failure.with_traceback(None)
-    finally:
-        # The session must not close the connector: other requests use it, too.
-        session.detach()
     raise AssertionError("an answer always ends with an exception")
 
 
