@@ -6,7 +6,7 @@ from datetime import datetime
 
 from chalicelib.calling.passing import pass_withdrawn
 from chalicelib.domain.call import Call, State, is_unclaimed
-from chalicelib.domain.cancellation import may_be_sent
+from chalicelib.domain.cancellation import is_passed_by_head, may_be_sent
 from chalicelib.domain.models import Campaign
 from chalicelib.domain.passing import is_passed
 from chalicelib.domain.settling import SettlingAction, Step, is_stale, still_to_do
@@ -95,20 +95,12 @@ class Mender:
         if may_call(campaign, self._clock.now()):
             return campaign
         campaign = pass_withdrawn(self._stores, campaign)
-        head = max((sequence + 1 for sequence in self._sent_past_head(campaign)), default=campaign.head)
+        sequences = may_be_sent(campaign, self._tasks.withdrawn_numbers(campaign))
+        found = self._calls.among(map(campaign.key.call, sequences))
+        head = max((call.key.sequence + 1 for call in found if is_passed_by_head(call)), default=campaign.head)
         if head == campaign.head or not self._progress.advance_head(campaign, head):
             return campaign
         return replace(campaign, head=head)
-
-    def _sent_past_head(self, campaign: Campaign) -> list[int]:
-        """The numbers from the head on that have a record, and are not withdrawn."""
-        sequences = may_be_sent(campaign, self._tasks.withdrawn_numbers(campaign))
-        found = [call.key.sequence for call in self._calls.among(map(campaign.key.call, sequences))]
-        if not found:
-            return []
-        # A number that was withdrawn since the campaign was read has a record, too.
-        withdrawn = self._tasks.withdrawn_numbers(self._stores.campaigns.find(campaign.key) or campaign)
-        return [sequence for sequence in found if sequence not in withdrawn]
 
     def release_expired_leases(self, campaign: Campaign) -> None:
         """Release expired leases, except those of which a dialer still holds a number."""

@@ -81,6 +81,15 @@ def may_be_sent(campaign: Campaign, withdrawn: Container[int]) -> list[int]:
     return list(islice(waiting, most))
 
 
+def is_passed_by_head(call: Call) -> bool:
+    """True if the record of a number from the head on shows that a pacer has sent or passed it, and died after that.
+
+    A number that is withdrawn has a record, too, and may have been withdrawn after the lists were read.
+    """
+    is_moved = call.state is State.DEFERRED and call.skipped and call.attempt == 0
+    return not is_moved and call.state is not State.CANCELED
+
+
 def head_past(campaign: Campaign, withdrawn: Container[int]) -> int:
     """The first number from the head on that isn't withdrawn."""
     head = campaign.head
