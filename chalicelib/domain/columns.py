@@ -50,9 +50,9 @@ class Columns:
 
     def entry(self, cells: Sequence[str]) -> Entry:
         """The entry in a row. Raises InvalidEntry."""
-        if any(cells[len(self.names) :]):
-            raise InvalidEntry(EntryFault.TOO_MANY_COLUMNS, columns=len(cells), limit=len(self.names))
-        if len(cells) < len(self.names):
+        if len(cells) != len(self.names):
+            if any(cells[len(self.names) :]):
+                raise InvalidEntry(EntryFault.TOO_MANY_COLUMNS, columns=len(cells), limit=len(self.names))
             cells = [*cells, *[""] * (len(self.names) - len(cells))]
         for index in self.others:
             if cells[index] and (index in self.empty or not ambiguity.is_words(cells[index])):

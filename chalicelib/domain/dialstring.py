@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from chalicelib.domain.faults import EntryFault, InvalidEntry
 from chalicelib.domain.models import Entry
-from chalicelib.domain.plain_entry import parse_plain
+from chalicelib.domain.plain_entry import parse_plain, plain_destination
 
 #: bytes of UTF-8
 MAX_REFERENCE_BYTES = 255
@@ -119,7 +119,9 @@ def joined(phone_number: str, ani: str = "", postd: str = "", message_reference:
     """An entry whose parts are given apart; all but the number may be empty. Raises InvalidEntry."""
     if "," in phone_number:
         raise InvalidEntry(EntryFault.COMMA_IN_NUMBER)
-    destination, _, before = parse(phone_number).destination.partition(";")
+    destination, before = plain_destination(phone_number), ""
+    if destination is None:
+        destination, _, before = parse_unusual(phone_number).destination.partition(";")
     if ani or postd or before:
         destination += _joined_parameters(before, ani, postd)
     return Entry(destination, reference_of(message_reference))

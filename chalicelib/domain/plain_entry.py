@@ -77,10 +77,20 @@ def parse_plain(text: str) -> Entry | None:
     plain = _entry().fullmatch(text)
     if plain is None:
         return None
-    american, foreign, reference = plain.group("american", "foreign", "reference")
+    american, foreign, reference = plain.groups()
+    return Entry(_destination(american, foreign), reference or "")
+
+
+def plain_destination(number: str) -> str | None:
+    """The same for a number alone: its normal form."""
+    plain = _entry().fullmatch(number)
+    return None if plain is None else _destination(*plain.groups()[:2])
+
+
+def _destination(american: str | None, foreign: str) -> str:
     if american is None:
-        return Entry(f"tel:+{_without_separators(foreign)}", reference or "")
-    return Entry(f"tel:+1{_without_separators(american)}", reference or "")
+        return f"tel:+{_without_separators(foreign)}"
+    return f"tel:+1{_without_separators(american)}"
 
 
 def _without_separators(number: str) -> str:

@@ -41,7 +41,7 @@ _SEPARATOR = re.compile(r"sep=([,;\t])\s*", re.IGNORECASE)
 _END_OF_FILE = "\x1a"
 #: the byte order mark; files that were joined have one before some of their lines
 _MARK = "\ufeff"
-#: the characters of a row of empty columns
+#: the characters of a row of empty columns, which is skipped
 _BLANK = ',;"\ufeff' + string.whitespace + "\x1c\x1d\x1e\x1f\x85\xa0\u2028\u2029"
 
 #: the members of an entry that is an object
@@ -141,7 +141,7 @@ def _file(text: str) -> tuple[Iterable[tuple[int, str]], Callable[[str], list[En
 
     Raises InvalidEntries for a heading that can't be understood.
     """
-    lines: Iterator[tuple[int, str]] = ((number, line) for number, line in _numbered(text) if not _is_blank(line))
+    lines: Iterator[tuple[int, str]] = ((number, line) for number, line in _numbered(text) if line.strip(_BLANK))
     number, line = next(lines, (0, ""))
     separator = _SEPARATOR.fullmatch(line)
     if separator is not None:
@@ -185,11 +185,6 @@ def _numbered(text: str) -> Iterable[tuple[int, str]]:
     return enumerate(_LINE_END.split(text), start=1)
 
 
-def _is_blank(line: str) -> bool:
-    """True for a line of nothing but empty columns."""
-    return not line.strip(_BLANK)
-
-
 def _read_line(line: str, delimiter: str, meaning: Columns | None) -> list[Entry]:
     """A row by its heading. Without one the first column is the number, and all others are its reference.
 
@@ -227,8 +222,8 @@ def _without_quotation_marks(line: str, delimiter: str) -> str:
         return line if _has_spaces(line, '","') else line[1:-1].replace('","', columns.COMMA)
     # Many programs quote only cells that have a comma.
     before, _, cell = line[:-1].partition(',"')
-    is_usual = cell == cell.strip() and not _has_spaces(before, columns.COMMA)
-    return f"{before},{cell}" if is_usual else line
+    has_spaces = cell != cell.strip() or ", " in before or " ," in before
+    return line if has_spaces else f"{before},{cell}"
 
 
 def _has_spaces(line: str, between: str) -> bool:
