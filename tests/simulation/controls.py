@@ -80,7 +80,7 @@ CONTROLS = (
     Control(
         "a claim that the SDK repeats is recognised by its nonce",
         (Edit(Calls, "claim", {"{unclaimed} OR #nonce = :nonce": "{unclaimed}"}),),
-        seen_in=15,
+        seen_in=4,
     ),
     Control(
         "the last look",
@@ -96,12 +96,12 @@ CONTROLS = (
                 {"dispatched_long_ago=sequence < long_ago and": "dispatched_long_ago=False and"},
             ),
         ),
-        seen_in=16,
+        seen_in=2,
     ),
     Control(
         "the generation",
         (Edit(last_look, "stopped", {"snapshot.campaign.generation != dial.generation": "False"}),),
-        seen_in=24,
+        seen_in=84,
     ),
     Control(
         "the operator's switch",
@@ -111,7 +111,7 @@ CONTROLS = (
     Control(
         "missed ticks are made up for at twice the pace at most",
         (Edit(pacing, "_slots_of_opening", {"begin + (instant - first) // 2": "begin"}),),
-        seen_in=13,
+        seen_in=22,
     ),
     Control(
         "missed ticks are made up for within their own period only",
@@ -128,7 +128,7 @@ CONTROLS = (
                 },
             ),
         ),
-        seen_in=30,
+        seen_in=75,
     ),
     Control(
         "a claim without an outcome becomes uncertain",
@@ -149,7 +149,7 @@ CONTROLS = (
             Edit(last_look, "refusal", {"now >= (dial.expires if connected else dial.start_deadline)": "False"}),
             Edit(last_look, "refusal_unclaimed", {"now >= dial.start_deadline": "False"}),
         ),
-        seen_in=10,
+        seen_in=11,
     ),
     Control(
         "a late call isn't made",
@@ -193,7 +193,7 @@ CONTROLS = (
     Control(
         "an unacknowledged report is sent again",
         (Edit(settling, "with_acknowledgement", {"not is_counted and sequence not in acknowledged": "False"}),),
-        seen_in=1,
+        seen_in=9,
     ),
     Control(
         "an attempt at a report is made once",
@@ -223,7 +223,7 @@ CONTROLS = (
                 event_actions, "event_action", {"outcome_of_event(event, call.heard_callee)": "outcome_of_event(event)"}
             ),
         ),
-        seen_in=1,
+        seen_in=22,
     ),
     Control(
         "a call in progress times out",
@@ -233,7 +233,7 @@ CONTROLS = (
     Control(
         "a number is listed once among the open calls",
         (Edit(settling, "classify", {"if call.listed:": "if False:"}),),
-        seen_in=22,
+        seen_in=61,
     ),
     Control(
         "a correction is counted after its call",
@@ -252,7 +252,7 @@ CONTROLS = (
     Control(
         "a refill takes no more lines than there are",
         (Edit(Lines, "free", {"return max(0, min(left))": "return 100"}),),
-        seen_in=5,
+        seen_in=6,
     ),
     Control(
         "a line is held until its call can't begin any more",
@@ -272,7 +272,7 @@ CONTROLS = (
     Control(
         "a number is canceled only if no dialer has claimed it",
         (Edit(undialled, "unchanged", {"cast(Condition, items.call.does_not_exist())": "None"}),),
-        seen_in=61,
+        seen_in=44,
     ),
     Control(
         "an attempt that fails is reported in the same transaction as the next one is deferred",
@@ -285,11 +285,11 @@ CONTROLS = (
             Edit(passing, "waits_until", {"return None if entry.not_before is None else": "return None if True else"}),
             Edit(last_look, "refusal", {"max(dial.due, dial.entry.not_before or dial.due)": "dial.due"}),
         ),
-        seen_in=216,
+        seen_in=211,
     ),
     Control(
         "a number is not called after its time",
         (Edit(passing, "has_expired", {"return entry.expires is not None and": "return False and"}),),
-        seen_in=208,
+        seen_in=213,
     ),
 )
