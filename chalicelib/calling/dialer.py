@@ -29,11 +29,10 @@ from chalicelib.domain import messages
 from chalicelib.domain.call import Call, Claim, EndedAttempt, ReportState, State, finished, is_unclaimed
 from chalicelib.domain.forms import dial_form
 from chalicelib.domain.keys import CallKey
-from chalicelib.domain.last_look import CampaignSnapshot, Refusal, hold, refusal, refusal_unclaimed, stopped
+from chalicelib.domain.last_look import CampaignSnapshot, Refusal, hold, refusal, refusal_unclaimed
 from chalicelib.domain.messages import Dial, Refill, Report, Slice
 from chalicelib.domain.models import Campaign
 from chalicelib.domain.outcome import Outcome, RequestResult, Result, Unknown
-from chalicelib.domain.passing import has_expired
 from chalicelib.domain.retries import AwaitOutcome, Finish, Retry, TryUnsentAgain, next_action
 from chalicelib.domain.tasks import AttemptReportTask, DialTask
 from chalicelib.domain.timetable import Timetable
@@ -143,7 +142,6 @@ class Dialer:
     ) -> None:
         """`random_fraction` answers a number from 0 to 1, for jitter."""
         self._calls = stores.calls
-        self._passed = stores.passed
         self._tasks = stores.tasks
         self._snapshots = snapshots
         self._reporter = reporter
@@ -256,8 +254,6 @@ class Dialer:
         may_wait = begin < deadline - CALL_TIME
         if may_wait:
             await self._until(begin - CLAIMED_AHEAD)
-        if has_expired(dial.entry, self._clock.now() + CLAIMED_AHEAD) and await self._expire(dial):
-            return DONE
         # It is retried: if the answer were lost, the claim would be held until the call becomes uncertain.
         claim = await self._retry(
             self._calls.claim, dial.key, dial.entry, dial.attempt, self._clock.now(), new_nonce(), spread
@@ -280,17 +276,6 @@ class Dialer:
             return DONE
         acknowledged = await self._reporter.report(call, campaign, deadline)
         return TaskResult(Status.DONE, call if acknowledged else None)
-
-    async def _expire(self, dial: Dial) -> bool:
-        """End a number whose time is over. False if that isn't for this dialer to do."""
-        snapshot = await self._snapshots.read(dial.key.campaign)
-        if snapshot.campaign is None or stopped(dial, snapshot) is not None:
-            return False
-        call = await self._run_blocking(self._calls.get, dial.key)
-        if not is_unclaimed(call, dial.attempt):
-            return False
-        logger.info("its time is over", extra=about(dial.key, dial.entry, dial.attempt))
-        return await self._retry(self._passed.expire, snapshot.campaign, dial.key, dial.entry, call, self._clock.now())
 
     async def _until(self, instant: datetime) -> None:
         early = instant - self._clock.now()

@@ -58,7 +58,7 @@ class Waiting(Iterator[Number]):
         while len(self.passed) + len(self.expired) < MOST_PASSED:
             number = next(self._numbers)
             if not is_passed(number.entry, self._now) or (number.scheduled and number.scheduled.mark):
-                return number  # The dialer ends an expired one that shares its task's item with others.
+                return number  # An expired one that shares its item with others is refused, and then has its own.
             if number.scheduled is None:
                 self.passed.append((number.key, number.entry))
             else:

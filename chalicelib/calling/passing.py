@@ -23,10 +23,8 @@ def pass_withdrawn(stores: Stores, campaign: Campaign) -> Campaign:
 def pass_uncallable(stores: Stores, campaign: Campaign, clock: Clock, deadline: datetime) -> Campaign:
     """Move the head past withdrawn numbers, and past numbers whose time is over or has not come, which it records.
 
-    It begins nothing new after `deadline`. Numbers that are to be first may be among those, and are moved before that.
+    It begins nothing new after `deadline`.
     """
-    if campaign.to_front:
-        return campaign
     campaign = pass_withdrawn(stores, campaign)
     for _ in range(GROUPS_PASSED if campaign.has_times else 0):
         now = clock.now()

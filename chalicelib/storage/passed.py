@@ -78,12 +78,6 @@ class PassedNumbers:
 
         retried(write)
 
-    def expire(self, campaign: Campaign, key: CallKey, entry: Entry, call: Call | None, now: datetime) -> bool:
-        """The number has failed, since its time is over. False if it has changed since its record was read."""
-        transaction = self._database.transaction()
-        self._expire(transaction, campaign, key, entry, call, now)
-        return transaction.is_committed()
-
     def _expire(
         self,
         transaction: Transaction,

@@ -157,7 +157,7 @@ def test_expired_tasks_take_no_slots(world: World) -> None:
     assert list(world.services.tasks.waiting_dials(CAMPAIGN, spread=1)) == []
 
 
-def test_an_expired_call_that_was_returned_with_others_is_ended_by_the_dialer(world: World) -> None:
+def test_an_expired_call_that_was_returned_with_others_is_refused_and_then_ended(world: World) -> None:
     prepare_running(world, timed(numbers(3), expires=EIGHT + 3 * MINUTE), amount=10)
     messages = world.dispatch()
     world.clock.turn_to(EIGHT + 2 * MINUTE)

@@ -9,7 +9,7 @@ from chalicelib.domain.call import ReportState, State
 from chalicelib.domain.models import Campaign, Entry
 from chalicelib.domain.outcome import Outcome, Result
 from chalicelib.domain.passing import EXPIRED, waits_until
-from chalicelib.domain.tasks import ReportTask, UncountedOutcome, Withdrawn
+from chalicelib.domain.tasks import DialTask, ReportTask, UncountedOutcome, Withdrawn
 from chalicelib.storage.calls import Calls
 from chalicelib.storage.campaigns import Campaigns
 from chalicelib.storage.database import Database
@@ -86,12 +86,15 @@ def test_a_retry_that_has_expired_keeps_what_is_known_of_its_attempts_and_is_cou
 ) -> None:
     assert calls.defer_retry(claimed(calls), FAILED, NOW, LATER)
     assert calls.skip(recorded(calls))
-    before = recorded(calls)
-    assert passed.expire(campaign, KEY, EXPIRES, before, LATER)
+    (waiting,) = tasks.waiting_dials(CAMPAIGN, spread=1)
+    expired = replace(waiting, task=DialTask(KEY, EXPIRES, 2, LATER))
+    passed.end_tasks(campaign, [expired], LATER)
     call = recorded(calls)
     assert (call.state, call.reason, call.attempt, call.last_attempt_at) == (State.FAILED, EXPIRED, 1, NOW)
     assert list(tasks.uncounted_outcomes(CAMPAIGN, spread=1)) == [UncountedOutcome(KEY, State.FAILED)]
-    assert not passed.expire(campaign, KEY, EXPIRES, before, LATER)
+    assert list(tasks.waiting_dials(CAMPAIGN, spread=1)) == []
+    passed.end_tasks(campaign, [expired], LATER)
+    assert tasks.count_reports(CAMPAIGN, 10, spread=1) == 1
 
 
 def test_the_time_at_which_a_number_expires_is_in_its_record(calls: Calls) -> None:

@@ -21,7 +21,8 @@ from tests.simulation.recording import Record, everything
 from tests.support.permissions import Permission, granted
 
 #: Recording takes a while, and all tests use one record.
-pytestmark = pytest.mark.xdist_group("roles")
+# Tracing each line takes two minutes on a slow machine that is busy.
+pytestmark = [pytest.mark.xdist_group("roles"), pytest.mark.timeout(600)]
 
 FUNCTIONS = ("APIHandler", "Pacer", "Dialer", "Settler")
 #: What Lambda itself does in a function's role, by the policies that AWS manages for it: AWSLambdaBasicExecutionRole,

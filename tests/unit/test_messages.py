@@ -18,8 +18,11 @@ from chalicelib.domain.outcome import CalleeType, Outcome, Result
 MINUTE = timedelta(minutes=1)
 KEYS = st.builds(CallKey, st.text(), st.integers(1, 10**6), st.integers(0, 2**32 - 1))
 INSTANTS = st.datetimes(timezones=st.just(UTC))
-#: of entries
-TIMES = st.none() | INSTANTS.map(lambda instant: instant.replace(year=2026, microsecond=0))
+#: as entries and ended attempts have them
+SECONDS = st.datetimes(datetime(2000, 1, 1), datetime(2200, 12, 31), timezones=st.just(UTC)).map(  # noqa: DTZ001 # the strategy gives them a zone
+    lambda instant: instant.replace(microsecond=0)
+)
+TIMES = st.none() | SECONDS
 #: entries as they are stored: references without line ends and outer spaces
 ENTRIES = st.builds(Entry, st.just("tel:+12223334444;ani=7778889999"), st.text("ab,;é🎉 ", max_size=20), TIMES, TIMES)
 
@@ -27,7 +30,7 @@ ENTRIES = st.builds(Entry, st.just("tel:+12223334444;ani=7778889999"), st.text("
 ENDED = st.builds(
     EndedAttempt,
     st.integers(1, 11),
-    INSTANTS.map(lambda instant: instant.replace(year=2026, microsecond=0)),
+    SECONDS,
     st.builds(
         Outcome,
         st.sampled_from(Result),
