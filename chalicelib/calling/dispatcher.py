@@ -19,7 +19,7 @@ from chalicelib.domain.lines import LineLimits
 from chalicelib.domain.messages import Dial, Slice
 from chalicelib.domain.models import MOST_PASSED, MOST_SENT, Campaign, Entry
 from chalicelib.domain.pacing import HORIZON, Pace, Slot
-from chalicelib.domain.passing import is_passed
+from chalicelib.domain.passing import has_expired, is_passed
 from chalicelib.domain.tasks import DialTask, Lease, ScheduledTask, Withdrawn
 from chalicelib.domain.timetable import Timetable
 from chalicelib.errors import NotFound
@@ -57,10 +57,12 @@ class Waiting(Iterator[Number]):
         """Raises StopIteration after the last number, and when it has passed MOST_PASSED numbers."""
         while len(self.passed) + len(self.expired) < MOST_PASSED:
             number = next(self._numbers)
-            if not is_passed(number.entry, self._now) or (number.scheduled and number.scheduled.mark):
-                return number  # An expired one that shares its item with others is refused, and then has its own.
             if number.scheduled is None:
+                if not is_passed(number.entry, self._now):
+                    return number
                 self.passed.append((number.key, number.entry))
+            elif number.scheduled.mark or not has_expired(number.entry, self._now):
+                return number  # An expired one that shares its item with others is refused, and then has its own.
             else:
                 self.expired.append(number.scheduled)
         raise StopIteration

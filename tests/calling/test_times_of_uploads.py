@@ -157,6 +157,19 @@ def test_expired_tasks_take_no_slots(world: World) -> None:
     assert list(world.services.tasks.waiting_dials(CAMPAIGN, spread=1)) == []
 
 
+def test_a_task_that_is_early_does_not_fail(world: World) -> None:
+    """None should be due before its time. If one is, the last look refuses it."""
+    entry = timed(numbers(1), not_before=EIGHT + 3 * MINUTE)[0]
+    prepare_running(world, [])
+    append(world, [entry])
+    assert world.services.calls.defer_lost(CAMPAIGN.call(0), entry, spread=1)
+    world.services.progress.advance_head(campaign(world), 1)
+    world.run(minutes=2)
+    assert (world.tenant.calls, progress(world)) == ([], {"total": 1, "deferred": 1})
+    world.run(minutes=4)
+    assert world.tenant.calls[0].at >= EIGHT + 3 * MINUTE
+
+
 def test_an_expired_call_that_was_returned_with_others_is_refused_and_then_ended(world: World) -> None:
     prepare_running(world, timed(numbers(3), expires=EIGHT + 3 * MINUTE), amount=10)
     messages = world.dispatch()
