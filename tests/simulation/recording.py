@@ -5,12 +5,14 @@ import logging
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from types import FrameType
 from typing import Any
+
+import pytest
 
 from chalicelib.api.services import Services
 from chalicelib.domain.call import RecordedEvent, ReportState
@@ -134,6 +136,7 @@ def everything(asking: Mapping[Path, set[int]]) -> Record:
         _reports_of_attempts(record)
         _numbers_with_times(record)
         _first_numbers(record)
+        _a_number_that_cannot_be_passed(record)
         for seed in range(MOST):
             if seed >= FEWEST and not record.left_out(asking):
                 break
@@ -327,6 +330,21 @@ def _numbers_with_times(record: Record) -> None:
     assert world.services.progress.advance_head(campaign, campaign.tail)
     world.run(minutes=10)
     assert world.services.campaigns.get(CAMPAIGN).counts.failed == 8
+
+
+def _a_number_that_cannot_be_passed(record: Record) -> None:
+    """The pacer fails to record it, and moves the head past what it has sent."""
+    world = RecordedWorld(record)
+    prepare(world, [Entry("tel:+12223334444"), Entry("tel:+12223335555", expires=BEGIN)])
+    start(world)
+
+    def fail(*_: object) -> None:
+        raise ConnectionError
+
+    with pytest.MonkeyPatch.context() as patch, suppress(ExceptionGroup):
+        patch.setattr(world.services.passed, "record", fail)
+        world.tick()
+    assert world.services.campaigns.get(CAMPAIGN).head == 1
 
 
 def _first_numbers(record: Record) -> None:
