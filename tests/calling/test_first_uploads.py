@@ -5,13 +5,12 @@ from typing import Any
 
 import pytest
 
-from chalicelib.calling import settler
+from chalicelib.calling import mending, settler
 from chalicelib.domain.call import State
 from chalicelib.domain.campaign import MOST_TO_FRONT
 from chalicelib.domain.models import Entry, Status
 from chalicelib.domain.outcome import Answered
 from chalicelib.errors import Busy
-from chalicelib.storage.calls import Calls
 from chalicelib.storage.cancellations import Cancellations
 from chalicelib.storage.moved import MOVED_AT_ONCE, MovedNumbers
 from tests.fake_aws.dynamodb import SimulatedDynamoDB
@@ -314,7 +313,10 @@ def test_a_stopped_queue_stays_queued_if_numbers_are_moved_while_the_settler_loo
 ) -> None:
     prepare_running(world, numbers(20))
     stop(world)
-    before_first_call(monkeypatch, Calls, "among", lambda: add_first(acme, numbers(2, first=20)))
+    monkeypatch.setattr(MovedNumbers, "move", lambda *_: None)
+    add_first(acme, numbers(2, first=20))
+    monkeypatch.undo()
+    before_first_call(monkeypatch, mending, "may_be_sent", lambda: world.services.moved.move(CAMPAIGN, lambda: True))
     world.settle()
     assert campaign(world).head == 0
     assert progress(world) == {"total": 22, "queued": 20, "deferred": 2}
