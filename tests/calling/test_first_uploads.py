@@ -11,6 +11,7 @@ from chalicelib.domain.campaign import MOST_TO_FRONT
 from chalicelib.domain.models import Entry, Status
 from chalicelib.domain.outcome import Answered
 from chalicelib.errors import Busy
+from chalicelib.storage.campaigns import Campaigns
 from chalicelib.storage.cancellations import Cancellations
 from chalicelib.storage.moved import MOVED_AT_ONCE, MovedNumbers
 from tests.fake_aws.dynamodb import SimulatedDynamoDB
@@ -57,6 +58,13 @@ def add_first(acme: Customer, entries: list[Entry], **fields: Any) -> Any:
     )
     assert answer.status == 200, answer.json
     return answer
+
+
+def add_unmoved(acme: Customer, entries: list[Entry]) -> None:
+    """The request has no time to move any of them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(MovedNumbers, "move", lambda *_: None)
+        add_first(acme, entries)
 
 
 def states(acme: Customer) -> list[str]:
@@ -144,9 +152,7 @@ def test_what_a_request_has_not_moved_is_moved_by_the_settler_before_the_log_goe
 
 def test_the_settler_moves_only_for_some_time(world: World, acme: Customer, monkeypatch: pytest.MonkeyPatch) -> None:
     prepare_running(world, [])
-    monkeypatch.setattr(MovedNumbers, "move", lambda *_: None)
-    add_first(acme, numbers(2 * MANY))
-    monkeypatch.undo()
+    add_unmoved(acme, numbers(2 * MANY))
     monkeypatch.setattr(settler, "MOVING_TIME", timedelta(0))
     world.settle()
     assert campaign(world).to_front == (range(2 * MANY),)
@@ -158,19 +164,14 @@ def test_a_campaign_with_numbers_to_be_moved_does_not_sleep(
     prepare_running(world, numbers(2))
     world.clock.turn_to(EIGHT + timedelta(hours=4))
     monkeypatch.setattr(settler, "MOVING_TIME", timedelta(0))
-    monkeypatch.setattr(MovedNumbers, "move", lambda *_: None)
-    add_first(acme, numbers(1, first=2))
+    add_unmoved(acme, numbers(1, first=2))
     world.settle()
     assert campaign(world).wakes_at <= world.clock.now()
 
 
-def test_a_number_that_is_canceled_before_it_is_moved_is_not_moved(
-    world: World, acme: Customer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_number_that_is_canceled_before_it_is_moved_is_not_moved(world: World, acme: Customer) -> None:
     prepare_running(world, numbers(2))
-    monkeypatch.setattr(MovedNumbers, "move", lambda *_: None)
-    add_first(acme, numbers(3, first=2))
-    monkeypatch.undo()
+    add_unmoved(acme, numbers(3, first=2))
     acme.post("/api/campaigns/cancel-calls", campaign_id=1, call_ids=[CAMPAIGN.call(3).call_id])
     assert progress(world) == {"total": 5, "queued": 4, "canceled": 1}
     world.run(minutes=4)
@@ -275,33 +276,35 @@ def test_a_limited_campaign_calls_them_first_too(world: World, acme: Customer) -
     assert world.tenant.called == destinations([*urgent, *entries])
 
 
-def test_uploads_that_follow_each_other_are_one_range_and_there_are_only_so_many(
-    world: World, acme: Customer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_uploads_that_follow_each_other_are_one_range_and_there_are_only_so_many(world: World, acme: Customer) -> None:
     prepare_running(world, [])
-    monkeypatch.setattr(MovedNumbers, "move", lambda *_: None)
-    add_first(acme, numbers(2))
-    add_first(acme, numbers(1, first=2))
+    add_unmoved(acme, numbers(2))
+    add_unmoved(acme, numbers(1, first=2))
     assert campaign(world).to_front == (range(3),)
     for _ in range(MOST_TO_FRONT - 1):
         acme.post("/api/campaigns/add-calls", campaign_id=1, phone_numbers=["2225550100"])
-        add_first(acme, numbers(1))
+        add_unmoved(acme, numbers(1))
     acme.post("/api/campaigns/add-calls", campaign_id=1, phone_numbers=["2225550100"])
     refused = acme.post("/api/campaigns/add-calls", campaign_id=1, phone_numbers=["2225550100"], first=True)
     assert refused.status == 429
     tail = campaign(world).tail
-    monkeypatch.undo()
     world.run(minutes=6)
     assert (len(world.tenant.calls), campaign(world).tail) == (tail, tail)
 
 
-def test_the_numbers_of_a_deleted_campaign_are_not_moved(
+def test_an_upload_does_not_undo_what_is_moved_meanwhile(
     world: World, acme: Customer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     prepare_running(world, numbers(1))
-    monkeypatch.setattr(MovedNumbers, "move", lambda *_: None)
-    add_first(acme, numbers(1, first=1))
-    monkeypatch.undo()
+    add_unmoved(acme, numbers(2, first=1))
+    before_first_call(monkeypatch, Campaigns, "_append", lambda: world.services.moved.move(CAMPAIGN, lambda: True))
+    world.services.campaigns.append(CAMPAIGN, numbers(1, first=3), None, world.clock.now(), first=True)
+    assert campaign(world).to_front == (range(3, 4),)
+
+
+def test_the_numbers_of_a_deleted_campaign_are_not_moved(world: World, acme: Customer) -> None:
+    prepare_running(world, numbers(1))
+    add_unmoved(acme, numbers(1, first=1))
     acme.delete("/api/campaigns/1")
     world.run(minutes=2)
     assert world.services.calls.get(CAMPAIGN.call(1)) is None
@@ -313,9 +316,7 @@ def test_a_stopped_queue_stays_queued_if_numbers_are_moved_while_the_settler_loo
 ) -> None:
     prepare_running(world, numbers(20))
     stop(world)
-    monkeypatch.setattr(MovedNumbers, "move", lambda *_: None)
-    add_first(acme, numbers(2, first=20))
-    monkeypatch.undo()
+    add_unmoved(acme, numbers(2, first=20))
     before_first_call(monkeypatch, mending, "may_be_sent", lambda: world.services.moved.move(CAMPAIGN, lambda: True))
     world.settle()
     assert campaign(world).head == 0
@@ -375,9 +376,7 @@ def test_progress_adds_up_at_every_moment(world: World, acme: Customer) -> None:
 def test_a_cancel_waits_for_no_move(world: World, acme: Customer, monkeypatch: pytest.MonkeyPatch) -> None:
     """A move between the read and the write of a cancel makes it read again."""
     prepare_running(world, numbers(1))
-    monkeypatch.setattr(MovedNumbers, "move", lambda *_: None)
-    add_first(acme, numbers(1, first=1))
-    monkeypatch.undo()
+    add_unmoved(acme, numbers(1, first=1))
     before_first_call(monkeypatch, Cancellations, "cancel", lambda: world.services.moved.move(CAMPAIGN, lambda: True))
     answer = acme.post("/api/campaigns/cancel-calls", campaign_id=1, call_ids=[CAMPAIGN.call(1).call_id])
     assert answer.json["response"]["canceled"] == 1

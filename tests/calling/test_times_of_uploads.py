@@ -258,11 +258,11 @@ def test_a_number_that_is_passed_twice_is_recorded_once(world: World, monkeypatc
     assert len(reported(world)) == 4
 
 
-def test_many_numbers_are_passed_in_several_ticks(world: World) -> None:
-    most = GROUPS_PASSED * MOST_PASSED
+def test_a_tick_passes_6000_numbers_and_the_next_one_goes_on(world: World) -> None:
+    most = GROUPS_PASSED * MOST_PASSED + MOST_PASSED
     prepare_running(world, [*timed(numbers(most + 1), expires=EIGHT), *numbers(1, first=most + 1)], result_url=None)
     world.tick()
-    assert campaign(world).head == most + 2
+    assert campaign(world).head == most == 6000
     world.run(minutes=15)
     assert (len(world.tenant.calls), progress(world)["failed"]) == (1, most + 1)
 
@@ -275,6 +275,19 @@ def test_a_tick_passes_a_bounded_number_between_two_that_it_sends(world: World) 
     assert campaign(world).head == 1 + MOST_PASSED
     world.run(minutes=9)
     assert len(world.tenant.calls) == 2
+
+
+def test_the_head_stays_before_a_number_that_could_not_be_sent(world: World) -> None:
+    expired = timed(numbers(2, first=5), expires=EIGHT)
+    first, second = numbers(2)
+    prepare_running(world, [first, expired[0], second, expired[1]])
+    world.sqs.refuses = 1000
+    world.tick()
+    assert campaign(world).head == 0
+    world.sqs.refuses = 0
+    world.run(minutes=3)
+    assert world.tenant.called == destinations([first, second])
+    assert progress(world) == {"total": 4, "completed": 2, "failed": 2}
 
 
 def test_an_upload_with_times_comes_after_one_without(world: World) -> None:
